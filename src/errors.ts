@@ -1,0 +1,48 @@
+import type { ErrorCode } from './error-rules.ts';
+
+export type { ErrorCode } from './error-rules.ts';
+
+export interface ErrorDetails {
+  /** What a person should do, with the exact command where there is one. Printed after the message. */
+  readonly remedy?: string;
+  /** The server's `Retry-After`, in milliseconds. */
+  readonly retryAfterMs?: number;
+  /** HTTP status, where an answer came. */
+  readonly status?: number;
+  readonly cause?: unknown;
+}
+
+/**
+ * The only error class. The message names what failed, for which object, and why; the code says what to do next
+ * (see `ERROR_RULES`). Messages and remedies never hold a secret.
+ */
+export class CertletError extends Error {
+  override readonly name = 'CertletError';
+  readonly code: ErrorCode;
+  readonly remedy: string | undefined;
+  readonly retryAfterMs: number | undefined;
+  readonly status: number | undefined;
+
+  constructor(code: ErrorCode, message: string, details: ErrorDetails = {}) {
+    super(message, details.cause === undefined ? undefined : { cause: details.cause });
+    this.code = code;
+    this.remedy = details.remedy;
+    this.retryAfterMs = details.retryAfterMs;
+    this.status = details.status;
+  }
+}
+
+/** True for a `CertletError`, of one of `codes` where any are given. */
+export function isCertletError(error: unknown, ...codes: readonly ErrorCode[]): error is CertletError {
+  return error instanceof CertletError && (codes.length === 0 || codes.includes(error.code));
+}
+
+/** Any thrown value as a `CertletError`: what is not one yet becomes `ERR_INTERNAL` with the original as cause. */
+export function asCertletError(error: unknown): CertletError {
+  if (error instanceof CertletError) return error;
+  const text = error instanceof Error ? error.message : String(error);
+  return new CertletError('ERR_INTERNAL', `unexpected: ${text}`, { cause: error });
+}
+
+/** Process exit codes, as documented in `docs/exit-codes.md`; 75 and 78 are sysexits' EX_TEMPFAIL and EX_CONFIG. */
+export const EXIT = { ok: 0, failed: 1, usage: 64, tempFail: 75, noPermission: 77, config: 78 } as const;

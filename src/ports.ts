@@ -1,0 +1,166 @@
+/**
+ * The interfaces that rotation needs. Adapters implement them; tests implement them by hand in `test/fixtures/fakes`.
+ * All methods that fail throw `CertletError`.
+ */
+import type { CertificatePair } from './pki/certificate.ts';
+import type { Purpose } from './csr/template.ts';
+import type { CertificateSigningRequest, CsrApiVersion, CsrToCreate, CsrWatchEvent } from './csr/wire.ts';
+import type { ClientConfig, ClusterAccess, Credential } from './kubeconfig/client-config.ts';
+import type { PendingRequest, RequestHistory } from './csr/pending.ts';
+
+/** Wall clock. */
+export interface Clock {
+  now(): Date;
+  /** Resolves when the wall clock has reached `deadline` or `signal` aborts, whichever is first; never rejects. Sleeps in slices of at most a minute. */
+  sleepUntil(deadline: Date, signal: AbortSignal): Promise<void>;
+}
+
+/** Chance: a uniform number in [0, 1). */
+export interface Chance {
+  roll(): number;
+}
+
+export type LogLevel = 'error' | 'warn' | 'info' | 'debug';
+export type LogFields = Readonly<Record<string, string | number | boolean | Date | undefined | readonly string[]>>;
+
+/** One fact, one line: a fixed event text and fields. */
+export interface Logger {
+  log(level: LogLevel, event: string, fields?: LogFields): void;
+}
+
+/** systemd's notify protocol; every method is a no-op without NOTIFY_SOCKET and never throws. */
+export interface ServiceNotifier {
+  ready(status: string): void;
+  status(text: string): void;
+  reloading(): void;
+  stopping(): void;
+  watchdog(): void;
+}
+
+/** A whole, matching pair found on disk. */
+export interface StoredPair {
+  readonly path: string;
+  /** `current`: behind `-current.pem`; `timestamped`: an older file of ours or the kubelet's; `legacy`: `.crt` and `.key`. */
+  readonly origin: 'current' | 'timestamped' | 'legacy';
+  readonly pair: CertificatePair;
+}
+
+export interface StoreInspection {
+  /** Whole pairs, the current one (if any) first, then by NotAfter, latest first. */
+  readonly pairs: readonly StoredPair[];
+  /** Files moved aside (`from` -> `to`, under `<state>/quarantine`) with the reason. */
+  readonly quarantined: readonly { readonly from: string; readonly to: string; readonly reason: string }[];
+}
+
+/** The cert-dir and the state folder. One writer: whoever holds the lock. */
+export interface CertificateStore {
+  /** Absolute path of `<cert-dir>/kubelet-{client,server}-current.pem`. */
+  currentPath(purpose: Purpose): string;
+  /** Reads every pair of this purpose; moves corrupt files aside; finishes or undoes an interrupted swap. */
+  inspect(purpose: Purpose): Promise<StoreInspection>;
+  /** The pair behind the link now, undefined when there is none or it is not whole. Changes nothing. */
+  current(purpose: Purpose): Promise<CertificatePair | undefined>;
+  /** Writes the timestamped file, swaps the link, touches older serving files, writes the plain files where configured. Returns the file's path. Idempotent for the pair that is current already. */
+  install(purpose: Purpose, pair: CertificatePair, now: Date): Promise<string>;
+  /** Points the link at a pair that is on disk already under our prefix. */
+  relink(purpose: Purpose, stored: StoredPair): Promise<void>;
+  /** Deletes old files beyond the last two once older than the grace time; never the live one. Returns what was deleted. */
+  prune(purpose: Purpose, now: Date): Promise<readonly string[]>;
+  /** Files or a link target under this purpose's prefix that certlet did not write since it first took this folder over. Empty is the normal case. */
+  foreign(purpose: Purpose): Promise<readonly string[]>;
+  /** Takes note of everything present, so that `foreign` is empty again (at adoption, or when a person decided). */
+  acceptAll(purpose: Purpose): Promise<void>;
+  /** The pending request record; an unparsable one is moved aside and counts as none. */
+  readPending(purpose: Purpose): Promise<PendingRequest | undefined>;
+  /** Durable before it resolves (written aside, synced, renamed, folder synced), 0600. */
+  writePending(purpose: Purpose, record: PendingRequest): Promise<void>;
+  removePending(purpose: Purpose): Promise<void>;
+  /** What happened to earlier requests; survives restarts so that a denied node does not hammer. */
+  readHistory(purpose: Purpose): Promise<RequestHistory>;
+  writeHistory(purpose: Purpose, history: RequestHistory): Promise<void>;
+}
+
+export type KubeconfigReading =
+  | { readonly kind: 'absent'; readonly path: string }
+  | { readonly kind: 'unusable'; readonly path: string; readonly error: Error }
+  | { readonly kind: 'usable'; readonly path: string; readonly config: ClientConfig };
+
+/** The two kubeconfig files of a node. */
+export interface KubeconfigFiles {
+  readBootstrap(): Promise<KubeconfigReading>;
+  readNode(): Promise<KubeconfigReading>;
+  /** Replaces the node's kubeconfig atomically, 0600, if its text would change; returns whether it did. */
+  writeNode(cluster: ClusterAccess, pairPath: string): Promise<boolean>;
+  removeBootstrap(): Promise<void>;
+}
+
+export interface NodeFacts {
+  readonly addresses: readonly { readonly type: string; readonly address: string }[];
+  readonly kubeletVersion: string;
+  readonly uid: string;
+}
+
+/** What the proof of a client certificate found (design §3, "Check before the swap"). */
+export interface ApiIdentity {
+  /** For log lines: `bootstrap token abcdef`, `client certificate CN=system:node:n1 serial 1f`. Never the secret. */
+  readonly label: string;
+}
+
+/** One credential's connections to one API server (pool, keep-alive, proxy). No method retries. */
+export interface ApiConnection {
+  readonly identity: ApiIdentity;
+  /** The resource list of certificates.k8s.io: the preferred version that serves certificatesigningrequests. `ERR_API_UNSUPPORTED` when none. */
+  discover(signal: AbortSignal): Promise<CsrApiVersion>;
+  createCsr(version: CsrApiVersion, csr: CsrToCreate, signal: AbortSignal): Promise<CertificateSigningRequest>;
+  getCsr(version: CsrApiVersion, name: string, signal: AbortSignal): Promise<CertificateSigningRequest>;
+  /** One watch of one name, from a resourceVersion. Ends when the server ends it; three minutes without a byte throw `ERR_API_UNREACHABLE`. */
+  watchCsr(version: CsrApiVersion, name: string, resourceVersion: string, signal: AbortSignal): AsyncIterable<CsrWatchEvent>;
+  /** SelfSubjectAccessReview: may this identity do that? Any answer (201) also proves the credential. */
+  mayI(attributes: ResourceAttributes, signal: AbortSignal): Promise<boolean>;
+  /** Undefined when the Node does not exist (404). */
+  getNode(name: string, signal: AbortSignal): Promise<NodeFacts | undefined>;
+  /** Generic JSON call for the rest (Events, ConfigMaps, /version): parsed body; throws by status. */
+  request(method: 'GET' | 'POST' | 'PATCH', path: string, body: unknown, signal: AbortSignal): Promise<unknown>;
+  /** Ends the pool: running requests finish, idle sockets close. */
+  close(): Promise<void>;
+}
+
+export interface ResourceAttributes {
+  readonly verb: string;
+  readonly group: string;
+  readonly resource: string;
+  readonly subresource?: string;
+}
+
+/** Seen over a connection that is not verified and carries no credential; for messages only, never acted on. */
+export interface ServerGlimpse {
+  readonly certificate?: { readonly subject: string; readonly issuer: string; readonly notBefore: Date; readonly notAfter: Date; readonly names: string };
+  readonly serverDate?: Date;
+}
+
+export interface ApiConnector {
+  /** No I/O yet. Each call is a new pool, so the first request is on a fresh connection. */
+  connect(cluster: ClusterAccess, credential: Credential): ApiConnection;
+  glimpse(cluster: ClusterAccess, signal: AbortSignal): Promise<ServerGlimpse>;
+}
+
+/** The address of this host from which packets to the API server leave; undefined when there is no route. */
+export interface RouteProbe {
+  localAddress(server: string): Promise<string | undefined>;
+}
+
+/** Tells the rest of the host about a new pair: restart flag, hooks, privileged hooks. Never throws; failures are reported through the log and status. */
+export interface AfterRotation {
+  rotated(event: RotationEvent, signal: AbortSignal): Promise<void>;
+}
+
+export interface RotationEvent {
+  readonly purpose: Purpose;
+  /** The `-current.pem` link and the file behind it. */
+  readonly currentPath: string;
+  readonly pairPath: string;
+  readonly kubeconfigPath: string;
+  /** As Node.status.nodeInfo or the settings tell it, such as `v1.20.2`. */
+  readonly kubeletVersion: string | undefined;
+  readonly first: boolean;
+}
