@@ -1,0 +1,66 @@
+import { dirname } from 'node:path';
+import { CertletError } from '../errors.ts';
+
+/** The errno name (`ENOENT`) of a system error, also when it is the cause of a `CertletError`. */
+export function errnoOf(error: unknown): string | undefined {
+  if (!(error instanceof Error)) return undefined;
+  if ('code' in error && typeof error.code === 'string' && !(error instanceof CertletError)) return error.code;
+  return errnoOf(error.cause);
+}
+
+/**
+ * A failed file operation as `CertletError`: `ERR_STORE_FULL` (ENOSPC, EDQUOT), `ERR_STORE_READ_ONLY` (EROFS), else `ERR_STORE_IO`.
+ * The message has path, operation and errno. `path` is named when the system's error names none. What is a `CertletError` or no
+ * system error at all stays what it is.
+ */
+export function fileError(error: unknown, path: string): unknown {
+  const errno = errnoOf(error);
+  if (error instanceof CertletError || errno === undefined) return error;
+  const failed = textField(error, 'path') ?? path;
+  const operation = textField(error, 'syscall') ?? 'file operation';
+  const message = `${operation} ${failed}: ${errno} (${(error as Error).message})`;
+  if (errno === 'ENOSPC' || errno === 'EDQUOT')
+    return new CertletError('ERR_STORE_FULL', message, { cause: error, remedy: fullRemedy(errno, failed) });
+  if (errno === 'EROFS')
+    return new CertletError('ERR_STORE_READ_ONLY', message, {
+      cause: error,
+      remedy: readWritePathsRemedy(dirname(failed)),
+    });
+  return new CertletError('ERR_STORE_IO', message, { cause: error, remedy: ioRemedy(errno, failed) });
+}
+
+/** Text as one word of a POSIX shell. */
+export function shellWord(text: string): string {
+  return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
+}
+
+function fullRemedy(errno: string, path: string): string {
+  const folder = shellWord(dirname(path));
+  return errno === 'EDQUOT'
+    ? `free space or raise the quota: quota -v; df -h ${folder}`
+    : `free space: df -h ${folder}; df -i ${folder}`;
+}
+
+/** systemd.exec(5): ProtectSystem=strict leaves only ReadWritePaths= writable, and the unit lists the default folders only. */
+function readWritePathsRemedy(folder: string): string {
+  const dropIn = '/etc/systemd/system/certlet.service.d';
+  return [
+    `if the service's sandbox is the reason: mkdir -p ${dropIn}`,
+    `printf '[Service]\\nReadWritePaths=%s\\n' ${shellWord(folder)} > ${dropIn}/paths.conf`,
+    `systemctl daemon-reload && systemctl restart certlet; else remount it: findmnt -T ${shellWord(folder)}`,
+  ].join(' && ');
+}
+
+function ioRemedy(errno: string, path: string): string {
+  const word = shellWord(path);
+  if (errno === 'EACCES' || errno === 'EPERM')
+    return `check owner, permissions and attributes: namei -l ${word}; lsattr -d ${word}`;
+  if (errno === 'EIO') return `the disk fails: dmesg | tail; findmnt -T ${shellWord(dirname(path))}`;
+  if (errno === 'EMFILE' || errno === 'ENFILE') return 'too many open files: systemctl show certlet -p LimitNOFILE';
+  return `look at the path: ls -ld ${word}`;
+}
+
+function textField(error: unknown, field: 'path' | 'syscall'): string | undefined {
+  const value: unknown = error instanceof Error ? Reflect.get(error, field) : undefined;
+  return typeof value === 'string' ? value : undefined;
+}

@@ -1,0 +1,156 @@
+import { constants, type Stats } from 'node:fs';
+import * as disk from 'node:fs/promises';
+import { errnoOf } from './file-errors.ts';
+
+/** What certlet asks of `lstat` and `stat`. */
+export interface FileFacts {
+  readonly kind: 'file' | 'folder' | 'link' | 'other';
+  readonly size: number;
+  /** Permission bits only, sticky bit included (0o7777). */
+  readonly mode: number;
+  readonly uid: number;
+  readonly mtimeMs: number;
+  readonly device: number;
+  readonly inode: number;
+}
+
+/** A file open for writing. */
+export interface OpenFile {
+  write(bytes: Uint8Array): Promise<void>;
+  chmod(mode: number): Promise<void>;
+  sync(): Promise<void>;
+  close(): Promise<void>;
+}
+
+/**
+ * The file operations that certlet uses, one method per system call that can fail, so that a test can record each and fail each.
+ * Methods reject with the system's own errno errors (`code`, `syscall`, `path`); callers turn them into `CertletError` by `fileError`.
+ */
+export interface FileSystem {
+  /** A new file (O_EXCL, O_NOFOLLOW): what stands there already is never opened, cut or followed. */
+  create(path: string, mode: number): Promise<OpenFile>;
+  /** Whole content of a regular file, links followed. EFBIG above `limitBytes`, EINVAL for what is no regular file (a FIFO does not block). */
+  read(path: string, limitBytes: number): Promise<Uint8Array>;
+  /** Makes names in a folder durable. File systems that cannot sync folders are taken as they are. */
+  syncFolder(path: string): Promise<void>;
+  rename(from: string, to: string): Promise<void>;
+  symlink(target: string, path: string): Promise<void>;
+  /** Undefined when there is nothing. */
+  readlink(path: string): Promise<string | undefined>;
+  /** Undefined when there is nothing. */
+  lstat(path: string): Promise<FileFacts | undefined>;
+  /** Links followed; undefined when there is nothing or the link dangles. */
+  stat(path: string): Promise<FileFacts | undefined>;
+  realpath(path: string): Promise<string>;
+  /** Resolves also when there was nothing. */
+  unlink(path: string): Promise<void>;
+  utimes(path: string, time: Date): Promise<void>;
+  /** Names, sorted; empty when the folder does not exist. */
+  readdir(path: string): Promise<readonly string[]>;
+  /** One level. EEXIST when it exists. */
+  mkdir(path: string, mode: number): Promise<void>;
+  chmod(path: string, mode: number): Promise<void>;
+}
+
+/** The real disk. */
+export class NodeFileSystem implements FileSystem {
+  async create(path: string, mode: number): Promise<OpenFile> {
+    const { O_CREAT, O_EXCL, O_NOFOLLOW, O_WRONLY } = constants;
+    const handle = await disk.open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, mode);
+    return {
+      write: (bytes) => handle.writeFile(bytes),
+      chmod: (mode) => handle.chmod(mode),
+      sync: () => handle.sync(),
+      close: () => handle.close(),
+    };
+  }
+
+  async read(path: string, limitBytes: number): Promise<Uint8Array> {
+    const handle = await disk.open(path, constants.O_RDONLY | constants.O_NONBLOCK);
+    try {
+      const facts = await handle.stat();
+      if (!facts.isFile()) throw refusal('EINVAL', 'not a regular file', path);
+      if (facts.size > limitBytes) throw refusal('EFBIG', `larger than ${String(limitBytes)} bytes`, path);
+      return await handle.readFile();
+    } finally {
+      await handle.close();
+    }
+  }
+
+  async syncFolder(path: string): Promise<void> {
+    const handle = await disk.open(path, constants.O_RDONLY | constants.O_DIRECTORY);
+    try {
+      await handle.sync();
+    } catch (error) {
+      // POSIX lets fsync answer EINVAL for objects that cannot be synced; some FUSE and network file systems do so for folders.
+      if (!['EINVAL', 'ENOTSUP'].includes(errnoOf(error) ?? '')) throw error;
+    } finally {
+      await handle.close();
+    }
+  }
+
+  rename(from: string, to: string): Promise<void> {
+    return disk.rename(from, to);
+  }
+
+  symlink(target: string, path: string): Promise<void> {
+    return disk.symlink(target, path);
+  }
+
+  readlink(path: string): Promise<string | undefined> {
+    return undefinedIfAbsent(disk.readlink(path));
+  }
+
+  async lstat(path: string): Promise<FileFacts | undefined> {
+    return factsOf(await undefinedIfAbsent(disk.lstat(path)));
+  }
+
+  async stat(path: string): Promise<FileFacts | undefined> {
+    return factsOf(await undefinedIfAbsent(disk.stat(path)));
+  }
+
+  realpath(path: string): Promise<string> {
+    return disk.realpath(path);
+  }
+
+  async unlink(path: string): Promise<void> {
+    await undefinedIfAbsent(disk.unlink(path));
+  }
+
+  utimes(path: string, time: Date): Promise<void> {
+    return disk.utimes(path, time, time);
+  }
+
+  async readdir(path: string): Promise<readonly string[]> {
+    const names = await undefinedIfAbsent(disk.readdir(path));
+    return names === undefined ? [] : names.sort();
+  }
+
+  async mkdir(path: string, mode: number): Promise<void> {
+    await disk.mkdir(path, { mode });
+  }
+
+  chmod(path: string, mode: number): Promise<void> {
+    return disk.chmod(path, mode);
+  }
+}
+
+async function undefinedIfAbsent<T>(work: Promise<T>): Promise<T | undefined> {
+  try {
+    return await work;
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return undefined;
+    throw error;
+  }
+}
+
+function factsOf(stats: Stats | undefined): FileFacts | undefined {
+  if (stats === undefined) return undefined;
+  const kind = stats.isFile() ? 'file' : stats.isDirectory() ? 'folder' : stats.isSymbolicLink() ? 'link' : 'other';
+  const { size, uid, mtimeMs, dev: device, ino: inode } = stats;
+  return { kind, size, mode: stats.mode & 0o7777, uid, mtimeMs, device, inode };
+}
+
+function refusal(code: string, text: string, path: string): Error {
+  return Object.assign(new Error(`${code}: ${text}, read '${path}'`), { code, syscall: 'read', path });
+}

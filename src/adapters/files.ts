@@ -1,0 +1,102 @@
+import { randomBytes } from 'node:crypto';
+import { basename, dirname, join } from 'node:path';
+import { errnoOf, fileError } from './file-errors.ts';
+import type { FileSystem } from './file-system.ts';
+
+/**
+ * Puts `bytes` at `path` so that every reader, also after a power cut, finds the old file or the new one, whole. The new file is
+ * private from its first byte and gets `mode` (whatever the umask) before it takes the name. A link at `path` is replaced, not followed.
+ * Throws `ERR_STORE_FULL`, `ERR_STORE_READ_ONLY`, `ERR_STORE_IO`; nothing is left behind then.
+ */
+export async function replaceFile(
+  fs: FileSystem,
+  path: string,
+  bytes: string | Uint8Array,
+  mode: number,
+): Promise<void> {
+  const staged = temporaryName(path);
+  try {
+    await writeSynced(fs, staged, typeof bytes === 'string' ? Buffer.from(bytes, 'utf8') : bytes, mode);
+    await fs.rename(staged, path);
+  } catch (error) {
+    await discard(fs, staged);
+    throw fileError(error, path);
+  }
+  await syncFolderOf(fs, path);
+}
+
+/** Points the link at `linkPath` to `target` in one step: there is no moment without a link. Errors as `replaceFile`. */
+export async function replaceLink(fs: FileSystem, linkPath: string, target: string): Promise<void> {
+  const staged = temporaryName(linkPath);
+  try {
+    await fs.symlink(target, staged);
+    await fs.rename(staged, linkPath);
+  } catch (error) {
+    await discard(fs, staged);
+    throw fileError(error, linkPath);
+  }
+  await syncFolderOf(fs, linkPath);
+}
+
+/** Text of a small file, undefined when there is none. Throws `ERR_STORE_IO`. */
+export async function readIfPresent(fs: FileSystem, path: string, limitBytes: number): Promise<string | undefined> {
+  try {
+    return Buffer.from(await fs.read(path, limitBytes)).toString('utf8');
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return undefined;
+    throw fileError(error, path);
+  }
+}
+
+/** Creates a folder and its missing parents (0755); `mode` holds whatever the umask. Resolves to whether it was created. */
+export async function ensureFolder(fs: FileSystem, path: string, mode: number): Promise<boolean> {
+  try {
+    if ((await fs.stat(path)) !== undefined) return false;
+    if (dirname(path) !== path) await ensureFolder(fs, dirname(path), 0o755);
+    await fs.mkdir(path, mode & 0o700);
+    await fs.chmod(path, mode);
+    await fs.syncFolder(dirname(path));
+    return true;
+  } catch (error) {
+    if (errnoOf(error) === 'EEXIST') return false;
+    throw fileError(error, path);
+  }
+}
+
+/** Removes what replacements that a crash cut short left in a folder. Only for whoever is the one writer there. */
+export async function sweepTemporaries(fs: FileSystem, folder: string): Promise<readonly string[]> {
+  const swept = (await fs.readdir(folder)).filter((name) => TEMPORARY.test(name)).map((name) => join(folder, name));
+  for (const path of swept) await fs.unlink(path);
+  return swept;
+}
+
+/** Names that `replaceFile` and `replaceLink` stage under: hidden, and random, so that nothing planted or left over can block them. */
+const TEMPORARY = /^\..+\.[0-9a-f]{16}\.certlet-tmp$/;
+
+function temporaryName(path: string): string {
+  return join(dirname(path), `.${basename(path)}.${randomBytes(8).toString('hex')}.certlet-tmp`);
+}
+
+async function writeSynced(fs: FileSystem, path: string, bytes: Uint8Array, mode: number): Promise<void> {
+  const file = await fs.create(path, 0o600);
+  try {
+    await file.write(bytes);
+    await file.chmod(mode);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+}
+
+/** The error that led here is the one to tell; a staged file that cannot be removed either is swept at the next start. */
+async function discard(fs: FileSystem, staged: string): Promise<void> {
+  await fs.unlink(staged).catch(() => undefined);
+}
+
+async function syncFolderOf(fs: FileSystem, path: string): Promise<void> {
+  try {
+    await fs.syncFolder(dirname(path));
+  } catch (error) {
+    throw fileError(error, dirname(path));
+  }
+}
