@@ -1,0 +1,33 @@
+import { createHash } from 'node:crypto';
+import type { X509Certificate } from 'node:crypto';
+import { CertletError } from '../errors.ts';
+
+/** `sha256:` and 64 lower-case hex digits: SHA-256 of a CA certificate's DER SubjectPublicKeyInfo, as kubeadm prints it. */
+export type CaPin = `sha256:${string}`;
+
+const PIN_FORM = /^sha256:([0-9a-f]{64})$/;
+
+/** Reads one `--discovery-token-ca-cert-hash`; prefix and digits may be in either case (kubeadm pubkeypin). Throws `ERR_USAGE`. */
+export function parseCaPin(text: string): CaPin {
+  const digest = PIN_FORM.exec(text.trim().toLowerCase())?.[1];
+  if (digest === undefined) {
+    throw new CertletError('ERR_USAGE', `--discovery-token-ca-cert-hash ${JSON.stringify(text)}: want sha256: and 64 hex digits`, {
+      remedy:
+        'openssl x509 -pubkey -noout -in /etc/kubernetes/pki/ca.crt | openssl pkey -pubin -outform der | sha256sum   # on a control plane node',
+    });
+  }
+  return `sha256:${digest}`;
+}
+
+/** The pin of a certificate. It names the key, so it stays the same when the CA is reissued with the same key. */
+export function caPinOf(certificate: X509Certificate): CaPin {
+  const spki = certificate.publicKey.export({ type: 'spki', format: 'der' });
+  return `sha256:${createHash('sha256').update(spki).digest('hex')}`;
+}
+
+/** Why none of a bundle's certificates is pinned; empty when at least one is, which is kubeadm's rule for bundles. */
+export function pinProblems(certificates: readonly X509Certificate[], pins: readonly CaPin[]): readonly string[] {
+  const found = certificates.map(caPinOf);
+  if (found.some((pin) => pins.includes(pin))) return [];
+  return [`the cluster's CA is ${found.join(', ')}; none of the pinned ${pins.join(', ')} is among it`];
+}
