@@ -1,4 +1,10 @@
-import type { Secret } from '../secret.ts';
+import { CertletError } from '../errors.ts';
+import { Secret } from '../secret.ts';
+import { readCaBundle } from './ca-bundle.ts';
+import { readClientPair } from './client-pair.ts';
+import type { PemSource } from './client-pair.ts';
+import type { Kubeconfig, Material } from './model.ts';
+import { encodeYaml } from './yaml.ts';
 
 /** Where the API server is and how to trust it. */
 export interface ClusterAccess {
@@ -6,7 +12,7 @@ export interface ClusterAccess {
   readonly server: string;
   /** CA certificates, PEM; undefined means the system's roots (client-go's rule). */
   readonly caPem?: string;
-  /** Absolute path when the file named a path, so that the kubeconfig that certlet writes names it too (F4.7). */
+  /** Absolute path when the file named a path, so that the kubeconfig that certlet writes names it too. */
   readonly caPath?: string;
   readonly insecureSkipTlsVerify: boolean;
   readonly tlsServerName?: string;
@@ -23,6 +29,8 @@ export interface ExecPlugin {
   readonly env: readonly { readonly name: string; readonly value: string }[];
   readonly provideClusterInfo: boolean;
   readonly installHint?: string;
+  /** The cluster's `client.authentication.k8s.io/exec` extension, given to the plugin with `provideClusterInfo`. */
+  readonly clusterConfig?: unknown;
 }
 
 export type Credential =
@@ -45,5 +53,128 @@ export interface ClientConfig {
   readonly warnings: readonly string[];
 }
 
-/** The kubeconfig that the kubelet reads (shape of F4.7 plus tls-server-name and proxy-url), YAML text, both paths the same combined PEM. */
-export declare function encodeNodeKubeconfig(cluster: ClusterAccess, pairPath: string): Secret;
+/** What the disk said about a file that the kubeconfig names: its text, or why it cannot be read. */
+export type FileContent = Secret | Error;
+
+/** Absolute paths of the files whose text `clientConfig` needs. */
+export function filesNeeded(kubeconfig: Kubeconfig): readonly string[] {
+  const { cluster, user } = kubeconfig;
+  const materials = [
+    cluster.ca,
+    ...(user.kind === 'certificate' ? [user.certificate, user.key] : []),
+    ...(user.kind === 'tokenFile' ? [user.file] : []),
+  ];
+  return [...new Set(materials.flatMap((material) => (material?.kind === 'file' ? [material.path] : [])))];
+}
+
+/**
+ * The client configuration of a kubeconfig, with `contents` for each of `filesNeeded`. Throws `ERR_KUBECONFIG_INVALID` for
+ * the CA and `ERR_CREDENTIAL_INVALID` for token, certificate and key; the message names the field and its file.
+ */
+export function clientConfig(kubeconfig: Kubeconfig, contents: ReadonlyMap<string, FileContent>): ClientConfig {
+  const { cluster: entry, user } = kubeconfig;
+  const ca = entry.ca === undefined ? undefined : readCa(entry.ca, contents);
+  const cluster: ClusterAccess = {
+    server: entry.server,
+    insecureSkipTlsVerify: entry.insecureSkipTlsVerify,
+    ...(ca === undefined ? {} : { caPem: ca.pem }),
+    ...(entry.ca?.kind === 'file' ? { caPath: entry.ca.path } : {}),
+    ...(entry.tlsServerName === undefined ? {} : { tlsServerName: entry.tlsServerName }),
+    ...(entry.proxyUrl === undefined ? {} : { proxyUrl: entry.proxyUrl }),
+  };
+  const command = user.kind === 'exec' && user.plugin.command.includes('/') ? [user.plugin.command] : [];
+  return {
+    source: kubeconfig.path,
+    cluster,
+    credential: readCredential(user, contents),
+    files: [...filesNeeded(kubeconfig), ...command],
+    warnings: [...entry.warnings, ...(ca?.warnings ?? []), ...user.warnings],
+  };
+}
+
+function readCa(material: Material, contents: ReadonlyMap<string, FileContent>): ReturnType<typeof readCaBundle> {
+  const { text, origin } = load(material, contents, 'ERR_KUBECONFIG_INVALID');
+  return readCaBundle(text.reveal(), origin);
+}
+
+type UserOf<Kind> = Kubeconfig['user'] & { readonly kind: Kind };
+
+function readCredential(user: Kubeconfig['user'], contents: ReadonlyMap<string, FileContent>): Credential {
+  switch (user.kind) {
+    case 'none':
+      return { kind: 'none' };
+    case 'token':
+      return { kind: 'token', token: user.token };
+    case 'exec':
+      return { kind: 'exec', plugin: user.plugin };
+    case 'tokenFile':
+      return tokenFile(user, contents);
+    case 'certificate':
+      return certificateOf(user, contents);
+  }
+}
+
+function certificateOf(user: UserOf<'certificate'>, contents: ReadonlyMap<string, FileContent>): Credential {
+  const certificate = load(user.certificate, contents, 'ERR_CREDENTIAL_INVALID');
+  return { kind: 'certificate', ...readClientPair(certificate, load(user.key, contents, 'ERR_CREDENTIAL_INVALID')) };
+}
+
+function tokenFile(user: UserOf<'tokenFile'>, contents: ReadonlyMap<string, FileContent>): Credential {
+  const content = contents.get(user.file.path);
+  if (!(content instanceof Secret) && user.token !== undefined) return { kind: 'token', token: user.token };
+  const { text, origin } = load(user.file, contents, 'ERR_CREDENTIAL_INVALID');
+  if (text.reveal().trim() === '') {
+    throw new CertletError('ERR_CREDENTIAL_INVALID', `${origin.place}: ${origin.field}: ${user.file.path} is empty`, {
+      remedy: `Write a token into ${user.file.path}.`,
+    });
+  }
+  return { kind: 'tokenFile', path: user.file.path };
+}
+
+function load(
+  material: Material,
+  contents: ReadonlyMap<string, FileContent>,
+  code: 'ERR_KUBECONFIG_INVALID' | 'ERR_CREDENTIAL_INVALID',
+): PemSource {
+  const { origin } = material;
+  if (material.kind === 'data') return { text: material.text, origin };
+  const content = contents.get(material.path);
+  const named = { place: origin.place, field: `${origin.field} (${material.path})` };
+  if (content instanceof Secret) return { text: content, origin: named };
+  throw new CertletError(code, `${named.place}: ${named.field}: ${content?.message ?? 'not read'}`, {
+    remedy: `Put the file there, or mend its path in the kubeconfig: ls -l ${material.path}`,
+    cause: content,
+  });
+}
+
+/**
+ * The kubeconfig that the kubelet reads: the shape that the kubelet itself writes at bootstrap, plus `tls-server-name` and `proxy-url`,
+ * which it would lose. Certificate and key name the same combined PEM file. A CA that came from a path stays a path.
+ */
+export function encodeNodeKubeconfig(cluster: ClusterAccess, pairPath: string): Secret {
+  const caData = cluster.caPem === undefined ? undefined : Buffer.from(cluster.caPem, 'utf8').toString('base64');
+  const access = {
+    ...(cluster.caPath === undefined
+      ? { 'certificate-authority-data': caData }
+      : { 'certificate-authority': cluster.caPath }),
+    ...(cluster.insecureSkipTlsVerify ? { 'insecure-skip-tls-verify': true } : {}),
+    server: cluster.server,
+    'tls-server-name': cluster.tlsServerName,
+    'proxy-url': cluster.proxyUrl?.reveal(),
+  };
+  return new Secret(
+    encodeYaml({
+      apiVersion: 'v1',
+      kind: 'Config',
+      clusters: [{ name: 'default-cluster', cluster: access }],
+      users: [{ name: 'default-auth', user: { 'client-certificate': pairPath, 'client-key': pairPath } }],
+      contexts: [
+        {
+          name: 'default-context',
+          context: { cluster: 'default-cluster', namespace: 'default', user: 'default-auth' },
+        },
+      ],
+      'current-context': 'default-context',
+    }),
+  );
+}

@@ -1,0 +1,77 @@
+import { X509Certificate } from 'node:crypto';
+import type { Origin } from './model.ts';
+import { CertletError } from '../errors.ts';
+import { pemBlocks } from './pem-blocks.ts';
+
+export interface CaBundle {
+  /** The certificates that parse, without anything around them. */
+  readonly pem: string;
+  readonly warnings: readonly string[];
+}
+
+/** OpenSSL's security level 2, Node's default, refuses smaller RSA keys in a chain with "CA certificate key too weak". */
+const MIN_RSA_BITS = 2048;
+/** The same level's floor for elliptic curves: 112 bits of security. */
+const MIN_EC_BITS = 224;
+const EC_BITS: Readonly<Record<string, number>> = {
+  prime192v1: 192,
+  secp192k1: 192,
+  secp160r1: 160,
+  secp160k1: 160,
+  secp160r2: 160,
+  secp128r1: 128,
+  secp128r2: 128,
+  secp112r1: 112,
+  secp112r2: 112,
+};
+
+/**
+ * Checks the certificates to trust. As in Go, one good certificate is enough and a broken one beside it is only told.
+ * Throws `ERR_KUBECONFIG_INVALID` when none parses.
+ */
+export function readCaBundle(text: string, origin: Origin): CaBundle {
+  const label = `${origin.place}: ${origin.field}`;
+  const blocks = pemBlocks(text, 'CERTIFICATE');
+  const good: string[] = [];
+  const warnings: string[] = [];
+  for (const [index, block] of blocks.entries()) {
+    const certificate = parse(block);
+    if (certificate === undefined) {
+      warnings.push(
+        `${label}: certificate ${String(index + 1)} of ${String(blocks.length)} cannot be parsed and is left out`,
+      );
+      continue;
+    }
+    good.push(block);
+    const weakness = weakKey(certificate);
+    if (weakness !== undefined) warnings.push(`${label}: ${weakness}`);
+  }
+  if (good.length === 0) {
+    throw new CertletError('ERR_KUBECONFIG_INVALID', `${label}: no certificate in it can be parsed`, {
+      remedy: "Put the cluster's CA certificate there as PEM (on a control plane node: /etc/kubernetes/pki/ca.crt).",
+    });
+  }
+  return { pem: good.join(''), warnings };
+}
+
+/** What OpenSSL will refuse about a trusted certificate's key, with the remedy; undefined when it is strong enough. */
+export function weakKey(certificate: X509Certificate): string | undefined {
+  const { asymmetricKeyType: type, asymmetricKeyDetails: details } = certificate.publicKey;
+  const bits = type === 'ec' ? EC_BITS[details?.namedCurve ?? ''] : details?.modulusLength;
+  const needed = type === 'ec' ? MIN_EC_BITS : MIN_RSA_BITS;
+  if (bits === undefined || bits >= needed) return undefined;
+  const name = certificate.subject.replaceAll('\n', ', ');
+  const kind = type === 'ec' ? 'EC' : (type ?? '').toUpperCase();
+  return (
+    `the CA "${name}" has a ${kind} key of ${String(bits)} bits; OpenSSL refuses what is below ${String(needed)}: ` +
+    'give the cluster a new CA (RSA 2048 or ECDSA P-256) and put it here beside the old one'
+  );
+}
+
+function parse(pem: string): X509Certificate | undefined {
+  try {
+    return new X509Certificate(pem);
+  } catch {
+    return undefined;
+  }
+}

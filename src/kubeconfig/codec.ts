@@ -1,0 +1,77 @@
+import { readCluster } from './cluster-entry.ts';
+import { Field } from './fields.ts';
+import type { Kubeconfig } from './model.ts';
+import { readUser } from './user-entry.ts';
+import { parseYaml } from './yaml.ts';
+
+/**
+ * Reads the current context of a kubeconfig as client-go does. `path` is the file's absolute path: relative paths
+ * inside count from its folder. Throws `ERR_KUBECONFIG_INVALID` with file, line, column, field and remedy.
+ */
+export function parseKubeconfig(text: string, path: string): Kubeconfig {
+  const root = new Field(path, parseYaml(text, path));
+  if (!root.present) throw root.invalid('the file is empty', `Put a kubeconfig into ${path}.`);
+  checkKind(root);
+  const context = root.at('current-context').text();
+  if (context === undefined) {
+    throw root
+      .at('current-context')
+      .invalid('missing', `Choose one: kubectl --kubeconfig ${path} config use-context NAME`);
+  }
+  const entry = named(root, 'contexts', 'context', context);
+  if (entry === undefined) {
+    throw root
+      .at('current-context')
+      .invalid(
+        `names the context "${context}", which is not in contexts`,
+        `Choose one: kubectl --kubeconfig ${path} config use-context NAME`,
+      );
+  }
+  const cluster = readClusterOf(root, entry);
+  return { path, context, cluster: readCluster(cluster), user: readUserOf(root, entry, cluster) };
+}
+
+function checkKind(root: Field): void {
+  const kind = root.at('kind');
+  const text = kind.text();
+  if (text !== undefined && text !== 'Config')
+    throw kind.invalid('is not Config', 'Check that this file is a kubeconfig.');
+  const apiVersion = root.at('apiVersion');
+  const version = apiVersion.text();
+  if (version !== undefined && version !== 'v1') throw apiVersion.invalid('is not v1', 'Write apiVersion: v1.');
+}
+
+function readClusterOf(root: Field, context: Field): Field {
+  const field = context.at('cluster');
+  const name = field.text();
+  if (name === undefined) throw field.invalid('missing', 'Name one of the entries of clusters.');
+  const found = named(root, 'clusters', 'cluster', name);
+  if (found === undefined)
+    throw field.invalid(`names the cluster "${name}", which is not in clusters`, 'Add it, or name another.');
+  return found;
+}
+
+function readUserOf(root: Field, context: Field, cluster: Field): Kubeconfig['user'] {
+  const field = context.at('user');
+  const name = field.text();
+  if (name === undefined) return { kind: 'none', warnings: [] };
+  const found = named(root, 'users', 'user', name);
+  if (found === undefined)
+    throw field.invalid(`names the user "${name}", which is not in users`, 'Add it, or name another.');
+  return readUser(found, cluster);
+}
+
+/** The map of a named list's entry. Names must be unique, as client-go demands. */
+function named(root: Field, list: string, key: string, name: string): Field | undefined {
+  const seen = new Set<string>();
+  let found: Field | undefined;
+  for (const item of root.at(list).items()) {
+    const field = item.at('name');
+    const itemName = field.text() ?? '';
+    if (seen.has(itemName))
+      throw field.invalid(`"${itemName}" stands twice in ${list}`, 'Rename or delete one of the two.');
+    seen.add(itemName);
+    if (itemName === name) found = item.at(key);
+  }
+  return found;
+}

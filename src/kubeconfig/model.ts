@@ -1,0 +1,54 @@
+import type { Secret } from '../secret.ts';
+import type { ExecPlugin } from './client-config.ts';
+
+/** Where a value came from, for messages. */
+export interface Origin {
+  /** `file:line:column`. */
+  readonly place: string;
+  /** Field path, such as `users[0].user.client-key`. */
+  readonly field: string;
+}
+
+/** PEM text or a token that the kubeconfig embeds or keeps in a file; `path` is absolute. */
+export type Material =
+  | { readonly kind: 'data'; readonly text: Secret; readonly origin: Origin }
+  | { readonly kind: 'file'; readonly path: string; readonly origin: Origin };
+
+/** The cluster entry of the current context, checked, files not read yet. */
+export interface ClusterEntry {
+  /** With scheme, without trailing slash. */
+  readonly server: string;
+  readonly ca: Material | undefined;
+  readonly insecureSkipTlsVerify: boolean;
+  readonly tlsServerName: string | undefined;
+  readonly proxyUrl: Secret | undefined;
+  readonly warnings: readonly string[];
+}
+
+/** The credentials that a user entry names, in the order in which certlet takes them. */
+export type UserEntry =
+  | {
+      readonly kind: 'certificate';
+      readonly certificate: Material;
+      readonly key: Material;
+      readonly warnings: readonly string[];
+    }
+  | { readonly kind: 'token'; readonly token: Secret; readonly warnings: readonly string[] }
+  /** The file wins; `token` stands in while the file cannot be read (client-go). */
+  | {
+      readonly kind: 'tokenFile';
+      readonly file: Material & { kind: 'file' };
+      readonly token: Secret | undefined;
+      readonly warnings: readonly string[];
+    }
+  | { readonly kind: 'exec'; readonly plugin: ExecPlugin; readonly warnings: readonly string[] }
+  | { readonly kind: 'none'; readonly warnings: readonly string[] };
+
+/** The current context of one kubeconfig file. */
+export interface Kubeconfig {
+  /** Absolute path of the file. */
+  readonly path: string;
+  readonly context: string;
+  readonly cluster: ClusterEntry;
+  readonly user: UserEntry;
+}

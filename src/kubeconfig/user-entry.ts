@@ -1,0 +1,96 @@
+import { Secret } from '../secret.ts';
+import { originOf, readMaterial, resolveBeside } from './cluster-entry.ts';
+import { readExec } from './exec-entry.ts';
+import type { Field } from './fields.ts';
+import type { UserEntry } from './model.ts';
+
+/**
+ * Checks the `user` map of a named user. Where it names several credentials the one that the API server would look at
+ * first is taken: certificate, then token, then exec plugin. Throws `ERR_KUBECONFIG_INVALID`.
+ */
+export function readUser(user: Field, cluster: Field): UserEntry {
+  refuseWhatCannotWork(user);
+  const certificate = readCertificate(user);
+  const token = readToken(user);
+  const exec = user.at('exec');
+  const candidates: UserEntry[] = [
+    ...(certificate === undefined ? [] : [certificate]),
+    ...(token === undefined ? [] : [token]),
+    ...(exec.present ? [{ kind: 'exec', plugin: readExec(exec, cluster), warnings: [] } as const] : []),
+  ];
+  const [first, ...rest] = candidates;
+  if (first === undefined) return { kind: 'none', warnings: [] };
+  if (rest.length === 0) return first;
+  const ignored = rest.map((entry) => entry.kind).join(' and ');
+  return {
+    ...first,
+    warnings: [
+      ...first.warnings,
+      `${user.place}: ${user.name} names several credentials: the ${first.kind} is used, the ${ignored} is not`,
+    ],
+  };
+}
+
+function refuseWhatCannotWork(user: Field): void {
+  const bootstrap = 'Use a bootstrap token (kubeadm token create) or a client certificate.';
+  for (const key of ['username', 'password']) {
+    const field = user.at(key);
+    if (field.text() !== undefined)
+      throw field.invalid('password authentication was removed in Kubernetes 1.19', bootstrap);
+  }
+  const provider = user.at('auth-provider');
+  if (provider.present) {
+    throw provider.invalid(
+      'auth providers were removed in Kubernetes 1.26',
+      'Use an exec credential plugin, a bootstrap token or a client certificate.',
+    );
+  }
+  for (const key of ['as', 'as-uid', 'as-groups', 'as-user-extra']) {
+    const field = user.at(key);
+    if (field.present)
+      throw field.invalid('a node asks for itself: impersonation is not supported', `Delete ${field.name}.`);
+  }
+}
+
+function readCertificate(user: Field): UserEntry | undefined {
+  const certificate = readMaterial(user, 'client-certificate');
+  if (certificate.material === undefined) return undefined;
+  const key = readMaterial(user, 'client-key');
+  if (key.material === undefined) {
+    throw user
+      .at('client-key')
+      .invalid('missing: a client certificate is given without its key', 'Add client-key or client-key-data.');
+  }
+  return {
+    kind: 'certificate',
+    certificate: certificate.material,
+    key: key.material,
+    warnings: [...certificate.warnings, ...key.warnings],
+  };
+}
+
+function readToken(user: Field): UserEntry | undefined {
+  const field = user.at('token');
+  const text = field.text();
+  if (text !== undefined) checkToken(field, text);
+  const token = text === undefined ? undefined : new Secret(text);
+  const file = user.at('tokenFile');
+  const path = file.text();
+  if (path !== undefined) {
+    return {
+      kind: 'tokenFile',
+      file: { kind: 'file', path: resolveBeside(file, path), origin: originOf(file) },
+      token,
+      warnings: [],
+    };
+  }
+  return token === undefined ? undefined : { kind: 'token', token, warnings: [] };
+}
+
+function checkToken(field: Field, text: string): void {
+  if (/^[\x21-\x7e]+$/.test(text)) return;
+  throw field.invalid(
+    'has a blank, a line break or a character beyond ASCII',
+    'Write the token exactly as it was printed, on one line.',
+  );
+}

@@ -1,0 +1,104 @@
+import { LineCounter, parseDocument, stringify } from 'yaml';
+import { CertletError } from '../errors.ts';
+import type { ErrorCode } from '../errors.ts';
+
+/** Keys and list indexes from the root to a value. */
+export type YamlPath = readonly (string | number)[];
+
+export interface Position {
+  /** Both count from 1. */
+  readonly line: number;
+  readonly column: number;
+}
+
+export interface YamlDocument {
+  /** Plain objects, lists, text, numbers, booleans and null. */
+  readonly value: unknown;
+  /** Where the value at `path` stands, or its nearest ancestor that the file has; undefined for an empty file. */
+  locate(path: YamlPath): Position | undefined;
+}
+
+/** Real kubeconfigs and settings have some kilobytes; this only keeps a wrong file from filling the memory. */
+const MAX_BYTES = 1024 * 1024;
+/** An alias may not stand for more than this many nodes in all ("billion laughs"). */
+const MAX_ALIASES = 100;
+
+/**
+ * Parses one YAML (or JSON) document. Throws `code` (`ERR_KUBECONFIG_INVALID` unless told) with `path:line:column`
+ * for syntax errors, duplicate keys, unknown tags, several documents, exploding aliases and texts above 1 MiB.
+ * Messages quote nothing of the text, since it may hold a token.
+ */
+export function parseYaml(text: string, path: string, code: ErrorCode = 'ERR_KUBECONFIG_INVALID'): YamlDocument {
+  if (Buffer.byteLength(text) > MAX_BYTES) {
+    throw new CertletError(code, `${path}: larger than 1 MiB`, { remedy: `Check that ${path} is the right file.` });
+  }
+  const lines = new LineCounter();
+  const parsed = parseDocument(text, {
+    strict: true,
+    uniqueKeys: true,
+    prettyErrors: false,
+    merge: true,
+    lineCounter: lines,
+  });
+  const problem = parsed.errors[0] ?? parsed.warnings[0];
+  if (problem !== undefined) {
+    const { line, col } = lines.linePos(problem.pos[0]);
+    throw new CertletError(code, `${path}:${String(line)}:${String(col)}: ${explain(problem.code, problem.message)}`, {
+      remedy: `Mend the YAML of ${path} at line ${String(line)}.`,
+    });
+  }
+  let value: unknown;
+  try {
+    value = parsed.toJS({ maxAliasCount: MAX_ALIASES });
+  } catch (error) {
+    throw new CertletError(code, `${path}:1:1: aliases cannot be expanded`, {
+      remedy: `Write the values of ${path} out instead of using YAML aliases.`,
+      cause: error,
+    });
+  }
+  return {
+    value,
+    locate(segments) {
+      for (let length = segments.length; length >= 0; length -= 1) {
+        const node: unknown = length === 0 ? parsed.contents : parsed.getIn(segments.slice(0, length), true);
+        const offset = startOf(node);
+        if (offset !== undefined) {
+          const { line, col } = lines.linePos(offset);
+          return { line, column: col };
+        }
+      }
+      return undefined;
+    },
+  };
+}
+
+const EXPLANATIONS: Readonly<Record<string, string>> = {
+  MULTIPLE_DOCS: 'several YAML documents in one file',
+  DUPLICATE_KEY: 'the same key stands twice in one map',
+  TAB_AS_INDENT: 'a tab is used for indentation',
+  TAG_RESOLVE_FAILED: 'an unknown tag (!name) is used',
+  BAD_SCALAR_START: 'a value begins with a character that needs quotes',
+  BLOCK_AS_IMPLICIT_KEY: 'wrong indentation, or a value with ": " that needs quotes',
+  MULTILINE_IMPLICIT_KEY: 'wrong indentation, or a value with ": " that needs quotes',
+  UNEXPECTED_TOKEN: 'something follows where a value has ended; a quote or line break may be missing',
+};
+/** Complaints of the parser whose own text never quotes the file, which may hold a token. */
+const QUOTES_NOTHING = ['BAD_INDENT', 'MISSING_CHAR', 'BLOCK_IN_FLOW'];
+
+function explain(code: string, message: string): string {
+  return EXPLANATIONS[code] ?? (QUOTES_NOTHING.includes(code) ? `not YAML: ${message}` : `not YAML (${code})`);
+}
+
+function startOf(node: unknown): number | undefined {
+  if (typeof node !== 'object' || node === null || !('range' in node) || !Array.isArray(node.range)) return undefined;
+  const start: unknown = node.range[0];
+  return typeof start === 'number' ? start : undefined;
+}
+
+/**
+ * YAML text of plain data, in key order, without line folding. Ends in a newline. Text that only YAML 1.1 would take
+ * for something else (`yes`, `12:30`) is quoted too, because the kubelet reads YAML 1.1.
+ */
+export function encodeYaml(value: unknown): string {
+  return stringify(value, { lineWidth: 0, schema: 'yaml-1.1', compat: 'core' });
+}
