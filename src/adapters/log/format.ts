@@ -1,0 +1,105 @@
+import type { LogFields, LogLevel } from '../../ports.ts';
+import { redact } from './redact.ts';
+
+/** One line to be written. */
+export interface LogRecord {
+  readonly time: Date;
+  readonly level: LogLevel;
+  readonly event: string;
+  readonly fields: LogFields;
+}
+
+/** syslog(3) priorities as `<N>` prefixes mean them (sd-daemon(3)). */
+const PRIORITY: Readonly<Record<LogLevel, number>> = { error: 3, warn: 4, info: 6, debug: 7 };
+
+const COLOUR: Readonly<Record<LogLevel, string>> = { error: '31', warn: '33', info: '32', debug: '90' };
+
+/** journald splits a line at 48 KiB; a single value never gets near it. */
+const LONGEST_TEXT = 4096;
+
+/** C0, DEL, C1, line and paragraph separators, and the marks that turn the reading direction: what could forge a line or a terminal. */
+// oxlint-disable-next-line no-control-regex -- control characters are what this looks for
+const UNPRINTABLE = /[\u0000-\u001f\u007f-\u009f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]/gu;
+
+/** As one journal line, with the priority in front; journald adds time, host and unit. */
+export function journalLine(record: LogRecord): string {
+  return `<${String(PRIORITY[record.level])}>${eventAndFields(record)}`;
+}
+
+/** As one line for a terminal or a file, with local time; colour only where asked for. */
+export function textLine(record: LogRecord, style: { readonly colour: boolean }): string {
+  const level = record.level.toUpperCase().padEnd(5);
+  const shown = style.colour ? `\u001b[${COLOUR[record.level]}m${level}\u001b[0m` : level;
+  return `${localTime(record.time)} ${shown} ${eventAndFields(record)}`;
+}
+
+/** As one JSON object: time, level, event, then the fields. A field of one of these names gets an underscore behind it. */
+export function jsonLine(record: LogRecord): string {
+  const line: Record<string, unknown> = { time: dateText(record.time), level: record.level, event: clean(record.event) };
+  for (const [key, value] of Object.entries(record.fields)) {
+    if (value !== undefined) line[key in line ? `${key}_` : key] = jsonValue(value);
+  }
+  return escaped(JSON.stringify(line));
+}
+
+function eventAndFields({ event, fields }: LogRecord): string {
+  const pairs = Object.entries(fields)
+    .filter(([, value]) => value !== undefined)
+    .map(([key, value]) => `${key}=${quoted(plainText(value))}`);
+  return [printable(event), ...pairs].join(' ');
+}
+
+/** Text as it is where it cannot be misread, else as a JSON string. */
+function quoted(text: string): string {
+  const line = printable(text);
+  return line !== '' && line === text && !/[\s"=\\]/.test(line) ? line : `"${escapeQuotes(text)}"`;
+}
+
+function escapeQuotes(text: string): string {
+  return printable(text.replace(/[\\"]/g, (character) => `\\${character}`));
+}
+
+function printable(text: string): string {
+  return escaped(clean(text));
+}
+
+function clean(text: string): string {
+  return shortened(redact(text));
+}
+
+function escaped(text: string): string {
+  return text.replace(UNPRINTABLE, (character) => {
+    const known = { '\n': '\\n', '\r': '\\r', '\t': '\\t' }[character];
+    return known ?? `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;
+  });
+}
+
+function shortened(text: string): string {
+  if (text.length <= LONGEST_TEXT) return text;
+  return `${text.slice(0, LONGEST_TEXT)}… (${String(text.length - LONGEST_TEXT)} more characters)`;
+}
+
+/** The type allows scalars, dates and lists of text alone; anything else that slipped through shows as its own text or not at all. */
+function plainText(value: unknown): string {
+  if (value instanceof Date) return dateText(value);
+  if (Array.isArray(value)) return value.map((entry) => plainText(entry)).join(',');
+  if (typeof value === 'object' && value !== null) return '[object]';
+  return String(value);
+}
+
+function jsonValue(value: unknown): unknown {
+  if (typeof value === 'number' || typeof value === 'boolean') return value;
+  if (Array.isArray(value)) return value.map((entry) => clean(plainText(entry)));
+  return clean(plainText(value));
+}
+
+/** RFC 3339 in UTC to the second: the unit in which certificates count. */
+function dateText(date: Date): string {
+  return Number.isNaN(date.getTime()) ? 'unknown' : date.toISOString().replace(/\.\d+Z$/, 'Z');
+}
+
+function localTime(date: Date): string {
+  const two = (part: number): string => String(part).padStart(2, '0');
+  const day = [date.getFullYear(), two(date.getMonth() + 1), two(date.getDate())].join('-');
+  return `${day} ${[date.getHours(), date.getMinutes(), date.getSeconds()].map(two).join(':')}`;
+}

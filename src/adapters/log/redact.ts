@@ -1,0 +1,20 @@
+/**
+ * The last net under the rule that secrets have a type of their own: text of foreign origin (a server's answer, a
+ * plugin's output) may hold what looks like one.
+ */
+const SECRETS: readonly { readonly looksLike: RegExp; readonly becomes: string }[] = [
+  // A private key of any kind, also with its line ends escaped or cut off before its end.
+  { looksLike: /-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?(?:-----END [A-Z ]*PRIVATE KEY-----|$)/g, becomes: '[secret]' },
+  // A bootstrap token is `<id>.<secret>`; its id is public and tells the admin which one it is.
+  { looksLike: /(?<![\w.-])([a-z0-9]{6})\.[a-z0-9]{16}(?![\w.-])/g, becomes: '$1.[secret]' },
+  // A JSON web token, as service accounts and exec plugins use them.
+  { looksLike: /\beyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*/g, becomes: '[secret]' },
+  { looksLike: /\b(bearer|basic)\s+[\w.~+/=-]{8,}/gi, becomes: '$1 [secret]' },
+  // The password of a proxy URL.
+  { looksLike: /(\/\/[^\s/:@]*:)[^\s/@]+@/g, becomes: '$1[secret]@' },
+];
+
+/** `text` with everything that looks like a private key, token or password in a URL replaced by `[secret]`. */
+export function redact(text: string): string {
+  return SECRETS.reduce((rest, { looksLike, becomes }) => rest.replace(looksLike, becomes), text);
+}

@@ -1,0 +1,58 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { performance } from 'node:perf_hooks';
+import type { Chance, Clock } from '../ports.ts';
+
+/** Far deadlines are slept in slices: timers stop in suspend, overflow past 24.8 days and do not see a clock that is set. */
+export const SLICE_MS = 60_000;
+
+/** What the clock stands on; tests put their own in its place. */
+export interface TimeSource {
+  nowMs(): number;
+  /** Resolves after `ms` or when `signal` aborts; may reject when it aborts. */
+  pause(ms: number, signal: AbortSignal): Promise<unknown>;
+}
+
+const REAL_TIME: TimeSource = {
+  nowMs: () => Date.now(),
+  pause: (ms, signal) => delay(ms, undefined, { signal }),
+};
+
+/** The wall clock of this host. */
+export class SystemClock implements Clock {
+  readonly #source: TimeSource;
+
+  constructor(source: TimeSource = REAL_TIME) {
+    this.#source = source;
+  }
+
+  now(): Date {
+    return new Date(this.#source.nowMs());
+  }
+
+  /** Wakes at least once a minute, so a step of the clock or a resume is noticed within that. Never rejects. */
+  async sleepUntil(deadline: Date, signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      const leftMs = deadline.getTime() - this.#source.nowMs();
+      // An invalid date counts as reached: sleeping for ever on a defect would be worse.
+      if (!(leftMs > 0)) return;
+      try {
+        await this.#source.pause(Math.min(leftMs, SLICE_MS), signal);
+      } catch (error) {
+        if (signal.aborted) return;
+        throw error;
+      }
+    }
+  }
+}
+
+/** Chance for delays and spreads; nothing secret is drawn from it. */
+export class SystemChance implements Chance {
+  roll(): number {
+    return Math.random();
+  }
+}
+
+/** Milliseconds since some fixed moment, unmoved by a clock that is set. For measuring how long something took. */
+export function monotonicMs(): number {
+  return performance.now();
+}

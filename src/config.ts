@@ -1,0 +1,153 @@
+import { CertletError } from './errors.ts';
+import { parseYaml } from './kubeconfig/yaml.ts';
+import type { YamlDocument } from './kubeconfig/yaml.ts';
+import type { Problem, SettingPath } from './config/codec.ts';
+import { SETTINGS_CODEC } from './config/fields.ts';
+import type { SettingsFile } from './config/fields.ts';
+import { settingLeaves } from './config/flags.ts';
+import type { FlagValues } from './config/flags.ts';
+import { resolveSettings } from './config/resolve.ts';
+import { combinationProblems } from './config/rules.ts';
+import type { Settings } from './config/settings.ts';
+import { DNS_SUBDOMAIN, MAX_DNS_LENGTH } from './config/values.ts';
+
+export type { FlagValues } from './config/flags.ts';
+export type { HookSettings, PlainFiles, RotationSettings, Settings } from './config/settings.ts';
+
+/** Where settings are looked for without `--config`. */
+export const DEFAULT_SETTINGS_PATH = '/etc/certlet/config.yaml';
+
+export interface SettingsSources {
+  readonly flags: FlagValues;
+  /** The file's text; undefined when there is no file. */
+  readonly fileText: string | undefined;
+  readonly filePath: string;
+  /** What the operating system calls this host. */
+  readonly osHostname: string;
+}
+
+/**
+ * Settings from flags, then file, then defaults. Throws `ERR_CONFIG_INVALID` that lists every problem with its place,
+ * one a line, or `ERR_NODE_NAME` when only the node's name is missing.
+ */
+export function loadSettings(sources: SettingsSources): Settings {
+  const { filePath, fileText, flags } = sources;
+  const document = fileText === undefined ? undefined : parseYaml(fileText, filePath, 'ERR_CONFIG_INVALID');
+  // A file with nothing but comments in it is an empty map.
+  const fromFile = document?.value ?? {};
+  const merged = withFlags(fromFile, flags);
+  const places: Places = { filePath, document, flags: merged.flags };
+  const fileProblems: Problem[] = [];
+  const flagProblems: Problem[] = [];
+  // The file is judged by itself too: a flag that hides a wrong value today is gone tomorrow.
+  SETTINGS_CODEC.read(fromFile, [], fileProblems);
+  const file = SETTINGS_CODEC.read(merged.tree, [], flagProblems);
+  const problems = [
+    ...described(fileProblems, { ...places, flags: [] }),
+    ...described(
+      flagProblems.filter(({ path }) => flagAt(merged.flags, path) !== undefined),
+      places,
+    ),
+  ];
+  if (file === undefined || problems.length > 0) throw invalid(problems);
+
+  const name = nodeName(file, sources.osHostname);
+  const settings = resolveSettings(file, name ?? '', fileText === undefined ? undefined : filePath);
+  const conflicts = described(combinationProblems(settings), places);
+  if (conflicts.length > 0) throw invalid(conflicts);
+  if (name === undefined) throw noNodeName(sources.osHostname);
+  return settings;
+}
+
+/** The kubelet's rule: override, else the host's name; trimmed and in lower case, never shortened. */
+function nodeName(file: SettingsFile, osHostname: string): string | undefined {
+  const override = file.hostnameOverride ?? '';
+  const name = override === '' ? osHostname.trim().toLowerCase() : override;
+  return name.length <= MAX_DNS_LENGTH && DNS_SUBDOMAIN.test(name) ? name : undefined;
+}
+
+function noNodeName(osHostname: string): CertletError {
+  const seen = osHostname.trim();
+  const why = seen === '' ? 'this host has no name' : `the name of this host (${JSON.stringify(seen)}) is no DNS name`;
+  return new CertletError('ERR_NODE_NAME', `no usable node name: ${why} and hostnameOverride is not set`, {
+    remedy: 'Set hostnameOverride (or --hostname-override) to the name of the Node object, or name the host with: hostnamectl set-hostname NAME',
+  });
+}
+
+interface FlagPlace {
+  readonly path: SettingPath;
+  readonly flag: string;
+}
+
+function withFlags(tree: unknown, values: FlagValues): { readonly tree: unknown; readonly flags: readonly FlagPlace[] } {
+  let result = tree;
+  const flags: FlagPlace[] = [];
+  for (const leaf of settingLeaves()) {
+    if (leaf.flag === undefined) continue;
+    const value = values[leaf.flag];
+    if (value === undefined) continue;
+    const number = leaf.kind === 'number' && typeof value === 'string' && /^-?[0-9]{1,15}$/.test(value);
+    result = replaceAt(result, leaf.path, number ? Number(value) : value);
+    flags.push({ path: leaf.path, flag: leaf.flag });
+  }
+  return { tree: result, flags };
+}
+
+/** A copy of `tree` with one value put in. What stands in the way and is no map has been reported with the file. */
+function replaceAt(tree: unknown, path: SettingPath, value: unknown): unknown {
+  const [key, ...rest] = path;
+  if (key === undefined) return value;
+  const map = typeof tree === 'object' && tree !== null && !Array.isArray(tree) ? tree : {};
+  return { ...map, [key]: replaceAt((map as Record<string, unknown>)[key], rest, value) };
+}
+
+function flagAt(flags: readonly FlagPlace[], path: SettingPath): string | undefined {
+  return flags.find((place) => place.path.every((part, index) => part === path[index]))?.flag;
+}
+
+interface Places {
+  readonly filePath: string;
+  readonly document: YamlDocument | undefined;
+  readonly flags: readonly FlagPlace[];
+}
+
+/** `place: problem` lines, in the order of the file. */
+function described(problems: readonly Problem[], places: Places): readonly string[] {
+  return problems
+    .map(({ path, text }) => {
+      const flag = flagAt(places.flags, path);
+      const line = flag === undefined ? lineOf(path, places.document) : undefined;
+      const file = line === undefined ? '' : `${places.filePath}:${String(line)}: `;
+      return { line: line ?? Number.MAX_SAFE_INTEGER, text: `${flag === undefined ? file + dotted(path) : `--${flag}`}: ${text}` };
+    })
+    .sort((a, b) => a.line - b.line)
+    .map((problem) => problem.text);
+}
+
+/** Where a setting stands in the file; a default has no line. */
+function lineOf(path: SettingPath, document: YamlDocument | undefined): number | undefined {
+  const root = path[0];
+  const written = root === undefined || Object.hasOwn(Object(document?.value) as object, root);
+  return written ? document?.locate(path)?.line : undefined;
+}
+
+function dotted(path: SettingPath): string {
+  if (path.length === 0) return 'the file';
+  return path
+    .map((part, index) => {
+      if (typeof part === 'number') return `[${String(part)}]`;
+      return index === 0 ? part : `.${part}`;
+    })
+    .join('');
+}
+
+function invalid(lines: readonly string[]): CertletError {
+  const [only] = lines;
+  const message =
+    lines.length === 1 && only !== undefined
+      ? `settings: ${only}`
+      : [`settings: ${String(lines.length)} problems`, ...lines].join('\n');
+  return new CertletError('ERR_CONFIG_INVALID', message, {
+    remedy: 'Mend what is listed; certlet-config(5) and config.schema.json describe every setting.',
+  });
+}

@@ -1,0 +1,100 @@
+import { KEY_ALGORITHMS } from '../pki/keys.ts';
+import { defaulted, group, list, optional, required } from './codec.ts';
+import { absolutePath, boolean, choice, duration, hostName, integer, ipAddress, subjectName, text } from './values.ts';
+
+/** The signers take nothing shorter (validation of spec.expirationSeconds). */
+const MIN_EXPIRATION_SECONDS = 600;
+/** expirationSeconds is an int32 in the API. */
+const MAX_INT32 = 2 ** 31 - 1;
+/** The least that keeps a node from a hot loop whatever a file says. */
+const MIN_PAUSE_MS = 1000;
+
+const LOG_LEVELS = ['error', 'warn', 'info', 'debug'] as const;
+const LOG_FORMATS = ['auto', 'text', 'journal', 'json'] as const;
+const RESTARTS = ['auto', 'always', 'never'] as const;
+const PURPOSE_WORDS = ['client', 'serving'] as const;
+
+/** A name that is safe as part of a file name and as the instance of a systemd unit. */
+const hookName = () =>
+  text({ pattern: '^[A-Za-z0-9][A-Za-z0-9_.-]*$', what: 'a name of letters, digits, dots, - and _', maxLength: 64 });
+
+const plainPair = () => group({ certFile: optional(absolutePath()), keyFile: optional(absolutePath()) });
+
+const hook = () =>
+  group({
+    name: required(hookName()),
+    command: required(list(text({ pattern: '^[^\\u0000]*$', what: 'text' }), { min: 1 })),
+    on: defaulted(list(choice(PURPOSE_WORDS), { min: 1 }), ['client', 'serving']),
+    timeout: defaulted(duration(MIN_PAUSE_MS), '30s'),
+  });
+
+/** Every setting, as it stands in the file, with its default. Flags, schema, example and man pages are made from it. */
+export const SETTINGS_CODEC = group({
+  bootstrapKubeconfig: defaulted(absolutePath(), '/etc/kubernetes/bootstrap-kubelet.conf'),
+  kubeconfig: defaulted(absolutePath(), '/etc/kubernetes/kubelet.conf'),
+  certDir: defaulted(absolutePath(), '/var/lib/kubelet/pki'),
+  stateDir: optional(absolutePath()),
+  runtimeDir: defaulted(absolutePath(), '/run/certlet'),
+  hostnameOverride: optional(hostName()),
+  nodeIP: defaulted(list(ipAddress()), []),
+  rotateServerCertificates: defaulted(boolean(), true),
+  servingNames: defaulted(list(subjectName()), []),
+  keyAlgorithm: defaulted(choice(KEY_ALGORITHMS), 'ECDSA-P256'),
+  keyEncipherment: defaulted(boolean(), true),
+  expirationSeconds: optional(integer(MIN_EXPIRATION_SECONDS, MAX_INT32)),
+  plainFiles: defaulted(group({ client: optional(plainPair()), serving: optional(plainPair()) }), {}),
+  deleteBootstrapKubeconfig: defaulted(boolean(), false),
+  rotation: defaulted(
+    group({
+      minimumSpacing: defaulted(duration(MIN_PAUSE_MS), '30s'),
+      keepOldFiles: defaulted(integer(0, 100), 2),
+      pruneGrace: defaulted(duration(0), '1h'),
+      addressDebounce: defaulted(duration(0), '10s'),
+      nodeRefresh: defaulted(duration(MIN_PAUSE_MS), '5m'),
+      startSpread: defaulted(duration(0), '1m'),
+      refusedBackoff: defaulted(duration(MIN_PAUSE_MS), '1h'),
+      proofRetry: defaulted(duration(0), '5m'),
+    }),
+    {},
+  ),
+  kubelet: defaulted(
+    group({
+      unit: defaulted(
+        text({
+          pattern: '^[A-Za-z0-9:_.\\\\-]+(@[A-Za-z0-9:_.\\\\-]+)?\\.service$',
+          what: 'the name of a systemd service, such as kubelet.service',
+          maxLength: 255,
+        }),
+        'kubelet.service',
+      ),
+      version: optional(
+        text({ pattern: '^v?[0-9]{1,5}\\.[0-9]{1,5}(\\.[0-9A-Za-z.+-]*)?$', what: 'a version such as v1.20.2', maxLength: 64 }),
+      ),
+      restart: defaulted(choice(RESTARTS), 'auto'),
+    }),
+    {},
+  ),
+  hooks: defaulted(list(hook()), []),
+  privilegedHooks: defaulted(list(hookName()), []),
+  log: defaulted(
+    group({ level: defaulted(choice(LOG_LEVELS), 'info'), format: defaulted(choice(LOG_FORMATS), 'auto') }),
+    {},
+  ),
+  metrics: defaulted(
+    group({
+      address: optional(
+        text({
+          pattern: '^(127(\\.[0-9]{1,3}){3}|localhost|\\[::1\\]):[0-9]{1,5}$',
+          what: 'a loopback address with a port, such as 127.0.0.1:9099',
+          maxLength: 64,
+        }),
+      ),
+      textfile: optional(absolutePath()),
+    }),
+    {},
+  ),
+  events: defaulted(boolean(), false),
+});
+
+/** The settings as read, before paths and names that follow from others are filled in. */
+export type SettingsFile = NonNullable<ReturnType<typeof SETTINGS_CODEC.read>>;

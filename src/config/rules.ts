@@ -1,0 +1,113 @@
+import { isIP } from 'node:net';
+import { basename, dirname } from 'node:path';
+import type { Problem, SettingPath } from './codec.ts';
+import type { Settings } from './settings.ts';
+
+/** What certlet itself writes into a cert-dir. */
+const MANAGED_NAME = /^kubelet-(client|server)-.*\.pem$/;
+
+interface NamedPath {
+  readonly at: SettingPath;
+  readonly path: string;
+}
+
+/** What is wrong with settings that are each fine by themselves. */
+export function combinationProblems(settings: Settings): readonly Problem[] {
+  return [
+    ...folderProblems(settings),
+    ...fileProblems(settings),
+    ...hookProblems(settings),
+    ...metricsProblems(settings),
+  ];
+}
+
+function folderProblems({ certDir, stateDir, runtimeDir }: Settings): Problem[] {
+  const problems: Problem[] = [];
+  if (isWithin(certDir, stateDir)) {
+    problems.push({ path: ['stateDir'], text: `must not be or hold the cert-dir ${certDir}` });
+  }
+  for (const [name, path] of [
+    ['certDir', certDir],
+    ['stateDir', stateDir],
+  ] as const) {
+    if (isWithin(path, runtimeDir)) {
+      problems.push({ path: [name], text: `must not lie in the runtime folder ${runtimeDir}, which is empty after a boot` });
+    } else if (isWithin(runtimeDir, path)) {
+      problems.push({ path: ['runtimeDir'], text: `must not lie in ${path}, whose content is private` });
+    }
+  }
+  return problems;
+}
+
+/** Two settings that name one file, or a file where certlet keeps something else, would destroy one another. */
+function fileProblems(settings: Settings): Problem[] {
+  const problems: Problem[] = [];
+  const seen = new Map<string, SettingPath>();
+  for (const { at, path } of namedFiles(settings)) {
+    const other = seen.get(path);
+    if (other !== undefined) problems.push({ path: at, text: `is the same file as ${other.join('.')}` });
+    seen.set(path, at);
+    const place = occupied(settings, path);
+    if (place !== undefined) problems.push({ path: at, text: place });
+  }
+  return problems;
+}
+
+function namedFiles(settings: Settings): readonly NamedPath[] {
+  const { plainFiles, metrics, source } = settings;
+  const files: NamedPath[] = source === undefined ? [] : [{ at: ['the settings file'], path: source }];
+  files.push({ at: ['bootstrapKubeconfig'], path: settings.bootstrapKubeconfig });
+  files.push({ at: ['kubeconfig'], path: settings.kubeconfig });
+  for (const purpose of ['client', 'serving'] as const) {
+    const pair = plainFiles[purpose];
+    if (pair === undefined) continue;
+    files.push({ at: ['plainFiles', purpose, 'certFile'], path: pair.certFile });
+    files.push({ at: ['plainFiles', purpose, 'keyFile'], path: pair.keyFile });
+  }
+  if (metrics.textfile !== undefined) files.push({ at: ['metrics', 'textfile'], path: metrics.textfile });
+  return files;
+}
+
+function occupied({ certDir, stateDir, runtimeDir }: Settings, path: string): string | undefined {
+  if (dirname(path) === certDir && MANAGED_NAME.test(basename(path))) {
+    return 'is a name that certlet keeps for its combined pairs';
+  }
+  if (isWithin(path, stateDir)) return `must not lie in the state folder ${stateDir}`;
+  if (isWithin(path, runtimeDir)) return `must not lie in the runtime folder ${runtimeDir}`;
+  if (isWithin(certDir, path)) return 'is the cert-dir or a folder above it, not a file';
+  return undefined;
+}
+
+function hookProblems({ hooks, privilegedHooks }: Settings): Problem[] {
+  const problems: Problem[] = [];
+  hooks.forEach((hook, index) => {
+    if (hooks.findIndex((other) => other.name === hook.name) < index) {
+      problems.push({ path: ['hooks', index, 'name'], text: `${hook.name} is the name of an earlier hook` });
+    }
+    if (!/^\/[^/]/.test(hook.command[0] ?? '')) {
+      problems.push({ path: ['hooks', index, 'command', 0], text: 'expected the absolute path of a program' });
+    }
+  });
+  privilegedHooks.forEach((name, index) => {
+    if (privilegedHooks.indexOf(name) < index) {
+      problems.push({ path: ['privilegedHooks', index], text: `${name} is named twice` });
+    }
+  });
+  return problems;
+}
+
+function metricsProblems({ metrics: { address, textfile } }: Settings): Problem[] {
+  const problems: Problem[] = [];
+  if (address !== undefined && (address.port > 65_535 || (address.host !== 'localhost' && isIP(address.host) === 0))) {
+    problems.push({ path: ['metrics', 'address'], text: 'is no address with a port from 0 to 65535' });
+  }
+  if (textfile !== undefined && !textfile.endsWith('.prom')) {
+    problems.push({ path: ['metrics', 'textfile'], text: 'must end in .prom: node_exporter reads no other file' });
+  }
+  return problems;
+}
+
+/** Whether `path` is `folder` or lies in it. */
+function isWithin(path: string, folder: string): boolean {
+  return path === folder || path.startsWith(`${folder}/`);
+}

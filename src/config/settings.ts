@@ -1,0 +1,76 @@
+import type { Purpose } from '../csr/template.ts';
+import type { KeyAlgorithm } from '../pki/keys.ts';
+import type { LogLevel } from '../ports.ts';
+
+/** Everything that can be set, resolved: paths absolute, durations in milliseconds, lists in the order given. */
+export interface Settings {
+  /** The settings file that was read; undefined when there was none. */
+  readonly source: string | undefined;
+  /** Name of the Node object: the override or the host's name, trimmed and in lower case. */
+  readonly nodeName: string;
+  readonly bootstrapKubeconfig: string;
+  readonly kubeconfig: string;
+  readonly certDir: string;
+  readonly stateDir: string;
+  readonly runtimeDir: string;
+  /** Addresses of this node for the serving certificate. `0.0.0.0` and `::` stand for "find out" and are left out. */
+  readonly nodeIps: readonly string[];
+  readonly rotateServerCertificates: boolean;
+  /** Further DNS names and IP addresses for the serving certificate, in lower case. */
+  readonly servingNames: readonly string[];
+  readonly keyAlgorithm: KeyAlgorithm;
+  readonly keyEncipherment: boolean;
+  readonly expirationSeconds?: number;
+  readonly plainFiles: Readonly<Partial<Record<Purpose, PlainFiles>>>;
+  readonly deleteBootstrapKubeconfig: boolean;
+  readonly rotation: RotationSettings;
+  readonly kubelet: KubeletSettings;
+  readonly hooks: readonly HookSettings[];
+  /** Instance names of `certlet-hook@`. */
+  readonly privilegedHooks: readonly string[];
+  readonly log: LogSettings;
+  readonly metrics: MetricsSettings;
+  readonly events: boolean;
+}
+
+/** A pair written as two files besides the combined one. */
+export interface PlainFiles {
+  readonly certFile: string;
+  readonly keyFile: string;
+}
+
+export interface RotationSettings {
+  readonly minimumSpacingMs: number;
+  readonly keepOldFiles: number;
+  readonly pruneGraceMs: number;
+  readonly addressDebounceMs: number;
+  readonly nodeRefreshMs: number;
+  readonly startSpreadMs: number;
+  readonly refusedBackoffMs: number;
+  readonly proofRetryMs: number;
+}
+
+export interface KubeletSettings {
+  readonly unit: string;
+  readonly version?: string;
+  readonly restart: 'auto' | 'always' | 'never';
+}
+
+export interface HookSettings {
+  readonly name: string;
+  /** Argument vector; the first is an absolute path. */
+  readonly command: readonly string[];
+  readonly on: readonly Purpose[];
+  readonly timeoutMs: number;
+}
+
+export interface LogSettings {
+  readonly level: LogLevel;
+  readonly format: 'auto' | 'text' | 'journal' | 'json';
+}
+
+export interface MetricsSettings {
+  /** Loopback only; port 0 takes a free one. */
+  readonly address?: { readonly host: string; readonly port: number };
+  readonly textfile?: string;
+}

@@ -1,0 +1,139 @@
+import { isIP } from 'node:net';
+import { normalize } from 'node:path';
+import { reject, shown } from './codec.ts';
+import type { Codec, Problem, SettingPath } from './codec.ts';
+import { DURATION_PATTERN, formatDuration, parseDurationMs } from './duration.ts';
+
+/** RFC 1123 subdomain, as the API server validates names of Nodes. */
+export const DNS_SUBDOMAIN = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/;
+/** RFC 1035 2.3.4; also the limit for names in Kubernetes. */
+export const MAX_DNS_LENGTH = 253;
+/** No setting waits longer than a year. */
+const MAX_DURATION_MS = 8760 * 3_600_000;
+
+interface TextRule {
+  readonly pattern: string;
+  /** What is expected, for messages: `expected <what>`. */
+  readonly what: string;
+  readonly maxLength?: number;
+}
+
+/** Text of one shape, handed on as it is. */
+export function text(rule: TextRule): Codec<string> {
+  const pattern = new RegExp(rule.pattern, 'u');
+  const maxLength = rule.maxLength ?? 4096;
+  return {
+    flag: 'text',
+    schema: { type: 'string', pattern: rule.pattern, maxLength },
+    read(value, path, problems) {
+      if (typeof value === 'string' && value.length <= maxLength && pattern.test(value)) return value;
+      return reject(problems, path, `expected ${rule.what}, got ${shown(value)}`);
+    },
+  };
+}
+
+/** A codec whose result is made from another one's; `refine` may find problems that a pattern cannot express. */
+export function refined<T, U>(
+  codec: Codec<T>,
+  refine: (value: T, path: SettingPath, problems: Problem[]) => U | undefined,
+): Codec<U> {
+  return {
+    flag: codec.flag,
+    schema: codec.schema,
+    read(value, path, problems) {
+      const read = codec.read(value, path, problems);
+      return read === undefined ? undefined : refine(read, path, problems);
+    },
+  };
+}
+
+/** An absolute path, without `.` and `..` parts so that two spellings of one place can be compared. */
+export function absolutePath(): Codec<string> {
+  const plain = text({
+    pattern: '^(?!.*/\\.{1,2}(/|$))/+[^/\\u0000-\\u001f\\u007f][^\\u0000-\\u001f\\u007f]*$',
+    what: 'an absolute path without . and .. parts',
+  });
+  return refined(plain, (path) => normalize(path).replace(/\/$/, ''));
+}
+
+/** `true` or `false`. */
+export function boolean(): Codec<boolean> {
+  return {
+    flag: 'boolean',
+    schema: { type: 'boolean' },
+    read: (value, path, problems) =>
+      typeof value === 'boolean' ? value : reject(problems, path, `expected true or false, got ${shown(value)}`),
+  };
+}
+
+/** A whole number from `min` to `max`. */
+export function integer(min: number, max: number): Codec<number> {
+  return {
+    flag: 'number',
+    schema: { type: 'integer', minimum: min, maximum: max },
+    read(value, path, problems) {
+      if (typeof value === 'number' && Number.isInteger(value) && value >= min && value <= max) return value;
+      return reject(problems, path, `expected a whole number from ${String(min)} to ${String(max)}, got ${shown(value)}`);
+    },
+  };
+}
+
+/** One of these words. */
+export function choice<const T extends string>(words: readonly T[]): Codec<T> {
+  return {
+    flag: 'text',
+    schema: { enum: words },
+    read(value, path, problems) {
+      const word = words.find((known) => known === value);
+      return word ?? reject(problems, path, `expected one of ${words.join(', ')}, got ${shown(value)}`);
+    },
+  };
+}
+
+/** A text like `30s`, read as milliseconds. */
+export function duration(minMs: number): Codec<number> {
+  return {
+    flag: 'text',
+    schema: { type: 'string', pattern: DURATION_PATTERN },
+    read(value, path, problems) {
+      const ms = typeof value === 'string' ? parseDurationMs(value) : undefined;
+      if (ms === undefined) {
+        const example = typeof value === 'number' ? `${String(value)}s` : '30s, 5m or 1h30m';
+        return reject(problems, path, `expected a duration with its unit, such as ${example}, got ${shown(value)}`);
+      }
+      if (ms < minMs) return reject(problems, path, `is shorter than ${formatDuration(minMs)}`);
+      return ms <= MAX_DURATION_MS ? ms : reject(problems, path, `is longer than ${formatDuration(MAX_DURATION_MS)}`);
+    },
+  };
+}
+
+/** A host name, handed on trimmed and in lower case as the kubelet does; may be empty, which means none. */
+export function hostName(): Codec<string> {
+  const plain = text({
+    pattern: '^\\s*([A-Za-z0-9]([-A-Za-z0-9]*[A-Za-z0-9])?(\\.[A-Za-z0-9]([-A-Za-z0-9]*[A-Za-z0-9])?)*)?\\s*$',
+    what: 'a DNS name',
+    maxLength: MAX_DNS_LENGTH,
+  });
+  return refined(plain, (name) => name.trim().toLowerCase());
+}
+
+/** An IPv4 or IPv6 address without zone. */
+export function ipAddress(): Codec<string> {
+  return checkedAddress({ pattern: '^[0-9A-Fa-f:.]+$', what: 'an IP address', maxLength: 45 });
+}
+
+/** A DNS name or an IP address. Digits and dots that are no address are a mistyped address, not a name. */
+export function subjectName(): Codec<string> {
+  const plain = text({ pattern: '^[0-9A-Za-z:.-]+$', what: 'a DNS name or an IP address', maxLength: MAX_DNS_LENGTH });
+  return refined(plain, (name, path, problems) => {
+    const lower = name.toLowerCase();
+    if (isIP(lower) !== 0 || (DNS_SUBDOMAIN.test(lower) && !/^[0-9.]+$/.test(lower))) return lower;
+    return reject(problems, path, `expected a DNS name or an IP address, got ${shown(name)}`);
+  });
+}
+
+function checkedAddress(rule: TextRule): Codec<string> {
+  return refined(text(rule), (address, path, problems) =>
+    isIP(address) === 0 ? reject(problems, path, `expected ${rule.what}, got ${shown(address)}`) : address.toLowerCase(),
+  );
+}
