@@ -19,9 +19,13 @@ export function parseBootstrapToken(text: string, source: string): BootstrapToke
   const match = TOKEN_FORM.exec(text.trim());
   const [, id, secret] = match ?? [];
   if (id === undefined || secret === undefined) {
-    throw new CertletError('ERR_USAGE', `${source}: not a bootstrap token (want 6 and 16 of a-z and 0-9, a dot between)`, {
-      remedy: 'kubeadm token create --print-join-command   # on a control plane node',
-    });
+    throw new CertletError(
+      'ERR_USAGE',
+      `${source}: not a bootstrap token (want 6 and 16 of a-z and 0-9, a dot between)`,
+      {
+        remedy: 'kubeadm token create --print-join-command   # on a control plane node',
+      },
+    );
   }
   return { id, secret: new Secret(secret) };
 }

@@ -11,10 +11,14 @@ const PIN_FORM = /^sha256:([0-9a-f]{64})$/;
 export function parseCaPin(text: string): CaPin {
   const digest = PIN_FORM.exec(text.trim().toLowerCase())?.[1];
   if (digest === undefined) {
-    throw new CertletError('ERR_USAGE', `--discovery-token-ca-cert-hash ${JSON.stringify(text)}: want sha256: and 64 hex digits`, {
-      remedy:
-        'openssl x509 -pubkey -noout -in /etc/kubernetes/pki/ca.crt | openssl pkey -pubin -outform der | sha256sum   # on a control plane node',
-    });
+    throw new CertletError(
+      'ERR_USAGE',
+      `--discovery-token-ca-cert-hash ${JSON.stringify(text)}: want sha256: and 64 hex digits`,
+      {
+        remedy:
+          'openssl x509 -pubkey -noout -in /etc/kubernetes/pki/ca.crt | openssl pkey -pubin -outform der | sha256sum   # on a control plane node',
+      },
+    );
   }
   return `sha256:${digest}`;
 }

@@ -22,7 +22,9 @@ export function signatureProblems(content: string, jws: string, token: Bootstrap
   const given = Buffer.from(mac, 'base64url');
   // The length is public (SHA-256), the bytes are compared in constant time.
   const matches = given.length === expected.length && timingSafeEqual(given, expected);
-  return matches ? [] : ["the signature does not match: the token's secret is wrong, or the document was changed on its way"];
+  return matches
+    ? []
+    : ["the signature does not match: the token's secret is wrong, or the document was changed on its way"];
 }
 
 function headerProblems(header: string, tokenId: string): readonly string[] {
@@ -31,8 +33,12 @@ function headerProblems(header: string, tokenId: string): readonly string[] {
   const algorithm = fields['alg'];
   const keyId = fields['kid'];
   return [
-    ...(algorithm === 'HS256' ? [] : [`the signature's algorithm is ${JSON.stringify(algorithm) ?? 'missing'}, not "HS256"`]),
-    ...(keyId === tokenId ? [] : [`the signature was made with token id ${JSON.stringify(keyId) ?? 'unknown'}, not "${tokenId}"`]),
+    ...(algorithm === 'HS256'
+      ? []
+      : [`the signature's algorithm is ${JSON.stringify(algorithm) ?? 'missing'}, not "HS256"`]),
+    ...(keyId === tokenId
+      ? []
+      : [`the signature was made with token id ${JSON.stringify(keyId) ?? 'unknown'}, not "${tokenId}"`]),
   ];
 }
 

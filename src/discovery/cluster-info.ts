@@ -1,4 +1,5 @@
 import { CertletError } from '../errors.ts';
+import { Secret } from '../secret.ts';
 
 /** Path of the ConfigMap that kubeadm publishes and lets anonymous users read (role `kubeadm:bootstrap-signer-clusterinfo`). */
 export const CLUSTER_INFO_PATH = '/api/v1/namespaces/kube-public/configmaps/cluster-info';
@@ -52,13 +53,23 @@ export function clusterFromKubeconfig(document: unknown, source: string): Discov
   const cluster = fieldsOf(fieldsOf(clusters[0])?.['cluster']);
   const caData = cluster?.['certificate-authority-data'];
   if (typeof caData !== 'string' || caData === '') {
-    throw new CertletError('ERR_DISCOVERY', `${source}: clusters[0].cluster has no certificate-authority-data`);
+    throw new CertletError('ERR_DISCOVERY', `${source}: clusters[0].cluster has no certificate-authority-data`, {
+      remedy: 'where the CA is named by a path: kubectl config view --kubeconfig FILE --raw --flatten > FLAT',
+    });
   }
   const caPem = Buffer.from(caData, 'base64').toString('utf8');
   if (!caPem.includes('-----BEGIN CERTIFICATE-----')) {
     throw new CertletError('ERR_DISCOVERY', `${source}: certificate-authority-data holds no PEM certificate`);
   }
   return { server: httpsServer(cluster?.['server'], source), caPem };
+}
+
+/** The bearer token of a discovery file's only user, undefined when it has none. Any form: it need not be a bootstrap token. */
+export function tokenFromKubeconfig(document: unknown): Secret | undefined {
+  const users = fieldsOf(document)?.['users'];
+  if (!Array.isArray(users) || users.length !== 1) return undefined;
+  const token = fieldsOf(fieldsOf(users[0])?.['user'])?.['token'];
+  return typeof token === 'string' && token !== '' ? new Secret(token) : undefined;
 }
 
 /** Whether two documents name the same cluster: the same server, and CAs that are the same text apart from blanks. */
@@ -77,7 +88,10 @@ export function endpointUrl(endpoint: string): string {
   const url = URL.canParse(withScheme) ? new URL(withScheme) : undefined;
   const extras = url === undefined ? '' : `${url.username}${url.password}${url.search}${url.hash}`;
   if (url?.protocol !== 'https:' || url.hostname === '' || extras !== '' || !['', '/'].includes(url.pathname)) {
-    throw new CertletError('ERR_USAGE', `endpoint ${JSON.stringify(endpoint)}: want HOST:PORT of the API server, such as 10.0.0.1:6443`);
+    throw new CertletError(
+      'ERR_USAGE',
+      `endpoint ${JSON.stringify(endpoint)}: want HOST:PORT of the API server, such as 10.0.0.1:6443`,
+    );
   }
   const hasPort = /:\d+\/?$/u.test(withScheme);
   return hasPort ? withScheme.replace(/\/$/u, '') : `${url.origin}:6443`;
@@ -95,7 +109,11 @@ function parseJson(body: string, source: string): unknown {
   try {
     return JSON.parse(body);
   } catch (error) {
-    throw new CertletError('ERR_DISCOVERY', `${source}: the answer is no JSON; something else than an API server answers there`, { cause: error });
+    throw new CertletError(
+      'ERR_DISCOVERY',
+      `${source}: the answer is no JSON; something else than an API server answers there`,
+      { cause: error },
+    );
   }
 }
 

@@ -26,7 +26,14 @@ t.test('prefix and digits are read in either case', async (t) => {
   t.equal(parseCaPin(` ${pin.toUpperCase()} `), pin);
 });
 
-for (const text of ['', 'sha256:', 'sha256:abc', `sha1:${'a'.repeat(40)}`, 'a'.repeat(64), `sha256:${'g'.repeat(64)}`]) {
+for (const text of [
+  '',
+  'sha256:',
+  'sha256:abc',
+  `sha1:${'a'.repeat(40)}`,
+  'a'.repeat(64),
+  `sha256:${'g'.repeat(64)}`,
+]) {
   t.test(`refused: ${JSON.stringify(text)}`, async (t) => {
     t.throws(() => parseCaPin(text), { code: 'ERR_USAGE' });
   });

@@ -13,7 +13,9 @@ const VECTOR = {
 const encode = (text: string): string => Buffer.from(text, 'utf8').toString('base64url');
 
 function sign(header: string, content: string, secret: string): string {
-  const mac = createHmac('sha256', secret).update(`${encode(header)}.${encode(content)}`).digest('base64url');
+  const mac = createHmac('sha256', secret)
+    .update(`${encode(header)}.${encode(content)}`)
+    .digest('base64url');
   return `${encode(header)}..${mac}`;
 }
 
@@ -29,17 +31,52 @@ t.test('a header with its fields in another order is accepted, since the MAC is 
 const mac = VECTOR.jws.split('.')[2] ?? '';
 const secret = 'my voice is my passcode';
 for (const row of [
-  { name: 'one more line break in the document', content: `${VECTOR.content}\n`, jws: VECTOR.jws, want: /does not match/ },
+  {
+    name: 'one more line break in the document',
+    content: `${VECTOR.content}\n`,
+    jws: VECTOR.jws,
+    want: /does not match/,
+  },
   { name: 'a MAC that is cut short', content: VECTOR.content, jws: VECTOR.jws.slice(0, -4), want: /does not match/ },
   { name: 'no MAC at all', content: VECTOR.content, jws: VECTOR.jws.slice(0, -mac.length), want: /does not match/ },
-  { name: 'alg none', content: VECTOR.content, jws: `${encode('{"alg":"none","kid":"joshua"}')}..`, want: /algorithm is "none"/ },
-  { name: 'a signature for another id', content: VECTOR.content, jws: sign('{"alg":"HS256","kid":"abcdef"}', VECTOR.content, secret), want: /token id "abcdef"/ },
-  { name: 'no kid', content: VECTOR.content, jws: sign('{"alg":"HS256"}', VECTOR.content, secret), want: /token id unknown/ },
-  { name: 'a signature that carries its payload', content: VECTOR.content, jws: `eyJ9.${encode('x')}.${mac}`, want: /not detached/ },
+  {
+    name: 'alg none',
+    content: VECTOR.content,
+    jws: `${encode('{"alg":"none","kid":"joshua"}')}..`,
+    want: /algorithm is "none"/,
+  },
+  {
+    name: 'a signature for another id',
+    content: VECTOR.content,
+    jws: sign('{"alg":"HS256","kid":"abcdef"}', VECTOR.content, secret),
+    want: /token id "abcdef"/,
+  },
+  {
+    name: 'no kid',
+    content: VECTOR.content,
+    jws: sign('{"alg":"HS256"}', VECTOR.content, secret),
+    want: /token id unknown/,
+  },
+  {
+    name: 'a signature that carries its payload',
+    content: VECTOR.content,
+    jws: `eyJ9.${encode('x')}.${mac}`,
+    want: /not detached/,
+  },
   { name: 'two parts', content: VECTOR.content, jws: 'a.b', want: /compact form/ },
   { name: 'four parts', content: VECTOR.content, jws: 'a..b.c', want: /compact form/ },
-  { name: 'a header that is no JSON', content: VECTOR.content, jws: `${encode('{')}..${mac}`, want: /not a JSON object/ },
-  { name: 'a header that is a list', content: VECTOR.content, jws: `${encode('[]')}..${mac}`, want: /not a JSON object/ },
+  {
+    name: 'a header that is no JSON',
+    content: VECTOR.content,
+    jws: `${encode('{')}..${mac}`,
+    want: /not a JSON object/,
+  },
+  {
+    name: 'a header that is a list',
+    content: VECTOR.content,
+    jws: `${encode('[]')}..${mac}`,
+    want: /not a JSON object/,
+  },
 ]) {
   t.test(`refused: ${row.name}`, async (t) => {
     t.match(signatureProblems(row.content, row.jws, VECTOR.token).join('\n'), row.want);
@@ -47,7 +84,10 @@ for (const row of [
 }
 
 t.test('a wrong secret is refused, and no problem repeats any secret', async (t) => {
-  const problems = signatureProblems(VECTOR.content, VECTOR.jws, { id: 'joshua', secret: new Secret('my voice is my passworT') });
+  const problems = signatureProblems(VECTOR.content, VECTOR.jws, {
+    id: 'joshua',
+    secret: new Secret('my voice is my passworT'),
+  });
   t.equal(problems.length, 1);
   t.notMatch(problems.join(), /my voice/);
 });
@@ -57,7 +97,9 @@ t.test('whatever is signed is accepted, and not with one character more', async 
     fc.property(fc.string({ unit: 'grapheme' }), fc.string({ minLength: 1 }), (content, secret) => {
       const token = { id: 'abcdef', secret: new Secret(secret) };
       const jws = sign('{"alg":"HS256","kid":"abcdef"}', content, secret);
-      return signatureProblems(content, jws, token).length === 0 && signatureProblems(`${content} `, jws, token).length > 0;
+      return (
+        signatureProblems(content, jws, token).length === 0 && signatureProblems(`${content} `, jws, token).length > 0
+      );
     }),
   );
 });

@@ -1,0 +1,91 @@
+import type { IncomingMessage } from 'node:http';
+import { Agent, request, type RequestOptions } from 'node:https';
+import type { SecureContextOptions } from 'node:tls';
+import { CertletError } from '../errors.ts';
+
+/** How the far end is believed. `unverified` is only for text that carries its own signature. */
+export type FetchTrust =
+  | { readonly kind: 'unverified' }
+  | { readonly kind: 'ca'; readonly caPem: string }
+  | { readonly kind: 'system' };
+
+export interface FetchedDocument {
+  readonly status: number;
+  readonly body: string;
+}
+
+/** One anonymous GET on a connection of its own. Throws `ERR_API_UNREACHABLE`, `ERR_API_TLS`, `ERR_API_TLS_DATES`, `ERR_API_PROTOCOL`. */
+export type DiscoveryFetch = (url: string, trust: FetchTrust, signal: AbortSignal) => Promise<FetchedDocument>;
+
+/** kubeadm asks with 10 s per request too; a whole answer must fit in. */
+const REQUEST_TIMEOUT_MS = 10_000;
+/** A cluster-info ConfigMap is some kilobytes; the API server's own limit for one object is about 1.5 MB. */
+const BODY_LIMIT_BYTES = 2 * 1024 * 1024;
+
+const DATE_CODES = ['CERT_HAS_EXPIRED', 'CERT_NOT_YET_VALID'];
+
+/**
+ * A fetch over plain `node:https`: no credential, no cookies, no redirects followed. `environment` may name a proxy
+ * (`HTTPS_PROXY`, `NO_PROXY`), as client-go honours it.
+ */
+export function createDiscoveryFetch(environment: Readonly<Record<string, string | undefined>>): DiscoveryFetch {
+  return async (url, trust, signal) => {
+    const agent = new Agent({ keepAlive: false, maxCachedSessions: 0, proxyEnv: { ...environment } });
+    const limit = AbortSignal.any([signal, AbortSignal.timeout(REQUEST_TIMEOUT_MS)]);
+    try {
+      const options = { ...trustOptions(trust), agent, signal: limit, headers: { accept: 'application/json' } };
+      const response = await connect(url, options);
+      return { status: response.statusCode ?? 0, body: await readBody(response, url) };
+    } catch (error) {
+      throw fetchError(error, url);
+    } finally {
+      agent.destroy();
+    }
+  };
+}
+
+/** As client-go, an intermediate or a leaf that is given as CA is trusted too. */
+function trustOptions(trust: FetchTrust): SecureContextOptions & { readonly rejectUnauthorized: boolean } {
+  if (trust.kind === 'ca') return { rejectUnauthorized: true, ca: trust.caPem, allowPartialTrustChain: true };
+  return { rejectUnauthorized: trust.kind === 'system' };
+}
+
+function connect(url: string, options: RequestOptions): Promise<IncomingMessage> {
+  return new Promise((resolve, reject) => {
+    request(url, options, resolve).on('error', reject).end();
+  });
+}
+
+async function readBody(response: IncomingMessage, url: string): Promise<string> {
+  const parts: Buffer[] = [];
+  let length = 0;
+  for await (const part of response as AsyncIterable<Buffer>) {
+    length += part.length;
+    if (length > BODY_LIMIT_BYTES) {
+      throw new CertletError('ERR_API_PROTOCOL', `${url}: the answer is larger than ${String(BODY_LIMIT_BYTES)} bytes`);
+    }
+    parts.push(part);
+  }
+  return Buffer.concat(parts).toString('utf8');
+}
+
+function fetchError(error: unknown, url: string): CertletError {
+  if (error instanceof CertletError) return error;
+  const failure = error instanceof Error ? error : new Error(String(error));
+  const code = 'code' in failure && typeof failure.code === 'string' ? failure.code : failure.name;
+  if (DATE_CODES.includes(code)) {
+    return new CertletError('ERR_API_TLS_DATES', `${url}: ${failure.message}`, { cause: error });
+  }
+  if (isTlsCode(code)) {
+    return new CertletError('ERR_API_TLS', `${url}: ${failure.message}`, { cause: error });
+  }
+  const reason = code === 'TimeoutError' || code === 'ABORT_ERR' ? 'no whole answer in time' : failure.message || code;
+  return new CertletError('ERR_API_UNREACHABLE', `${url}: ${reason}`, { cause: error });
+}
+
+/** Node names verification failures after OpenSSL's, and handshake failures ERR_SSL_ or EPROTO. */
+function isTlsCode(code: string): boolean {
+  return /^(?:ERR_TLS_|ERR_SSL_|EPROTO$|SELF_SIGNED_|DEPTH_ZERO_|UNABLE_TO_|CERT_|HOSTNAME_MISMATCH|INVALID_CA|INVALID_PURPOSE)/u.test(
+    code,
+  );
+}

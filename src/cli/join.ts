@@ -1,0 +1,169 @@
+import { dirname } from 'node:path';
+import { shellWord } from '../adapters/file-errors.ts';
+import type { FileSystem } from '../adapters/file-system.ts';
+import { ensureFolder, readIfPresent, replaceFile } from '../adapters/files.ts';
+import { encodeBootstrapKubeconfig } from '../discovery/bootstrap-kubeconfig.ts';
+import { type BootstrapToken, bearerToken, parseBootstrapToken } from '../discovery/bootstrap-token.ts';
+import { caPinOf } from '../discovery/ca-pin.ts';
+import {
+  clusterFromKubeconfig,
+  type DiscoveredCluster,
+  sameCluster,
+  tokenFromKubeconfig,
+} from '../discovery/cluster-info.ts';
+import { CertletError } from '../errors.ts';
+import { parseYaml } from '../kubeconfig/yaml.ts';
+import { parseChain } from '../pki/certificate.ts';
+import type { KubeconfigFiles, KubeconfigReading } from '../ports.ts';
+import type { Secret } from '../secret.ts';
+import { type JoinArguments, joinPlan, type TokenSource } from './join-plan.ts';
+import { type DiscoveryPorts, discoverByToken } from './token-discovery.ts';
+
+/** Where the bootstrap kubeconfig goes and what stands there and beside it now. */
+export interface JoinFiles {
+  readonly bootstrapPath: string;
+  readonly kubeconfigs: Pick<KubeconfigFiles, 'readBootstrap' | 'readNode'>;
+}
+
+export interface JoinPorts extends DiscoveryPorts {
+  readonly fs: FileSystem;
+  readonly readStdin: () => Promise<string>;
+  /** One line for the person, on standard output. */
+  readonly tell: (line: string) => void;
+  /** One line of warning, on standard error. */
+  readonly warn: (line: string) => void;
+}
+
+interface Found {
+  readonly cluster: DiscoveredCluster;
+  readonly token: Secret;
+}
+
+/** A kubeconfig with its CA is some kilobytes, a token a line. */
+const FILE_LIMIT_BYTES = 1024 * 1024;
+const GROUP_AND_OTHERS = 0o077;
+
+/**
+ * Finds the cluster, checks it and writes the bootstrap kubeconfig (0600, atomically). Nothing is written unless everything
+ * held. Throws `ERR_USAGE`, `ERR_DISCOVERY`, `ERR_TIMEOUT`, the codes of the fetch and `ERR_STORE_*`.
+ */
+export async function joinCluster(
+  args: JoinArguments,
+  files: JoinFiles,
+  ports: JoinPorts,
+  signal: AbortSignal,
+): Promise<void> {
+  const plan = joinPlan(args);
+  const found =
+    plan.kind === 'file' ? await fromFile(plan, ports, signal) : await fromCluster(plan, args.timeoutMs, ports, signal);
+  await refuseOtherCluster(found.cluster, args.force, files, ports);
+  await ensureFolder(ports.fs, dirname(files.bootstrapPath), 0o755);
+  await replaceFile(
+    ports.fs,
+    files.bootstrapPath,
+    encodeBootstrapKubeconfig(found.cluster, found.token).reveal(),
+    0o600,
+  );
+  const pins = parseChain(found.cluster.caPem).certificates.map(caPinOf);
+  ports.tell(`cluster: ${found.cluster.server}`);
+  ports.tell(`cluster CA: ${pins.join(', ')}`);
+  ports.tell(`written: ${files.bootstrapPath}`);
+  await warnAboutNodeKubeconfig(found.cluster, files, ports);
+  ports.tell('next: systemctl enable --now certlet   (without systemd: certlet once)');
+}
+
+type PlanOf<Kind> = Extract<ReturnType<typeof joinPlan>, { readonly kind: Kind }>;
+
+async function fromCluster(
+  plan: PlanOf<'token'>,
+  timeoutMs: number,
+  ports: JoinPorts,
+  signal: AbortSignal,
+): Promise<Found> {
+  const token = await readToken(plan.token, ports);
+  if (plan.pins.length === 0)
+    ports.warn('warning: the CA is not pinned; whoever knows the token can pose as this cluster');
+  const cluster = await discoverByToken({ endpoint: plan.endpoint, token, pins: plan.pins, timeoutMs }, ports, signal);
+  return { cluster, token: bearerToken(token) };
+}
+
+async function fromFile(plan: PlanOf<'file'>, ports: JoinPorts, signal: AbortSignal): Promise<Found> {
+  const document = parseYaml(await readDiscoveryFile(plan.file, ports, signal), plan.file, 'ERR_DISCOVERY').value;
+  const cluster = clusterFromKubeconfig(document, plan.file);
+  const token =
+    plan.token === undefined ? tokenFromKubeconfig(document) : bearerToken(await readToken(plan.token, ports));
+  if (token === undefined) {
+    throw new CertletError('ERR_USAGE', `${plan.file} has no token in its only user: --token-file is missing`, {
+      remedy: 'certlet join --discovery-file FILE --token-file FILE',
+    });
+  }
+  return { cluster, token };
+}
+
+async function readDiscoveryFile(file: string, ports: JoinPorts, signal: AbortSignal): Promise<string> {
+  if (!file.includes('://')) {
+    const text = await readIfPresent(ports.fs, file, FILE_LIMIT_BYTES);
+    if (text === undefined) throw new CertletError('ERR_DISCOVERY', `--discovery-file ${file}: there is no such file`);
+    return text;
+  }
+  if (!file.startsWith('https://'))
+    throw new CertletError('ERR_USAGE', '--discovery-file: only paths and https URLs are read');
+  const answer = await ports.fetch(file, { kind: 'system' }, signal);
+  if (answer.status !== 200) {
+    throw new CertletError('ERR_DISCOVERY', `--discovery-file ${file}: status ${String(answer.status)}`, {
+      status: answer.status,
+    });
+  }
+  return answer.body;
+}
+
+async function readToken(source: TokenSource, ports: JoinPorts): Promise<BootstrapToken> {
+  if (source.kind === 'stdin') return parseBootstrapToken(await ports.readStdin(), 'standard input');
+  if (source.kind === 'file') return readTokenFile(source.path, ports);
+  ports.warn('warning: a token given with --token shows in the process list and the shell history; use --token-file');
+  return parseBootstrapToken(source.text, '--token');
+}
+
+async function readTokenFile(path: string, ports: JoinPorts): Promise<BootstrapToken> {
+  const text = await readIfPresent(ports.fs, path, FILE_LIMIT_BYTES);
+  if (text === undefined) throw new CertletError('ERR_USAGE', `--token-file ${path}: there is no such file`);
+  const mode = (await ports.fs.stat(path))?.mode ?? 0;
+  if ((mode & GROUP_AND_OTHERS) !== 0) {
+    ports.warn(`warning: ${path} can be read by other users (mode ${mode.toString(8)}): chmod 600 ${shellWord(path)}`);
+  }
+  return parseBootstrapToken(text, path);
+}
+
+/** A node that belongs to another cluster is not moved by mistake: overwriting the file is what would move it. */
+async function refuseOtherCluster(
+  cluster: DiscoveredCluster,
+  force: boolean,
+  files: JoinFiles,
+  ports: JoinPorts,
+): Promise<void> {
+  const difference = differenceOf(await files.kubeconfigs.readBootstrap(), cluster);
+  if (difference === undefined) return;
+  if (force) {
+    ports.warn(`warning: replacing ${difference}`);
+    return;
+  }
+  throw new CertletError('ERR_DISCOVERY', `not overwritten: ${difference}`, {
+    remedy: 'certlet reset first if this node is to change clusters, or certlet join … --force',
+  });
+}
+
+async function warnAboutNodeKubeconfig(cluster: DiscoveredCluster, files: JoinFiles, ports: JoinPorts): Promise<void> {
+  const difference = differenceOf(await files.kubeconfigs.readNode(), cluster);
+  if (difference !== undefined) ports.warn(`warning: ${difference}; to join this cluster anew: certlet reset`);
+}
+
+function differenceOf(reading: KubeconfigReading, cluster: DiscoveredCluster): string | undefined {
+  if (reading.kind === 'absent') return undefined;
+  if (reading.kind === 'unusable')
+    return `${reading.path}, which cannot be read as a kubeconfig (${reading.error.message})`;
+  const { server, caPem } = reading.config.cluster;
+  if (sameCluster(cluster, { server, caPem: caPem ?? '' })) return undefined;
+  return server === cluster.server
+    ? `${reading.path}, which is for ${server} with another CA`
+    : `${reading.path}, which is for ${server}`;
+}
