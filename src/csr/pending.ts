@@ -1,5 +1,7 @@
-import type { Secret } from '../secret.ts';
-import type { CertificateTemplate, Purpose } from './template.ts';
+import { CertletError } from '../errors.ts';
+import { Secret } from '../secret.ts';
+import { JsonFields } from './json-fields.ts';
+import { type CertificateTemplate, PURPOSES, type Purpose } from './template.ts';
 
 /**
  * One request from before its POST until its pair is current, as it lies in the state folder. Key and CSR are on disk
@@ -41,9 +43,118 @@ export interface RequestHistory {
 }
 
 /** JSON text of a record, with a format version. */
-export declare function encodePending(record: PendingRequest): Secret;
+export function encodePending(record: PendingRequest): Secret {
+  const { keyPem, template, ...rest } = record;
+  return new Secret(toText({ version: VERSION, ...rest, template, keyPem: keyPem.reveal() }));
+}
+
 /** Throws `ERR_STORE_IO` naming the field for anything but a record that `encodePending` wrote. */
-export declare function decodePending(text: string): PendingRequest;
-export declare function encodeHistory(history: RequestHistory): string;
-/** Throws `ERR_STORE_IO`. */
-export declare function decodeHistory(text: string): RequestHistory;
+export function decodePending(text: string): PendingRequest {
+  const fields = documentFields(text, 'pending record', PENDING_FIELDS);
+  return {
+    purpose: fields.oneOf('purpose', PURPOSES),
+    name: fields.filledText('name'),
+    keyPem: new Secret(fields.filledText('keyPem')),
+    requestPem: fields.filledText('requestPem'),
+    template: decodeTemplate(fields.object('template')),
+    templateDigest: fields.filledText('templateDigest'),
+    nodeName: fields.filledText('nodeName'),
+    certDir: fields.filledText('certDir'),
+    createdAt: fields.date('createdAt'),
+    ...(fields.has('uid') ? { uid: fields.filledText('uid') } : {}),
+    ...(fields.has('issuedPem') ? { issuedPem: fields.text('issuedPem') } : {}),
+    ...(fields.has('receivedAt') ? { receivedAt: fields.date('receivedAt') } : {}),
+  };
+}
+
+/** JSON text of the history, with a format version. */
+export function encodeHistory(history: RequestHistory): string {
+  return toText({ version: VERSION, ...history });
+}
+
+/** Throws `ERR_STORE_IO` naming the field for anything but a history that `encodeHistory` wrote. */
+export function decodeHistory(text: string): RequestHistory {
+  const fields = documentFields(text, 'request history', HISTORY_FIELDS);
+  return {
+    ...(fields.has('lastIssuedAt') ? { lastIssuedAt: fields.date('lastIssuedAt') } : {}),
+    ...(fields.has('lastSerial') ? { lastSerial: fields.text('lastSerial') } : {}),
+    ...(fields.has('lastRequestAt') ? { lastRequestAt: fields.date('lastRequestAt') } : {}),
+    ...(fields.has('refusal') ? { refusal: decodeRefusal(fields.object('refusal')) } : {}),
+    ...(fields.has('keyEncipherment') ? { keyEncipherment: fields.truth('keyEncipherment') } : {}),
+  };
+}
+
+/** Raise it when a field changes its meaning: an older certlet then sets the record aside in place of misreading it. */
+const VERSION = 1;
+const CODE = 'ERR_STORE_IO';
+const REQUIRED = [
+  'purpose',
+  'name',
+  'keyPem',
+  'requestPem',
+  'template',
+  'templateDigest',
+  'nodeName',
+  'certDir',
+  'createdAt',
+];
+const PENDING_FIELDS = [...REQUIRED, 'uid', 'issuedPem', 'receivedAt'];
+const HISTORY_FIELDS = ['lastIssuedAt', 'lastSerial', 'lastRequestAt', 'refusal', 'keyEncipherment'];
+const REFUSAL_FIELDS = ['code', 'message', 'at', 'count', 'templateDigest'];
+const TEMPLATE_FIELDS = [
+  'purpose',
+  'signerName',
+  'commonName',
+  'organizations',
+  'dnsNames',
+  'ipAddresses',
+  'usages',
+  'expirationSeconds',
+];
+const USAGES = ['digital signature', 'key encipherment', 'client auth', 'server auth'] as const;
+
+function toText(document: object): string {
+  return `${JSON.stringify(document, undefined, 2)}\n`;
+}
+
+function documentFields(text: string, what: string, keys: readonly string[]): JsonFields {
+  const fields = new JsonFields(parseJson(text, what), what, CODE);
+  const version = fields.integer('version');
+  if (version !== VERSION) throw fields.failure('version', `expected ${String(VERSION)}, found ${String(version)}`);
+  fields.only('version', ...keys);
+  return fields;
+}
+
+/** Without the parser's own error as cause: it quotes the text, which holds a key. */
+function parseJson(text: string, what: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw new CertletError(CODE, `${what}: no JSON (${String(text.length)} characters)`);
+  }
+}
+
+function decodeTemplate(fields: JsonFields): CertificateTemplate {
+  fields.only(...TEMPLATE_FIELDS);
+  return {
+    purpose: fields.oneOf('purpose', PURPOSES),
+    signerName: fields.filledText('signerName'),
+    commonName: fields.filledText('commonName'),
+    organizations: fields.texts('organizations'),
+    dnsNames: fields.texts('dnsNames'),
+    ipAddresses: fields.texts('ipAddresses'),
+    usages: fields.eachOneOf('usages', USAGES),
+    ...(fields.has('expirationSeconds') ? { expirationSeconds: fields.integer('expirationSeconds') } : {}),
+  };
+}
+
+function decodeRefusal(fields: JsonFields): NonNullable<RequestHistory['refusal']> {
+  fields.only(...REFUSAL_FIELDS);
+  return {
+    code: fields.filledText('code'),
+    message: fields.text('message'),
+    at: fields.date('at'),
+    count: fields.integer('count'),
+    templateDigest: fields.filledText('templateDigest'),
+  };
+}

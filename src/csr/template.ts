@@ -1,4 +1,6 @@
+import { createHash } from 'node:crypto';
 import type { CertificateFacts } from '../pki/certificate.ts';
+import { canonicalIpAddress } from '../pki/ip-address.ts';
 
 /** The two certificates of a node. */
 export type Purpose = 'client' | 'serving';
@@ -21,20 +23,129 @@ export interface CertificateTemplate {
 
 export interface TemplateOptions {
   readonly nodeName: string;
-  /** Three usages (with key encipherment) or two: F2.3. */
+  /** Three usages (with key encipherment) or two: signers up to 1.24 take exactly the three, later ones either set. */
   readonly keyEncipherment: boolean;
   readonly expirationSeconds?: number;
 }
 
 /** CN `system:node:<name>`, O `system:nodes`, no SANs; signer `kubernetes.io/kube-apiserver-client-kubelet`. */
-export declare function clientTemplate(options: TemplateOptions): CertificateTemplate;
-/** The same subject with SANs; `names` may hold host names and addresses mixed, blanks and duplicates. */
-export declare function servingTemplate(options: TemplateOptions, names: readonly string[]): CertificateTemplate;
-/** What a certificate in use lacks of the template (CN, an O, a name, an address); extra names are fine (F2.4). Empty means satisfied. */
-export declare function templateMismatches(actual: CertificateFacts, wanted: CertificateTemplate): readonly string[];
+export function clientTemplate(options: TemplateOptions): CertificateTemplate {
+  return { ...subjectAndUsages('client', options), dnsNames: [], ipAddresses: [] };
+}
+
+/**
+ * The same subject with SANs; signer `kubernetes.io/kubelet-serving`. `names` may hold host names and addresses mixed, blanks and
+ * duplicates; the node's name is always added. Names that no certificate can hold are left out: ask `invalidServingNames` for them.
+ */
+export function servingTemplate(options: TemplateOptions, names: readonly string[]): CertificateTemplate {
+  const all = [options.nodeName, ...names].map(tidyName);
+  return {
+    ...subjectAndUsages('serving', options),
+    dnsNames: sortedUnique(all.filter(isDnsName)),
+    ipAddresses: sortedUnique(all.map(canonicalIpAddress).filter((address) => address !== undefined)),
+  };
+}
+
+/** Those of `names` that are neither a DNS name nor an IP address, as they were given; blanks are fine. For complaints about settings. */
+export function invalidServingNames(names: readonly string[]): readonly string[] {
+  return names.filter((given) => {
+    const name = tidyName(given);
+    return name !== '' && !isDnsName(name) && canonicalIpAddress(name) === undefined;
+  });
+}
+
+/** What a certificate in use lacks of the template (CN, an O, a name, an address); extra names are fine, as for the kubelet. Empty means satisfied. */
+export function templateMismatches(actual: CertificateFacts, wanted: CertificateTemplate): readonly string[] {
+  const dnsNames = actual.dnsNames.map((name) => name.toLowerCase());
+  return [
+    ...(actual.commonName === wanted.commonName
+      ? []
+      : [`common name is ${actual.commonName || 'empty'}, not ${wanted.commonName}`]),
+    ...lacking(actual.organizations, wanted.organizations, 'organization'),
+    ...lacking(dnsNames, wanted.dnsNames, 'DNS name'),
+    ...lacking(actual.ipAddresses, wanted.ipAddresses, 'IP address'),
+  ];
+}
+
 /** Names and addresses that `wanted` has and `requested` lacks: reason to supersede a pending serving request. */
-export declare function templateGains(requested: CertificateTemplate, wanted: CertificateTemplate): readonly string[];
-/** Stable digest of every field of a template (base64url SHA-256). */
-export declare function templateDigest(template: CertificateTemplate): string;
-/** `certlet-` or kubelet-like `node-csr-` + base64url SHA-512/256 over SPKI, subject, SANs, usages, signerName, expirationSeconds (F1.5 extended). */
-export declare function requestName(publicKeyDer: Uint8Array, template: CertificateTemplate): string;
+export function templateGains(requested: CertificateTemplate, wanted: CertificateTemplate): readonly string[] {
+  return [
+    ...lacking(requested.dnsNames, wanted.dnsNames, 'DNS name'),
+    ...lacking(requested.ipAddresses, wanted.ipAddresses, 'IP address'),
+  ];
+}
+
+/** Stable digest of every field of a template (base64url SHA-256), whatever the order within its lists. */
+export function templateDigest(template: CertificateTemplate): string {
+  const lists = [template.organizations, template.dnsNames, template.ipAddresses, template.usages].map(sortedUnique);
+  const fields = [
+    template.purpose,
+    template.signerName,
+    template.commonName,
+    ...lists,
+    template.expirationSeconds ?? null,
+  ];
+  return createHash('sha256').update(JSON.stringify(fields)).digest('base64url');
+}
+
+/**
+ * `node-csr-` + digest over public key (DER SubjectPublicKeyInfo), CN, each O, each DNS name, each address, each usage, signerName and
+ * expirationSeconds: the kubelet's recipe, extended by what the kubelet leaves out. Equal names therefore mean equal requests.
+ */
+export function requestName(publicKeyDer: Uint8Array, template: CertificateTemplate): string {
+  const { dnsNames, ipAddresses, usages, signerName, expirationSeconds } = template;
+  const lifetime = expirationSeconds === undefined ? [] : [String(expirationSeconds)];
+  const subject = [template.commonName, ...template.organizations];
+  return digestedName([publicKeyDer, ...subject, ...dnsNames, ...ipAddresses, ...usages, signerName, ...lifetime]);
+}
+
+/**
+ * The kubelet's name of a request (pkg/kubelet/certificate/bootstrap, digestedName): each field as unpadded base64url followed by `|`,
+ * SHA-512/256 over all, base64url again. The kubelet's fields are public key, CN, each O, each usage in its order.
+ */
+export function digestedName(fields: readonly (Uint8Array | string)[]): string {
+  const hash = createHash('sha512-256');
+  for (const field of fields) hash.update(`${Buffer.from(field).toString('base64url')}|`);
+  return `node-csr-${hash.digest('base64url')}`;
+}
+
+const SIGNERS = {
+  client: 'kubernetes.io/kube-apiserver-client-kubelet',
+  serving: 'kubernetes.io/kubelet-serving',
+} as const;
+const AUTH = { client: 'client auth', serving: 'server auth' } as const;
+/** As Go's crypto/x509 reads names: letters, digits, hyphens and underscores, no hyphen at the ends of a label. */
+const DNS_NAME = /^(?!.{254})[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?)*$/;
+
+type SubjectAndUsages = Omit<CertificateTemplate, 'dnsNames' | 'ipAddresses'>;
+
+function subjectAndUsages(purpose: Purpose, options: TemplateOptions): SubjectAndUsages {
+  const { nodeName, keyEncipherment, expirationSeconds } = options;
+  return {
+    purpose,
+    signerName: SIGNERS[purpose],
+    commonName: `system:node:${nodeName}`,
+    organizations: ['system:nodes'],
+    // The kubelet's order up to 1.26; signers compare sets.
+    usages: ['digital signature', ...(keyEncipherment ? (['key encipherment'] as const) : []), AUTH[purpose]],
+    ...(expirationSeconds === undefined ? {} : { expirationSeconds }),
+  };
+}
+
+/** A trailing dot marks a name as absolute in DNS but never stands in certificates (RFC 6125). */
+function tidyName(name: string): string {
+  return name.trim().toLowerCase().replace(/\.$/, '');
+}
+
+/** Numbers and dots alone are a mistyped address, not a name. A number without dots is a legal host name. */
+function isDnsName(name: string): boolean {
+  return DNS_NAME.test(name) && !/^[\d.]*\.[\d.]*$/.test(name);
+}
+
+function sortedUnique(values: readonly string[]): readonly string[] {
+  return [...new Set(values)].sort();
+}
+
+function lacking(present: readonly string[], wanted: readonly string[], what: string): readonly string[] {
+  return wanted.filter((value) => !present.includes(value)).map((value) => `missing ${what} ${value}`);
+}

@@ -1,6 +1,9 @@
-import type { X509Certificate } from 'node:crypto';
-import type { Secret } from '../secret.ts';
-import type { PrivateKey } from './keys.ts';
+import { X509Certificate } from 'node:crypto';
+import { CertletError } from '../errors.ts';
+import { Secret } from '../secret.ts';
+import { parseAlternativeNames } from './alternative-names.ts';
+import { encodePrivateKey, parsePrivateKey, type PrivateKey } from './keys.ts';
+import { describePem, encodePem, type PemBlock, pemBlocks } from './pem.ts';
 
 /** What certlet needs to know of one X.509 certificate. IP addresses are in canonical text (RFC 5952). */
 export interface CertificateFacts {
@@ -38,11 +41,135 @@ export interface CertificatePair {
   readonly key: PrivateKey;
 }
 
+/** Well above any chain or CA bundle (the web's whole root store takes a quarter), well below what hurts a small host. */
+const MAX_CHARACTERS = 1024 * 1024;
+const USAGE_NAMES: Readonly<Record<string, string>> = {
+  '1.3.6.1.5.5.7.3.1': 'server auth',
+  '1.3.6.1.5.5.7.3.2': 'client auth',
+};
+
 /** Reads every CERTIFICATE block of `text`, tolerating text around them. Throws `ERR_CERTIFICATE_INVALID`. */
-export declare function parseChain(text: string): CertificateChain;
+export function parseChain(text: string): CertificateChain {
+  const certificates = splitCertificates(text).map(parseCertificate);
+  const [leaf] = certificates;
+  if (leaf === undefined) throw invalid('no certificate');
+  return {
+    pem: certificates.map((certificate) => encodePem('CERTIFICATE', certificate.raw)).join(''),
+    leaf: certificateFacts(leaf),
+    certificates,
+  };
+}
+
+/**
+ * The CERTIFICATE blocks of a bundle, each as a PEM of its own without headers: `X509Certificate` and Node's TLS read only the
+ * first of several in some places. At least one. Throws `ERR_CERTIFICATE_INVALID` saying what was found instead.
+ */
+export function splitCertificates(text: string): readonly string[] {
+  if (text.length > MAX_CHARACTERS)
+    throw invalid(
+      `${String(text.length)} characters are too many for certificates, ${String(MAX_CHARACTERS)} are allowed`,
+    );
+  const blocks = pemBlocks(text);
+  const certificates = blocks.filter((block) => block.label === 'CERTIFICATE');
+  if (certificates.length === 0)
+    throw invalid(`expected a CERTIFICATE block, found ${describePem(blocks, text.length)}`);
+  return certificates.map((block, index) => encodePem('CERTIFICATE', derOf(block, index)));
+}
+
+/** The facts of one certificate. Throws `ERR_CERTIFICATE_INVALID` where OpenSSL cannot read a field. */
+export function certificateFacts(certificate: X509Certificate): CertificateFacts {
+  try {
+    return readFacts(certificate);
+  } catch (error) {
+    if (error instanceof CertletError) throw error;
+    throw invalid('a field of the certificate cannot be read', error);
+  }
+}
+
 /** Whether the leaf certifies this key. */
-export declare function chainMatchesKey(chain: CertificateChain, key: PrivateKey): boolean;
+export function chainMatchesKey(chain: CertificateChain, key: PrivateKey): boolean {
+  return chain.certificates[0]?.checkPrivateKey(key.object) ?? false;
+}
+
 /** Chain and key out of one combined PEM (any order). Throws `ERR_CERTIFICATE_INVALID`, `ERR_KEY_INVALID` (also when they do not match). */
-export declare function parsePair(pem: Secret): CertificatePair;
+export function parsePair(pem: Secret): CertificatePair {
+  const chain = parseChain(pem.reveal());
+  const key = parsePrivateKey(pem);
+  if (!chainMatchesKey(chain, key))
+    throw new CertletError(
+      'ERR_KEY_INVALID',
+      `the private key is not the one that the certificate ${chain.leaf.subject} is for`,
+    );
+  return { chain, key };
+}
+
 /** Kubelet order: leaf, intermediates, one key block. */
-export declare function encodePair(pair: CertificatePair): Secret;
+export function encodePair(pair: CertificatePair): Secret {
+  return new Secret(pair.chain.pem + encodePrivateKey(pair.key).reveal());
+}
+
+/** Whether `issuer` is named by and has signed `certificate`; false as well where OpenSSL cannot read a key. */
+export function isIssuedBy(certificate: X509Certificate, issuer: X509Certificate): boolean {
+  return certificate.checkIssued(issuer) && isSignedBy(certificate, issuer);
+}
+
+function isSignedBy(certificate: X509Certificate, issuer: X509Certificate): boolean {
+  try {
+    return certificate.verify(issuer.publicKey);
+  } catch {
+    // A key of an algorithm that this OpenSSL does not know has signed nothing that it could check.
+    return false;
+  }
+}
+
+function derOf(block: PemBlock, index: number): Uint8Array {
+  if (block.der === undefined) throw invalid(`CERTIFICATE block ${String(index + 1)} is cut off or no base64`);
+  return block.der;
+}
+
+function parseCertificate(pem: string, index: number): X509Certificate {
+  try {
+    return new X509Certificate(pem);
+  } catch (error) {
+    throw invalid(`CERTIFICATE block ${String(index + 1)} does not hold an X.509 certificate`, error);
+  }
+}
+
+function readFacts(certificate: X509Certificate): CertificateFacts {
+  const subject = certificate.toLegacyObject().subject as unknown as Readonly<Record<string, unknown>> | undefined;
+  const names = parseAlternativeNames(certificate.subjectAltName ?? '');
+  const [notBefore, notAfter] = [certificate.validFromDate, certificate.validToDate];
+  if (Number.isNaN(notBefore.getTime()) || Number.isNaN(notAfter.getTime())) throw invalid('its dates cannot be read');
+  return {
+    // Several common names: the last one counts, as in Go's crypto/x509, which the API server reads it with.
+    commonName: values(subject?.['CN']).at(-1) ?? '',
+    organizations: values(subject?.['O']),
+    ...names,
+    // Node's `keyUsage` gives the OIDs of the *extended* key usage.
+    extendedKeyUsages: (certificate.keyUsage ?? []).map((oid) => USAGE_NAMES[oid] ?? oid),
+    notBefore,
+    notAfter,
+    serial: certificate.serialNumber.toLowerCase().replace(/^0+(?=.)/, ''),
+    fingerprint: certificate.fingerprint256.replaceAll(':', '').toLowerCase(),
+    subject: oneLine(certificate.subject),
+    issuer: oneLine(certificate.issuer),
+    isCa: certificate.ca,
+    // Not `checkIssued`: that asks for the right to sign certificates, which a self-signed server certificate lacks.
+    selfSigned: certificate.subject === certificate.issuer && isSignedBy(certificate, certificate),
+  };
+}
+
+/** One attribute gives a string, a repeated one an array. */
+function values(attribute: unknown): readonly string[] {
+  if (attribute === undefined) return [];
+  return (Array.isArray(attribute) ? attribute : [attribute]).map(String);
+}
+
+/** Line per attribute to one line; undefined for an empty name, whatever the type says. */
+function oneLine(name: string | undefined): string {
+  return (name ?? '').trim().split('\n').join(', ');
+}
+
+function invalid(message: string, cause?: unknown): CertletError {
+  return new CertletError('ERR_CERTIFICATE_INVALID', message, cause === undefined ? {} : { cause });
+}
