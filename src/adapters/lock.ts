@@ -1,0 +1,157 @@
+import { constants } from 'node:fs';
+import * as disk from 'node:fs/promises';
+import type { DatabaseSync } from 'node:sqlite';
+import { join, resolve } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { CertletError } from '../errors.ts';
+import { fileError, shellWord } from './file-errors.ts';
+import { NodeFileSystem } from './file-system.ts';
+import { ensureFolder, readIfPresent, replaceFile } from './files.ts';
+
+/** Who has a cert-dir. */
+export interface LockHolder {
+  readonly pid: number;
+  /** The command, such as `certlet run`. */
+  readonly label: string;
+  readonly since: string;
+}
+
+/** Held until released or until this process dies. */
+export interface Lock {
+  readonly path: string;
+  release(): Promise<void>;
+}
+
+/** A winner tells who it is within a moment; until then the note of the one before lies there. */
+const NOTE_TRIES = 25;
+const NOTE_DELAY_MS = 20;
+const NOTE_LIMIT_BYTES = 64 * 1024;
+
+/**
+ * Takes the one lock of a cert-dir: a record lock of the kernel (fcntl(2), F_SETLK) on `<cert-dir>/.certlet.lock`, 0600.
+ * Throws `ERR_LOCK_HELD` with pid and command of the holder, and the errors of file operations.
+ *
+ * Why this and no other way:
+ * - It dies with its process, also by SIGKILL, and there is nothing to clean up: no stale pid file, no race to take over a stale socket.
+ * - An abstract unix socket dies with its process too, but its name is free for every user of the host, and for every pod with
+ *   `hostNetwork`, to take first (they all see it in /proc/net/unix), and a container with a network of its own does not see it. This file
+ *   can be opened by its owner alone, and is one and the same in every namespace that has the folder mounted.
+ * - A unix socket with a path stays behind after SIGKILL, and no order of connect, unlink and bind takes it over without a race.
+ * - Node has no call for file locks but that of its own SQLite: an open write transaction on a database of zero bytes is exactly the
+ *   record lock, and is never written. With the journal in memory no file appears beside it and no recovery can come in between.
+ *
+ * Limits: whoever deletes the lock file while a certlet runs lets a second one in; a network file system must support record locks.
+ */
+export async function acquireLock(certDir: string, options: { readonly label: string }): Promise<Lock> {
+  const fs = new NodeFileSystem();
+  await ensureFolder(fs, resolve(certDir), 0o755);
+  const path = join(await disk.realpath(certDir), '.certlet.lock');
+  await prepareLockFile(path);
+  // Loaded here, since commands that take no lock need no SQLite.
+  const { DatabaseSync } = await import('node:sqlite');
+  for (let attempt = 1; ; attempt += 1) {
+    const database = tryLock(new DatabaseSync(path), path);
+    if (database !== undefined) return await heldLock(fs, path, { database, label: options.label });
+    const holder = await readNote(fs, path);
+    if (holder !== undefined && isAlive(holder.pid)) throw heldBy(certDir, path, holder);
+    if (attempt >= NOTE_TRIES) throw heldBy(certDir, path, holder);
+    await delay(NOTE_DELAY_MS);
+  }
+}
+
+/** Private from the start: who can open the file can take the lock. A link in its place is not followed. */
+async function prepareLockFile(path: string): Promise<void> {
+  const { O_CREAT, O_NOFOLLOW, O_RDWR } = constants;
+  try {
+    await (await disk.open(path, O_RDWR | O_CREAT | O_NOFOLLOW, 0o600)).close();
+  } catch (error) {
+    throw fileError(error, path);
+  }
+}
+
+/** The database with its write lock taken, undefined when another process has it. Never waits. */
+function tryLock(database: DatabaseSync, path: string): DatabaseSync | undefined {
+  try {
+    database.exec('PRAGMA journal_mode = MEMORY; BEGIN IMMEDIATE');
+    return database;
+  } catch (error) {
+    database.close();
+    if (sqliteCode(error) === SQLITE_BUSY) return undefined;
+    const text = error instanceof Error ? error.message : String(error);
+    throw new CertletError('ERR_STORE_IO', `lock ${path}: ${text}`, {
+      cause: error,
+      remedy: `remove the file if no certlet runs: rm ${shellWord(path)}`,
+    });
+  }
+}
+
+async function heldLock(
+  fs: NodeFileSystem,
+  path: string,
+  held: { readonly database: DatabaseSync; readonly label: string },
+): Promise<Lock> {
+  const note: LockHolder = { pid: process.pid, label: held.label, since: new Date().toISOString() };
+  try {
+    await replaceFile(fs, notePath(path), `${JSON.stringify(note)}\n`, 0o600);
+  } catch (error) {
+    held.database.close();
+    throw error;
+  }
+  let released = false;
+  return {
+    path,
+    release: async () => {
+      if (released) return;
+      released = true;
+      // The note goes first: after the unlock it might be that of the next holder.
+      await fs.unlink(notePath(path)).catch(() => undefined);
+      held.database.close();
+    },
+  };
+}
+
+async function readNote(fs: NodeFileSystem, path: string): Promise<LockHolder | undefined> {
+  try {
+    const value: unknown = JSON.parse((await readIfPresent(fs, notePath(path), NOTE_LIMIT_BYTES)) ?? 'null');
+    if (typeof value !== 'object' || value === null) return undefined;
+    const { pid, label, since } = value as Partial<Record<keyof LockHolder, unknown>>;
+    if (typeof pid !== 'number' || typeof label !== 'string' || typeof since !== 'string') return undefined;
+    return { pid, label, since };
+  } catch (error) {
+    if (error instanceof SyntaxError) return undefined;
+    throw error;
+  }
+}
+
+/** Only to tell a fresh note from one left by a killed holder; in another pid namespace it costs half a second, no more. */
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return error instanceof Error && 'code' in error && error.code === 'EPERM';
+  }
+}
+
+function heldBy(certDir: string, path: string, holder: LockHolder | undefined): CertletError {
+  const who =
+    holder === undefined ? 'another process' : `process ${String(holder.pid)} (${holder.label}, since ${holder.since})`;
+  return new CertletError('ERR_LOCK_HELD', `${certDir} is managed by ${who}`, {
+    remedy:
+      holder === undefined
+        ? `find it: fuser -v ${shellWord(path)}`
+        : `use that one (certlet status, certlet renew) or stop it: systemctl stop certlet, or kill ${String(holder.pid)}`,
+  });
+}
+
+function notePath(path: string): string {
+  return `${path}.holder`;
+}
+
+/** https://www.sqlite.org/rescode.html#busy; the low byte is the primary code. */
+const SQLITE_BUSY = 5;
+
+function sqliteCode(error: unknown): number | undefined {
+  if (!(error instanceof Error) || !('errcode' in error) || typeof error.errcode !== 'number') return undefined;
+  return error.errcode & 0xff;
+}

@@ -1,0 +1,54 @@
+import { isCertletError } from '../../errors.ts';
+import { fileError } from '../file-errors.ts';
+import type { FileSystem } from '../file-system.ts';
+
+/** A fact for the log: a fixed event text and fields. */
+export type WarningSink = (event: string, fields: Readonly<Record<string, string>>) => void;
+
+/** What every part of the store works with. */
+export interface StoreContext {
+  readonly fs: FileSystem;
+  /** Absolute. */
+  readonly certDir: string;
+  /** Absolute; by default `<certDir>/.certlet`. */
+  readonly stateDir: string;
+  /** The effective user of this process: it and root may own what the store trusts. */
+  readonly uid: number;
+  readonly warn: WarningSink;
+}
+
+/** No file of the store comes near this; what is larger was not written by certlet or a kubelet. */
+export const FILE_LIMIT_BYTES = 1024 * 1024;
+
+/** Runs file operations so that a failed one leaves as `CertletError`; `path` is named where the system names none. */
+export async function mapped<T>(path: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    throw fileError(error, path);
+  }
+}
+
+/**
+ * For repairs that are welcome but not needed: a full or read-only disk must not keep certlet from using the whole pair that it
+ * has. The failure becomes a warning and `undefined`.
+ */
+export async function attempted<T>(
+  context: StoreContext,
+  path: string,
+  work: () => Promise<T>,
+): Promise<T | undefined> {
+  try {
+    return await work();
+  } catch (error) {
+    const failure = fileError(error, path);
+    if (!isCertletError(failure)) throw error;
+    context.warn('cannot repair a file', {
+      path,
+      code: failure.code,
+      error: failure.message,
+      remedy: failure.remedy ?? '',
+    });
+    return undefined;
+  }
+}

@@ -1,0 +1,66 @@
+import { dirname } from 'node:path';
+import { CertletError } from '../../errors.ts';
+import { shellWord } from '../file-errors.ts';
+import type { FileFacts } from '../file-system.ts';
+import { ensureFolder } from '../files.ts';
+import { mapped, type StoreContext } from './context.ts';
+
+/**
+ * Makes the cert-dir (0755, as the kubelet) and the state folder (0700) where they are missing, and refuses folders in which
+ * another user could put or swap files. Throws `ERR_STORE_UNSAFE` and the errors of file operations.
+ */
+export async function prepareFolders(context: StoreContext): Promise<void> {
+  await ensureFolder(context.fs, context.certDir, 0o755);
+  await refuseUnsafe(context, context.certDir, STICKY_WILL_DO);
+  await ensureFolder(context.fs, context.stateDir, 0o700);
+  await refuseUnsafe(context, context.stateDir, NO_WRITERS);
+}
+
+/** In a sticky folder others can add files, which are not trusted for their owner, but cannot touch ours. */
+const STICKY_WILL_DO = (facts: FileFacts): boolean => (facts.mode & 0o1000) !== 0;
+/** A planted pending record would bring a key of the attacker's. */
+const NO_WRITERS = (): boolean => false;
+
+async function refuseUnsafe(
+  context: StoreContext,
+  folder: string,
+  tolerated: (facts: FileFacts) => boolean,
+): Promise<void> {
+  const facts = await mapped(folder, () => context.fs.stat(folder));
+  if (facts === undefined) return;
+  if (facts.kind !== 'folder')
+    throw new CertletError('ERR_STORE_IO', `${folder} is no folder`, {
+      remedy: `move it away: mv ${shellWord(folder)} ${shellWord(`${folder}.old`)}`,
+    });
+  if (facts.uid !== 0 && facts.uid !== context.uid)
+    throw unsafe(
+      folder,
+      `it belongs to user ${String(facts.uid)}`,
+      `chown ${String(context.uid)} ${shellWord(folder)}`,
+    );
+  if ((facts.mode & 0o022) !== 0 && !tolerated(facts))
+    throw unsafe(
+      folder,
+      `other users can write it (mode ${facts.mode.toString(8)})`,
+      `chmod go-w ${shellWord(folder)}`,
+    );
+  await refuseOpenParents(context, folder);
+}
+
+/** Whoever can write a folder above can put another one in place of ours, unless the sticky bit forbids it (as sshd checks). */
+async function refuseOpenParents(context: StoreContext, folder: string): Promise<void> {
+  const real = await mapped(folder, () => context.fs.realpath(folder));
+  for (let above = dirname(real); above !== dirname(above); above = dirname(above)) {
+    const facts = await mapped(above, () => context.fs.stat(above));
+    if (facts !== undefined && (facts.mode & 0o1002) === 0o002)
+      throw unsafe(
+        above,
+        `everybody can write it (mode ${facts.mode.toString(8)}), so ${folder} can be replaced`,
+        `chmod o-w ${shellWord(above)}`,
+      );
+  }
+}
+
+function unsafe(folder: string, reason: string, remedy: string): CertletError {
+  return new CertletError('ERR_STORE_UNSAFE', `${folder} is not safe for keys: ${reason}`, { remedy });
+}

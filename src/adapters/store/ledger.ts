@@ -1,0 +1,72 @@
+import { join } from 'node:path';
+import type { Purpose } from '../../csr/template.ts';
+import { readIfPresent, replaceFile } from '../files.ts';
+import { FILE_LIMIT_BYTES, type StoreContext } from './context.ts';
+import { currentPath, isPairName, ledgerName, linkTarget, listPairFiles } from './pair-files.ts';
+import { moveAside } from './quarantine.ts';
+
+/**
+ * Names of the pair files that are certlet's own or were there when it took the folder over: what else turns up under the prefix
+ * was written by a kubelet that rotates too. A name is durable here before the file gets it, so that a crash between the two
+ * leaves a name without a file, never a file that looks foreign.
+ */
+export async function readLedger(context: StoreContext, purpose: Purpose): Promise<ReadonlySet<string> | undefined> {
+  const path = ledgerPath(context, purpose);
+  const text = await readIfPresent(context.fs, path, FILE_LIMIT_BYTES);
+  if (text === undefined) return undefined;
+  const names = decode(text);
+  // Without a ledger the folder counts as not taken over yet: a lost record must not make our own files look foreign.
+  if (names === undefined) await moveAside(context, path, 'it is no ledger of pair files');
+  return names === undefined ? undefined : new Set(names);
+}
+
+/** Adds a name before its file exists. The first entry takes the folder over: everything present is noted with it. */
+export async function announce(context: StoreContext, purpose: Purpose, name: string): Promise<void> {
+  const present = await presentNames(context, purpose);
+  const known = await readLedger(context, purpose);
+  const kept = known === undefined ? present : present.filter((each) => known.has(each));
+  await write(context, purpose, [...kept, name]);
+}
+
+/** Notes everything present as certlet's to manage. */
+export async function acceptPresent(context: StoreContext, purpose: Purpose): Promise<void> {
+  await write(context, purpose, await presentNames(context, purpose));
+}
+
+/** Names present under the prefix that the ledger lacks; none before the folder was taken over. */
+export async function unknownNames(context: StoreContext, purpose: Purpose): Promise<readonly string[]> {
+  const known = await readLedger(context, purpose);
+  if (known === undefined) return [];
+  return (await presentNames(context, purpose)).filter((name) => !known.has(name));
+}
+
+/** Timestamped files, and what the link names if that looks like a pair file and lies elsewhere. */
+async function presentNames(context: StoreContext, purpose: Purpose): Promise<readonly string[]> {
+  const names = [...(await listPairFiles(context, purpose))];
+  const target = await linkTarget(context, currentPath(context, purpose));
+  if (target === undefined) return names;
+  const name = ledgerName(context, target);
+  return names.includes(name) || isPairName(purpose, name) ? names : [...names, name];
+}
+
+async function write(context: StoreContext, purpose: Purpose, names: readonly string[]): Promise<void> {
+  const text = `${JSON.stringify({ version: 1, files: [...new Set(names)].sort() }, undefined, 2)}\n`;
+  await replaceFile(context.fs, ledgerPath(context, purpose), text, 0o600);
+}
+
+function ledgerPath(context: StoreContext, purpose: Purpose): string {
+  return join(context.stateDir, `${purpose}-ledger.json`);
+}
+
+function decode(text: string): readonly string[] | undefined {
+  try {
+    const value: unknown = JSON.parse(text);
+    if (typeof value !== 'object' || value === null || !('files' in value) || !Array.isArray(value.files))
+      return undefined;
+    const files: readonly unknown[] = value.files;
+    return files.every((file) => typeof file === 'string') ? files : undefined;
+  } catch (error) {
+    if (error instanceof SyntaxError) return undefined;
+    throw error;
+  }
+}

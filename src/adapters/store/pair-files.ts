@@ -1,0 +1,81 @@
+import { basename, dirname, join, resolve } from 'node:path';
+import type { Purpose } from '../../csr/template.ts';
+import type { StoreContext } from './context.ts';
+
+/** client-go certificate_store.go: pair name prefix of each of the kubelet's two certificate managers. */
+const PREFIX: Readonly<Record<Purpose, string>> = { client: 'kubelet-client', serving: 'kubelet-server' };
+
+/** Seconds to look ahead for a free name; a folder with more of them in one row was not filled by rotations. */
+const MAX_NAMES = 100_000;
+
+/** `<cert-dir>/kubelet-{client,server}-current.pem`. */
+export function currentPath(context: StoreContext, purpose: Purpose): string {
+  return join(context.certDir, `${PREFIX[purpose]}-current.pem`);
+}
+
+/** The link that a kubelet makes before it takes `-current.pem` away (client-go updateSymlink). */
+export function updatedPath(context: StoreContext, purpose: Purpose): string {
+  return join(context.certDir, `${PREFIX[purpose]}-updated.pem`);
+}
+
+/** Certificate and key as two files, which client-go reads third and kubelets up to 1.10 wrote at bootstrap. */
+export function legacyPaths(
+  context: StoreContext,
+  purpose: Purpose,
+): { readonly certFile: string; readonly keyFile: string } {
+  const stem = join(context.certDir, PREFIX[purpose]);
+  return { certFile: `${stem}.crt`, keyFile: `${stem}.key` };
+}
+
+/** The key file that a kubelet reuses over bootstrap attempts, and that stops it for good when it cannot be parsed. */
+export function bootstrapKeyPath(context: StoreContext): string {
+  return join(context.certDir, 'kubelet-client.key.tmp');
+}
+
+/** Whether a file name is that of a timestamped pair of this purpose. */
+export function isPairName(purpose: Purpose, name: string): boolean {
+  return name.startsWith(`${PREFIX[purpose]}-`) && /^-\d{4}(-\d\d){5}\.pem$/.test(name.slice(PREFIX[purpose].length));
+}
+
+/** Timestamped pair files of this purpose in the cert-dir, by name. Regular files only: a planted link is no pair file. */
+export async function listPairFiles(context: StoreContext, purpose: Purpose): Promise<readonly string[]> {
+  const names = (await context.fs.readdir(context.certDir)).filter((name) => isPairName(purpose, name));
+  const files: string[] = [];
+  for (const name of names) {
+    const facts = await context.fs.lstat(join(context.certDir, name));
+    if (facts?.kind === 'file') files.push(name);
+  }
+  return files;
+}
+
+/**
+ * A name that nothing has yet: `<prefix>-YYYY-MM-DD-HH-MM-SS.pem` in local time as the kubelet's, or the next free second.
+ * Names do not sort by age: clocks step and summer time ends.
+ */
+export async function freePairName(context: StoreContext, purpose: Purpose, now: Date): Promise<string> {
+  const taken = new Set(await context.fs.readdir(context.certDir));
+  for (let second = 0; second < MAX_NAMES; second += 1) {
+    const name = `${PREFIX[purpose]}-${timestamp(new Date(now.getTime() + second * 1000))}.pem`;
+    if (!taken.has(name)) return name;
+  }
+  throw new RangeError(`no free name for ${PREFIX[purpose]} near ${now.toISOString()}`);
+}
+
+/** Go's layout 2006-01-02-15-04-05 in the zone of this process. */
+export function timestamp(date: Date): string {
+  const parts = [date.getMonth() + 1, date.getDate(), date.getHours(), date.getMinutes(), date.getSeconds()];
+  return [String(date.getFullYear()).padStart(4, '0'), ...parts.map((part) => String(part).padStart(2, '0'))].join('-');
+}
+
+/** Absolute path that the link names, one step only; undefined when there is no link. */
+export async function linkTarget(context: StoreContext, link: string): Promise<string | undefined> {
+  const facts = await context.fs.lstat(link);
+  if (facts?.kind !== 'link') return undefined;
+  const target = await context.fs.readlink(link);
+  return target === undefined ? undefined : resolve(dirname(link), target);
+}
+
+/** How the ledger names a file: by its name alone in the cert-dir, so that the folder may move, else by its path. */
+export function ledgerName(context: StoreContext, path: string): string {
+  return dirname(path) === context.certDir ? basename(path) : path;
+}

@@ -1,0 +1,30 @@
+import { dirname } from 'node:path';
+import type { CertificatePair } from '../../pki/certificate.ts';
+import { encodePrivateKey } from '../../pki/keys.ts';
+import { ensureFolder, readIfPresent, replaceFile } from '../files.ts';
+import { FILE_LIMIT_BYTES, type StoreContext } from './context.ts';
+
+/** Absolute paths of a pair as two files. */
+export interface PlainPaths {
+  readonly certFile: string;
+  readonly keyFile: string;
+}
+
+/**
+ * Keeps certificate (0644) and key (0600, as the kubelet's own `kubelet.crt` and `kubelet.key`) as two files; nothing is written
+ * when both are right already. Two files cannot change in one step: for the time of one rename and one sync a reader may find the
+ * new key with the old certificate. The key goes first, so that the event of the certificate, on which programs reload, comes when
+ * both match; a crash in between is mended at the next start.
+ */
+export async function writePlainFiles(context: StoreContext, paths: PlainPaths, pair: CertificatePair): Promise<void> {
+  await writeIfDifferent(context, paths.keyFile, encodePrivateKey(pair.key).reveal(), 0o600);
+  await writeIfDifferent(context, paths.certFile, pair.chain.pem, 0o644);
+}
+
+async function writeIfDifferent(context: StoreContext, path: string, text: string, mode: number): Promise<void> {
+  await ensureFolder(context.fs, dirname(path), 0o755);
+  const facts = await context.fs.lstat(path);
+  const right = facts?.kind === 'file' && facts.mode === mode && facts.uid === context.uid;
+  if (right && (await readIfPresent(context.fs, path, FILE_LIMIT_BYTES)) === text) return;
+  await replaceFile(context.fs, path, text, mode);
+}

@@ -1,0 +1,55 @@
+import { basename, dirname, join } from 'node:path';
+import { errnoOf } from '../file-errors.ts';
+import { ensureFolder } from '../files.ts';
+import { attempted, type StoreContext } from './context.ts';
+
+/** One file that was moved aside. */
+export interface Quarantined {
+  readonly from: string;
+  readonly to: string;
+  readonly reason: string;
+}
+
+/** Enough to look into what happened; a file that breaks at every start must not fill the disk with keys. */
+const MAX_KEPT = 20;
+const NUMBERED = /\.(\d{6,})$/;
+
+/**
+ * Moves a file (or link, or folder) that cannot be used to `<state>/quarantine/<name>.<number>`, with a warning, so that nothing is
+ * destroyed and nothing stands in the way. Undefined, with a warning, when it cannot be moved.
+ */
+export async function moveAside(context: StoreContext, from: string, reason: string): Promise<Quarantined | undefined> {
+  const to = await attempted(context, from, () => move(context, from, join(context.stateDir, 'quarantine')));
+  if (to === undefined) return undefined;
+  context.warn('moved a file aside that cannot be used', { path: from, to, reason });
+  return { from, to, reason };
+}
+
+async function move(context: StoreContext, from: string, folder: string): Promise<string> {
+  const { fs } = context;
+  await ensureFolder(fs, folder, 0o700);
+  const numbers = (await fs.readdir(folder)).map((name) => Number(NUMBERED.exec(name)?.[1] ?? 0));
+  const to = join(folder, `${basename(from)}.${String(Math.max(0, ...numbers) + 1).padStart(6, '0')}`);
+  try {
+    await fs.rename(from, to);
+  } catch (error) {
+    // A state folder on another file system: a rename beside the file still moves it whole, and no key is copied.
+    const beside = join(dirname(from), '.certlet-quarantine');
+    if (errnoOf(error) !== 'EXDEV' || folder === beside) throw error;
+    return await move(context, from, beside);
+  }
+  if ((await fs.lstat(to))?.kind === 'file') await fs.chmod(to, 0o600);
+  await fs.syncFolder(folder);
+  await fs.syncFolder(dirname(from));
+  await forgetOldest(context, folder);
+  return to;
+}
+
+async function forgetOldest(context: StoreContext, folder: string): Promise<void> {
+  const names = (await context.fs.readdir(folder)).filter((name) => NUMBERED.test(name));
+  names.sort((a, b) => Number(NUMBERED.exec(a)?.[1]) - Number(NUMBERED.exec(b)?.[1]));
+  for (const name of names.slice(0, -MAX_KEPT)) {
+    const path = join(folder, name);
+    await attempted(context, path, () => context.fs.unlink(path));
+  }
+}

@@ -1,0 +1,116 @@
+import { basename, dirname, join } from 'node:path';
+import type { Purpose } from '../../csr/template.ts';
+import { type CertificatePair, encodePair } from '../../pki/certificate.ts';
+import { replaceFile, replaceLink } from '../files.ts';
+import { attempted, type StoreContext } from './context.ts';
+import { announce, readLedger } from './ledger.ts';
+import { currentPath, freePairName, linkTarget, listPairFiles, updatedPath } from './pair-files.ts';
+import { readPair } from './pair-reading.ts';
+import { moveAside, type Quarantined } from './quarantine.ts';
+
+/**
+ * Makes `-current.pem` a link or nothing. A regular file there, at which a kubelet stops (`expected .. to be a symlink but it is a
+ * file`), is adopted if it holds a whole pair, else moved aside. Where the link is missing, a kubelet's interrupted swap is finished.
+ */
+export async function settleCurrent(context: StoreContext, purpose: Purpose): Promise<readonly Quarantined[]> {
+  const link = currentPath(context, purpose);
+  const facts = await context.fs.lstat(link);
+  if (facts?.kind === 'link') return [];
+  if (facts === undefined) {
+    await finishInterruptedSwap(context, purpose);
+    return [];
+  }
+  const reading = facts.kind === 'file' ? await readPair(context, [link]) : undefined;
+  if (reading?.kind === 'unreadable') return [];
+  if (reading?.kind === 'whole') {
+    const { pair, modifiedAt } = reading;
+    await attempted(context, link, () => swapTo(context, purpose, { pair, at: modifiedAt }));
+    return [];
+  }
+  const reason = reading !== undefined && 'reason' in reading ? reading.reason : 'it is neither a link nor a file';
+  const moved = await moveAside(context, link, reason);
+  return moved === undefined ? [] : [moved];
+}
+
+/**
+ * client-go (certificate_store.go: updateSymlink) removes `-current.pem` and then renames `-updated.pem` to it. Stopped between the
+ * two it leaves no current link; its own next start renames, and so do we, if a whole pair lies behind it.
+ */
+async function finishInterruptedSwap(context: StoreContext, purpose: Purpose): Promise<void> {
+  const updated = updatedPath(context, purpose);
+  if ((await context.fs.lstat(updated))?.kind !== 'link') return;
+  const reading = await readPair(context, [updated]);
+  await attempted(context, updated, async () => {
+    if (reading.kind === 'whole') await context.fs.rename(updated, currentPath(context, purpose));
+    else await context.fs.unlink(updated);
+    await context.fs.syncFolder(context.certDir);
+  });
+  if (reading.kind === 'whole') context.warn('finished a swap that a kubelet left half done', { path: updated });
+}
+
+/** Puts a pair behind the link and returns the path of its file. A file left by an interrupted run of the same is used. */
+export async function swapTo(
+  context: StoreContext,
+  purpose: Purpose,
+  wanted: { readonly pair: CertificatePair; readonly at: Date },
+): Promise<string> {
+  const name = (await ownFileOf(context, purpose, wanted.pair)) ?? (await writePairFile(context, purpose, wanted));
+  await replaceLink(context.fs, currentPath(context, purpose), name);
+  return join(context.certDir, name);
+}
+
+/** Points the link at a pair file in the cert-dir. The target is relative, so that the folder can be mounted elsewhere. */
+export async function pointTo(context: StoreContext, purpose: Purpose, path: string): Promise<void> {
+  const link = currentPath(context, purpose);
+  if ((await linkTarget(context, link)) === path) return;
+  await replaceLink(context.fs, link, basename(path));
+}
+
+/** Same leaf, same chain; the key follows from the leaf. */
+export function samePair(one: CertificatePair, other: CertificatePair): boolean {
+  return one.chain.pem === other.chain.pem;
+}
+
+/**
+ * Tells watchers of any older file that the pair changed. A kubelet (1.31 and later) that has `tlsCertFile` at the link watches by
+ * inotify the file that the link named when the watch began, re-reads on any event and begins anew only when that file is removed
+ * or renamed: a renamed link gives no event, and after a touch the watch stays where it was. So each kept older file is touched.
+ */
+export async function touchOlderFiles(
+  context: StoreContext,
+  purpose: Purpose,
+  previous: string | undefined,
+): Promise<void> {
+  const names = await listPairFiles(context, purpose);
+  const paths = new Set(names.map((name) => join(context.certDir, name)));
+  if (
+    previous !== undefined &&
+    dirname(previous) !== context.certDir &&
+    (await context.fs.stat(previous)) !== undefined
+  )
+    paths.add(previous);
+  const live = await linkTarget(context, currentPath(context, purpose));
+  const now = new Date();
+  for (const path of paths) if (path !== live) await attempted(context, path, () => context.fs.utimes(path, now));
+}
+
+async function ownFileOf(context: StoreContext, purpose: Purpose, pair: CertificatePair): Promise<string | undefined> {
+  const own = await readLedger(context, purpose);
+  for (const name of await listPairFiles(context, purpose)) {
+    if (own?.has(name) !== true) continue;
+    const reading = await readPair(context, [join(context.certDir, name)]);
+    if (reading.kind === 'whole' && samePair(reading.pair, pair)) return name;
+  }
+  return undefined;
+}
+
+async function writePairFile(
+  context: StoreContext,
+  purpose: Purpose,
+  wanted: { readonly pair: CertificatePair; readonly at: Date },
+): Promise<string> {
+  const name = await freePairName(context, purpose, wanted.at);
+  await announce(context, purpose, name);
+  await replaceFile(context.fs, join(context.certDir, name), encodePair(wanted.pair).reveal(), 0o600);
+  return name;
+}
