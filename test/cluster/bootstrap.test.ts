@@ -1,0 +1,187 @@
+/** From a bootstrap kubeconfig to both certificates, on a control plane as kubeadm sets it up. */
+import { statSync } from 'node:fs';
+import t from 'tap';
+import { asset } from './fixtures/assets.ts';
+import type { AuditedRequest } from './fixtures/audit.ts';
+import type { ControlPlane } from './fixtures/control-plane.ts';
+import { staticUsers } from './fixtures/control-plane-programs.ts';
+import { eventually, never } from './fixtures/eventually.ts';
+import type { TestHost } from './fixtures/host.ts';
+import { AUTOMATIC_GROUP } from './fixtures/objects.ts';
+import { runWell } from './fixtures/processes.ts';
+import { hostFor, withControlPlane } from './fixtures/suite.ts';
+import { opensslVerify, serveFrom } from './fixtures/tls.ts';
+
+/** What the API server says of whoever holds the kubeconfig that certlet wrote. */
+async function whoAmI(host: TestHost): Promise<string> {
+  const args = ['--kubeconfig', host.kubeconfig, '--cache-dir', `${host.folder}/cache`, 'get', '--raw'];
+  // A node may read its own Node object and gets 404 while there is none; anybody else gets 403.
+  return runWell(asset('kubectl') ?? 'kubectl', [...args, `/api/v1/nodes/${host.nodeName}`]).catch(String);
+}
+
+async function approveServing(plane: ControlPlane, host: TestHost): Promise<string> {
+  const { metadata } = await plane.pendingCsr('serving', host.nodeName);
+  await plane.approve(metadata.name);
+  return metadata.name;
+}
+
+await withControlPlane({}, (plane) => {
+  t.jobs = 3;
+
+  t.test('a static token: client approved automatically, serving by kubectl, kubeconfig accepted', async (t) => {
+    const host = hostFor(t, plane, 'static-token');
+    host.bootstrapWith(staticUsers.automatic.token);
+    host.start();
+    const client = await host.issued('client');
+    t.match(client.leaf.subject, /^O=system:nodes\nCN=system:node:static-token$/);
+    t.equal(client.leaf.subjectAltName, undefined, 'a client certificate has no names');
+    t.match(
+      await eventually('kubeconfig', () => (statSync(host.kubeconfig).size > 0 ? whoAmI(host) : undefined)),
+      /NotFound/,
+    );
+    await approveServing(plane, host);
+    const serving = await host.issued('serving');
+    t.match(serving.leaf.subject, /^O=system:nodes\nCN=system:node:static-token$/);
+    t.match(serving.leaf.subjectAltName, /DNS:static-token/);
+    t.match(serving.leaf.subjectAltName, /IP Address:127\.0\.0\.1/);
+    for (const path of [host.link('client'), host.link('serving'), host.kubeconfig]) {
+      t.equal(statSync(path).mode & 0o777, 0o600, `${path} is for its owner only`);
+    }
+    const [csr] = await plane.csrs({ purpose: 'serving', node: 'static-token' });
+    t.equal(csr?.spec.username, 'system:node:static-token', 'the serving request went out under the node identity');
+  });
+
+  t.test('a bootstrap token leads to both certificates within the request budget', async (t) => {
+    const host = hostFor(t, plane, 'bootstrap-token');
+    host.bootstrapWith(
+      await plane.createBootstrapToken({ id: 'budget', secret: '0123456789abcdef', extraGroups: [AUTOMATIC_GROUP] }),
+    );
+    host.start();
+    await approveServing(plane, host);
+    await host.issued('serving');
+    const asked = (user: string): Promise<readonly AuditedRequest[]> =>
+      eventually(`the watch of ${user} to end in the audit log`, () => {
+        const requests = plane.requests({ user });
+        return requests.filter((request) => request.verb === 'watch').length === 1 ? requests : undefined;
+      });
+    const kinds = (requests: readonly AuditedRequest[]): readonly string[] =>
+      requests.filter((request) => request.resource !== 'nodes').map(kindOf);
+    t.strictSame(
+      kinds(await asked('system:bootstrap:budget')),
+      ['get discovery', 'create certificatesigningrequests', 'watch certificatesigningrequests'],
+      'one discovery, and POST and watch for the client certificate',
+    );
+    t.strictSame(
+      kinds(await asked('system:node:bootstrap-token')),
+      ['create selfsubjectaccessreviews', 'create certificatesigningrequests', 'watch certificatesigningrequests'],
+      'one proof, and POST and watch for the serving certificate',
+    );
+  });
+
+  t.test('manual approval: the log names the command, and following it is enough', async (t) => {
+    const host = hostFor(t, plane, 'manual-approval');
+    host.bootstrapWith(staticUsers.manual.token);
+    const certlet = host.start();
+    const { metadata } = await plane.pendingCsr('client', host.nodeName);
+    await certlet.line(new RegExp(`kubectl certificate approve ${metadata.name}`));
+    t.equal(host.current('client'), undefined, 'no link before the first issuance');
+    await plane.approve(metadata.name);
+    await host.issued('client');
+    await approveServing(plane, host);
+    await host.issued('serving');
+    t.equal((await plane.csrs({ node: host.nodeName })).length, 2, 'one request for each certificate');
+  });
+
+  t.test('a denied request: reason and message in the log, and no second request', async (t) => {
+    const host = hostFor(t, plane, 'denied');
+    host.bootstrapWith(staticUsers.manual.token);
+    const certlet = host.start();
+    const { metadata } = await plane.pendingCsr('client', host.nodeName);
+    await plane.deny(metadata.name);
+    const line = await certlet.line(/denied/i);
+    t.match(line.text, /KubectlDeny/, 'the reason that the approver gave');
+    t.match(line.text, /certlet renew/, 'what a person does when it is mended');
+    t.ok(['warn', 'error'].includes(line.level), `level ${line.level}`);
+    await never(
+      'another request',
+      async () => ((await plane.csrs({ node: host.nodeName })).length > 1 ? true : undefined),
+      4,
+    );
+  });
+
+  t.test('the serving link works before anything is issued, and the issued certificate replaces it', async (t) => {
+    const host = hostFor(t, plane, 'self-signed-first');
+    host.bootstrapWith(staticUsers.manual.token);
+    host.start();
+    const first = await eventually('the serving link', () => host.current('serving'));
+    t.ok(first.selfSigned, 'self-signed');
+    t.match(first.leaf.subjectAltName, /DNS:self-signed-first/);
+    t.match(first.leaf.subjectAltName, /IP Address:127\.0\.0\.1/);
+    const server = await serveFrom(host.link('serving'));
+    const handshake = await opensslVerify(server.port, host.link('serving'), { dns: host.nodeName });
+    await server.close();
+    t.equal(handshake.status, 0, `a TLS server can use it: ${handshake.stderr}`);
+    await plane.approve((await plane.pendingCsr('client', host.nodeName)).metadata.name);
+    await approveServing(plane, host);
+    t.not((await host.issued('serving')).file, first.file);
+  });
+
+  t.test('openssl verifies a TLS server on the issued serving certificate, by name and by address', async (t) => {
+    const host = hostFor(t, plane, 'tls-server', { servingNames: ['tls-server.example.test'] });
+    host.bootstrapWith(staticUsers.automatic.token);
+    host.start();
+    await approveServing(plane, host);
+    await host.issued('serving');
+    const server = await serveFrom(host.link('serving'));
+    t.teardown(() => server.close());
+    for (const name of [{ dns: 'tls-server' }, { dns: 'tls-server.example.test' }, { ip: '127.0.0.1' }]) {
+      const { status, stdout, stderr } = await opensslVerify(server.port, plane.caPath, name);
+      t.equal(status, 0, `${JSON.stringify(name)} verifies: ${stderr}`);
+      t.match(stdout, /Verify return code: 0 \(ok\)/);
+    }
+    const { status } = await opensslVerify(server.port, plane.caPath, { dns: 'other.example.test' });
+    t.not(status, 0, 'another name does not verify');
+  });
+
+  t.test('kill -9 while requests wait, again and again, leaves exactly one request for each certificate', async (t) => {
+    const host = hostFor(t, plane, 'killed');
+    host.bootstrapWith(staticUsers.manual.token);
+    for (const purpose of ['client', 'serving'] as const) {
+      const certlet = host.start();
+      const pending = await plane.pendingCsr(purpose, host.nodeName);
+      await certlet.end('SIGKILL');
+      for (let restart = 0; restart < 2; restart += 1) {
+        const again = host.start();
+        await again.line(new RegExp(pending.metadata.name));
+        await again.end('SIGKILL');
+      }
+      const last = host.start();
+      await plane.approve(pending.metadata.name);
+      const pair = await host.issued(purpose);
+      const [only, ...others] = await plane.csrs({ purpose, node: host.nodeName });
+      t.equal(only?.metadata.uid, pending.metadata.uid, `${purpose}: the request made first`);
+      t.strictSame(others, [], `${purpose}: and no other`);
+      t.match(Buffer.from(only?.status.certificate ?? '', 'base64').toString(), pair.leaf.toString().trim());
+      await last.end('SIGKILL');
+    }
+  });
+
+  t.test('certlet once: 75 while a request waits for approval, then the next run resumes it and gives 0', async (t) => {
+    const host = hostFor(t, plane, 'once');
+    host.bootstrapWith(staticUsers.manual.token);
+    const first = await host.start(['once', '--timeout', '5s']).exited;
+    t.equal(first.code, 75);
+    const { metadata } = await plane.pendingCsr('client', host.nodeName);
+    await plane.approve(metadata.name);
+    const second = host.start(['once', '--timeout', '60s']);
+    await approveServing(plane, host);
+    t.equal((await second.exited).code, 0);
+    t.notOk((await host.issued('client')).selfSigned);
+    t.notOk((await host.issued('serving')).selfSigned);
+    t.equal((await plane.csrs({ node: host.nodeName })).length, 2);
+  });
+});
+
+function kindOf({ verb, resource, uri }: AuditedRequest): string {
+  return `${verb} ${resource ?? (uri.startsWith('/apis/certificates.k8s.io') ? 'discovery' : uri)}`;
+}

@@ -1,0 +1,39 @@
+/** An API server that serves certificates.k8s.io/v1beta1 alone. Its controllers need v1, so the test signs. */
+import t from 'tap';
+import { capabilities, controlPlaneMissing } from './fixtures/assets.ts';
+import { staticUsers } from './fixtures/control-plane-programs.ts';
+import { hostFor, withControlPlane } from './fixtures/suite.ts';
+
+const TITLE = 'v1beta1 alone: both certificates, with requests approved by kubectl and signed by hand';
+
+/** v1beta1 of this resource went in 1.22; a build without stamp is told by the insecure port, which went in 1.24. */
+async function cannot(): Promise<string | undefined> {
+  if (controlPlaneMissing() !== undefined) return undefined;
+  const { release, version, insecurePort } = await capabilities();
+  const gone = release === undefined ? !insecurePort : release[0] === 1 && release[1] >= 22;
+  return gone ? `kube-apiserver ${version} serves no CertificateSigningRequest in v1beta1` : undefined;
+}
+
+const reason = await cannot();
+if (reason === undefined) {
+  await withControlPlane({ v1beta1Only: true, controllerManager: false }, (plane) => {
+    t.test(TITLE, async (t) => {
+      t.equal((await plane.admin.call('/apis/certificates.k8s.io/v1')).status, 404, 'v1 is not served');
+      const host = hostFor(t, plane, 'beta');
+      host.bootstrapWith(staticUsers.manual.token);
+      const certlet = host.start();
+      for (const purpose of ['client', 'serving'] as const) {
+        const { metadata, spec } = await plane.pendingCsr(purpose, host.nodeName);
+        t.equal(spec.usages?.length, 3, 'three usages: every old signer takes them');
+        await plane.approve(metadata.name);
+        await certlet.line(/approved/i);
+        await plane.issue(metadata.name);
+        t.match((await host.issued(purpose)).leaf.subject, /CN=system:node:beta$/);
+      }
+      t.equal((await plane.csrs()).length, 2);
+      t.equal(certlet.count(/deprecated/i) <= 2, true, "the server's Warning header is said once, not for each answer");
+    });
+  });
+} else {
+  t.test(TITLE, { skip: reason }, async () => undefined);
+}
