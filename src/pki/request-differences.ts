@@ -15,6 +15,9 @@ interface RequestParts {
   readonly signature: Uint8Array;
 }
 
+const SEQUENCE = 0x30;
+const BIT_STRING = 0x03;
+
 /**
  * Why a stored request is not the one that we made; empty means that it is ours: same subject, key and names, signed by `key`.
  *
@@ -62,15 +65,20 @@ function requestParts(pem: string): RequestParts {
     publicKey: publicKey.bytes,
     attributes: attributes.bytes,
     algorithm: algorithm.bytes,
-    // A BIT STRING starts with its count of unused bits.
-    signature: signature.content.subarray(1),
+    signature: bitsOf(signature),
   };
 }
 
 function parts(element: DerElement | undefined, count: number): readonly DerElement[] {
-  const elements = element === undefined ? [] : readElements(element.content);
+  const elements = element?.tag === SEQUENCE ? readElements(element.content) : [];
   if (elements.length !== count) throw malformed('it is no PKCS#10 request');
   return elements;
+}
+
+/** A BIT STRING starts with its count of unused bits, which is zero for whole bytes. */
+function bitsOf(element: DerElement): Uint8Array {
+  if (element.tag !== BIT_STRING || element.content[0] !== 0) throw malformed('it is no PKCS#10 request');
+  return element.content.subarray(1);
 }
 
 function isSignedBy(request: RequestParts, key: PrivateKey): boolean {

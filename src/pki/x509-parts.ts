@@ -45,10 +45,11 @@ export function signatureAlgorithm(key: PrivateKey): DerNode {
   throw new CertletError('ERR_KEY_INVALID', `cannot sign with a key of type ${String(type)}: RSA or ECDSA only`);
 }
 
-/** What is signed, the algorithm and the signature: the frame that requests and certificates share. Gives DER. */
+/** What is signed, the algorithm and the signature: the frame that requests and certificates share. Gives DER. Throws `ERR_KEY_INVALID`. */
 export function signed(content: DerNode, key: PrivateKey): Uint8Array {
+  const algorithm = signatureAlgorithm(key);
   const signature = sign(signatureHash(key), encodeDer(content), key.object);
-  return encodeDer(sequence(content, signatureAlgorithm(key), bitString(signature)));
+  return encodeDer(sequence(content, algorithm, bitString(signature)));
 }
 
 /** A Name as Go writes it: all organizations in one set, then the common name; parts that are empty are left out. */
