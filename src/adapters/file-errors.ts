@@ -18,7 +18,7 @@ export function fileError(error: unknown, path: string): unknown {
   if (error instanceof CertletError || errno === undefined) return error;
   const failed = textField(error, 'path') ?? path;
   const operation = textField(error, 'syscall') ?? 'file operation';
-  const message = `${operation} ${failed}: ${errno} (${(error as Error).message})`;
+  const message = `${operation} ${failed}: ${reasonOf(error)} (${errno})`;
   if (errno === 'ENOSPC' || errno === 'EDQUOT')
     return new CertletError('ERR_STORE_FULL', message, { cause: error, remedy: fullRemedy(errno, failed) });
   if (errno === 'EROFS')
@@ -27,6 +27,12 @@ export function fileError(error: unknown, path: string): unknown {
       remedy: readWritePathsRemedy(dirname(failed)),
     });
   return new CertletError('ERR_STORE_IO', message, { cause: error, remedy: ioRemedy(errno, failed) });
+}
+
+/** The system's words out of Node's `ENOENT: no such file or directory, open '/path'`. */
+function reasonOf(error: unknown): string {
+  const text = error instanceof Error ? error.message : String(error);
+  return /^[A-Z0-9]+: ([^,]+)/.exec(text)?.[1] ?? text;
 }
 
 /** Text as one word of a POSIX shell. */

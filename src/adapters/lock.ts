@@ -46,24 +46,69 @@ export async function acquireLock(certDir: string, options: { readonly label: st
   const fs = new NodeFileSystem();
   await ensureFolder(fs, resolve(certDir), 0o755);
   const path = join(await disk.realpath(certDir), '.certlet.lock');
+  const note: LockHolder = { pid: process.pid, label: options.label, since: new Date().toISOString() };
+  const own = HELD.get(path);
+  if (own !== undefined) throw heldBy(certDir, path, own.note);
+  const held: Held = { note, database: undefined };
+  HELD.set(path, held);
+  try {
+    held.database = await lockedDatabase(fs, certDir, path);
+    await replaceFile(fs, notePath(path), `${JSON.stringify(note)}\n`, 0o600);
+  } catch (error) {
+    drop(path);
+    throw error;
+  }
+  return {
+    path,
+    release: async () => {
+      if (HELD.get(path) !== held) return;
+      // The note goes first: after the unlock it might be that of the next holder.
+      await fs.unlink(notePath(path)).catch(() => undefined);
+      drop(path);
+    },
+  };
+}
+
+interface Held {
+  readonly note: LockHolder;
+  database: DatabaseSync | undefined;
+}
+
+/**
+ * What this process holds. It keeps the database from the garbage collector, which would close it, and keeps a second taker in this
+ * process from opening the file: POSIX drops a process's record locks when it closes any descriptor of the file.
+ */
+const HELD = new Map<string, Held>();
+
+function drop(path: string): void {
+  const held = HELD.get(path);
+  HELD.delete(path);
+  held?.database?.close();
+}
+
+async function lockedDatabase(fs: NodeFileSystem, certDir: string, path: string): Promise<DatabaseSync> {
   await prepareLockFile(path);
   // Loaded here, since commands that take no lock need no SQLite.
   const { DatabaseSync } = await import('node:sqlite');
   for (let attempt = 1; ; attempt += 1) {
     const database = tryLock(new DatabaseSync(path), path);
-    if (database !== undefined) return await heldLock(fs, path, { database, label: options.label });
+    if (database !== undefined) return database;
     const holder = await readNote(fs, path);
-    if (holder !== undefined && isAlive(holder.pid)) throw heldBy(certDir, path, holder);
-    if (attempt >= NOTE_TRIES) throw heldBy(certDir, path, holder);
+    if ((holder !== undefined && isAlive(holder.pid)) || attempt >= NOTE_TRIES) throw heldBy(certDir, path, holder);
     await delay(NOTE_DELAY_MS);
   }
 }
 
 /** Private from the start: who can open the file can take the lock. A link in its place is not followed. */
 async function prepareLockFile(path: string): Promise<void> {
-  const { O_CREAT, O_NOFOLLOW, O_RDWR } = constants;
+  const { O_CREAT, O_NOFOLLOW, O_NONBLOCK, O_RDWR } = constants;
   try {
-    await (await disk.open(path, O_RDWR | O_CREAT | O_NOFOLLOW, 0o600)).close();
+    const handle = await disk.open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK, 0o600);
+    try {
+      await handle.chmod(0o600);
+    } finally {
+      await handle.close();
+    }
   } catch (error) {
     throw fileError(error, path);
   }
@@ -83,31 +128,6 @@ function tryLock(database: DatabaseSync, path: string): DatabaseSync | undefined
       remedy: `remove the file if no certlet runs: rm ${shellWord(path)}`,
     });
   }
-}
-
-async function heldLock(
-  fs: NodeFileSystem,
-  path: string,
-  held: { readonly database: DatabaseSync; readonly label: string },
-): Promise<Lock> {
-  const note: LockHolder = { pid: process.pid, label: held.label, since: new Date().toISOString() };
-  try {
-    await replaceFile(fs, notePath(path), `${JSON.stringify(note)}\n`, 0o600);
-  } catch (error) {
-    held.database.close();
-    throw error;
-  }
-  let released = false;
-  return {
-    path,
-    release: async () => {
-      if (released) return;
-      released = true;
-      // The note goes first: after the unlock it might be that of the next holder.
-      await fs.unlink(notePath(path)).catch(() => undefined);
-      held.database.close();
-    },
-  };
 }
 
 async function readNote(fs: NodeFileSystem, path: string): Promise<LockHolder | undefined> {
