@@ -56,7 +56,10 @@ await withControlPlane({}, (plane) => {
     host.bootstrapWith(
       await plane.createBootstrapToken({ id: 'budget', secret: '0123456789abcdef', extraGroups: [AUTOMATIC_GROUP] }),
     );
+    const startedMs = Date.now();
     host.start();
+    await host.issued('client');
+    t.comment(`client certificate on disk ${String(Date.now() - startedMs)} ms after start`);
     await approveServing(plane, host);
     await host.issued('serving');
     const asked = (user: string): Promise<readonly AuditedRequest[]> =>

@@ -1,4 +1,5 @@
 /** A cluster that was set up incompletely: each refusal gives a line that names the cause and the remedy. */
+import { writeFileSync } from 'node:fs';
 import t from 'tap';
 import { staticUsers } from './fixtures/control-plane-programs.ts';
 import { never } from './fixtures/eventually.ts';
@@ -49,7 +50,6 @@ await withControlPlane({ bootstrapTokenAuth: false }, (plane) => {
 
   t.test('certlet once ends with 78 at once when the bootstrap kubeconfig cannot be parsed', async (t) => {
     const host = hostFor(t, plane, 'once-unparsable');
-    const { writeFileSync } = await import('node:fs');
     writeFileSync(host.bootstrapKubeconfig, 'apiVersion: v1\nkind: Config\nclusters: [\n', { mode: 0o600 });
     const certlet = host.start(['once', '--timeout', '60s']);
     t.equal((await certlet.exited).code, 78);
