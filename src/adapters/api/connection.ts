@@ -1,0 +1,107 @@
+import { decodeCsr, encodeCsr } from '../../csr/wire.ts';
+import type { CertificateSigningRequest, CsrApiVersion, CsrToCreate, CsrWatchEvent } from '../../csr/wire.ts';
+import { isCertletError } from '../../errors.ts';
+import type { ClusterAccess, Credential } from '../../kubeconfig/client-config.ts';
+import type { ApiConnection, ApiIdentity, NodeFacts, ResourceAttributes } from '../../ports.ts';
+import { checkJsonType, parseJson, readText } from './body.ts';
+import { decodeNode, decodeReview, servesCsrs, unsupported } from './objects.ts';
+import { Transport } from './transport.ts';
+import type { ApiOptions, Call } from './transport.ts';
+import { watchEvents } from './watch.ts';
+
+const GROUP = '/apis/certificates.k8s.io';
+const REVIEWS = '/apis/authorization.k8s.io/v1/selfsubjectaccessreviews';
+
+/** `ApiConnection` over undici. An aborted signal rejects with the signal's reason; all else is a `CertletError`. */
+export class HttpApiConnection implements ApiConnection {
+  readonly identity: ApiIdentity;
+  readonly #cluster: ClusterAccess;
+  readonly #transport: Transport;
+
+  constructor(cluster: ClusterAccess, credential: Credential, options: ApiOptions) {
+    this.#cluster = cluster;
+    this.#transport = new Transport(cluster, credential, options);
+    this.identity = this.#transport.identity;
+  }
+
+  /**
+   * Looks for the resource, not for the group version: recent servers serve v1beta1 again for other resources. Where RBAC hides the
+   * list, v1 is taken: every server since 1.19 has it.
+   */
+  async discover(signal: AbortSignal): Promise<CsrApiVersion> {
+    for (const version of ['v1', 'v1beta1'] as const) {
+      const path = `${GROUP}/${version}`;
+      try {
+        if (servesCsrs(await this.#json({ method: 'GET', path, signal }))) return version;
+      } catch (error) {
+        if (isCertletError(error, 'ERR_API_FORBIDDEN')) return 'v1';
+        if (!isCertletError(error, 'ERR_API_NOT_FOUND')) throw error;
+      }
+    }
+    throw unsupported(this.#cluster.server);
+  }
+
+  async createCsr(version: CsrApiVersion, csr: CsrToCreate, signal: AbortSignal): Promise<CertificateSigningRequest> {
+    return decodeCsr(
+      await this.#json({ method: 'POST', path: csrPath(version), body: encodeCsr(version, csr), signal }),
+    );
+  }
+
+  async getCsr(version: CsrApiVersion, name: string, signal: AbortSignal): Promise<CertificateSigningRequest> {
+    return decodeCsr(
+      await this.#json({ method: 'GET', path: `${csrPath(version)}/${encodeURIComponent(name)}`, signal }),
+    );
+  }
+
+  watchCsr(
+    version: CsrApiVersion,
+    name: string,
+    resourceVersion: string,
+    signal: AbortSignal,
+  ): AsyncIterable<CsrWatchEvent> {
+    return watchEvents(this.#transport, { path: csrPath(version), name, resourceVersion, signal });
+  }
+
+  async mayI(attributes: ResourceAttributes, signal: AbortSignal): Promise<boolean> {
+    const review = {
+      apiVersion: 'authorization.k8s.io/v1',
+      kind: 'SelfSubjectAccessReview',
+      spec: { resourceAttributes: attributes },
+    };
+    return decodeReview(await this.#json({ method: 'POST', path: REVIEWS, body: JSON.stringify(review), signal }));
+  }
+
+  async getNode(name: string, signal: AbortSignal): Promise<NodeFacts | undefined> {
+    try {
+      return decodeNode(await this.#json({ method: 'GET', path: `/api/v1/nodes/${encodeURIComponent(name)}`, signal }));
+    } catch (error) {
+      if (isCertletError(error, 'ERR_API_NOT_FOUND')) return undefined;
+      throw error;
+    }
+  }
+
+  async request(method: 'GET' | 'POST' | 'PATCH', path: string, body: unknown, signal: AbortSignal): Promise<unknown> {
+    const text = body === undefined ? {} : { body: JSON.stringify(body) };
+    const type = method === 'PATCH' ? { contentType: 'application/merge-patch+json' } : {};
+    return this.#json({ method, path, ...text, ...type, signal });
+  }
+
+  async close(): Promise<void> {
+    await this.#transport.close();
+  }
+
+  async #json(call: Call): Promise<unknown> {
+    const answer = await this.#transport.send(call);
+    try {
+      checkJsonType(answer.response, answer.what);
+      return parseJson(await readText(answer.response, answer.what), answer.what);
+    } catch (error) {
+      answer.response.discard();
+      throw answer.describe(error);
+    }
+  }
+}
+
+function csrPath(version: CsrApiVersion): string {
+  return `${GROUP}/${version}/certificatesigningrequests`;
+}

@@ -1,0 +1,164 @@
+import { isIP } from 'node:net';
+import type { Duplex } from 'node:stream';
+import { checkServerIdentity } from 'node:tls';
+import type { ConnectionOptions } from 'node:tls';
+import { Agent, Client, Pool as UndiciPool, ProxyAgent } from 'undici';
+import type { Dispatcher } from 'undici';
+import type { Secret } from '../../secret.ts';
+
+/** A client certificate as presented in the TLS handshake. */
+export interface ClientPair {
+  readonly chainPem: string;
+  readonly keyPem: Secret;
+}
+
+export interface PoolOptions {
+  /** Origin to connect to, such as `https://api:6443`. */
+  readonly origin: string;
+  readonly caPem: string | undefined;
+  readonly insecureSkipTlsVerify: boolean;
+  readonly tlsServerName: string | undefined;
+  readonly proxy: Secret | undefined;
+  readonly pair: ClientPair | undefined;
+  readonly connectTimeoutMs: number;
+  /** Longest wait for the proxy's answer to CONNECT; undici itself would wait five minutes. */
+  readonly tunnelTimeoutMs: number;
+}
+
+export interface PoolRequest {
+  readonly method: 'GET' | 'POST' | 'PATCH';
+  readonly path: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: string | undefined;
+  readonly signal: AbortSignal;
+  /** Longest wait for the response head, and between two pieces of the body. */
+  readonly headersTimeoutMs: number;
+  readonly bodyTimeoutMs: number;
+}
+
+export interface PoolResponse {
+  readonly status: number;
+  /** Names in lower case; every value of a name. */
+  header(name: string): readonly string[];
+  readonly body: AsyncIterable<Uint8Array>;
+  /** Gives the body up: its connection is closed. */
+  discard(): void;
+}
+
+/** Connections of one credential to one server. Rejections are Node's and undici's own errors. */
+export interface Pool {
+  request(request: PoolRequest): Promise<PoolResponse>;
+  /** Running requests finish, idle sockets close. */
+  close(): Promise<void>;
+}
+
+/** A new pool without connections. HTTP/1.1 only: a watch on HTTP/2 hides a dead link behind pings. */
+export function openPool(options: PoolOptions): Pool {
+  const dispatcher = createDispatcher(options);
+  return {
+    async request(request) {
+      const response = await dispatcher.request({
+        origin: options.origin,
+        path: request.path,
+        method: request.method,
+        headers: { ...request.headers },
+        ...(request.body === undefined ? {} : { body: request.body }),
+        signal: request.signal,
+        headersTimeout: request.headersTimeoutMs,
+        bodyTimeout: request.bodyTimeoutMs,
+      });
+      return toPoolResponse(response);
+    },
+    close: () => dispatcher.close(),
+  };
+}
+
+/** A raw connection through a proxy's CONNECT to `target` (`host:port`), for a look without verification. */
+export async function openTunnel(
+  proxy: Secret,
+  target: string,
+  limits: { readonly connectTimeoutMs: number; readonly signal: AbortSignal },
+): Promise<Duplex> {
+  const url = new URL(proxy.reveal());
+  const connect = { ...proxyTls(url), timeout: limits.connectTimeoutMs };
+  const client = new Client(url.origin, { allowH2: false, connect });
+  const user = decodeURIComponent(url.username);
+  const password = decodeURIComponent(url.password);
+  const basic = Buffer.from(`${user}:${password}`).toString('base64');
+  try {
+    const { socket, statusCode } = await client.connect({
+      path: target,
+      signal: limits.signal,
+      headers: { host: target, ...(url.username === '' ? {} : { 'proxy-authorization': `Basic ${basic}` }) },
+    });
+    if (statusCode === 200) return socket;
+    socket.on('error', () => undefined).destroy();
+    throw new Error(`Proxy response (${String(statusCode)}) !== 200`);
+  } finally {
+    client.close().catch(() => undefined);
+  }
+}
+
+type TlsOptions = Pick<
+  ConnectionOptions,
+  'allowPartialTrustChain' | 'ca' | 'cert' | 'key' | 'rejectUnauthorized' | 'servername' | 'checkServerIdentity'
+>;
+
+function createDispatcher(options: PoolOptions): Dispatcher {
+  const tls = { ...tlsOptions(options), timeout: options.connectTimeoutMs, allowH2: false, maxCachedSessions: 0 };
+  if (options.proxy === undefined) return new Agent({ allowH2: false, connect: tls });
+  const url = new URL(options.proxy.reveal());
+  return new ProxyAgent({
+    uri: url.href,
+    allowH2: false,
+    connectTimeout: options.connectTimeoutMs,
+    clientFactory: (origin, pool) => new UndiciPool(origin, { ...pool, headersTimeout: options.tunnelTimeoutMs }),
+    requestTls: tls,
+    proxyTls: { ...proxyTls(url), timeout: options.connectTimeoutMs, allowH2: false },
+  });
+}
+
+/**
+ * As client-go verifies: only the given CAs where there are any, an intermediate or leaf among them is enough
+ * (Go's RootCAs), else the system's roots.
+ */
+function tlsOptions(options: PoolOptions): TlsOptions {
+  const { caPem, pair, tlsServerName } = options;
+  return {
+    allowPartialTrustChain: true,
+    rejectUnauthorized: !options.insecureSkipTlsVerify,
+    ...(caPem === undefined ? {} : { ca: caPem }),
+    ...(pair === undefined ? {} : { cert: pair.chainPem, key: pair.keyPem.reveal() }),
+    ...(tlsServerName === undefined ? {} : identity(tlsServerName)),
+  };
+}
+
+/** SNI must not be an address (RFC 6066 3), so an address is checked without being sent. */
+function identity(name: string): TlsOptions {
+  if (isIP(name) === 0) return { servername: name };
+  return {
+    servername: 'ip.invalid',
+    checkServerIdentity: (_host, certificate) => checkServerIdentity(name, certificate),
+  };
+}
+
+/** An https proxy named by address needs the same care: undici would send the address as SNI and fail. */
+function proxyTls(url: URL): TlsOptions {
+  const host = url.hostname.replace(/^\[|\]$/g, '');
+  return url.protocol === 'https:' && isIP(host) !== 0 ? identity(host) : {};
+}
+
+function toPoolResponse(response: Dispatcher.ResponseData): PoolResponse {
+  const { body, headers, statusCode } = response;
+  // A body that nobody reads any more still reports how its connection ended.
+  body.on('error', () => undefined);
+  return {
+    status: statusCode,
+    header(name) {
+      const value = headers[name];
+      return value === undefined ? [] : Array.isArray(value) ? value : [value];
+    },
+    body,
+    discard: () => void body.destroy(),
+  };
+}

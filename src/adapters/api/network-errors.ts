@@ -1,0 +1,205 @@
+import { CertletError } from '../../errors.ts';
+import type { Asked } from './api-errors.ts';
+import { plainText } from './response-headers.ts';
+
+/** What was being connected to when an error came. */
+export interface ConnectionFacts extends Asked {
+  /** `host:port` of the proxy in use. */
+  readonly proxy: string | undefined;
+}
+
+/** The clock of either side is off, or the certificate's life is over. */
+const DATE_CODES = ['CERT_HAS_EXPIRED', 'CERT_NOT_YET_VALID'];
+/** OpenSSL's X509_V_ERR_ names as Node gives them. Weak keys and digests come as UNSPECIFIED with a text. */
+const VERIFY_CODE =
+  /^(UNABLE_TO_|SELF_SIGNED_|DEPTH_ZERO_|CERT_|CRL_|ERROR_IN_CERT_|INVALID_(CA|PURPOSE|NON_CA)|PATH_LENGTH_|HOSTNAME_MISMATCH|UNSPECIFIED$|UNHANDLED_|ERR_TLS_CERT_)/;
+/** Alerts by which a server (or a TLS-ending balancer) refuses the certificate that we sent (RFC 8446 6.2). */
+const OUR_CERTIFICATE_ALERT =
+  /ALERT_(BAD_CERTIFICATE|UNSUPPORTED_CERTIFICATE|CERTIFICATE_(REVOKED|EXPIRED|UNKNOWN|REQUIRED)|UNKNOWN_CA|ACCESS_DENIED)|CERTIFICATE_REQUIRED/;
+/** What `tls.createSecureContext` says about our own certificate and key. */
+const OUR_PAIR_CODE =
+  /^ERR_OSSL_|^ERR_SSL_(EE_KEY_TOO_SMALL|CA_KEY_TOO_SMALL|CA_MD_TOO_WEAK|KEY_VALUES_MISMATCH|NO_CERTIFICATE)/;
+
+/** A failure below HTTP as `CertletError`; what is one already stays as it is. Nothing of the credential is quoted. */
+export function networkError(error: unknown, facts: ConnectionFacts): CertletError {
+  if (error instanceof CertletError) return error;
+  const { code, message } = firstFault(error);
+  if (code.startsWith('UND_ERR_ABORTED') || message.startsWith('Proxy response ('))
+    return proxyRefusal(message, facts, error);
+  if (OUR_CERTIFICATE_ALERT.test(code)) return ourCertificateRefused(code, facts, error);
+  if (OUR_PAIR_CODE.test(code)) return ourPairUnusable(message, facts, error);
+  if (DATE_CODES.includes(code)) return wrongDates(code, facts, error);
+  if (VERIFY_CODE.test(code) || code === 'UND_ERR_PRX_TLS') return untrusted(code, message, facts, error);
+  if (/^(ERR_SSL_|ERR_TLS_|EPROTO$)/.test(code)) return noTls(code, facts, error);
+  return unreachable(code, message, facts, error);
+}
+
+interface Fault {
+  readonly code: string;
+  readonly message: string;
+}
+
+/** undici and Happy Eyeballs wrap what happened: the innermost error with a code tells. */
+function firstFault(error: unknown): Fault {
+  let found: Fault = { code: '', message: error instanceof Error ? error.message : String(error) };
+  let current: unknown = error;
+  for (let depth = 0; depth < 8 && current instanceof Error; depth += 1) {
+    const code = 'code' in current && typeof current.code === 'string' ? current.code : '';
+    if (code !== '' && (!code.startsWith('UND_ERR_') || found.code === '')) found = { code, message: current.message };
+    else if (found.code === '' && current.name === 'TimeoutError')
+      found = { code: 'TimeoutError', message: current.message };
+    current = current instanceof AggregateError ? current.errors[0] : current.cause;
+  }
+  return found;
+}
+
+function proxyRefusal(message: string, facts: ConnectionFacts, cause: unknown): CertletError {
+  const status = /\((\d{3})\)/.exec(message)?.[1] ?? '';
+  const remedy =
+    status === '407'
+      ? 'Put user and password into proxy-url (http://USER:PASSWORD@HOST:PORT).'
+      : `Make the proxy allow CONNECT to ${new URL(facts.server).host}, or except that host with NO_PROXY.`;
+  return failure(
+    'ERR_API_UNREACHABLE',
+    `the proxy ${facts.proxy ?? ''} refuses the connection${status === '' ? '' : ` (${status})`}`,
+    { facts, remedy, cause },
+  );
+}
+
+function ourCertificateRefused(code: string, facts: ConnectionFacts, cause: unknown): CertletError {
+  const alert = code
+    .replace(/^.*ALERT_/, '')
+    .replaceAll('_', ' ')
+    .toLowerCase();
+  return failure(
+    'ERR_API_UNAUTHORIZED',
+    `the server ends the TLS handshake over the ${facts.identity.label} (${alert})`,
+    {
+      facts,
+      remedy:
+        'Compare the CA that signs client certificates with the client CA of the API server or of the load balancer before it.',
+      cause,
+    },
+  );
+}
+
+function ourPairUnusable(message: string, facts: ConnectionFacts, cause: unknown): CertletError {
+  return failure(
+    'ERR_CREDENTIAL_INVALID',
+    `the ${facts.identity.label} or the CA cannot be loaded (${reasonOf(message)})`,
+    {
+      facts,
+      remedy: 'Replace certificate and key; OpenSSL wants RSA keys of at least 2048 bits.',
+      cause,
+    },
+  );
+}
+
+function wrongDates(code: string, facts: ConnectionFacts, cause: unknown): CertletError {
+  const state = code === 'CERT_HAS_EXPIRED' ? 'has expired' : 'is not yet valid';
+  return failure('ERR_API_TLS_DATES', `a certificate of the server ${state} by this node's clock`, {
+    facts,
+    remedy: `Compare the clock with the certificate: date -u; ${lookAt(facts)} | openssl x509 -noout -dates`,
+    cause,
+  });
+}
+
+function untrusted(code: string, message: string, facts: ConnectionFacts, cause: unknown): CertletError {
+  if (code === 'ERR_TLS_CERT_ALTNAME_INVALID' || code === 'HOSTNAME_MISMATCH') {
+    // Node's text has the name that was wanted and the names that the certificate has.
+    const detail = plainText(message.replace(/^Hostname\/IP does not match certificate's altnames: /, ''), 500);
+    return failure('ERR_API_TLS', `the server's certificate is for another name: ${detail}`, {
+      facts,
+      remedy: "Set server in the kubeconfig to one of the certificate's names, or tls-server-name to one of them.",
+      cause,
+    });
+  }
+  if (/too weak|too small/.test(message)) {
+    return failure('ERR_API_TLS', `OpenSSL refuses a certificate of the server: ${plainText(message, 200)}`, {
+      facts,
+      remedy:
+        'Give the cluster a CA and API server certificates with RSA keys of 2048 bits or more, or ECDSA P-256, signed with SHA-256.',
+      cause,
+    });
+  }
+  const whose =
+    code === 'UND_ERR_PRX_TLS' ? `the proxy's certificate (${facts.proxy ?? ''})` : "the server's certificate";
+  return failure(
+    'ERR_API_TLS',
+    `${whose} is not signed by the CA that the kubeconfig gives (${plainText(message, 200)})`,
+    {
+      facts,
+      remedy: `Compare certificate-authority in the kubeconfig with the cluster's CA: ${lookAt(facts)} | openssl x509 -noout -subject -issuer`,
+      cause,
+    },
+  );
+}
+
+function noTls(code: string, facts: ConnectionFacts, cause: unknown): CertletError {
+  const plain = /WRONG_VERSION_NUMBER|HTTP_REQUEST|PACKET_LENGTH_TOO_LONG/.test(code);
+  return failure(
+    'ERR_API_TLS',
+    plain ? 'what answers there does not speak TLS' : `the TLS handshake failed (${code})`,
+    {
+      facts,
+      remedy: `Check host and port of server in the kubeconfig: ${lookAt(facts)}`,
+      cause,
+    },
+  );
+}
+
+const REASONS: Readonly<Record<string, string>> = {
+  ECONNREFUSED: 'nothing listens there',
+  ENOTFOUND: 'the name does not resolve',
+  EAI_AGAIN: 'the name server does not answer',
+  ETIMEDOUT: 'no answer in time',
+  EHOSTUNREACH: 'no route to the host',
+  ENETUNREACH: 'no route to the network',
+  ECONNRESET: 'the connection was reset',
+  EPIPE: 'the connection was closed',
+  UND_ERR_SOCKET: 'the connection was closed before the answer was complete',
+  UND_ERR_CONNECT_TIMEOUT: 'no connection in time',
+  UND_ERR_HEADERS_TIMEOUT: 'no answer in time',
+  UND_ERR_BODY_TIMEOUT: 'the answer stopped coming: the link is dead',
+  TimeoutError: 'no whole answer in time',
+};
+
+const RESOLVE = ['ENOTFOUND', 'EAI_AGAIN'];
+
+function unreachable(code: string, message: string, facts: ConnectionFacts, cause: unknown): CertletError {
+  const url = new URL(facts.server);
+  const peer = facts.proxy ?? url.host;
+  const reason = REASONS[code] ?? (code === '' ? plainText(message, 200) : plainText(`${code}: ${message}`, 200));
+  const shown = code === '' || REASONS[code] === undefined ? reason : `${reason} (${code})`;
+  const remedy = RESOLVE.includes(code)
+    ? `Check name resolution: getent hosts ${peer.replace(/:\d+$/, '')}`
+    : `Check route, firewall and proxy: nc -vz ${url.hostname.replace(/^\[|\]$/g, '')} ${portOf(url)}`;
+  return failure('ERR_API_UNREACHABLE', shown, { facts, remedy, cause });
+}
+
+function failure(
+  code: 'ERR_API_UNREACHABLE' | 'ERR_API_TLS' | 'ERR_API_TLS_DATES' | 'ERR_API_UNAUTHORIZED' | 'ERR_CREDENTIAL_INVALID',
+  problem: string,
+  about: { readonly facts: ConnectionFacts; readonly remedy: string; readonly cause: unknown },
+): CertletError {
+  const { server, what, proxy } = about.facts;
+  const through = proxy === undefined ? '' : ` through the proxy ${proxy}`;
+  return new CertletError(code, `${what} at ${server}${through}: ${problem}`, {
+    remedy: about.remedy,
+    cause: about.cause,
+  });
+}
+
+function lookAt(facts: ConnectionFacts): string {
+  const url = new URL(facts.server);
+  return `openssl s_client -connect ${url.hostname}:${portOf(url)} </dev/null`;
+}
+
+function portOf(url: URL): string {
+  return url.port === '' ? (url.protocol === 'https:' ? '443' : '80') : url.port;
+}
+
+/** `error:0A00018F:SSL routines::ee key too small` → the words at its end. */
+function reasonOf(message: string): string {
+  return plainText(message.split(':').at(-1) ?? message, 200);
+}

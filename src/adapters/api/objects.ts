@@ -1,0 +1,71 @@
+import { CertletError } from '../../errors.ts';
+import type { NodeFacts } from '../../ports.ts';
+
+type Json = Readonly<Record<string, unknown>>;
+
+/** Whether an APIResourceList has certificatesigningrequests. Throws `ERR_API_PROTOCOL`. */
+export function servesCsrs(json: unknown): boolean {
+  const resources = objectOf(json, 'APIResourceList')['resources'];
+  if (!Array.isArray(resources)) throw malformed('APIResourceList', 'resources');
+  const entries: readonly unknown[] = resources;
+  return entries.some((entry) => isJson(entry) && entry['name'] === 'certificatesigningrequests');
+}
+
+/** What a SelfSubjectAccessReview says. Throws `ERR_API_PROTOCOL`. */
+export function decodeReview(json: unknown): boolean {
+  const status = objectOf(json, 'SelfSubjectAccessReview')['status'];
+  if (!isJson(status) || typeof status['allowed'] !== 'boolean')
+    throw malformed('SelfSubjectAccessReview', 'status.allowed');
+  return status['allowed'];
+}
+
+/** The parts of a Node that certlet reads; a fresh Node has neither addresses nor version yet. Throws `ERR_API_PROTOCOL`. */
+export function decodeNode(json: unknown): NodeFacts {
+  const node = objectOf(json, 'Node');
+  const metadata = objectOf(node['metadata'], 'Node', 'metadata');
+  const status = node['status'] === undefined ? {} : objectOf(node['status'], 'Node', 'status');
+  const info = status['nodeInfo'] === undefined ? {} : objectOf(status['nodeInfo'], 'Node', 'status.nodeInfo');
+  const addresses = status['addresses'] ?? [];
+  if (!Array.isArray(addresses)) throw malformed('Node', 'status.addresses');
+  const entries: readonly unknown[] = addresses;
+  return {
+    addresses: entries.map((entry) => {
+      const { type, address } = objectOf(entry, 'Node', 'status.addresses');
+      if (typeof type !== 'string' || typeof address !== 'string') throw malformed('Node', 'status.addresses');
+      return { type, address };
+    }),
+    kubeletVersion: textOf(info['kubeletVersion'], 'status.nodeInfo.kubeletVersion'),
+    uid: textOf(metadata['uid'], 'metadata.uid'),
+  };
+}
+
+/** Neither version is served. */
+export function unsupported(server: string): CertletError {
+  return new CertletError(
+    'ERR_API_UNSUPPORTED',
+    `${server} serves certificatesigningrequests neither in certificates.k8s.io/v1 nor in v1beta1`,
+    { remedy: `Check that it is a Kubernetes API server of 1.9 or later: curl -k ${server}/version` },
+  );
+}
+
+function textOf(value: unknown, field: string): string {
+  if (value === undefined) return '';
+  if (typeof value !== 'string') throw malformed('Node', field);
+  return value;
+}
+
+function objectOf(value: unknown, kind: string, field?: string): Json {
+  if (!isJson(value)) throw malformed(kind, field ?? 'the object');
+  if (field === undefined && 'kind' in value && value['kind'] !== kind) throw malformed(kind, 'kind');
+  return value;
+}
+
+function isJson(value: unknown): value is Json {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function malformed(kind: string, field: string): CertletError {
+  return new CertletError('ERR_API_PROTOCOL', `the answer is no ${kind}: ${field} is missing or of another type`, {
+    remedy: 'Check that server in the kubeconfig names the API server.',
+  });
+}
