@@ -167,6 +167,11 @@ export const ERROR_RULES = {
     'The issued certificate begins in the future.',
     "Compare this node's clock with the signer's.",
   ),
+  ERR_ISSUED_UNPROVEN: rule(
+    'retrySoon',
+    'The API server does not accept the certificate that was just issued yet.',
+    'Nothing for some minutes (clock skew, several API servers); certlet tries again with the same certificate.',
+  ),
   ERR_ISSUED_REFUSED: rule(
     'retrySlowly',
     'The API server refuses the certificate that was just issued.',

@@ -114,7 +114,12 @@ export interface ApiConnection {
   createCsr(version: CsrApiVersion, csr: CsrToCreate, signal: AbortSignal): Promise<CertificateSigningRequest>;
   getCsr(version: CsrApiVersion, name: string, signal: AbortSignal): Promise<CertificateSigningRequest>;
   /** One watch of one name, from a resourceVersion. Ends when the server ends it; three minutes without a byte throw `ERR_API_UNREACHABLE`. */
-  watchCsr(version: CsrApiVersion, name: string, resourceVersion: string, signal: AbortSignal): AsyncIterable<CsrWatchEvent>;
+  watchCsr(
+    version: CsrApiVersion,
+    name: string,
+    resourceVersion: string,
+    signal: AbortSignal,
+  ): AsyncIterable<CsrWatchEvent>;
   /** SelfSubjectAccessReview: may this identity do that? Any answer (201) also proves the credential. */
   mayI(attributes: ResourceAttributes, signal: AbortSignal): Promise<boolean>;
   /** Undefined when the Node does not exist (404). */
@@ -134,7 +139,13 @@ export interface ResourceAttributes {
 
 /** Seen over a connection that is not verified and carries no credential; for messages only, never acted on. */
 export interface ServerGlimpse {
-  readonly certificate?: { readonly subject: string; readonly issuer: string; readonly notBefore: Date; readonly notAfter: Date; readonly names: string };
+  readonly certificate?: {
+    readonly subject: string;
+    readonly issuer: string;
+    readonly notBefore: Date;
+    readonly notAfter: Date;
+    readonly names: string;
+  };
   readonly serverDate?: Date;
 }
 
@@ -163,4 +174,21 @@ export interface RotationEvent {
   /** As Node.status.nodeInfo or the settings tell it, such as `v1.20.2`. */
   readonly kubeletVersion: string | undefined;
   readonly first: boolean;
+}
+
+/** Something worth telling outside the journal: Kubernetes Events and counters are made from it. */
+export interface AgentEvent {
+  readonly kind: 'rotated' | 'waiting' | 'denied' | 'failed' | 'error';
+  readonly purpose: Purpose;
+  readonly at: Date;
+  /** One sentence for a person, without secrets. */
+  readonly text: string;
+  /** Error code of `denied`, `failed` and `error`. */
+  readonly code?: string;
+  /** `rotated`: how old the replaced certificate was, counted from NotBefore; undefined for the first one. */
+  readonly replacedAgeSeconds?: number;
+}
+
+export interface Observer {
+  observe(event: AgentEvent): void;
 }

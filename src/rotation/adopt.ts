@@ -1,0 +1,162 @@
+import { createSelfSigned } from '../pki/self-signed.ts';
+import { type CertificateFacts, type CertificatePair, parseChain, parsePair } from '../pki/certificate.ts';
+import { generatePrivateKey } from '../pki/keys.ts';
+import { Secret } from '../secret.ts';
+import { isCertletError } from '../errors.ts';
+import { type CertificateTemplate, templateMismatches } from '../csr/template.ts';
+import type { StoredPair } from '../ports.ts';
+import type { RotationContext } from './context.ts';
+import type { Credentials } from './credentials.ts';
+
+const HOUR_MS = 3_600_000;
+const YEAR_MS = 365 * 24 * HOUR_MS;
+
+/** A pair found at start, and where. `kubeconfig`: embedded in or named by the node's kubeconfig. */
+export type Candidate = Pick<StoredPair, 'pair' | 'path'> & { readonly origin: StoredPair['origin'] | 'kubeconfig' };
+
+/** Why a pair on disk cannot serve as this certificate; empty means that it can. Mere presence proves nothing. */
+export function unfitReasons(
+  leaf: CertificateFacts,
+  wanted: { readonly commonName: string; readonly usage: 'client auth' | 'server auth'; readonly now: Date },
+): readonly string[] {
+  return [
+    ...(leaf.selfSigned ? ['self-signed'] : []),
+    ...(leaf.commonName === wanted.commonName ? [] : [`for ${leaf.commonName}`]),
+    ...(leaf.extendedKeyUsages.includes(wanted.usage) ? [] : [`no ${wanted.usage} usage`]),
+    ...(wanted.now > leaf.notAfter ? [`expired at ${leaf.notAfter.toISOString()}`] : []),
+  ];
+}
+
+/** The pair to go on with: the current one while it is fit, else the fit one that lasts longest. */
+export function bestCandidate(
+  candidates: readonly Candidate[],
+  wanted: Parameters<typeof unfitReasons>[1],
+): Candidate | undefined {
+  const fit = candidates.filter(({ pair }) => unfitReasons(pair.chain.leaf, wanted).length === 0);
+  const current = fit.find(({ origin }) => origin === 'current');
+  const longest = [...fit].sort((a, b) => b.pair.chain.leaf.notAfter.getTime() - a.pair.chain.leaf.notAfter.getTime());
+  return current ?? longest[0];
+}
+
+/**
+ * Chooses the client pair to go on with among all that lie in the cert-dir and in the kubeconfig, and makes link and kubeconfig say so.
+ * Returns what is behind the link afterwards, also when it is not fit (expired), so that it can be shown.
+ */
+export async function adoptClient(
+  context: RotationContext,
+  credentials: Credentials,
+): Promise<CertificatePair | undefined> {
+  const { store, clock, log, options } = context;
+  const inspection = await inspect(context, 'client');
+  if ((await store.foreign('client')).length > 0) return store.current('client');
+  const candidates = [...inspection, ...kubeconfigCandidate(context, credentials)];
+  const wanted = { commonName: `system:node:${options.nodeName}`, usage: 'client auth', now: clock.now() } as const;
+  const best = bestCandidate(candidates, wanted);
+  const current = candidates.find(({ origin }) => origin === 'current');
+  if (best === undefined) {
+    if (current !== undefined) {
+      log.log('warn', 'The current client certificate cannot be used', {
+        file: current.path,
+        why: unfitReasons(current.pair.chain.leaf, wanted),
+      });
+    }
+    await store.acceptAll('client');
+    return current?.pair;
+  }
+  if (best.origin !== 'current') await makeCurrent(context, 'client', best);
+  await store.acceptAll('client');
+  credentials.setPair(best.pair);
+  const { active } = credentials.cluster;
+  if (active !== undefined) await credentials.writeKubeconfig(active);
+  return best.pair;
+}
+
+/**
+ * The same for the serving pair. Where no issued one is fit, a self-signed pair with the wanted names becomes current until the first is issued:
+ * a kubelet whose `tlsCertFile` is missing does not start, and without it there may be no Node for an approver to look at.
+ */
+export async function adoptServing(context: RotationContext, wanted: CertificateTemplate): Promise<CertificatePair> {
+  const { store, clock } = context;
+  const candidates = await inspect(context, 'serving');
+  const current = candidates.find(({ origin }) => origin === 'current');
+  if (current !== undefined && (await store.foreign('serving')).length > 0) return current.pair;
+  const now = clock.now();
+  const fit = bestCandidate(candidates, { commonName: wanted.commonName, usage: 'server auth', now });
+  if (fit !== undefined) {
+    if (fit.origin !== 'current') await makeCurrent(context, 'serving', fit);
+    await store.acceptAll('serving');
+    return fit.pair;
+  }
+  const usable = current !== undefined && placeholderServes(current.pair.chain.leaf, wanted, now);
+  const pair = usable ? current.pair : await installPlaceholder(context, wanted);
+  await store.acceptAll('serving');
+  return pair;
+}
+
+/** An issued certificate is kept even when expired (a kubelet starts on it); a placeholder is replaced when it lacks a name. */
+function placeholderServes(leaf: CertificateFacts, wanted: CertificateTemplate, now: Date): boolean {
+  if (!leaf.selfSigned) return true;
+  const missing = templateMismatches(
+    { ...leaf, commonName: wanted.commonName, organizations: wanted.organizations },
+    wanted,
+  );
+  return missing.length === 0 && now < leaf.notAfter;
+}
+
+async function inspect(context: RotationContext, purpose: 'client' | 'serving'): Promise<readonly Candidate[]> {
+  const { pairs, quarantined } = await context.store.inspect(purpose);
+  for (const { from, to, reason } of quarantined) {
+    context.log.log('warn', 'Moved a damaged file aside', { purpose, file: from, to, reason });
+  }
+  return pairs;
+}
+
+async function makeCurrent(context: RotationContext, purpose: 'client' | 'serving', chosen: Candidate): Promise<void> {
+  const { store, log, clock } = context;
+  if (chosen.origin === 'timestamped') await store.relink(purpose, { ...chosen, origin: 'timestamped' });
+  else await store.install(purpose, chosen.pair, clock.now());
+  const { serial, notAfter } = chosen.pair.chain.leaf;
+  log.log('info', 'Loading cert/key pair', {
+    purpose,
+    file: chosen.path,
+    from: chosen.origin,
+    serial,
+    expires: notAfter,
+  });
+}
+
+/** A pair that the kubeconfig embeds (or names elsewhere): clusters that were set up long ago keep it there until it expires. */
+function kubeconfigCandidate(context: RotationContext, credentials: Credentials): readonly Candidate[] {
+  const reading = credentials.nodeKubeconfig;
+  if (reading.kind !== 'usable' || reading.config.credential.kind !== 'certificate') return [];
+  if (reading.config.files.includes(context.store.currentPath('client'))) return [];
+  const { chainPem, keyPem } = reading.config.credential;
+  try {
+    const pair = parsePair(new Secret(`${chainPem}\n${keyPem.reveal()}`));
+    return [{ pair, path: reading.path, origin: 'kubeconfig' }];
+  } catch (error) {
+    if (!isCertletError(error)) throw error;
+    context.log.log('warn', 'The pair in the kubeconfig cannot be used', { file: reading.path, why: error.message });
+    return [];
+  }
+}
+
+async function installPlaceholder(context: RotationContext, wanted: CertificateTemplate): Promise<CertificatePair> {
+  const { clock, options, store, log } = context;
+  const now = clock.now();
+  const key = await generatePrivateKey(options.keyAlgorithm);
+  const pem = createSelfSigned({
+    // The name that the kubelet gives to its own self-signed certificate.
+    commonName: `${options.nodeName}@${String(Math.floor(now.getTime() / 1000))}`,
+    dnsNames: wanted.dnsNames,
+    ipAddresses: wanted.ipAddresses,
+    notBefore: new Date(now.getTime() - HOUR_MS),
+    notAfter: new Date(now.getTime() + YEAR_MS),
+    key,
+    serial: key.publicKeyDer.slice(-16),
+  });
+  const pair = { chain: parseChain(pem), key };
+  const path = await store.install('serving', pair, now);
+  log.log('info', 'Made a self-signed serving pair until the first one is issued', { purpose: 'serving', file: path });
+  return pair;
+}

@@ -1,0 +1,174 @@
+import type { Purpose } from '../csr/template.ts';
+import { clockSkewMs, type DateSample, NAMED_SKEW_MS, skewText } from './clock-judge.ts';
+import { ClientRules } from './client-rules.ts';
+import { Connections } from './connections.ts';
+import type { RotationContext, RotationPorts } from './context.ts';
+import { Credentials } from './credentials.ts';
+import { CertificateManager } from './manager.ts';
+import { NodeWatch } from './node-watch.ts';
+import type { RotationOptions } from './options.ts';
+import { Prover } from './prover.ts';
+import { ServingRules } from './serving-rules.ts';
+import type { AgentSnapshot } from './snapshot.ts';
+import { TaskSet } from './tasks.ts';
+import { Upkeep } from './upkeep.ts';
+
+/** The loop looks around at least so often: timers stop in suspend, and clocks are set. */
+const TICK_MS = 60_000;
+/** The first state is told by then, whatever it is. */
+const FIRST_WORD_MS = 25_000;
+/** A skew is named again after so long. */
+const SKEW_REPEAT_MS = 3_600_000;
+
+/** The node's certificates: one loop that decides for each of them and starts what is to be done. */
+export class Agent {
+  readonly #context: RotationContext;
+  readonly #credentials: Credentials;
+  readonly #node: NodeWatch;
+  readonly #prover: Prover;
+  readonly #client: CertificateManager;
+  readonly #serving: CertificateManager;
+  readonly #upkeep: Upkeep;
+  readonly #tasks: TaskSet;
+  readonly #onTick: (snapshot: AgentSnapshot) => void;
+  readonly #startedAt: Date;
+  #lastTick: Date;
+  #skewNamedAt: Date | undefined;
+
+  /** `onTick` is called after each round with what there is to know. */
+  constructor(ports: RotationPorts, options: RotationOptions, onTick: (snapshot: AgentSnapshot) => void) {
+    this.#startedAt = ports.clock.now();
+    this.#lastTick = this.#startedAt;
+    this.#onTick = onTick;
+    const connections = new Connections(ports.connector);
+    const context = { ...ports, options, connections, dateSample: undefined, kubeletVersion: options.kubeletVersion };
+    this.#context = context;
+    this.#credentials = new Credentials(context);
+    this.#node = new NodeWatch(context, this.#credentials);
+    this.#prover = new Prover(context, this.#credentials);
+    this.#client = new CertificateManager(context, new ClientRules(context, this.#credentials));
+    this.#serving = new CertificateManager(context, new ServingRules(context, this.#credentials, this.#node));
+    this.#upkeep = new Upkeep(context, {
+      credentials: this.#credentials,
+      node: this.#node,
+      prover: this.#prover,
+      client: this.#client,
+      serving: this.#serving,
+    });
+    this.#tasks = new TaskSet(ports.clock);
+  }
+
+  /** Runs until the signal aborts; then waits for what runs to end and closes the connections. */
+  async run(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      const next = this.#tick(signal);
+      this.#onTick(this.snapshot());
+      await this.#tasks.waitUntil(next, signal);
+    }
+    await this.#tasks.settled();
+    await this.#context.connections.drop();
+  }
+
+  /** `certlet renew`: a new certificate now. */
+  async renew(purposes: readonly Purpose[]): Promise<void> {
+    for (const manager of this.#managers()) {
+      if (purposes.includes(manager.purpose)) await manager.force();
+    }
+    this.#upkeep.hurry();
+    this.#tasks.wake();
+  }
+
+  /** New settings: they count from the next decision on; what held an attempt back is forgotten. */
+  reload(options: RotationOptions): void {
+    this.#context.options = options;
+    this.#context.kubeletVersion = options.kubeletVersion ?? this.#context.kubeletVersion;
+    this.#node.restart();
+    for (const manager of this.#managers()) manager.release();
+    this.#tasks.wake();
+  }
+
+  /** A watched file changed (kubeconfig, CA, token): looked at in the next round. */
+  filesChanged(): void {
+    this.#upkeep.expire();
+    this.#tasks.wake();
+  }
+
+  /** The `Date` header of an answer. A skew above two minutes is named once an hour. */
+  observeDate(sample: DateSample): void {
+    this.#context.dateSample = sample;
+    const skewMs = clockSkewMs(sample) ?? 0;
+    if (Math.abs(skewMs) < NAMED_SKEW_MS) {
+      this.#skewNamedAt = undefined;
+      return;
+    }
+    const now = sample.receivedAt;
+    const silentMs =
+      this.#skewNamedAt === undefined ? SKEW_REPEAT_MS : Math.abs(now.getTime() - this.#skewNamedAt.getTime());
+    if (silentMs < SKEW_REPEAT_MS) return;
+    this.#skewNamedAt = now;
+    this.#context.log.log('warn', 'Clock skew between this node and the API server', {
+      skew: `this node is ${skewText(skewMs)} the server`,
+      server: sample.serverDate,
+      remedy: 'timedatectl status',
+    });
+  }
+
+  snapshot(): AgentSnapshot {
+    const { clock, options, dateSample, kubeletVersion } = this.#context;
+    const managers = this.#managers();
+    const started = this.#upkeep.started && !this.#tasks.running('upkeep');
+    const quiet = started && this.#prover.idle && managers.every((manager) => !manager.busy);
+    return {
+      nodeName: options.nodeName,
+      startedAt: this.#startedAt,
+      at: clock.now(),
+      managers: managers.map((manager) => manager.snapshot()),
+      server: this.#credentials.cluster.active?.server,
+      clockSkewMs: clockSkewMs(dateSample),
+      kubeletVersion,
+      lastTick: this.#lastTick,
+      upToDate: quiet && managers.every((manager) => manager.step(undefined).kind === 'wait' && manager.isValid),
+    };
+  }
+
+  #managers(): readonly CertificateManager[] {
+    return this.#context.options.serving ? [this.#client, this.#serving] : [this.#client];
+  }
+
+  /** One round: decide for everything, start what is due, tell when to look again. */
+  #tick(signal: AbortSignal): Date {
+    const now = this.#context.clock.now();
+    this.#lastTick = now;
+    const wakes = [now.getTime() + TICK_MS, this.#startedAt.getTime() + FIRST_WORD_MS];
+    wakes.push(...this.#round(now, signal).map((date) => date.getTime()));
+    return new Date(Math.min(...wakes.filter((wake) => wake > now.getTime())));
+  }
+
+  #round(now: Date, signal: AbortSignal): readonly Date[] {
+    const upkeep = this.#upkeep.due(now);
+    const idle = !this.#tasks.running('upkeep');
+    if (idle && upkeep <= now) this.#tasks.launch('upkeep', () => this.#upkeep.run(signal));
+    // Nothing is decided on before the disk has been read, nor while it is being put in order.
+    if (!this.#upkeep.started || this.#tasks.running('upkeep')) return [upkeep];
+    const quiet = this.#upkeep.quietUntil(now);
+    const proof = this.#prover.due();
+    const proofAt = proof !== undefined && quiet !== undefined && quiet > proof ? quiet : proof;
+    if (proofAt !== undefined && proofAt <= now) this.#tasks.launch('proof', () => this.#prover.run(signal));
+    const steps = this.#managers().map((manager) => this.#decide(manager, quiet, signal));
+    return [upkeep, proofAt, ...steps].filter((date) => date !== undefined);
+  }
+
+  #decide(manager: CertificateManager, quiet: Date | undefined, signal: AbortSignal): Date | undefined {
+    if (manager.busy) {
+      manager.supersede();
+      return undefined;
+    }
+    const step = manager.step(quiet);
+    if (step.kind === 'request') {
+      this.#tasks.launch(manager.purpose, () => manager.attempt(step.reasons, signal));
+      return undefined;
+    }
+    manager.rest(step);
+    return step.until;
+  }
+}

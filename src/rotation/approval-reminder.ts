@@ -1,0 +1,81 @@
+import type { PendingRequest } from '../csr/pending.ts';
+import { approvalOutlook, approveCommand } from './approval.ts';
+import type { RotationContext } from './context.ts';
+import type { Asker } from './credentials.ts';
+
+const HOUR_MS = 3_600_000;
+/** When to say that a request waits: not for one that is approved at once, then ever more rarely, and daily in the end. */
+const SAY_AFTER_MS = [10_000, HOUR_MS, 6 * HOUR_MS] as const;
+const SAY_EVERY_MS = 24 * HOUR_MS;
+
+/** Says in the journal, while a request is pending, what it waits for and which command helps. */
+export class ApprovalReminder {
+  readonly #context: RotationContext;
+  readonly #asker: Asker;
+  readonly #record: PendingRequest;
+  readonly #stop = new AbortController();
+  #running: Promise<void> | undefined;
+  #approved = false;
+
+  constructor(context: RotationContext, asker: Asker, record: PendingRequest) {
+    this.#context = context;
+    this.#asker = asker;
+    this.#record = record;
+  }
+
+  /** The request was seen pending; the first call starts the reminders. */
+  start(): void {
+    this.#running ??= this.#run();
+  }
+
+  /** The request was approved and is not issued yet. */
+  approved(): void {
+    this.#approved = true;
+    this.start();
+  }
+
+  /** Ends the reminders; resolves when nothing of them runs any more. */
+  async stop(): Promise<void> {
+    this.#stop.abort();
+    await this.#running;
+  }
+
+  async #run(): Promise<void> {
+    const { clock } = this.#context;
+    const { signal } = this.#stop;
+    const started = clock.now().getTime();
+    for (let said = 0; ; said += 1) {
+      const afterMs = SAY_AFTER_MS[said] ?? SAY_EVERY_MS * (said - SAY_AFTER_MS.length + 1);
+      await clock.sleepUntil(new Date(started + afterMs), signal);
+      if (signal.aborted) return;
+      await this.#say(signal);
+    }
+  }
+
+  async #say(signal: AbortSignal): Promise<void> {
+    const { log, observer, clock } = this.#context;
+    const { purpose, name, createdAt } = this.#record;
+    if (this.#approved) {
+      log.log('warn', 'Certificate signing request is approved, waiting to be issued', {
+        purpose,
+        csr: name,
+        since: createdAt,
+        remedy: "look at kube-controller-manager's csrsigning controller (--cluster-signing-cert-file and -key-file)",
+      });
+      observer.observe({ kind: 'waiting', purpose, at: clock.now(), text: `${name} is approved and not issued` });
+      return;
+    }
+    const outlook = await approvalOutlook(purpose, this.#asker, signal);
+    if (signal.aborted) return;
+    log.log('warn', 'Certificate signing request waits for approval', {
+      purpose,
+      csr: name,
+      since: createdAt,
+      automatic: outlook.automatic,
+      why: outlook.why,
+      command: approveCommand(name),
+    });
+    const text = `${purpose} certificate waits for approval: ${approveCommand(name)}`;
+    observer.observe({ kind: 'waiting', purpose, at: clock.now(), text });
+  }
+}

@@ -1,0 +1,230 @@
+import { asCertletError, CertletError, isCertletError } from '../errors.ts';
+import type { CertificateFacts, CertificatePair } from '../pki/certificate.ts';
+import type { PendingRequest } from '../csr/pending.ts';
+import type { RequestOutcome } from '../csr/outcome.ts';
+import type { ClusterAccess } from '../kubeconfig/client-config.ts';
+import { ApprovalReminder } from './approval-reminder.ts';
+import { type RotationContext, judgedNow } from './context.ts';
+import type { Asker } from './credentials.ts';
+import { checkIssued } from './issued.ts';
+import type { ManagerState } from './manager-state.ts';
+import type { PurposeRules } from './purpose-rules.ts';
+import { explainTlsDates } from './tls-dates.ts';
+import { createPending, endsRequest, obtain, pendingMisfits } from './request.ts';
+
+interface Staged {
+  readonly pair: CertificatePair;
+  readonly cluster: ClusterAccess;
+  readonly signal: AbortSignal;
+}
+
+/** One attempt: resume or make the request, wait for it, check and prove what came, make it current. */
+export class Attempt {
+  readonly #context: RotationContext;
+  readonly #rules: PurposeRules;
+  readonly #state: ManagerState;
+
+  constructor(context: RotationContext, rules: PurposeRules, state: ManagerState) {
+    this.#context = context;
+    this.#rules = rules;
+    this.#state = state;
+  }
+
+  /** Resolves when a new pair is current. Throws `CertletError`; the pending record is kept unless the error ends the request. */
+  async run(reasons: readonly string[], signal: AbortSignal): Promise<void> {
+    let cluster: ClusterAccess | undefined;
+    try {
+      await this.#dropMisfit();
+      const staged = this.#state.pending?.issuedPem !== undefined;
+      // A new request takes fresh facts first; a staged pair needs no request any more.
+      if (!staged) await this.#rules.prepare(signal);
+      const asker = this.#rules.asker();
+      cluster = asker.cluster;
+      const record = this.#state.pending ?? (await this.#create(reasons));
+      const issued = await this.#obtain(asker, record, signal);
+      const pair = this.#check(issued);
+      await this.#prove(pair, asker.cluster, signal);
+      await this.#install(issued, { pair, cluster: asker.cluster, signal });
+    } catch (error) {
+      if (signal.aborted) throw await this.#endRequest(signal.reason);
+      if (cluster === undefined || !isCertletError(error, 'ERR_API_TLS_DATES')) throw await this.#endRequest(error);
+      throw await explainTlsDates(this.#context, cluster, error, signal);
+    }
+  }
+
+  async #dropMisfit(): Promise<void> {
+    const { options, store, log } = this.#context;
+    const record = this.#state.pending;
+    if (record === undefined) return;
+    const misfits = pendingMisfits(record, options);
+    if (misfits.length === 0) return;
+    log.log('warn', 'Dropping a pending request that is not for this node', {
+      purpose: record.purpose,
+      csr: record.name,
+      why: misfits,
+    });
+    await store.removePending(record.purpose);
+    this.#state.pending = undefined;
+  }
+
+  async #create(reasons: readonly string[]): Promise<PendingRequest> {
+    const { log, options } = this.#context;
+    const { purpose } = this.#rules;
+    log.log('info', 'Rotating certificates', { purpose, reasons });
+    const template = this.#rules.template(this.#state.history.keyEncipherment ?? options.keyEncipherment);
+    const record = await createPending(this.#context, template);
+    this.#state.history = { ...this.#state.history, lastRequestAt: record.createdAt };
+    this.#state.pending = record;
+    this.#state.pendingApproved = false;
+    return record;
+  }
+
+  async #obtain(asker: Asker, record: PendingRequest, signal: AbortSignal): Promise<PendingRequest> {
+    if (record.issuedPem !== undefined) return record;
+    this.#enter('requesting', `asking as ${asker.api.identity.label}`);
+    const reminder = new ApprovalReminder(this.#context, asker, record);
+    try {
+      const issued = await obtain(this.#context, asker, record, {
+        signal,
+        recorded: (next) => {
+          this.#state.pending = next;
+        },
+        seen: (_csr, outcome) => this.#seen(outcome, reminder),
+      });
+      this.#rules.accepted(asker);
+      this.#context.log.log('info', 'Certificate signing request is issued', {
+        purpose: record.purpose,
+        csr: record.name,
+      });
+      return issued;
+    } catch (error) {
+      if (isCertletError(error, 'ERR_API_UNAUTHORIZED')) this.#rules.refused(asker);
+      throw error;
+    } finally {
+      await reminder.stop();
+    }
+  }
+
+  #seen(outcome: RequestOutcome, reminder: ApprovalReminder): void {
+    if (outcome.kind !== 'pending') return;
+    this.#state.pendingApproved = outcome.approved;
+    if (outcome.approved) {
+      this.#enter('waiting for issuance', 'the request is approved, waiting to be issued');
+      reminder.approved();
+    } else {
+      this.#enter('waiting for approval', 'the request waits for approval');
+      reminder.start();
+    }
+  }
+
+  #check(issued: PendingRequest): CertificatePair {
+    const pair = checkIssued(issued, judgedNow(this.#context));
+    const wanted = issued.template.expirationSeconds;
+    const got = (pair.chain.leaf.notAfter.getTime() - pair.chain.leaf.notBefore.getTime()) / 1000;
+    if (wanted !== undefined && got > wanted + 600) {
+      this.#context.log.log('warn', 'The signer did not honour expirationSeconds', {
+        purpose: issued.purpose,
+        asked: wanted,
+        got: Math.round(got),
+      });
+    }
+    return pair;
+  }
+
+  async #prove(pair: CertificatePair, cluster: ClusterAccess, signal: AbortSignal): Promise<void> {
+    this.#enter('proving', 'showing the new certificate to the API server');
+    await this.#rules.prove(pair, cluster, signal);
+  }
+
+  /** From the swap on. The record goes last: a crash in between resumes here, and every step may be done twice. */
+  async #install(issued: PendingRequest, staged: Staged): Promise<void> {
+    const { store, clock, log } = this.#context;
+    const { purpose } = this.#rules;
+    this.#enter('installing', 'writing the pair');
+    const now = clock.now();
+    const old = this.#state.current?.chain.leaf;
+    const replaced = old === undefined || old.selfSigned ? undefined : old;
+    const path = await store.install(purpose, staged.pair, now);
+    this.#state.current = staged.pair;
+    await this.#remember(staged.pair, issued.receivedAt ?? now);
+    const { leaf } = staged.pair.chain;
+    log.log('info', 'Certificate is current', { purpose, file: path, serial: leaf.serial, expires: leaf.notAfter });
+    await this.#rules.installed(staged.pair, staged.cluster);
+    await this.#tellHost(path, { first: replaced === undefined, signal: staged.signal });
+    await store.removePending(purpose);
+    this.#state.pending = undefined;
+    this.#state.lastSuccess = now;
+    this.#state.lastError = undefined;
+    this.#state.count('issued');
+    this.#tellObserver(leaf, replaced);
+  }
+
+  async #tellHost(pairPath: string, told: { readonly first: boolean; readonly signal: AbortSignal }): Promise<void> {
+    const { after, store, options, kubeletVersion } = this.#context;
+    const { purpose } = this.#rules;
+    const currentPath = store.currentPath(purpose);
+    const { kubeconfigPath } = options;
+    await after.rotated(
+      { purpose, currentPath, pairPath, kubeconfigPath, kubeletVersion, first: told.first },
+      told.signal,
+    );
+  }
+
+  #tellObserver(leaf: CertificateFacts, replaced: CertificateFacts | undefined): void {
+    const at = this.#context.clock.now();
+    const { purpose } = this.#rules;
+    const age = replaced && Math.round((at.getTime() - replaced.notBefore.getTime()) / 1000);
+    this.#context.observer.observe({
+      kind: 'rotated',
+      purpose,
+      at,
+      text: `${purpose} certificate ${leaf.serial} is current until ${leaf.notAfter.toISOString()}`,
+      ...(age === undefined ? {} : { replacedAgeSeconds: age }),
+    });
+  }
+
+  async #remember(pair: CertificatePair, receivedAt: Date): Promise<void> {
+    const { refusal: _forgotten, ...history } = this.#state.history;
+    const next = { ...history, lastIssuedAt: receivedAt, lastSerial: pair.chain.leaf.serial };
+    await this.#context.store.writeHistory(this.#rules.purpose, next);
+    this.#state.history = next;
+  }
+
+  /** A terminal outcome: the record goes, a refusal is kept, so that a restart does not ask again at once. Returns what to throw. */
+  async #endRequest(thrown: unknown): Promise<unknown> {
+    const error = this.#usagesTriedTwice(asCertletError(thrown));
+    const { purpose } = this.#rules;
+    const record = this.#state.pending;
+    if (record === undefined || !endsRequest(error, purpose, record)) return error === thrown ? error : thrown;
+    const { store, clock, options, log } = this.#context;
+    const { lastRequestAt: _spacing, ...history } = this.#state.history;
+    if (error.code === 'ERR_CSR_USAGES') {
+      const keyEncipherment = !(history.keyEncipherment ?? options.keyEncipherment);
+      log.log('info', 'The signer wants the other set of usages; asking once more', { purpose, keyEncipherment });
+      this.#state.history = { ...history, keyEncipherment };
+    } else if (isCertletError(error, 'ERR_CSR_DENIED', 'ERR_CSR_FAILED', 'ERR_ISSUED_UNACCEPTABLE')) {
+      this.#state.history = { ...this.#state.history, refusal: this.#refusal(record, error, clock.now()) };
+    }
+    await store.writeHistory(purpose, this.#state.history);
+    await store.removePending(purpose);
+    this.#state.pending = undefined;
+    return error;
+  }
+
+  /** A signer that wants neither set is a failure like any other. */
+  #usagesTriedTwice(error: CertletError): CertletError {
+    const { keyEncipherment } = this.#state.history;
+    const switched = keyEncipherment !== undefined && keyEncipherment !== this.#context.options.keyEncipherment;
+    if (error.code !== 'ERR_CSR_USAGES' || !switched) return error;
+    return new CertletError('ERR_CSR_FAILED', error.message, { cause: error });
+  }
+
+  #refusal(record: PendingRequest, error: CertletError, at: Date): NonNullable<ManagerState['history']['refusal']> {
+    const count = (this.#state.history.refusal?.count ?? 0) + 1;
+    return { code: error.code, message: error.message, at, count, templateDigest: record.templateDigest };
+  }
+
+  #enter(phase: Parameters<ManagerState['enter']>[0], reason: string): void {
+    this.#state.enter(phase, reason, { now: this.#context.clock.now() });
+  }
+}

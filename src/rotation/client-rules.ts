@@ -1,0 +1,82 @@
+import { clientTemplate, type CertificateTemplate } from '../csr/template.ts';
+import type { ClusterAccess } from '../kubeconfig/client-config.ts';
+import type { CertificatePair } from '../pki/certificate.ts';
+import type { RotationContext } from './context.ts';
+import type { Asker, Credentials } from './credentials.ts';
+import { isDead } from './identity.ts';
+import { freshPairRefused, proveClientPair } from './proof.ts';
+import type { PurposeRules } from './purpose-rules.ts';
+
+/** The client certificate: asked for by the node itself or the bootstrap credential, proven before it becomes current. */
+export class ClientRules implements PurposeRules {
+  readonly purpose = 'client';
+  readonly #context: RotationContext;
+  readonly #credentials: Credentials;
+  /** Since when the API server has refused the staged pair of this fingerprint. */
+  #stagedRefusal: { readonly fingerprint: string; readonly since: Date } | undefined;
+
+  constructor(context: RotationContext, credentials: Credentials) {
+    this.#context = context;
+    this.#credentials = credentials;
+  }
+
+  template(keyEncipherment: boolean): CertificateTemplate {
+    const { nodeName, expirationSeconds } = this.#context.options;
+    return clientTemplate({
+      nodeName,
+      keyEncipherment,
+      ...(expirationSeconds === undefined ? {} : { expirationSeconds }),
+    });
+  }
+
+  asker(): Asker {
+    return this.#credentials.forClient();
+  }
+
+  refused(asker: Asker): void {
+    if (asker.identity === 'node') this.#credentials.refused();
+  }
+
+  accepted(asker: Asker): void {
+    if (asker.identity === 'node') this.#credentials.accepted();
+  }
+
+  async prepare(): Promise<void> {
+    await this.#credentials.reload();
+  }
+
+  async prove(pair: CertificatePair, cluster: ClusterAccess, signal: AbortSignal): Promise<void> {
+    const result = await proveClientPair(this.#context, cluster, pair, signal);
+    if (result === 'accepted') {
+      this.#stagedRefusal = undefined;
+      return;
+    }
+    const now = this.#context.clock.now();
+    const { fingerprint } = pair.chain.leaf;
+    if (this.#stagedRefusal?.fingerprint !== fingerprint) this.#stagedRefusal = { fingerprint, since: now };
+    const sinceMs = now.getTime() - this.#stagedRefusal.since.getTime();
+    throw freshPairRefused(pair, sinceMs, this.#context.options.proofRetryMs);
+  }
+
+  async installed(pair: CertificatePair, cluster: ClusterAccess): Promise<void> {
+    const { log, connections, options, kubeconfigs } = this.#context;
+    this.#credentials.setPair(pair);
+    log.log('debug', 'certificate rotation detected, shutting down client connections to start using new credentials');
+    await connections.drop();
+    await this.#credentials.writeKubeconfig(cluster);
+    if (!options.deleteBootstrapKubeconfig || this.#credentials.bootstrapKubeconfig.kind === 'absent') return;
+    await kubeconfigs.removeBootstrap();
+    log.log('info', 'Deleted the bootstrap kubeconfig: its certificate is proven', {
+      file: this.#credentials.bootstrapKubeconfig.path,
+    });
+    await this.#credentials.reload();
+  }
+
+  isRefused(): boolean {
+    return isDead(this.#credentials.refusals, this.#context.clock.now(), this.#context.options.proofRetryMs);
+  }
+
+  blocked(): undefined {
+    return undefined;
+  }
+}

@@ -1,0 +1,172 @@
+import { CertletError } from '../errors.ts';
+import type { CertificatePair } from '../pki/certificate.ts';
+import type { ClientConfig, ClusterAccess } from '../kubeconfig/client-config.ts';
+import type { ApiConnection, KubeconfigReading } from '../ports.ts';
+import { chooseCluster, clusterDifferences, type ClusterChoice } from './clusters.ts';
+import { clusterKey, credentialKey } from './connections.ts';
+import { type RotationContext, judgedNow } from './context.ts';
+import { chooseIdentity, isDead, type IdentityChoice, type Refusals, refusedOnceMore } from './identity.ts';
+
+/** Who asks, and over which connection. */
+export interface Asker {
+  readonly identity: 'node' | 'bootstrap';
+  readonly cluster: ClusterAccess;
+  readonly api: ApiConnection;
+}
+
+/**
+ * The credentials of the node as they are now: both kubeconfigs, the current client pair, and how often it was refused.
+ * The files are read again for each attempt, so a fresh token or a changed CA needs no restart.
+ */
+export class Credentials {
+  readonly #context: RotationContext;
+  #node: KubeconfigReading;
+  #bootstrap: KubeconfigReading;
+  #pair: CertificatePair | undefined;
+  #refusals: Refusals | undefined;
+  readonly #said = new Set<string>();
+
+  constructor(context: RotationContext) {
+    this.#context = context;
+    this.#node = { kind: 'absent', path: context.options.kubeconfigPath };
+    this.#bootstrap = { kind: 'absent', path: '' };
+  }
+
+  /** The node's own pair, whatever its dates. */
+  get pair(): CertificatePair | undefined {
+    return this.#pair;
+  }
+
+  get nodeKubeconfig(): KubeconfigReading {
+    return this.#node;
+  }
+
+  get bootstrapKubeconfig(): KubeconfigReading {
+    return this.#bootstrap;
+  }
+
+  get refusals(): Refusals | undefined {
+    return this.#refusals;
+  }
+
+  get cluster(): ClusterChoice {
+    return chooseCluster(this.#node, this.#bootstrap);
+  }
+
+  /** A pair that has just become current (adopted or issued): the past of the old one is forgotten. */
+  setPair(pair: CertificatePair | undefined): void {
+    const same = pair !== undefined && this.#pair?.chain.leaf.fingerprint === pair.chain.leaf.fingerprint;
+    this.#pair = pair;
+    if (!same) this.#refusals = undefined;
+  }
+
+  accepted(): void {
+    this.#refusals = undefined;
+  }
+
+  refused(): void {
+    this.#refusals = refusedOnceMore(this.#refusals, this.#context.clock.now());
+    const { count, since } = this.#refusals;
+    this.#context.log.log('warn', 'The API server refused the client certificate', {
+      count,
+      since,
+      serial: this.#pair?.chain.leaf.serial,
+    });
+    // The next try goes over a fresh connection, perhaps to another API server behind the same name.
+    void this.#context.connections.drop();
+  }
+
+  /** Reads both kubeconfigs again, says once what is to be said about them, and tells whether the bootstrap kubeconfig changed. */
+  async reload(): Promise<boolean> {
+    const { kubeconfigs, log } = this.#context;
+    const before = readingKey(this.#bootstrap);
+    this.#node = await kubeconfigs.readNode();
+    this.#bootstrap = await kubeconfigs.readBootstrap();
+    for (const reading of [this.#node, this.#bootstrap]) {
+      if (reading.kind !== 'usable') continue;
+      for (const warning of reading.config.warnings) {
+        if (this.#said.has(warning)) continue;
+        this.#said.add(warning);
+        log.log('warn', warning, { file: reading.path });
+      }
+    }
+    return readingKey(this.#bootstrap) !== before;
+  }
+
+  /** Which identity an attempt made now would use. */
+  choice(): IdentityChoice {
+    const { options, clock } = this.#context;
+    return chooseIdentity({
+      current: this.#pair?.chain.leaf,
+      wantedCommonName: `system:node:${options.nodeName}`,
+      dead: isDead(this.#refusals, clock.now(), options.proofRetryMs),
+      now: judgedNow(this.#context).earliest,
+    });
+  }
+
+  /**
+   * The asker for the client certificate. Throws `ERR_CREDENTIAL_MISSING` or what makes the bootstrap kubeconfig unusable.
+   */
+  forClient(): Asker {
+    const choice = this.choice();
+    if (choice.kind === 'node') return this.forNode();
+    const config = this.#bootstrapConfig(choice.reason);
+    return { identity: 'bootstrap', cluster: config.cluster, api: this.#context.connections.bootstrap(config) };
+  }
+
+  /** The asker with the node's own certificate; serving requests always go out under it. Throws `ERR_CREDENTIAL_MISSING`. */
+  forNode(): Asker {
+    const cluster = this.cluster.active;
+    if (this.#pair === undefined) {
+      throw new CertletError('ERR_CREDENTIAL_MISSING', 'there is no client certificate yet');
+    }
+    if (cluster === undefined) throw this.#noCluster();
+    return { identity: 'node', cluster, api: this.#context.connections.node(cluster, this.#pair) };
+  }
+
+  /** Writes the node's kubeconfig for this cluster unless it names cluster and pair already. */
+  async writeKubeconfig(cluster: ClusterAccess): Promise<void> {
+    const { store, kubeconfigs, log, options } = this.#context;
+    const pairPath = store.currentPath('client');
+    const reading = await kubeconfigs.readNode();
+    if (reading.kind === 'usable') {
+      const { config } = reading;
+      const differences = clusterDifferences(config.cluster, cluster);
+      if (differences.length === 0 && config.credential.kind === 'certificate' && config.files.includes(pairPath))
+        return;
+    }
+    const changed = await kubeconfigs.writeNode(cluster, pairPath);
+    if (changed) log.log('info', 'Wrote the kubeconfig', { file: options.kubeconfigPath, server: cluster.server });
+    await this.reload();
+  }
+
+  #bootstrapConfig(reason: string): ClientConfig {
+    const reading = this.#bootstrap;
+    if (reading.kind === 'usable') {
+      if (reading.config.credential.kind !== 'none') return reading.config;
+      throw new CertletError('ERR_CREDENTIAL_MISSING', `${reading.path} names no credential, and ${reason}`, {
+        remedy: 'kubeadm token create (on a control plane node), then put the token into that file',
+      });
+    }
+    if (reading.kind === 'unusable') throw reading.error;
+    throw new CertletError('ERR_CREDENTIAL_MISSING', `no bootstrap kubeconfig at ${reading.path}, and ${reason}`, {
+      remedy: `put a bootstrap kubeconfig with a fresh token at ${reading.path}; certlet notices it by itself (kubeadm token create, or certlet join)`,
+    });
+  }
+
+  #noCluster(): CertletError {
+    if (this.#node.kind === 'unusable' && this.#node.error instanceof CertletError) return this.#node.error;
+    return new CertletError(
+      'ERR_CREDENTIAL_MISSING',
+      `no kubeconfig says where the API server is: neither ${this.#node.path} nor ${this.#bootstrap.path} is usable`,
+      { remedy: `put a kubeconfig at ${this.#bootstrap.path || this.#node.path}` },
+    );
+  }
+}
+
+/** Tells two readings apart; stays in memory. */
+function readingKey(reading: KubeconfigReading): string {
+  if (reading.kind === 'absent') return 'absent';
+  if (reading.kind === 'unusable') return `unusable ${reading.error.message}`;
+  return `${clusterKey(reading.config.cluster)}|${credentialKey(reading.config.credential)}`;
+}

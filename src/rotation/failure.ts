@@ -1,0 +1,45 @@
+import { type CertletError, isCertletError } from '../errors.ts';
+import type { RequestHistory } from '../csr/pending.ts';
+import type { AgentEvent } from '../ports.ts';
+import type { ManagerState, RetryGate } from './manager-state.ts';
+import { LONGEST_REFUSAL, retryDelayMs } from './retry.ts';
+
+/** The cluster said no: kept in the history, so that a restart does not ask again at once. */
+export const isRefusal = (error: CertletError): boolean =>
+  isCertletError(error, 'ERR_CSR_DENIED', 'ERR_CSR_FAILED', 'ERR_ISSUED_UNACCEPTABLE');
+
+/** The kind of event that an error is told as. */
+export function eventKind(error: CertletError): Extract<AgentEvent['kind'], 'denied' | 'failed' | 'error'> {
+  if (error.code === 'ERR_CSR_DENIED') return 'denied';
+  return isRefusal(error) || error.code === 'ERR_ISSUED_REFUSED' ? 'failed' : 'error';
+}
+
+/** When to try again after a failed attempt. A refusal is paced by how often the cluster has said no, not by this process's failures. */
+export function gateAfter(
+  state: Pick<ManagerState, 'current' | 'history' | 'failures'>,
+  error: CertletError,
+  at: { readonly now: Date; readonly roll: number; readonly refusedBackoffMs: number },
+): RetryGate {
+  const leaf = state.current?.chain.leaf;
+  const refusal = isRefusal(error) ? state.history.refusal : undefined;
+  const delayMs = retryDelayMs({
+    error,
+    failures: refusal?.count ?? state.failures,
+    roll: at.roll,
+    msToExpiry: leaf === undefined || leaf.selfSigned ? undefined : leaf.notAfter.getTime() - at.now.getTime(),
+    refusedBackoffMs: at.refusedBackoffMs,
+  });
+  return { setAt: at.now, at: new Date(at.now.getTime() + delayMs), refusedDigest: refusal?.templateDigest };
+}
+
+/** The gate that an earlier refusal still is after a restart. */
+export function gateOfRefusal(history: RequestHistory, refusedBackoffMs: number): RetryGate | undefined {
+  const { refusal } = history;
+  if (refusal === undefined) return undefined;
+  const backoffMs = refusedBackoffMs * Math.min(2 ** (refusal.count - 1), LONGEST_REFUSAL);
+  return {
+    setAt: refusal.at,
+    at: new Date(refusal.at.getTime() + backoffMs),
+    refusedDigest: refusal.templateDigest,
+  };
+}

@@ -1,0 +1,46 @@
+import type { CertificateFacts } from '../pki/certificate.ts';
+
+/** Answers of 401 to the current client certificate, each on a fresh connection. */
+export interface Refusals {
+  readonly count: number;
+  readonly since: Date;
+}
+
+/** A certificate is dead only after so many refusals: a control plane that changes its CA replica by replica refuses in turns. */
+const DEAD_AFTER_REFUSALS = 5;
+
+/** The refusals after one more. */
+export function refusedOnceMore(refusals: Refusals | undefined, now: Date): Refusals {
+  return { count: (refusals?.count ?? 0) + 1, since: refusals?.since ?? now };
+}
+
+/** Refused often enough, for long enough. */
+export function isDead(refusals: Refusals | undefined, now: Date, deadAfterMs: number): boolean {
+  if (refusals === undefined) return false;
+  return refusals.count >= DEAD_AFTER_REFUSALS && now.getTime() - refusals.since.getTime() >= deadAfterMs;
+}
+
+export type IdentityChoice = { readonly kind: 'node' } | { readonly kind: 'bootstrap'; readonly reason: string };
+
+/**
+ * Which identity asks: the node's own while it is valid, has the wanted name and is not refused for good; else the bootstrap credential.
+ * Decided at each attempt (client-go makes its client from the current certificate each time). `now` is the earliest reading of the clock:
+ * a certificate counts as expired only when every clock says so.
+ */
+export function chooseIdentity(input: {
+  readonly current: CertificateFacts | undefined;
+  readonly wantedCommonName: string;
+  readonly dead: boolean;
+  readonly now: Date;
+}): IdentityChoice {
+  const { current } = input;
+  if (current === undefined) return { kind: 'bootstrap', reason: 'no client certificate yet' };
+  if (current.commonName !== input.wantedCommonName) {
+    return { kind: 'bootstrap', reason: `the client certificate is for ${current.commonName}` };
+  }
+  if (input.now > current.notAfter) {
+    return { kind: 'bootstrap', reason: `the client certificate expired at ${current.notAfter.toISOString()}` };
+  }
+  if (input.dead) return { kind: 'bootstrap', reason: 'the API server refuses the client certificate' };
+  return { kind: 'node' };
+}

@@ -1,0 +1,40 @@
+import { CertletError } from '../errors.ts';
+import { issuedProblems } from '../csr/issued.ts';
+import type { PendingRequest } from '../csr/pending.ts';
+import { type CertificatePair, parseChain } from '../pki/certificate.ts';
+import { parsePrivateKey } from '../pki/keys.ts';
+import type { JudgedTime } from './clock-judge.ts';
+import { NOT_BEFORE_TOLERANCE_MS } from './options.ts';
+
+/**
+ * The pair that came of a request, checked before anything becomes current. Throws `ERR_ISSUED_UNACCEPTABLE` when the certificate is not
+ * what was asked for, `ERR_ISSUED_NOT_YET_VALID` when only its NotBefore stands against it (a clock that is behind).
+ */
+export function checkIssued(record: PendingRequest, now: JudgedTime): CertificatePair {
+  const key = parsePrivateKey(record.keyPem);
+  const chain = chainOf(record);
+  const wanted = { template: record.template, key, toleranceMs: NOT_BEFORE_TOLERANCE_MS };
+  // Expiry is judged by the earliest reading and NotBefore by the latest: a wrong clock alone condemns nothing.
+  const problems = [
+    ...issuedProblems(chain, { ...wanted, now: now.earliest }).filter(({ kind }) => kind !== 'not yet valid'),
+    ...issuedProblems(chain, { ...wanted, now: now.latest }).filter(({ kind }) => kind === 'not yet valid'),
+  ];
+  if (problems.length === 0) return { chain, key };
+  const early = problems.every(({ kind }) => kind === 'not yet valid');
+  throw new CertletError(
+    early ? 'ERR_ISSUED_NOT_YET_VALID' : 'ERR_ISSUED_UNACCEPTABLE',
+    `the certificate issued for ${record.name} cannot be used: ${problems.map(({ text }) => text).join('; ')}`,
+  );
+}
+
+function chainOf(record: PendingRequest): CertificatePair['chain'] {
+  try {
+    return parseChain(record.issuedPem ?? '');
+  } catch (error) {
+    throw new CertletError(
+      'ERR_ISSUED_UNACCEPTABLE',
+      `what was issued for ${record.name} is no certificate: ${error instanceof Error ? error.message : String(error)}`,
+      { cause: error },
+    );
+  }
+}

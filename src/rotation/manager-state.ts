@@ -1,0 +1,98 @@
+import { asCertletError, type CertletError } from '../errors.ts';
+import type { CertificatePair } from '../pki/certificate.ts';
+import type { PendingRequest, RequestHistory } from '../csr/pending.ts';
+import type { Purpose } from '../csr/template.ts';
+import { approveCommand } from './approval.ts';
+import type { FailureSnapshot, ManagerSnapshot, Phase } from './snapshot.ts';
+
+/** When the next attempt may come. Valid only while the clock stands between both dates: a clock set back must not postpone it. */
+export interface RetryGate {
+  readonly setAt: Date;
+  readonly at: Date;
+  /** Digest of the template that was refused: another template opens the gate. */
+  readonly refusedDigest?: string | undefined;
+}
+
+/** What one manager knows. Changed by the manager and its attempt only. */
+export class ManagerState {
+  current: CertificatePair | undefined;
+  pending: PendingRequest | undefined;
+  pendingApproved = false;
+  history: RequestHistory = {};
+  retry: RetryGate | undefined;
+  /** Failed attempts in a row. */
+  failures = 0;
+  forced = false;
+  hold: CertletError | undefined;
+  phase: Phase = 'starting';
+  reason = 'starting';
+  command: string | undefined;
+  since: Date;
+  lastError: FailureSnapshot | undefined;
+  lastSuccess: Date | undefined;
+  readonly attempts = new Map<string, number>();
+
+  constructor(now: Date) {
+    this.since = now;
+  }
+
+  /** Enters a phase; the moment of entry is kept while phase and reason stay the same. */
+  enter(phase: Phase, reason: string, at: { readonly now: Date; readonly command?: string | undefined }): void {
+    if (phase !== this.phase || reason !== this.reason) this.since = at.now;
+    this.phase = phase;
+    this.reason = reason;
+    this.command = at.command;
+  }
+
+  count(result: string): void {
+    this.attempts.set(result, (this.attempts.get(result) ?? 0) + 1);
+  }
+
+  recordFailure(error: unknown, now: Date): CertletError {
+    const known = asCertletError(error);
+    this.lastError = { code: known.code, message: known.message, remedy: known.remedy, at: now };
+    this.count(known.code);
+    return known;
+  }
+}
+
+/** The gate, if it holds at this moment. */
+export function openAt(gate: RetryGate | undefined, now: Date): Date | undefined {
+  return gate !== undefined && gate.setAt <= now && now < gate.at ? gate.at : undefined;
+}
+
+/** What there is to tell of one certificate. */
+export function managerSnapshot(
+  state: ManagerState,
+  at: {
+    readonly purpose: Purpose;
+    readonly currentPath: string;
+    readonly rotationDeadline: Date | undefined;
+    readonly now: Date;
+  },
+): ManagerSnapshot {
+  const { pending, current } = state;
+  const leaf = current?.chain.leaf;
+  const approving = state.phase === 'waiting for approval' && pending !== undefined;
+  return {
+    purpose: at.purpose,
+    phase: state.phase,
+    reason: state.reason,
+    command: approving ? approveCommand(pending.name) : state.command,
+    since: state.since,
+    certificate: leaf,
+    currentPath: at.currentPath,
+    placeholder: leaf?.selfSigned === true,
+    rotationDeadline: at.rotationDeadline,
+    nextAttempt: openAt(state.retry, at.now),
+    pending: pending && {
+      name: pending.name,
+      createdAt: pending.createdAt,
+      approved: state.pendingApproved,
+      received: pending.issuedPem !== undefined,
+    },
+    lastSuccess: state.lastSuccess ?? state.history.lastIssuedAt,
+    lastError: state.lastError,
+    attempts: Object.fromEntries(state.attempts),
+  };
+}

@@ -1,0 +1,34 @@
+import type { KeyAlgorithm } from '../pki/keys.ts';
+
+/** Everything rotation is told by the settings. Durations in milliseconds. */
+export interface RotationOptions {
+  readonly nodeName: string;
+  readonly certDir: string;
+  readonly kubeconfigPath: string;
+  /** Whether the serving certificate is managed too. */
+  readonly serving: boolean;
+  readonly keyAlgorithm: KeyAlgorithm;
+  /** Three usages, or two. */
+  readonly keyEncipherment: boolean;
+  readonly expirationSeconds: number | undefined;
+  /** Extra DNS names and addresses for the serving certificate. */
+  readonly servingNames: readonly string[];
+  readonly nodeIPs: readonly string[];
+  readonly minimumSpacingMs: number;
+  /** A changed address counts once it has stayed so long. */
+  readonly addressDebounceMs: number;
+  /** How often the own Node is read again. */
+  readonly nodeRefreshMs: number;
+  /** A start with a pair in hand spreads its first request over this. */
+  readonly startSpreadMs: number;
+  /** Base of the delay after a denial or a failure. */
+  readonly refusedBackoffMs: number;
+  /** How long a fresh or refused client certificate is tried before it counts as dead. */
+  readonly proofRetryMs: number;
+  readonly deleteBootstrapKubeconfig: boolean;
+  /** Overrides what the Node says. */
+  readonly kubeletVersion: string | undefined;
+}
+
+/** How far ahead NotBefore of a fresh certificate may lie: as much as signers backdate (five minutes). */
+export const NOT_BEFORE_TOLERANCE_MS = 5 * 60_000;

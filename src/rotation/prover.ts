@@ -1,0 +1,144 @@
+import { type ErrorCode, isCertletError } from '../errors.ts';
+import type { CertificatePair } from '../pki/certificate.ts';
+import type { ClusterAccess } from '../kubeconfig/client-config.ts';
+import { clusterDifferences } from './clusters.ts';
+import type { RotationContext } from './context.ts';
+import type { Credentials } from './credentials.ts';
+import { proveClientPair } from './proof.ts';
+import { openAt, type RetryGate } from './manager-state.ts';
+import { retryDelayMs } from './retry.ts';
+
+/**
+ * Proves the client pair in use: after a start with an adopted one, while it is being refused, and against another cluster entry that the
+ * bootstrap kubeconfig offers (a new CA or server is taken over only after an accepted request with it).
+ */
+export class Prover {
+  readonly #context: RotationContext;
+  readonly #credentials: Credentials;
+  #wanted = false;
+  #gate: RetryGate | undefined;
+  #failures = 0;
+  /** The offer that was judged last, so that a refused one is not tried for ever. */
+  #judged: ClusterAccess | undefined;
+
+  constructor(context: RotationContext, credentials: Credentials) {
+    this.#context = context;
+    this.#credentials = credentials;
+  }
+
+  /** A proof is wanted as soon as possible. */
+  want(): void {
+    this.#wanted = true;
+    this.#gate = undefined;
+    this.#judged = undefined;
+  }
+
+  /** Nothing to prove now: the pair is accepted (or there is none to prove). */
+  get idle(): boolean {
+    return !this.#needed();
+  }
+
+  /** When to run next; undefined while there is nothing to prove. */
+  due(): Date | undefined {
+    if (!this.#needed()) return undefined;
+    const now = this.#context.clock.now();
+    return openAt(this.#gate, now) ?? now;
+  }
+
+  /** One round. Throws only defects. */
+  async run(signal: AbortSignal): Promise<void> {
+    try {
+      if (await this.#settled(signal)) {
+        this.#wanted = false;
+        this.#failures = 0;
+        this.#gate = undefined;
+      } else {
+        this.#credentials.refused();
+        this.#again('ERR_API_UNAUTHORIZED', undefined);
+      }
+    } catch (error) {
+      if (signal.aborted) return;
+      if (!isCertletError(error)) throw error;
+      const retry = this.#again(error.code, error.retryAfterMs);
+      const { code, message, remedy } = error;
+      this.#context.log.log('warn', 'Could not prove the client certificate', { code, error: message, remedy, retry });
+    }
+  }
+
+  /** True when the pair was accepted somewhere; false when it was refused; throws when nobody answered. */
+  async #settled(signal: AbortSignal): Promise<boolean> {
+    const { pair, cluster } = this.#credentials;
+    if (pair === undefined || cluster.active === undefined) return true;
+    const offered = cluster.offered === undefined ? 'none' : await this.#proveOffered(pair, cluster.offered, signal);
+    if (offered === 'accepted') return true;
+    try {
+      const result = await proveClientPair(this.#context, cluster.active, pair, signal);
+      if (result === 'accepted') this.#credentials.accepted();
+      return result === 'accepted';
+    } catch (error) {
+      // The old cluster entry does not answer and the new one answers with a refusal: that is a refusal.
+      if (offered === 'refused' && isCertletError(error)) return false;
+      throw error;
+    }
+  }
+
+  async #proveOffered(
+    pair: CertificatePair,
+    offered: ClusterAccess,
+    signal: AbortSignal,
+  ): Promise<'accepted' | 'refused' | 'no answer'> {
+    const { log } = this.#context;
+    const { active } = this.#credentials.cluster;
+    const differences = active === undefined ? [] : clusterDifferences(active, offered);
+    try {
+      const result = await proveClientPair(this.#context, offered, pair, signal);
+      this.#judged = offered;
+      if (result === 'refused') {
+        log.log('warn', 'The bootstrap kubeconfig names a cluster that refuses the client certificate', {
+          differences,
+        });
+        return 'refused';
+      }
+      log.log('info', 'Taking over the cluster entry of the bootstrap kubeconfig', { differences });
+      this.#credentials.accepted();
+      await this.#credentials.writeKubeconfig(offered);
+      return 'accepted';
+    } catch (error) {
+      if (!isCertletError(error)) throw error;
+      const { code, message, remedy } = error;
+      log.log('warn', 'Could not reach the cluster that the bootstrap kubeconfig names', {
+        code,
+        error: message,
+        remedy,
+      });
+      return 'no answer';
+    }
+  }
+
+  #again(code: ErrorCode, retryAfterMs: number | undefined): Date {
+    const { clock, chance, options } = this.#context;
+    this.#failures += 1;
+    const now = clock.now();
+    const delayMs = retryDelayMs({
+      error: { code: this.#credentials.choice().kind === 'node' ? code : 'ERR_ISSUED_REFUSED', retryAfterMs },
+      failures: this.#failures,
+      roll: chance.roll(),
+      msToExpiry: undefined,
+      refusedBackoffMs: options.refusedBackoffMs,
+    });
+    this.#gate = { setAt: now, at: new Date(now.getTime() + delayMs) };
+    return this.#gate.at;
+  }
+
+  /** A pair that is expired or for another node needs no proof; a refused one is shown again, slowly, in case the server comes to its senses. */
+  #needed(): boolean {
+    const { pair, refusals, cluster } = this.#credentials;
+    if (pair === undefined) return false;
+    const usable = this.#context.clock.now() <= pair.chain.leaf.notAfter;
+    const offered = cluster.offered !== undefined && !sameAs(this.#judged, cluster.offered);
+    return usable && (this.#wanted || refusals !== undefined || offered);
+  }
+}
+
+const sameAs = (left: ClusterAccess | undefined, right: ClusterAccess): boolean =>
+  left !== undefined && clusterDifferences(left, right).length === 0;

@@ -1,0 +1,30 @@
+import type { CertificatePair } from '../pki/certificate.ts';
+import type { PendingRequest } from '../csr/pending.ts';
+import type { CertificateTemplate, Purpose } from '../csr/template.ts';
+import type { ClusterAccess } from '../kubeconfig/client-config.ts';
+import type { Asker } from './credentials.ts';
+
+/** What differs between the client and the serving certificate. */
+export interface PurposeRules {
+  readonly purpose: Purpose;
+  /** What to ask for now. */
+  template(keyEncipherment: boolean): CertificateTemplate;
+  /** Who asks, decided at each attempt. Throws `ERR_CREDENTIAL_MISSING` and what makes a kubeconfig unusable. */
+  asker(): Asker;
+  /** The asker's certificate was refused (401), or accepted by an answer. */
+  refused(asker: Asker): void;
+  accepted(asker: Asker): void;
+  /** Facts that a new request should have, such as the Node's addresses. Never throws for want of an answer. */
+  prepare(signal: AbortSignal): Promise<void>;
+  /** Last check of a staged pair before it becomes current. Throws to keep it staged (or `ERR_ISSUED_REFUSED` to give it up). */
+  prove(pair: CertificatePair, cluster: ClusterAccess, signal: AbortSignal): Promise<void>;
+  /** The link names this pair now: kubeconfig, connections. */
+  installed(pair: CertificatePair, cluster: ClusterAccess): Promise<void>;
+  /** True while the current client certificate is refused for good. */
+  isRefused(): boolean;
+  /** Why nothing may be asked yet, such as a serving request without a client certificate. */
+  blocked(): string | undefined;
+}
+
+/** A record that cannot be resumed is dropped; this says why, for the log. */
+export type PendingVerdict = { readonly record: PendingRequest; readonly misfits: readonly string[] };

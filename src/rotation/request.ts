@@ -1,0 +1,206 @@
+import { CertletError, isCertletError } from '../errors.ts';
+import { requestIncompatibilities, type RequestOutcome } from '../csr/outcome.ts';
+import type { PendingRequest, RequestHistory } from '../csr/pending.ts';
+import { type CertificateTemplate, type Purpose, requestName, templateDigest } from '../csr/template.ts';
+import type { CertificateSigningRequest, CsrApiVersion } from '../csr/wire.ts';
+import { encodePrivateKey, generatePrivateKey, parsePrivateKey } from '../pki/keys.ts';
+import { createRequest } from '../pki/pkcs10.ts';
+import type { RotationContext } from './context.ts';
+import type { Asker } from './credentials.ts';
+import { type FinalOutcome, readRequest, waitForOutcome } from './wait.ts';
+
+/**
+ * A new request with a new key, on disk before it is posted. Every terminal outcome leads here: a key is never used for two requests.
+ * Throws what the store throws.
+ */
+export async function createPending(context: RotationContext, template: CertificateTemplate): Promise<PendingRequest> {
+  const { options, clock, store } = context;
+  const key = await generatePrivateKey(options.keyAlgorithm);
+  const createdAt = clock.now();
+  const record: PendingRequest = {
+    purpose: template.purpose,
+    name: requestName(key.publicKeyDer, template),
+    keyPem: encodePrivateKey(key),
+    requestPem: createRequest(template, key),
+    template,
+    templateDigest: templateDigest(template),
+    nodeName: options.nodeName,
+    certDir: options.certDir,
+    createdAt,
+  };
+  await store.writePending(template.purpose, record);
+  const history = await store.readHistory(template.purpose);
+  await store.writeHistory(template.purpose, { ...history, lastRequestAt: createdAt } satisfies RequestHistory);
+  return record;
+}
+
+/** Why a pending record cannot be resumed here: it is for another node name or was copied from another cert-dir. */
+export function pendingMisfits(
+  record: PendingRequest,
+  here: { readonly nodeName: string; readonly certDir: string },
+): readonly string[] {
+  return [
+    ...(record.nodeName === here.nodeName ? [] : [`it asks for node ${record.nodeName}`]),
+    ...(record.certDir === here.certDir ? [] : [`it belongs to ${record.certDir}`]),
+  ];
+}
+
+export interface ObtainHooks {
+  /** The object was seen: for status and log. */
+  readonly seen: (csr: CertificateSigningRequest, outcome: RequestOutcome) => void;
+  /** The record on disk is now this one. */
+  readonly recorded: (record: PendingRequest) => void;
+}
+
+/**
+ * Takes a pending request to its issued chain: POST once (or compare on 409), wait, write down what came before any check.
+ * Returns the record with `issuedPem`. Throws `ERR_CSR_*` for the terminal outcomes and what the API throws.
+ */
+export async function obtain(
+  context: RotationContext,
+  asker: Asker,
+  record: PendingRequest,
+  flow: ObtainHooks & { readonly signal: AbortSignal },
+): Promise<PendingRequest> {
+  if (record.issuedPem !== undefined) return record;
+  const version = await context.connections.csrVersion(asker.cluster, asker.api, flow.signal);
+  const { csr, posted } = await locate(context, asker, { record, version, signal: flow.signal });
+  if (record.uid !== undefined && record.uid !== csr.uid) {
+    throw new CertletError('ERR_CSR_DELETED', `certificate signing request ${record.name} changed UIDs`);
+  }
+  if (record.uid === undefined) await save(context, { ...record, uid: csr.uid }, flow);
+  if (posted) sayPosted(context, asker, record, csr);
+  const { clock, chance } = context;
+  const waiting = { api: asker.api, version, clock, chance, signal: flow.signal, seen: flow.seen };
+  const outcome = await waitForOutcome(csr, waiting);
+  const issuedPem = issuedOrThrow(record.name, outcome);
+  const issued = { ...record, uid: csr.uid, issuedPem, receivedAt: clock.now() };
+  await save(context, issued, flow);
+  return issued;
+}
+
+async function save(context: RotationContext, record: PendingRequest, flow: ObtainHooks): Promise<void> {
+  await context.store.writePending(record.purpose, record);
+  flow.recorded(record);
+}
+
+interface Locating {
+  readonly record: PendingRequest;
+  readonly version: CsrApiVersion;
+  readonly signal: AbortSignal;
+}
+
+/** Finds the object of a request that was posted, or posts it. */
+async function locate(
+  context: RotationContext,
+  asker: Asker,
+  at: Locating,
+): Promise<{ readonly csr: CertificateSigningRequest; readonly posted: boolean }> {
+  const { record, version, signal } = at;
+  if (record.uid !== undefined) {
+    const csr = await readRequest(record.name, { api: asker.api, version, signal });
+    context.log.log('info', 'Resuming the pending certificate signing request', {
+      purpose: record.purpose,
+      csr: record.name,
+      created: record.createdAt,
+    });
+    return { csr, posted: false };
+  }
+  const { name, requestPem, template } = record;
+  const { signerName, usages, expirationSeconds } = template;
+  const body = {
+    name,
+    requestPem,
+    signerName,
+    usages,
+    ...(expirationSeconds === undefined ? {} : { expirationSeconds }),
+  };
+  try {
+    return { csr: await asker.api.createCsr(version, body, signal), posted: true };
+  } catch (error) {
+    if (isCertletError(error, 'ERR_API_NOT_FOUND')) context.connections.forgetVersion(asker.cluster);
+    if (!isCertletError(error, 'ERR_API_CONFLICT')) throw error;
+    return { csr: await compareExisting(context, asker, at), posted: false };
+  }
+}
+
+/** An object of that name exists: ours, if it holds our key, subject and names (client-go's ensureCompatible); blind reuse would pair a foreign certificate with our key. */
+async function compareExisting(
+  context: RotationContext,
+  asker: Asker,
+  { record, version, signal }: Locating,
+): Promise<CertificateSigningRequest> {
+  const csr = await readRequest(record.name, { api: asker.api, version, signal });
+  const key = parsePrivateKey(record.keyPem);
+  const { requestPem, template } = record;
+  const problems = requestIncompatibilities(csr, { requestPem, template, key, now: context.clock.now() });
+  if (problems.length > 0) {
+    throw new CertletError(
+      'ERR_CSR_INCOMPATIBLE',
+      `certificate signing request ${record.name} exists and is not ours: ${problems.join('; ')}`,
+    );
+  }
+  context.log.log('info', 'csr for this node already exists, reusing', { purpose: record.purpose, csr: record.name });
+  return csr;
+}
+
+function sayPosted(
+  context: RotationContext,
+  asker: Asker,
+  record: PendingRequest,
+  csr: CertificateSigningRequest,
+): void {
+  const { purpose, template } = record;
+  context.log.log('info', 'Certificate signing request created', {
+    purpose,
+    csr: record.name,
+    as: asker.api.identity.label,
+    names: [...template.dnsNames, ...template.ipAddresses],
+  });
+  const asked = template.expirationSeconds;
+  if (asked !== undefined && csr.expirationSeconds === undefined) {
+    context.log.log('warn', 'The server dropped expirationSeconds: it knows the field from Kubernetes 1.22 on', {
+      purpose,
+      asked,
+    });
+  }
+}
+
+function issuedOrThrow(name: string, outcome: FinalOutcome): string {
+  switch (outcome.kind) {
+    case 'issued':
+      return outcome.certificatePem;
+    case 'denied':
+      throw new CertletError(
+        'ERR_CSR_DENIED',
+        `certificate signing request ${name} is denied, reason: ${outcome.reason}, message: ${outcome.message}`,
+      );
+    case 'failed':
+      throw new CertletError(
+        outcome.usages ? 'ERR_CSR_USAGES' : 'ERR_CSR_FAILED',
+        `certificate signing request ${name} failed, reason: ${outcome.reason}, message: ${outcome.message}`,
+      );
+    case 'changed uid':
+      throw new CertletError('ERR_CSR_DELETED', `certificate signing request ${name} changed UIDs`);
+  }
+}
+
+/** What a terminal error means for the record: these end the request, the others leave it to be resumed. */
+export function endsRequest(error: CertletError, purpose: Purpose, record: PendingRequest | undefined): boolean {
+  switch (error.code) {
+    case 'ERR_CSR_DENIED':
+    case 'ERR_CSR_FAILED':
+    case 'ERR_CSR_USAGES':
+    case 'ERR_CSR_DELETED':
+    case 'ERR_CSR_INCOMPATIBLE':
+    case 'ERR_CSR_SUPERSEDED':
+    case 'ERR_ISSUED_UNACCEPTABLE':
+    case 'ERR_ISSUED_REFUSED':
+      return true;
+    case 'ERR_API_REJECTED':
+      // Refused at the POST: no object exists, so changed settings may lead to a better request.
+      return record?.purpose === purpose && record.uid === undefined;
+    default:
+      return false;
+  }
+}

@@ -1,0 +1,38 @@
+import type { CertificateFacts } from '../pki/certificate.ts';
+import { stableRoll } from '../pki/roll.ts';
+
+/** client-go's certificate manager: uniform in [70 %, 90 %) of the lifetime, counted from NotBefore. */
+const EARLIEST = 0.7;
+const SPREAD = 0.2;
+
+/** The longest spacing that a lifetime can lead to, so that a year-long certificate still follows a changed address soon. */
+const LONGEST_SPACING_MS = 10 * 60_000;
+
+/**
+ * When to ask for a successor. The roll comes from the serial and the node name, so a restart does not re-roll it and
+ * a fleet that got its certificates in one minute does not renew in one minute.
+ * `receivedAt` sets a floor: half of what was left then, since signers before 1.22 backdate short certificates by most of their life.
+ */
+export function rotationDeadline(
+  certificate: Pick<CertificateFacts, 'notBefore' | 'notAfter' | 'serial'>,
+  nodeName: string,
+  receivedAt: Date | undefined,
+): Date {
+  const start = certificate.notBefore.getTime();
+  const end = certificate.notAfter.getTime();
+  const roll = stableRoll(`${certificate.serial}|${nodeName}`);
+  const drawn = start + (end - start) * (EARLIEST + SPREAD * roll);
+  const received = receivedAt?.getTime() ?? start;
+  const floor = received < end ? received + (end - received) / 2 : drawn;
+  return new Date(Math.max(drawn, floor));
+}
+
+/** How far apart two new requests of one certificate are at least: a twentieth of the lifetime within bounds. */
+export function requestSpacingMs(
+  certificate: Pick<CertificateFacts, 'notBefore' | 'notAfter'> | undefined,
+  minimumSpacingMs: number,
+): number {
+  if (certificate === undefined) return minimumSpacingMs;
+  const lifetimeMs = certificate.notAfter.getTime() - certificate.notBefore.getTime();
+  return Math.max(minimumSpacingMs, Math.min(lifetimeMs / 20, LONGEST_SPACING_MS));
+}

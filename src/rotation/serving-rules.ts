@@ -1,0 +1,65 @@
+import { servingTemplate, type CertificateTemplate } from '../csr/template.ts';
+import type { ClusterAccess } from '../kubeconfig/client-config.ts';
+import type { CertificatePair } from '../pki/certificate.ts';
+import type { RotationContext } from './context.ts';
+import type { Asker, Credentials } from './credentials.ts';
+import type { NodeWatch } from './node-watch.ts';
+import type { PurposeRules } from './purpose-rules.ts';
+
+/** The serving certificate: always asked for by the node itself, with the names and addresses that the node has. */
+export class ServingRules implements PurposeRules {
+  readonly purpose = 'serving';
+  readonly #context: RotationContext;
+  readonly #credentials: Credentials;
+  readonly #node: NodeWatch;
+
+  constructor(context: RotationContext, credentials: Credentials, node: NodeWatch) {
+    this.#context = context;
+    this.#credentials = credentials;
+    this.#node = node;
+  }
+
+  template(keyEncipherment: boolean): CertificateTemplate {
+    const { nodeName, expirationSeconds } = this.#context.options;
+    const options = { nodeName, keyEncipherment, ...(expirationSeconds === undefined ? {} : { expirationSeconds }) };
+    return servingTemplate(options, this.#node.names());
+  }
+
+  asker(): Asker {
+    return this.#credentials.forNode();
+  }
+
+  refused(): void {
+    this.#credentials.refused();
+  }
+
+  accepted(): void {
+    this.#credentials.accepted();
+  }
+
+  async prepare(signal: AbortSignal): Promise<void> {
+    // A request that is made anyway takes the newest names: the debounce only keeps changes from causing requests.
+    this.#node.restart();
+    await this.#node.refresh(signal);
+  }
+
+  async prove(): Promise<void> {
+    // The API server does not judge serving certificates before it dials the kubelet: nothing to ask.
+  }
+
+  async installed(pair: CertificatePair, cluster: ClusterAccess): Promise<void> {
+    this.#context.log.log('debug', 'Serving certificate in place', {
+      serial: pair.chain.leaf.serial,
+      server: cluster.server,
+    });
+  }
+
+  isRefused(): boolean {
+    return false;
+  }
+
+  blocked(): string | undefined {
+    const choice = this.#credentials.choice();
+    return choice.kind === 'node' ? undefined : `needs a client certificate: ${choice.reason}`;
+  }
+}

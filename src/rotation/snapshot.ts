@@ -1,0 +1,66 @@
+import type { ErrorCode } from '../error-rules.ts';
+import type { CertificateFacts } from '../pki/certificate.ts';
+import type { Purpose } from '../csr/template.ts';
+
+/** The named states of one certificate. */
+export type Phase =
+  | 'starting'
+  | 'valid'
+  | 'requesting'
+  | 'waiting for approval'
+  | 'waiting for issuance'
+  | 'proving'
+  | 'installing'
+  | 'waiting to retry'
+  | 'waiting for the client certificate'
+  | 'waiting for the clock'
+  | 'held'
+  | 'not managed';
+
+export interface PendingSnapshot {
+  readonly name: string;
+  readonly createdAt: Date;
+  readonly approved: boolean;
+  readonly received: boolean;
+}
+
+export interface FailureSnapshot {
+  readonly code: ErrorCode;
+  readonly message: string;
+  readonly remedy: string | undefined;
+  readonly at: Date;
+}
+
+/** Everything that status, metrics and the service manager say of one certificate. No secret in it. */
+export interface ManagerSnapshot {
+  readonly purpose: Purpose;
+  readonly phase: Phase;
+  /** Why it is in this phase, one sentence. */
+  readonly reason: string;
+  /** The command a person should run, where one is needed. */
+  readonly command: string | undefined;
+  readonly since: Date;
+  readonly certificate: CertificateFacts | undefined;
+  readonly currentPath: string;
+  readonly placeholder: boolean;
+  readonly rotationDeadline: Date | undefined;
+  readonly nextAttempt: Date | undefined;
+  readonly pending: PendingSnapshot | undefined;
+  readonly lastSuccess: Date | undefined;
+  readonly lastError: FailureSnapshot | undefined;
+  /** Attempts by result since the process started: `issued`, or the error code. */
+  readonly attempts: Readonly<Record<string, number>>;
+}
+
+export interface AgentSnapshot {
+  readonly nodeName: string;
+  readonly startedAt: Date;
+  readonly at: Date;
+  readonly managers: readonly ManagerSnapshot[];
+  readonly server: string | undefined;
+  readonly clockSkewMs: number | undefined;
+  readonly kubeletVersion: string | undefined;
+  readonly lastTick: Date;
+  /** Nothing is due, nothing waits: what `certlet once` waits for. */
+  readonly upToDate: boolean;
+}

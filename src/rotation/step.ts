@@ -1,0 +1,73 @@
+import type { CertificateFacts } from '../pki/certificate.ts';
+import { templateMismatches, type CertificateTemplate } from '../csr/template.ts';
+import type { JudgedTime } from './clock-judge.ts';
+
+/** What to do with one certificate now. */
+export type Step =
+  /** Resume the pending request, or make a new one. */
+  | { readonly kind: 'request'; readonly reasons: readonly string[] }
+  /** Nothing to do before `until`. */
+  | { readonly kind: 'wait'; readonly until: Date | undefined; readonly reason: string };
+
+export interface StepInput {
+  readonly now: JudgedTime;
+  /** The certificate behind the current link. */
+  readonly current: CertificateFacts | undefined;
+  /** The API server refuses the current client certificate for good. */
+  readonly refused: boolean;
+  readonly wanted: CertificateTemplate;
+  readonly deadline: Date | undefined;
+  readonly pending: boolean;
+  /** Neither a retry nor a new request before this. */
+  readonly retryAt: Date | undefined;
+  /** A new request (not a resumed one) not before this. */
+  readonly spacedUntil: Date | undefined;
+  /** An administrator asked for a new certificate. */
+  readonly forced: boolean;
+  /** Why nothing may be done at all, such as another writer in the same folder. */
+  readonly hold: string | undefined;
+}
+
+/**
+ * The whole decision for one certificate. `forced` overrides retry and spacing, never a hold; a pending request is always resumed before a new one is made.
+ */
+export function nextStep(input: StepInput): Step {
+  if (input.hold !== undefined) return { kind: 'wait', until: undefined, reason: input.hold };
+  if (!input.forced && input.retryAt !== undefined && input.now.local < input.retryAt) {
+    return { kind: 'wait', until: input.retryAt, reason: 'waiting to try again' };
+  }
+  if (input.pending) return { kind: 'request', reasons: ['a request is pending'] };
+  const reasons = rotationReasons(input);
+  if (reasons.length === 0) return { kind: 'wait', until: input.deadline, reason: clockDoubt(input) ?? 'valid' };
+  if (!input.forced && input.spacedUntil !== undefined && input.now.local < input.spacedUntil) {
+    return { kind: 'wait', until: input.spacedUntil, reason: `minimum spacing: ${reasons.join('; ')}` };
+  }
+  return { kind: 'request', reasons };
+}
+
+/** Why a certificate needs a successor now; empty when it does not. */
+export function rotationReasons(input: StepInput): readonly string[] {
+  const { current } = input;
+  if (current === undefined) return ['no certificate'];
+  if (current.selfSigned) return ['self-signed placeholder'];
+  const expired = input.now.earliest > current.notAfter;
+  const due = !expired && input.deadline !== undefined && input.now.earliest >= input.deadline;
+  return [
+    ...(expired ? [`certificate expired at ${current.notAfter.toISOString()}`] : []),
+    ...(input.refused ? ['the API server refuses the certificate'] : []),
+    ...templateMismatches(current, input.wanted),
+    ...(due ? ['rotation deadline reached'] : []),
+    ...(input.forced ? ['asked for by an administrator'] : []),
+  ];
+}
+
+/** A certificate that begins in the future by every clock means a wrong clock, not a reason to ask for another. */
+function clockDoubt(input: StepInput): string | undefined {
+  const { current } = input;
+  if (current === undefined) return undefined;
+  if (input.now.latest < current.notBefore) {
+    return `clock: the certificate begins at ${current.notBefore.toISOString()}, which is in the future`;
+  }
+  const doubtful = input.now.latest >= current.notAfter && input.now.earliest < current.notAfter;
+  return doubtful ? 'clock: expired by one clock and valid by the other' : undefined;
+}

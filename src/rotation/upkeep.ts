@@ -1,0 +1,154 @@
+import { asCertletError, isCertletError } from '../errors.ts';
+import { adoptClient, adoptServing } from './adopt.ts';
+import type { RotationContext } from './context.ts';
+import type { Credentials } from './credentials.ts';
+import type { CertificateManager } from './manager.ts';
+import { openAt, type RetryGate } from './manager-state.ts';
+import type { NodeWatch } from './node-watch.ts';
+import type { Prover } from './prover.ts';
+import { retryDelayMs } from './retry.ts';
+
+export interface Kept {
+  readonly credentials: Credentials;
+  readonly node: NodeWatch;
+  readonly prover: Prover;
+  readonly client: CertificateManager;
+  readonly serving: CertificateManager;
+}
+
+/** The rounds over the disk and the Node: once at the start, then at the slow pace of the settings and whenever a watched file changes. */
+export class Upkeep {
+  readonly #context: RotationContext;
+  readonly #kept: Kept;
+  #started = false;
+  #failures = 0;
+  #gate: RetryGate | undefined;
+  #expired = false;
+  #quietUntil: Date | undefined;
+
+  constructor(context: RotationContext, kept: Kept) {
+    this.#context = context;
+    this.#kept = kept;
+  }
+
+  /** The first round is done: both managers know what they have. */
+  get started(): boolean {
+    return this.#started;
+  }
+
+  /** No request of its own accord before this: a start with a pair in hand is spread over time. */
+  quietUntil(now: Date): Date | undefined {
+    return this.#quietUntil !== undefined && now < this.#quietUntil ? this.#quietUntil : undefined;
+  }
+
+  /** Somebody waits: no spreading. */
+  hurry(): void {
+    this.#quietUntil = undefined;
+  }
+
+  /** The next round is due now. */
+  expire(): void {
+    this.#expired = true;
+  }
+
+  due(now: Date): Date {
+    if (this.#expired) return now;
+    const failed = openAt(this.#gate, now);
+    if (!this.#started || this.#failures > 0) return failed ?? now;
+    const refresh = this.#kept.node.nextRefresh();
+    const quiet = this.quietUntil(now);
+    return quiet !== undefined && quiet > refresh ? quiet : refresh;
+  }
+
+  /** One round. Store errors are told and tried again; only defects are thrown. */
+  async run(signal: AbortSignal): Promise<void> {
+    const first = !this.#started;
+    this.#expired = false;
+    try {
+      const bootstrapChanged = await this.#disk();
+      if (first) this.#begin();
+      else await this.#afterFirst(bootstrapChanged, signal);
+      this.#failures = 0;
+      this.#gate = undefined;
+    } catch (thrown) {
+      if (signal.aborted) return;
+      this.#failed(thrown);
+    }
+  }
+
+  /** Link, pairs and kubeconfig as they should be; also what somebody deleted in the meantime. */
+  async #disk(): Promise<boolean> {
+    const { credentials, client, serving, node } = this.#kept;
+    const changed = await credentials.reload();
+    // While an attempt is at the store, the disk is its own.
+    if (!client.busy) {
+      const pair = await adoptClient(this.#context, credentials);
+      credentials.setPair(pair);
+      await client.load(pair);
+      await client.checkWriters();
+    }
+    if (this.#context.options.serving && !serving.busy) {
+      if (!this.#started) await node.probeRoute();
+      await serving.load(await adoptServing(this.#context, serving.wanted()));
+      await serving.checkWriters();
+    }
+    return changed;
+  }
+
+  #begin(): void {
+    const { credentials, prover, client } = this.#kept;
+    const { clock, chance, options } = this.#context;
+    this.#started = true;
+    if (client.current === undefined) {
+      this.#kept.node.postpone();
+      return;
+    }
+    // A thousand agents come back in the second after a power cut: those that have a pair wait for their turn.
+    this.#quietUntil = new Date(clock.now().getTime() + Math.round(chance.roll() * options.startSpreadMs));
+    if (credentials.pair !== undefined) prover.want();
+  }
+
+  async #afterFirst(bootstrapChanged: boolean, signal: AbortSignal): Promise<void> {
+    const { client, serving, prover } = this.#kept;
+    const { log, store, clock, options } = this.#context;
+    if (bootstrapChanged) {
+      log.log('info', 'The bootstrap kubeconfig changed', { file: this.#kept.credentials.bootstrapKubeconfig.path });
+      client.release();
+      if (this.#kept.credentials.cluster.offered !== undefined) prover.want();
+    }
+    const quiet = this.quietUntil(clock.now()) !== undefined;
+    if (!quiet && (options.serving || options.kubeletVersion === undefined)) await this.#readNode(signal);
+    for (const manager of options.serving ? [client, serving] : [client]) {
+      if (manager.busy) continue;
+      const pruned = await store.prune(manager.purpose, clock.now());
+      if (pruned.length > 0) log.log('info', 'Deleted old pairs', { purpose: manager.purpose, files: pruned });
+    }
+  }
+
+  async #readNode(signal: AbortSignal): Promise<void> {
+    try {
+      await this.#kept.node.refresh(signal);
+    } catch (error) {
+      if (!isCertletError(error, 'ERR_API_UNAUTHORIZED')) throw error;
+      this.#kept.credentials.refused();
+    }
+  }
+
+  #failed(thrown: unknown): void {
+    const { clock, chance, log, options } = this.#context;
+    const error = asCertletError(thrown);
+    this.#failures += 1;
+    const now = clock.now();
+    const delayMs = retryDelayMs({
+      error,
+      failures: this.#failures,
+      roll: chance.roll(),
+      msToExpiry: undefined,
+      refusedBackoffMs: options.refusedBackoffMs,
+    });
+    this.#gate = { setAt: now, at: new Date(now.getTime() + delayMs) };
+    const { code, message, remedy } = error;
+    log.log('error', 'Could not bring the files in order', { code, error: message, remedy, retry: this.#gate.at });
+    for (const manager of [this.#kept.client, this.#kept.serving]) manager.fault(error);
+  }
+}

@@ -1,0 +1,122 @@
+import { CertletError, isCertletError } from '../errors.ts';
+import { requestOutcome, type RequestOutcome } from '../csr/outcome.ts';
+import type { CertificateSigningRequest, CsrApiVersion, CsrWatchEvent } from '../csr/wire.ts';
+import type { ApiConnection, Chance, Clock } from '../ports.ts';
+
+/** A watch that ends sooner than this without an event is broken by something between; a few of them, and we poll. */
+const SHORT_WATCH_MS = 5_000;
+const BROKEN_WATCHES = 3;
+const POLL_FIRST_MS = 5_000;
+const POLL_LAST_MS = 60_000;
+/** Between two watches, so that a server that ends each at once is not hammered. */
+const PAUSE_MS = 1_000;
+
+export type FinalOutcome = Exclude<RequestOutcome, { readonly kind: 'pending' }>;
+
+export interface Waiting {
+  readonly api: ApiConnection;
+  readonly version: CsrApiVersion;
+  readonly clock: Clock;
+  readonly chance: Chance;
+  readonly signal: AbortSignal;
+  /** Called whenever the object was seen, pending ones included. */
+  readonly seen: (csr: CertificateSigningRequest, outcome: RequestOutcome) => void;
+}
+
+/**
+ * Waits as long as the request lives: one watch after another from the last resourceVersion, GET where watch is refused or broken.
+ * Resolves with the outcome. Throws `ERR_CSR_DELETED` when the object is gone, and what the API throws when neither watch nor GET get through;
+ * the pending record lets the next attempt resume. Stops with the signal's reason.
+ */
+export async function waitForOutcome(first: CertificateSigningRequest, waiting: Waiting): Promise<FinalOutcome> {
+  const uid = first.uid;
+  let csr = first;
+  let brokenWatches = 0;
+  let polls = 0;
+  for (;;) {
+    const outcome = requestOutcome(csr, uid);
+    waiting.seen(csr, outcome);
+    if (outcome.kind !== 'pending') return outcome;
+    waiting.signal.throwIfAborted();
+    if (brokenWatches < BROKEN_WATCHES) {
+      const started = waiting.clock.now().getTime();
+      const ending = await watchOnce(csr, waiting);
+      if (ending.kind === 'outcome') return ending.outcome;
+      const short = waiting.clock.now().getTime() - started < SHORT_WATCH_MS;
+      if (ending.kind === 'refused') brokenWatches = BROKEN_WATCHES;
+      else brokenWatches = short && !ending.sawEvent ? brokenWatches + 1 : 0;
+      await pause(waiting, PAUSE_MS * (1 + waiting.chance.roll()));
+      if (ending.kind === 'again') {
+        csr = { ...csr, resourceVersion: ending.resourceVersion };
+        continue;
+      }
+    } else {
+      await pause(waiting, Math.min(POLL_LAST_MS, POLL_FIRST_MS * 2 ** polls) * (0.75 + 0.5 * waiting.chance.roll()));
+      polls += 1;
+    }
+    csr = await readRequest(first.name, waiting);
+  }
+}
+
+async function pause(waiting: Waiting, ms: number): Promise<void> {
+  await waiting.clock.sleepUntil(new Date(waiting.clock.now().getTime() + ms), waiting.signal);
+  waiting.signal.throwIfAborted();
+}
+
+/** GET, with 404 told as the deletion that it is. */
+export async function readRequest(
+  name: string,
+  at: Pick<Waiting, 'api' | 'version' | 'signal'>,
+): Promise<CertificateSigningRequest> {
+  try {
+    return await at.api.getCsr(at.version, name, at.signal);
+  } catch (error) {
+    if (!isCertletError(error, 'ERR_API_NOT_FOUND')) throw error;
+    throw new CertletError('ERR_CSR_DELETED', `certificate signing request ${name} was deleted`, { cause: error });
+  }
+}
+
+type WatchEnding =
+  | { readonly kind: 'outcome'; readonly outcome: FinalOutcome }
+  /** The server ended it: go on from there. */
+  | { readonly kind: 'again'; readonly resourceVersion: string; readonly sawEvent: boolean }
+  /** Too old, dead link, broken stream: read the object again first. */
+  | { readonly kind: 'read'; readonly sawEvent: boolean }
+  /** This identity or this proxy lets no watch through. */
+  | { readonly kind: 'refused' };
+
+async function watchOnce(csr: CertificateSigningRequest, waiting: Waiting): Promise<WatchEnding> {
+  let resourceVersion = csr.resourceVersion;
+  let sawEvent = false;
+  try {
+    for await (const event of waiting.api.watchCsr(waiting.version, csr.name, resourceVersion, waiting.signal)) {
+      sawEvent = true;
+      if (event.type === 'ERROR') return { kind: 'read', sawEvent };
+      if (event.type === 'BOOKMARK') {
+        resourceVersion = event.resourceVersion;
+        continue;
+      }
+      resourceVersion = event.object.resourceVersion;
+      const outcome = eventOutcome(event, csr.uid);
+      waiting.seen(event.object, outcome);
+      if (outcome.kind !== 'pending') return { kind: 'outcome', outcome };
+    }
+    return { kind: 'again', resourceVersion, sawEvent };
+  } catch (error) {
+    waiting.signal.throwIfAborted();
+    if (isCertletError(error, 'ERR_API_FORBIDDEN', 'ERR_API_REJECTED', 'ERR_API_NOT_FOUND')) return { kind: 'refused' };
+    if (isCertletError(error, 'ERR_API_UNREACHABLE', 'ERR_API_SERVER', 'ERR_API_PROTOCOL')) {
+      return { kind: 'read', sawEvent };
+    }
+    throw error;
+  }
+}
+
+/** A DELETED event carries the last state: a certificate that was issued before the cleaner came still counts. */
+function eventOutcome(event: Exclude<CsrWatchEvent, { type: 'BOOKMARK' | 'ERROR' }>, uid: string): RequestOutcome {
+  const outcome = requestOutcome(event.object, uid);
+  if (event.type === 'DELETED' && outcome.kind !== 'issued') {
+    throw new CertletError('ERR_CSR_DELETED', `certificate signing request ${event.object.name} was deleted`);
+  }
+  return outcome;
+}
