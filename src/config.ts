@@ -70,7 +70,8 @@ function noNodeName(osHostname: string): CertletError {
   const seen = osHostname.trim();
   const why = seen === '' ? 'this host has no name' : `the name of this host (${JSON.stringify(seen)}) is no DNS name`;
   return new CertletError('ERR_NODE_NAME', `no usable node name: ${why} and hostnameOverride is not set`, {
-    remedy: 'Set hostnameOverride (or --hostname-override) to the name of the Node object, or name the host with: hostnamectl set-hostname NAME',
+    remedy:
+      'Set hostnameOverride (or --hostname-override) to the name of the Node object, or name the host with: hostnamectl set-hostname NAME',
   });
 }
 
@@ -79,7 +80,10 @@ interface FlagPlace {
   readonly flag: string;
 }
 
-function withFlags(tree: unknown, values: FlagValues): { readonly tree: unknown; readonly flags: readonly FlagPlace[] } {
+function withFlags(
+  tree: unknown,
+  values: FlagValues,
+): { readonly tree: unknown; readonly flags: readonly FlagPlace[] } {
   let result = tree;
   const flags: FlagPlace[] = [];
   for (const leaf of settingLeaves()) {
@@ -118,7 +122,10 @@ function described(problems: readonly Problem[], places: Places): readonly strin
       const flag = flagAt(places.flags, path);
       const line = flag === undefined ? lineOf(path, places.document) : undefined;
       const file = line === undefined ? '' : `${places.filePath}:${String(line)}: `;
-      return { line: line ?? Number.MAX_SAFE_INTEGER, text: `${flag === undefined ? file + dotted(path) : `--${flag}`}: ${text}` };
+      return {
+        line: line ?? Number.MAX_SAFE_INTEGER,
+        text: `${flag === undefined ? file + dotted(path) : `--${flag}`}: ${text}`,
+      };
     })
     .sort((a, b) => a.line - b.line)
     .map((problem) => problem.text);

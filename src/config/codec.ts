@@ -38,7 +38,11 @@ export type Fields = Readonly<Record<string, Field<unknown>>>;
 
 /** What reading a group gives. */
 export type Values<F> = {
-  readonly [K in keyof F]: F[K] extends Field<infer T, infer Optional> ? (Optional extends true ? T | undefined : T) : never;
+  readonly [K in keyof F]: F[K] extends Field<infer T, infer Optional>
+    ? Optional extends true
+      ? T | undefined
+      : T
+    : never;
 };
 
 /** A setting that has a default, written as in the file. */
@@ -106,8 +110,8 @@ export function shown(value: unknown): string {
   if (value === undefined || value === null) return 'nothing';
   if (Array.isArray(value)) return 'a list';
   if (typeof value === 'object') return 'a map';
-  if (typeof value !== 'string') return String(value);
-  return JSON.stringify(value.length > 80 ? `${value.slice(0, 80)}…` : value);
+  if (typeof value === 'string') return JSON.stringify(value.length > 80 ? `${value.slice(0, 80)}…` : value);
+  return typeof value === 'number' || typeof value === 'boolean' ? String(value) : typeof value;
 }
 
 function readField(

@@ -68,7 +68,11 @@ export const SETTINGS_CODEC = group({
         'kubelet.service',
       ),
       version: optional(
-        text({ pattern: '^v?[0-9]{1,5}\\.[0-9]{1,5}(\\.[0-9A-Za-z.+-]*)?$', what: 'a version such as v1.20.2', maxLength: 64 }),
+        text({
+          pattern: '^v?[0-9]{1,5}\\.[0-9]{1,5}(\\.[0-9A-Za-z.+-]*)?$',
+          what: 'a version such as v1.20.2',
+          maxLength: 64,
+        }),
       ),
       restart: defaulted(choice(RESTARTS), 'auto'),
     }),

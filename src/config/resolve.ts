@@ -19,7 +19,7 @@ export function resolveSettings(file: SettingsFile, nodeName: string, source: st
     certDir,
     stateDir: file.stateDir ?? join(certDir, '.certlet'),
     runtimeDir: file.runtimeDir,
-    nodeIps: file.nodeIP.filter((address) => !/^[0:.]+$/.test(address)),
+    nodeIPs: file.nodeIP.filter((address) => !/^[0:.]+$/.test(address)),
     rotateServerCertificates: file.rotateServerCertificates,
     servingNames: file.servingNames,
     keyAlgorithm: file.keyAlgorithm,

@@ -31,7 +31,10 @@ function folderProblems({ certDir, stateDir, runtimeDir }: Settings): Problem[] 
     ['stateDir', stateDir],
   ] as const) {
     if (isWithin(path, runtimeDir)) {
-      problems.push({ path: [name], text: `must not lie in the runtime folder ${runtimeDir}, which is empty after a boot` });
+      problems.push({
+        path: [name],
+        text: `must not lie in the runtime folder ${runtimeDir}, which is empty after a boot`,
+      });
     } else if (isWithin(runtimeDir, path)) {
       problems.push({ path: ['runtimeDir'], text: `must not lie in ${path}, whose content is private` });
     }

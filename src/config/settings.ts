@@ -14,7 +14,7 @@ export interface Settings {
   readonly stateDir: string;
   readonly runtimeDir: string;
   /** Addresses of this node for the serving certificate. `0.0.0.0` and `::` stand for "find out" and are left out. */
-  readonly nodeIps: readonly string[];
+  readonly nodeIPs: readonly string[];
   readonly rotateServerCertificates: boolean;
   /** Further DNS names and IP addresses for the serving certificate, in lower case. */
   readonly servingNames: readonly string[];

@@ -73,7 +73,11 @@ export function integer(min: number, max: number): Codec<number> {
     schema: { type: 'integer', minimum: min, maximum: max },
     read(value, path, problems) {
       if (typeof value === 'number' && Number.isInteger(value) && value >= min && value <= max) return value;
-      return reject(problems, path, `expected a whole number from ${String(min)} to ${String(max)}, got ${shown(value)}`);
+      return reject(
+        problems,
+        path,
+        `expected a whole number from ${String(min)} to ${String(max)}, got ${shown(value)}`,
+      );
     },
   };
 }
@@ -134,6 +138,8 @@ export function subjectName(): Codec<string> {
 
 function checkedAddress(rule: TextRule): Codec<string> {
   return refined(text(rule), (address, path, problems) =>
-    isIP(address) === 0 ? reject(problems, path, `expected ${rule.what}, got ${shown(address)}`) : address.toLowerCase(),
+    isIP(address) === 0
+      ? reject(problems, path, `expected ${rule.what}, got ${shown(address)}`)
+      : address.toLowerCase(),
   );
 }

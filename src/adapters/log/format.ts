@@ -35,7 +35,11 @@ export function textLine(record: LogRecord, style: { readonly colour: boolean })
 
 /** As one JSON object: time, level, event, then the fields. A field of one of these names gets an underscore behind it. */
 export function jsonLine(record: LogRecord): string {
-  const line: Record<string, unknown> = { time: dateText(record.time), level: record.level, event: clean(record.event) };
+  const line: Record<string, unknown> = {
+    time: dateText(record.time),
+    level: record.level,
+    event: clean(record.event),
+  };
   for (const [key, value] of Object.entries(record.fields)) {
     if (value !== undefined) line[key in line ? `${key}_` : key] = jsonValue(value);
   }

@@ -76,14 +76,8 @@ class WinstonLogger implements LevelledLogger {
 }
 
 function formatted(record: LogRecord, options: LoggerOptions): string {
-  switch (options.format) {
-    case 'journal':
-      return journalLine(record);
-    case 'json':
-      return jsonLine(record);
-    case 'text':
-      return textLine(record, { colour: options.colour });
-  }
+  if (options.format === 'journal') return journalLine(record);
+  return options.format === 'json' ? jsonLine(record) : textLine(record, { colour: options.colour });
 }
 
 function ignoreStreamError(): void {}

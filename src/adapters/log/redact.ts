@@ -4,7 +4,10 @@
  */
 const SECRETS: readonly { readonly looksLike: RegExp; readonly becomes: string }[] = [
   // A private key of any kind, also with its line ends escaped or cut off before its end.
-  { looksLike: /-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?(?:-----END [A-Z ]*PRIVATE KEY-----|$)/g, becomes: '[secret]' },
+  {
+    looksLike: /-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?(?:-----END [A-Z ]*PRIVATE KEY-----|$)/g,
+    becomes: '[secret]',
+  },
   // A bootstrap token is `<id>.<secret>`; its id is public and tells the admin which one it is.
   { looksLike: /(?<![\w.-])([a-z0-9]{6})\.[a-z0-9]{16}(?![\w.-])/g, becomes: '$1.[secret]' },
   // A JSON web token, as service accounts and exec plugins use them.

@@ -1,0 +1,69 @@
+import { constants } from 'node:fs';
+import { open, stat } from 'node:fs/promises';
+import type { FileHandle } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { CertletError } from '../errors.ts';
+import { errnoOf, fileError, shellWord } from './file-errors.ts';
+
+export interface SettingsFileRequest {
+  readonly path: string;
+  /** A file that was asked for must be there; the default one need not. */
+  readonly mustExist: boolean;
+  /** Who may own it, besides root. */
+  readonly userId: number;
+}
+
+const MAX_BYTES = 1024 * 1024;
+const GROUP_AND_OTHERS_WRITE = 0o022;
+const OTHERS_WRITE = 0o002;
+const STICKY = 0o1000;
+
+/**
+ * Text of the settings file; undefined when there is none and none was asked for. Settings name programs to run, so a file
+ * that somebody else owns or may write is refused, as sshd does. Throws `ERR_CONFIG_INVALID`, or the codes of file errors.
+ */
+export async function readSettingsFile(request: SettingsFileRequest): Promise<string | undefined> {
+  const { path } = request;
+  let file: FileHandle;
+  try {
+    // A fifo without a writer must not hold the start up.
+    file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
+  } catch (error) {
+    if (errnoOf(error) !== 'ENOENT') throw fileError(error, path);
+    if (!request.mustExist) return undefined;
+    throw new CertletError('ERR_CONFIG_INVALID', `settings: ${path}: there is no such file`, {
+      remedy: `Write it, or leave --config out.`,
+      cause: error,
+    });
+  }
+  try {
+    await refuseUnsafe(file, request);
+    return await file.readFile('utf8');
+  } catch (error) {
+    throw error instanceof CertletError ? error : fileError(error, path);
+  } finally {
+    await file.close();
+  }
+}
+
+async function refuseUnsafe(file: FileHandle, { path, userId }: SettingsFileRequest): Promise<void> {
+  const found = await file.stat();
+  if (!found.isFile()) throw refused(path, 'is not a regular file', `Put a file in its place.`);
+  if (found.size > MAX_BYTES) throw refused(path, 'is larger than 1 MiB', `Check that ${path} is the right file.`);
+  if (found.uid !== 0 && found.uid !== userId) {
+    throw refused(path, `belongs to user ${String(found.uid)}, who could change it`, `chown root ${shellWord(path)}`);
+  }
+  if ((found.mode & GROUP_AND_OTHERS_WRITE) !== 0) {
+    throw refused(path, 'can be changed by other users', `chmod go-w ${shellWord(path)}`);
+  }
+  // Whoever may write the folder may put another file in place of this one, unless it is sticky as /tmp is.
+  const folder = dirname(path);
+  const { mode } = await stat(folder);
+  if ((mode & OTHERS_WRITE) !== 0 && (mode & STICKY) === 0) {
+    throw refused(path, `lies in ${folder}, which every user may write`, `chmod o-w ${shellWord(folder)}`);
+  }
+}
+
+function refused(path: string, why: string, remedy: string): CertletError {
+  return new CertletError('ERR_CONFIG_INVALID', `settings: ${path} ${why}`, { remedy });
+}

@@ -1,0 +1,76 @@
+import type { FlagValues } from '../config.ts';
+import type { Purpose } from '../csr/template.ts';
+import type { JoinArguments } from './join-plan.ts';
+
+/** Where a command gets its settings from. */
+export interface SettingsChoice {
+  /** `--config`; undefined means the default path, where a missing file is fine. */
+  readonly settingsPath: string | undefined;
+  readonly settingFlags: FlagValues;
+}
+
+export interface RunArguments {
+  readonly name: 'run';
+}
+
+export interface OnceArguments {
+  readonly name: 'once';
+  readonly timeoutMs: number;
+}
+
+export interface StatusArguments {
+  readonly name: 'status';
+  readonly output: 'text' | 'json' | 'yaml';
+  readonly watch: boolean;
+}
+
+export interface RenewArguments {
+  readonly name: 'renew';
+  readonly purposes: readonly Purpose[];
+  readonly dryRun: boolean;
+  readonly wait: boolean;
+  readonly timeoutMs: number;
+}
+
+export interface CheckArguments {
+  readonly name: 'check';
+  readonly output: 'text' | 'json';
+}
+
+export interface AdoptArguments {
+  readonly name: 'adopt';
+  readonly write: boolean;
+}
+
+export interface JoinCommandArguments {
+  readonly name: 'join';
+  readonly join: JoinArguments;
+}
+
+export interface ResetArguments {
+  readonly name: 'reset';
+  readonly yes: boolean;
+}
+
+export interface CompletionArguments {
+  readonly name: 'completion';
+  readonly shell: 'bash' | 'zsh' | 'fish';
+}
+
+/** A command line, understood. */
+export type Command =
+  | RunArguments
+  | OnceArguments
+  | StatusArguments
+  | RenewArguments
+  | CheckArguments
+  | AdoptArguments
+  | JoinCommandArguments
+  | ResetArguments
+  | CompletionArguments;
+
+/** What came of parsing a command line. */
+export type ParsedLine =
+  | { readonly kind: 'command'; readonly command: Command; readonly settings: SettingsChoice }
+  | { readonly kind: 'help'; readonly text: string }
+  | { readonly kind: 'version' };

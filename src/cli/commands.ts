@@ -1,0 +1,222 @@
+import { CONFIG_FLAG, GLOBAL_FLAGS, settingFlags } from './flags.ts';
+import type { FlagSpec } from './flags.ts';
+
+export const COMMAND_NAMES = [
+  'run',
+  'once',
+  'status',
+  'renew',
+  'check',
+  'adopt',
+  'join',
+  'reset',
+  'completion',
+] as const;
+export type CommandName = (typeof COMMAND_NAMES)[number];
+
+export interface PositionalSpec {
+  readonly name: string;
+  readonly summary: string;
+  readonly required: boolean;
+  readonly choices?: readonly string[];
+  readonly fallback?: string;
+}
+
+/** One command, as data. */
+export interface CommandSpec {
+  readonly name: CommandName;
+  /** One line. */
+  readonly summary: string;
+  /** What a person must know before using it; paragraphs. */
+  readonly description: readonly string[];
+  readonly positional?: PositionalSpec;
+  readonly flags: readonly FlagSpec[];
+  /** Whether it reads settings, and so takes their flags. */
+  readonly settings: boolean;
+  /** Exit codes beyond 0 (done) and those of every command. */
+  readonly exits: readonly (readonly [code: number, meaning: string])[];
+  readonly examples: readonly string[];
+}
+
+/** Exit codes that every command can end with. */
+export const COMMON_EXITS: readonly (readonly [code: number, meaning: string])[] = [
+  [0, 'done'],
+  [1, 'failed; the message says why'],
+  [64, 'the command line cannot be used'],
+  [75, 'not done yet: try again later'],
+  [77, 'not permitted: run it as root or as the user of the service'],
+  [78, 'settings or kubeconfig cannot be used'],
+];
+
+const OUTPUT: FlagSpec = {
+  name: 'output',
+  kind: 'text',
+  value: 'FORM',
+  summary: 'Form of the answer.',
+  fallback: 'text',
+};
+const TIMEOUT: FlagSpec = {
+  name: 'timeout',
+  kind: 'duration',
+  value: 'TIME',
+  summary: 'Give up after this time.',
+  fallback: '5m',
+};
+
+/** Every command, in the order of the help. */
+export const COMMANDS: readonly CommandSpec[] = [
+  {
+    name: 'run',
+    summary: 'Keep the certificates of this node fresh; the daemon.',
+    description: [
+      'Takes the node from a bootstrap kubeconfig to a client and a serving certificate, writes the kubeconfig of the kubelet, and renews both before they expire. Goes on trying in every state and says what it waits for.',
+      'SIGHUP reads the settings again; SIGTERM and SIGINT end it.',
+    ],
+    flags: [],
+    settings: true,
+    exits: [],
+    examples: ['certlet run', 'certlet run --node-ip 192.0.2.7,2001:db8::7 --log-level debug'],
+  },
+  {
+    name: 'once',
+    summary: 'Bring everything up to date, then end.',
+    description: [
+      'For timers, images and units ordered before the kubelet. What is not done within the time given is resumed by the next run.',
+    ],
+    flags: [TIMEOUT],
+    settings: true,
+    exits: [[75, 'waiting for approval, API server unreachable or credential refused until the timeout']],
+    examples: ['certlet once --timeout 2m'],
+  },
+  {
+    name: 'status',
+    summary: 'Show the state of the certificates.',
+    description: ['Works without root and without a running daemon. The exit code tells a monitor what it must know.'],
+    flags: [
+      { ...OUTPUT, choices: ['text', 'json', 'yaml'] },
+      { name: 'watch', kind: 'boolean', summary: 'Show it again whenever it changes.' },
+    ],
+    settings: true,
+    exits: [],
+    examples: ['certlet status', 'certlet status --output json'],
+  },
+  {
+    name: 'renew',
+    summary: 'Ask for new certificates now.',
+    description: [
+      'Through the daemon where one runs, by itself where not. Also ends the delay after a denied request.',
+    ],
+    positional: {
+      name: 'certificate',
+      summary: 'Which one.',
+      required: false,
+      choices: ['client', 'serving', 'all'],
+      fallback: 'all',
+    },
+    flags: [
+      { name: 'dry-run', kind: 'boolean', summary: 'Say what would be asked for, and ask for nothing.' },
+      { name: 'wait', kind: 'boolean', summary: 'Show progress until the new certificate is in place.' },
+      TIMEOUT,
+    ],
+    settings: true,
+    exits: [[75, 'with --wait: not issued within the timeout']],
+    examples: ['certlet renew serving --wait', 'certlet renew --dry-run'],
+  },
+  {
+    name: 'check',
+    summary: 'Find out why it does not work.',
+    description: [
+      'Walks the way of a certificate: settings, files, name, connection, credential, permissions, approver, signer. Names what is wrong, how sure that is, and the command that mends it. Changes nothing.',
+    ],
+    flags: [{ ...OUTPUT, choices: ['text', 'json'] }],
+    settings: true,
+    exits: [],
+    examples: ['certlet check'],
+  },
+  {
+    name: 'adopt',
+    summary: 'Take over from a kubelet that rotates its own certificates.',
+    description: [
+      "Reads the kubelet's flags and configuration on this host and shows the certlet settings and kubelet changes that go with them. Never edits the kubelet's own files.",
+    ],
+    flags: [{ name: 'write', kind: 'boolean', summary: 'Write what is shown.' }],
+    settings: true,
+    exits: [],
+    examples: ['certlet adopt', 'certlet adopt --write'],
+  },
+  {
+    name: 'join',
+    summary: 'Write a bootstrap kubeconfig from a token, as kubeadm join does.',
+    description: [
+      'Reads cluster-info without a credential, checks its signature with the token and its CA against the hash, and takes server and CA from it.',
+    ],
+    positional: { name: 'endpoint', summary: 'HOST:PORT of the API server.', required: false },
+    flags: [
+      {
+        name: 'token-file',
+        kind: 'text',
+        value: 'FILE',
+        summary: 'File with the bootstrap token; - reads it from standard input.',
+        completes: 'file',
+      },
+      {
+        name: 'token',
+        kind: 'text',
+        value: 'TOKEN',
+        summary: 'The token itself. Shows in the process list: prefer --token-file.',
+      },
+      {
+        name: 'discovery-token-ca-cert-hash',
+        kind: 'list',
+        value: 'sha256:HEX',
+        summary: "Hash of the public key of the cluster's CA.",
+      },
+      {
+        name: 'discovery-file',
+        kind: 'text',
+        value: 'FILE',
+        summary: 'Kubeconfig file or https URL to take the cluster from.',
+        completes: 'file',
+      },
+      {
+        name: 'discovery-token-unsafe-skip-ca-verification',
+        kind: 'boolean',
+        summary: 'Trust whoever knows the token.',
+      },
+      { name: 'force', kind: 'boolean', summary: 'Replace a bootstrap kubeconfig of another cluster.' },
+      TIMEOUT,
+    ],
+    settings: true,
+    exits: [],
+    examples: ['certlet join 192.0.2.1:6443 --token-file /run/token --discovery-token-ca-cert-hash sha256:...'],
+  },
+  {
+    name: 'reset',
+    summary: 'Remove what certlet made, for a node that joins another cluster.',
+    description: ['Shows links, pairs, state and kubeconfig that would go, and asks before it removes them.'],
+    flags: [{ name: 'yes', kind: 'boolean', summary: 'Do not ask.' }],
+    settings: true,
+    exits: [],
+    examples: ['certlet reset'],
+  },
+  {
+    name: 'completion',
+    summary: 'Print a completion script for a shell.',
+    description: [],
+    positional: { name: 'shell', summary: 'Which shell.', required: true, choices: ['bash', 'zsh', 'fish'] },
+    flags: [],
+    settings: false,
+    exits: [],
+    examples: ['certlet completion bash > /usr/share/bash-completion/completions/certlet'],
+  },
+];
+
+/** Every flag that a command takes, its own first. */
+export function flagsOf(command: CommandSpec): readonly FlagSpec[] {
+  return [...command.flags, ...(command.settings ? [CONFIG_FLAG, ...settingFlags()] : []), ...GLOBAL_FLAGS];
+}
+
+/** The command of that name; undefined for any other word. */
+export function findCommand(name: string | undefined): CommandSpec | undefined {
+  return COMMANDS.find((command) => command.name === name);
+}

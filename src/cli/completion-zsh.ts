@@ -1,0 +1,68 @@
+import { COMMANDS, flagsOf } from './commands.ts';
+import type { CommandSpec } from './commands.ts';
+import { GLOBAL_FLAGS } from './flags.ts';
+import type { FlagSpec } from './flags.ts';
+
+/** To be put as `_certlet` into a folder of `fpath`, or sourced after `compinit`. */
+export function zshCompletion(): string {
+  return `#compdef certlet
+_certlet() {
+  local -a commands
+  commands=(
+${COMMANDS.map((command) => `    ${quoted(`${command.name}:${command.summary}`)}`).join('\n')}
+  )
+  local curcontext=$curcontext state line
+  _arguments -C \\
+${GLOBAL_FLAGS.map((flag) => `    ${argument(flag)} \\`).join('\n')}
+    '1: :->command' \\
+    '*:: :->rest'
+  case $state in
+    command) _describe -t commands 'certlet command' commands ;;
+    rest)
+      case $line[1] in
+${COMMANDS.map(commandCase).join('\n')}
+      esac ;;
+  esac
+}
+if [[ $funcstack[1] == _certlet ]]; then _certlet "$@"; else compdef _certlet certlet; fi
+`;
+}
+
+function commandCase(command: CommandSpec): string {
+  const flags = flagsOf(command).map((flag) => argument(flag));
+  const words = command.positional === undefined ? [] : [positional(command.positional)];
+  return [
+    `        ${command.name}) _arguments \\`,
+    ...[...flags, ...words].map((text) => `          ${text} \\`),
+    '          ;;',
+  ].join('\n');
+}
+
+function argument(flag: FlagSpec): string {
+  const about = `[${bracketSafe(flag.summary)}]`;
+  if (flag.kind === 'boolean') return quoted(`--${flag.name}${about}`);
+  const repeated = flag.kind === 'list' ? '*' : '';
+  return quoted(`${repeated}--${flag.name}=${about}:${colonSafe(flag.value ?? flag.name)}:${action(flag)}`);
+}
+
+function positional({ name, choices }: { readonly name: string; readonly choices?: readonly string[] }): string {
+  return quoted(`1:${name}:${choices === undefined ? ' ' : `(${choices.join(' ')})`}`);
+}
+
+function action(flag: FlagSpec): string {
+  if (flag.choices !== undefined) return `(${flag.choices.join(' ')})`;
+  if (flag.completes === undefined) return ' ';
+  return flag.completes === 'file' ? '_files' : '_files -/';
+}
+
+function bracketSafe(text: string): string {
+  return text.replace(/[[\]\\]/g, String.raw`\$&`);
+}
+
+function colonSafe(text: string): string {
+  return text.replace(/[:\\]/g, String.raw`\$&`);
+}
+
+function quoted(text: string): string {
+  return `'${text.replaceAll("'", String.raw`'\''`)}'`;
+}

@@ -1,0 +1,106 @@
+import { hostname } from 'node:os';
+import type { Readable, Writable } from 'node:stream';
+import { fileIdentity, isJournalStream } from '../adapters/log/journal.ts';
+import type { LevelledLogger, LogFormat } from '../adapters/log/logger.ts';
+import { readSettingsFile } from '../adapters/settings-file.ts';
+import type { LogSettings, Settings } from '../config/settings.ts';
+import type { SettingsChoice } from './command.ts';
+
+/** An output stream that may be a terminal. */
+export type Output = Writable & { readonly isTTY?: boolean; readonly columns?: number; readonly fd?: number };
+
+/** The process as commands see it; tests put their own in its place. */
+export interface ProcessEdge {
+  /** Without node and program. */
+  readonly argv: readonly string[];
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  readonly stdin: Readable & { readonly isTTY?: boolean };
+  readonly stdout: Output;
+  readonly stderr: Output;
+  readonly userId: number;
+  readonly hostname: () => string;
+  readonly now: () => Date;
+  /** Calls `listener` at each such signal until the function returned is called. */
+  readonly onSignal: (signal: 'SIGINT' | 'SIGTERM' | 'SIGHUP', listener: () => void) => () => void;
+  /** Calls `listener` with what nobody caught. */
+  readonly onUncaught: (listener: (error: unknown) => void) => () => void;
+  /** Ends the process at once. */
+  readonly exit: (code: number) => void;
+}
+
+/** What every command gets. */
+export interface CommandContext {
+  readonly edge: ProcessEdge;
+  /** Aborts at SIGINT, SIGTERM and when the reader of standard output goes away. */
+  readonly signal: AbortSignal;
+  /** The settings file that `loadSettings` reads. */
+  readonly settingsPath: string;
+  /** Reads settings anew. Throws `ERR_CONFIG_INVALID`, `ERR_NODE_NAME`, `ERR_STORE_IO`. */
+  readonly loadSettings: () => Promise<Settings>;
+  /** Opens the log on standard error; errors that end the program then go through it. */
+  readonly openLog: (settings: LogSettings) => Promise<LevelledLogger>;
+  /** Calls `listener` at each SIGHUP; without one SIGHUP ends the program. Returns how to stop that. */
+  readonly onReload: (listener: () => void) => () => void;
+  /** Writes to standard output as it is. */
+  readonly print: (text: string) => void;
+}
+
+/** Settings of this command line. A default settings file need not exist, a named one must. */
+export async function loadChosenSettings(choice: SettingsChoice, edge: ProcessEdge): Promise<Settings> {
+  // Late: completion and help need neither YAML nor the table of settings.
+  const { DEFAULT_SETTINGS_PATH, loadSettings } = await import('../config.ts');
+  const filePath = choice.settingsPath ?? DEFAULT_SETTINGS_PATH;
+  const fileText = await readSettingsFile({
+    path: filePath,
+    mustExist: choice.settingsPath !== undefined,
+    userId: edge.userId,
+  });
+  return loadSettings({ flags: choice.settingFlags, fileText, filePath, osHostname: edge.hostname() });
+}
+
+/** Whether standard error is the journal's own stream. */
+export function writesToJournal(edge: ProcessEdge): boolean {
+  const { fd } = edge.stderr;
+  return fd !== undefined && isJournalStream(edge.environment['JOURNAL_STREAM'], fileIdentity(fd));
+}
+
+/** The log that these settings ask for, on standard error. */
+export async function openChosenLog(settings: LogSettings, edge: ProcessEdge): Promise<LevelledLogger> {
+  const { createLogger } = await import('../adapters/log/logger.ts');
+  return createLogger({
+    format: chosenFormat(settings.format, edge),
+    level: settings.level,
+    stream: edge.stderr,
+    // https://no-color.org: any value that is not empty.
+    colour: edge.stderr.isTTY === true && (edge.environment['NO_COLOR'] ?? '') === '',
+    now: edge.now,
+  });
+}
+
+function chosenFormat(format: LogSettings['format'], edge: ProcessEdge): LogFormat {
+  if (format !== 'auto') return format;
+  return writesToJournal(edge) ? 'journal' : 'text';
+}
+
+/** The real process. */
+export function realProcess(): ProcessEdge {
+  return {
+    argv: process.argv.slice(2),
+    environment: process.env,
+    stdin: process.stdin,
+    stdout: process.stdout,
+    stderr: process.stderr,
+    userId: process.geteuid?.() ?? 0,
+    hostname,
+    now: () => new Date(),
+    onSignal: (signal, listener) => {
+      process.on(signal, listener);
+      return () => process.off(signal, listener);
+    },
+    onUncaught: (listener) => {
+      process.on('uncaughtException', listener);
+      return () => process.off('uncaughtException', listener);
+    },
+    exit: (code) => process.exit(code),
+  };
+}

@@ -1,0 +1,106 @@
+/** What a setting means, for help, man page and JSON Schema; kept apart from the table so that a daemon need not hold it. */
+export interface Description {
+  /** One or two sentences. */
+  readonly text: string;
+  /** What the value is called in help, such as `FILE`. */
+  readonly value?: string;
+}
+
+/** By dotted path; entries of lists by the name of the list. */
+export const DESCRIPTIONS: Readonly<Record<string, Description>> = {
+  bootstrapKubeconfig: {
+    text: 'Kubeconfig with the credential for the first request. Read again whenever it changes.',
+    value: 'FILE',
+  },
+  kubeconfig: {
+    text: 'Kubeconfig that certlet writes for the kubelet once the client certificate is proved.',
+    value: 'FILE',
+  },
+  certDir: { text: 'Folder of the certificate files, as in the kubelet.', value: 'DIR' },
+  stateDir: {
+    text: 'Folder for pending requests and staged pairs, kept private. Default: .certlet in the cert-dir.',
+    value: 'DIR',
+  },
+  runtimeDir: { text: 'Folder for the control socket and the status file.', value: 'DIR' },
+  hostnameOverride: {
+    text: "Name of the Node object. Default: this host's name in lower case, not shortened.",
+    value: 'NAME',
+  },
+  nodeIP: {
+    text: 'Addresses of this node for the serving certificate. 0.0.0.0 and :: stand for "find out".',
+    value: 'IP,...',
+  },
+  rotateServerCertificates: { text: 'Manage the serving certificate too.' },
+  servingNames: { text: 'Further DNS names and IP addresses for the serving certificate.', value: 'NAME,...' },
+  keyAlgorithm: { text: 'Kind of the private keys.', value: 'KIND' },
+  keyEncipherment: {
+    text: 'Ask for the usage "key encipherment" too. Every signer since 1.9 takes it; some demand that it is absent.',
+  },
+  expirationSeconds: {
+    text: "Lifetime to ask for. Clusters before 1.22 ignore it; the signer may shorten it. Default: the signer's.",
+    value: 'SECONDS',
+  },
+  plainFiles: { text: 'Also write pairs as two files, for programs that cannot read the combined one.' },
+  'plainFiles.client': { text: 'Two files for the client pair; {} takes the default names.' },
+  'plainFiles.client.certFile': { text: 'Default: kubelet-client.crt in the cert-dir.', value: 'FILE' },
+  'plainFiles.client.keyFile': { text: 'Default: kubelet-client.key in the cert-dir.', value: 'FILE' },
+  'plainFiles.serving': { text: 'Two files for the serving pair; {} takes the default names.' },
+  'plainFiles.serving.certFile': { text: 'Default: kubelet.crt in the cert-dir.', value: 'FILE' },
+  'plainFiles.serving.keyFile': { text: 'Default: kubelet.key in the cert-dir.', value: 'FILE' },
+  deleteBootstrapKubeconfig: { text: 'Delete the bootstrap kubeconfig once its client certificate is proved.' },
+  rotation: { text: 'Times of the rotation. The defaults suit nearly every cluster.' },
+  'rotation.minimumSpacing': {
+    text: 'Least time between two requests for one certificate, whatever the dates say.',
+    value: 'TIME',
+  },
+  'rotation.keepOldFiles': { text: 'How many older files of each certificate to keep.', value: 'COUNT' },
+  'rotation.pruneGrace': { text: 'How long a file must have been replaced before it is deleted.', value: 'TIME' },
+  'rotation.addressDebounce': {
+    text: 'How long a changed address must stay before it counts.',
+    value: 'TIME',
+  },
+  'rotation.nodeRefresh': { text: 'How often to read the own Node for its addresses.', value: 'TIME' },
+  'rotation.startSpread': {
+    text: 'A start with a valid pair spreads its first request over this time, so that a site does not hit the server at once.',
+    value: 'TIME',
+  },
+  'rotation.refusedBackoff': {
+    text: 'First delay after a denied or failed request; later ones are longer.',
+    value: 'TIME',
+  },
+  'rotation.proofRetry': {
+    text: 'How long a new client certificate may be refused before it counts as unusable.',
+    value: 'TIME',
+  },
+  kubelet: { text: 'The kubelet beside certlet.' },
+  'kubelet.unit': { text: 'Its systemd unit.', value: 'UNIT' },
+  'kubelet.version': { text: 'Its version. Default: as the Node object tells.', value: 'VERSION' },
+  'kubelet.restart': {
+    text: 'Restart it after a rotation: auto only where its version does not reload by itself.',
+    value: 'WHEN',
+  },
+  hooks: { text: 'Commands to run after a rotation, inside the sandbox of the service.' },
+  'hooks.name': { text: 'Name for log and status.' },
+  'hooks.command': { text: 'Program (absolute path) and its arguments. No shell is involved.' },
+  'hooks.on': { text: 'After which rotations to run.' },
+  'hooks.timeout': { text: 'When to kill it.', value: 'TIME' },
+  privilegedHooks: {
+    text: 'Instances of certlet-hook@.service to start after a rotation, outside the sandbox.',
+    value: 'NAME,...',
+  },
+  log: { text: 'The log, on standard error.' },
+  'log.level': { text: 'Least urgent lines to write.', value: 'LEVEL' },
+  'log.format': { text: 'Form of the lines; auto takes journal under systemd, else text.', value: 'FORMAT' },
+  metrics: { text: 'Prometheus metrics, besides those on the control socket.' },
+  'metrics.address': {
+    text: 'Serve them on this loopback address. Port 0 takes a free one.',
+    value: 'HOST:PORT',
+  },
+  'metrics.textfile': { text: 'Write them to this file for node_exporter; it must end in .prom.', value: 'FILE' },
+  events: { text: 'Record Kubernetes Events on the Node object.' },
+};
+
+/** Description of a dotted path. */
+export function describe(path: string): Description {
+  return DESCRIPTIONS[path] ?? { text: '' };
+}
