@@ -169,6 +169,42 @@ await withControlPlane({}, (plane) => {
     }
   });
 
+  t.test('two usages: asked once more with three where this signer wants three', async (t) => {
+    const host = hostFor(t, plane, 'two-usages', { keyEncipherment: false, rotation: { minimumSpacing: '1s' } });
+    host.bootstrapWith(staticUsers.automatic.token);
+    const certlet = host.start();
+    const { metadata, spec } = await eventually('the request', async () => {
+      return (await plane.csrs({ node: host.nodeName }))[0];
+    });
+    t.strictSame(spec.usages, ['digital signature', 'client auth']);
+    // An approver that wants three does not recognise it; one that takes two may have been faster.
+    await plane.approve(metadata.name);
+    await host.issued('client', { seconds: 30 });
+    const [first, ...others] = await plane.csrs({ purpose: 'client', node: host.nodeName });
+    const refused = (first?.status.conditions ?? []).some(({ type }) => type === 'Failed');
+    if (!refused) return t.strictSame(others, [], 'this signer takes two');
+    t.strictSame(
+      others.map((csr) => csr.spec.usages?.length),
+      [3],
+      'one further request',
+    );
+    return t.equal(certlet.count(/other set of usages/), 1);
+  });
+
+  t.test('expirationSeconds: honoured, or its loss is told where this server does not know it', async (t) => {
+    const host = hostFor(t, plane, 'lifetime', { expirationSeconds: 3600 });
+    host.bootstrapWith(staticUsers.automatic.token);
+    const certlet = host.start();
+    const { leaf } = await host.issued('client');
+    const [csr] = await plane.csrs({ purpose: 'client', node: host.nodeName });
+    if (csr?.spec.expirationSeconds === undefined) {
+      const line = await certlet.line(/dropped expirationSeconds/);
+      return t.match(line.text, /1\.22/, 'says since when servers know it');
+    }
+    const lifeSeconds = (Date.parse(leaf.validTo) - Date.now()) / 1000;
+    return t.ok(lifeSeconds > 3000 && lifeSeconds <= 3600, `an hour: ${String(lifeSeconds)} s`);
+  });
+
   t.test('certlet once: 75 while a request waits for approval, then the next run resumes it and gives 0', async (t) => {
     const host = hostFor(t, plane, 'once');
     host.bootstrapWith(staticUsers.manual.token);
