@@ -56,12 +56,10 @@ export function readStatus(body: string): ApiStatus | undefined {
     // Proxies answer in HTML; the status code tells enough then.
     return undefined;
   }
-  if (typeof json !== 'object' || json === null || !('kind' in json) || json.kind !== 'Status') return undefined;
-  const { message, reason, details } = json as { message?: unknown; reason?: unknown; details?: unknown };
-  const seconds: unknown =
-    typeof details === 'object' && details !== null && 'retryAfterSeconds' in details
-      ? details.retryAfterSeconds
-      : undefined;
+  const fields = fieldsOf(json);
+  if (fields['kind'] !== 'Status') return undefined;
+  const { message, reason } = fields;
+  const { retryAfterSeconds: seconds } = fieldsOf(fields['details']);
   return {
     message: typeof message === 'string' ? plainText(message, MAX_MESSAGE_LENGTH) : '',
     reason: typeof reason === 'string' ? reason : '',
@@ -69,20 +67,18 @@ export function readStatus(body: string): ApiStatus | undefined {
   };
 }
 
-/** A 404 without a Status body is no API server: those answer 404 for unknown paths as "404 page not found" in plain text. */
-function codeOf(status: number, body: ApiStatus | undefined): ErrorCode {
-  if (status === 404) return 'ERR_API_NOT_FOUND';
-  if (status === 409)
-    return body?.reason === 'AlreadyExists' || body === undefined ? 'ERR_API_CONFLICT' : conflictCode(body);
-  if (status === 429) return 'ERR_API_THROTTLED';
-  if (status >= 500) return 'ERR_API_SERVER';
-  if (status >= 300 && status < 400) return 'ERR_API_PROTOCOL';
-  return 'ERR_API_REJECTED';
+function fieldsOf(json: unknown): Readonly<Record<string, unknown>> {
+  return typeof json === 'object' && json !== null ? (json as Readonly<Record<string, unknown>>) : {};
 }
 
-/** 409 with another reason is a lost update or a namespace that ends: nothing of ours stands there, so it is tried again. */
-function conflictCode(body: ApiStatus): ErrorCode {
-  return body.reason === 'Conflict' ? 'ERR_API_SERVER' : 'ERR_API_CONFLICT';
+function codeOf(status: number, body: ApiStatus | undefined): ErrorCode {
+  if (status === 404) return 'ERR_API_NOT_FOUND';
+  // 409 with the reason Conflict is a lost update, not an object that stands in the way.
+  if (status === 409) return body?.reason === 'Conflict' ? 'ERR_API_SERVER' : 'ERR_API_CONFLICT';
+  if (status === 429) return 'ERR_API_THROTTLED';
+  if (status >= 500) return 'ERR_API_SERVER';
+  // API servers never redirect; login pages do.
+  return status < 400 ? 'ERR_API_PROTOCOL' : 'ERR_API_REJECTED';
 }
 
 function secondsToMs(seconds: number | undefined): number | undefined {

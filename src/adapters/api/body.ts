@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises';
 import { CertletError } from '../../errors.ts';
 import type { PoolResponse } from './dispatcher.ts';
 
@@ -18,7 +19,13 @@ export async function readText(response: PoolResponse, what: string): Promise<st
     }
     parts.push(part);
   }
+  await connectionFree();
   return Buffer.concat(parts).toString('utf8');
+}
+
+/** undici frees a connection just after the body has ended: the next request must find it free, or it opens another one. */
+export async function connectionFree(): Promise<void> {
+  await setImmediate();
 }
 
 /** Throws `ERR_API_PROTOCOL` unless the answer says that it is JSON; login pages and proxies say text/html. */

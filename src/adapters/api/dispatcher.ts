@@ -41,7 +41,7 @@ export interface PoolResponse {
   /** Names in lower case; every value of a name. */
   header(name: string): readonly string[];
   readonly body: AsyncIterable<Uint8Array>;
-  /** Gives the body up: its connection is closed. */
+  /** Gives an unfinished body up: its connection is closed. */
   discard(): void;
 }
 
@@ -159,6 +159,8 @@ function toPoolResponse(response: Dispatcher.ResponseData): PoolResponse {
       return value === undefined ? [] : Array.isArray(value) ? value : [value];
     },
     body,
-    discard: () => void body.destroy(),
+    discard() {
+      if (!body.readableEnded) body.destroy();
+    },
   };
 }

@@ -17,12 +17,11 @@ export interface ForbiddenWords {
  */
 export function parseForbidden(message: string): ForbiddenWords {
   const user = /User "([^"]*)" cannot/.exec(message)?.[1] ?? '';
-  const recent = /cannot (\w+) resource "([^"]*)" in API group "([^"]*)"/.exec(message);
-  if (recent !== null) return { user, verb: recent[1] ?? '', resource: recent[2] ?? '', group: recent[3] ?? '' };
-  const old = /cannot (\w+) ([a-z]+(?:\/[a-z]+)?)(?:\.([a-z0-9.-]+))? (?:at the cluster scope|in the namespace)/.exec(
-    message,
-  );
-  return { user, verb: old?.[1] ?? '', resource: old?.[2] ?? '', group: old?.[3] ?? '' };
+  const recent = /cannot (?<verb>\w+) resource "(?<resource>[^"]*)" in API group "(?<group>[^"]*)"/;
+  const old =
+    /cannot (?<verb>\w+) (?<resource>[a-z]+(?:\/[a-z]+)?)(?:\.(?<group>[a-z0-9.-]+))? (?:at the cluster scope|in the namespace)/;
+  const { verb = '', resource = '', group = '' } = (recent.exec(message) ?? old.exec(message))?.groups ?? {};
+  return { user, verb, resource, group };
 }
 
 /** The error for a 403, with the binding that mends it. */

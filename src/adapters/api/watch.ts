@@ -1,7 +1,7 @@
 import { decodeWatchEvent } from '../../csr/wire.ts';
 import type { CsrWatchEvent } from '../../csr/wire.ts';
 import { CertletError } from '../../errors.ts';
-import { checkJsonType, parseJson } from './body.ts';
+import { checkJsonType, connectionFree, parseJson } from './body.ts';
 import { splitLines } from './line-splitter.ts';
 import type { Answer, Transport } from './transport.ts';
 
@@ -45,6 +45,7 @@ export async function* watchEvents(transport: Transport, watch: WatchRequest): A
     for await (const line of splitLines(answer.response.body, answer.what)) {
       yield decodeWatchEvent(parseJson(line, answer.what));
     }
+    await connectionFree();
   } catch (error) {
     throw answer.describe(error);
   } finally {

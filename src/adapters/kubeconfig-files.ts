@@ -1,0 +1,114 @@
+import { dirname, resolve } from 'node:path';
+import { CertletError, isCertletError } from '../errors.ts';
+import { clientConfig, encodeNodeKubeconfig, filesNeeded } from '../kubeconfig/client-config.ts';
+import type { ClientConfig, ClusterAccess, FileContent } from '../kubeconfig/client-config.ts';
+import { parseKubeconfig } from '../kubeconfig/codec.ts';
+import type { Kubeconfig } from '../kubeconfig/model.ts';
+import type { KubeconfigFiles, KubeconfigReading } from '../ports.ts';
+import { Secret } from '../secret.ts';
+import { errnoOf, fileError, shellWord } from './file-errors.ts';
+import type { FileSystem } from './file-system.ts';
+import { ensureFolder, readIfPresent, replaceFile } from './files.ts';
+import { checkExecSafety } from './kubeconfig-safety.ts';
+import type { Trusted } from './kubeconfig-safety.ts';
+
+export interface KubeconfigFilesOptions extends Trusted {
+  readonly fs: FileSystem;
+  /** Undefined: there is no bootstrap kubeconfig. */
+  readonly bootstrapPath: string | undefined;
+  readonly nodePath: string;
+}
+
+/** Kubeconfigs, tokens, certificates and CA bundles are some kilobytes. */
+const MAX_BYTES = 1024 * 1024;
+const READABLE_BY_ALL = 0o004;
+
+/** The kubeconfigs of a node on disk. Reading never throws: what is wrong with a file is in the reading. */
+export function createKubeconfigFiles(options: KubeconfigFilesOptions): KubeconfigFiles {
+  const { fs } = options;
+  const bootstrapPath = options.bootstrapPath === undefined ? undefined : resolve(options.bootstrapPath);
+  const nodePath = resolve(options.nodePath);
+  return {
+    readBootstrap: () =>
+      bootstrapPath === undefined
+        ? Promise.resolve({ kind: 'absent', path: '' })
+        : readKubeconfig(bootstrapPath, options),
+    readNode: () => readKubeconfig(nodePath, options),
+    async writeNode(cluster: ClusterAccess, pairPath: string) {
+      const text = encodeNodeKubeconfig(cluster, pairPath).reveal();
+      if ((await readIfPresent(fs, nodePath, MAX_BYTES)) === text) return false;
+      await ensureFolder(fs, dirname(nodePath), 0o755);
+      await replaceFile(fs, nodePath, text, 0o600);
+      return true;
+    },
+    async removeBootstrap() {
+      if (bootstrapPath === undefined) return;
+      try {
+        await fs.unlink(bootstrapPath);
+        await fs.syncFolder(dirname(bootstrapPath));
+      } catch (error) {
+        throw fileError(error, bootstrapPath);
+      }
+    },
+  };
+}
+
+/** Reads any kubeconfig as the daemon does, files that it names included. `path` must be absolute. */
+export async function readKubeconfig(
+  path: string,
+  options: Trusted & { readonly fs: FileSystem },
+): Promise<KubeconfigReading> {
+  try {
+    const text = await textOf(options.fs, path);
+    if (text === undefined) return { kind: 'absent', path };
+    const kubeconfig = parseKubeconfig(text, path);
+    if (kubeconfig.user.kind === 'exec')
+      await checkExecSafety(options.fs, path, kubeconfig.user.plugin.command, options);
+    const config = clientConfig(kubeconfig, await contentsOf(options.fs, kubeconfig));
+    const lax = await laxModeWarnings(options.fs, path, config);
+    return { kind: 'usable', path, config: { ...config, warnings: [...config.warnings, ...lax] } };
+  } catch (error) {
+    const told = fileError(error, path);
+    if (!isCertletError(told)) throw error;
+    return { kind: 'unusable', path, error: told };
+  }
+}
+
+async function textOf(fs: FileSystem, path: string): Promise<string | undefined> {
+  try {
+    return Buffer.from(await fs.read(path, MAX_BYTES)).toString('utf8');
+  } catch (error) {
+    const errno = errnoOf(error);
+    if (errno === 'ENOENT') return undefined;
+    if (errno === undefined) throw error;
+    throw new CertletError('ERR_KUBECONFIG_INVALID', `${path}: cannot be read (${(error as Error).message})`, {
+      remedy: `Look at it and at the folders above: namei -l ${shellWord(path)}`,
+      cause: error,
+    });
+  }
+}
+
+async function contentsOf(fs: FileSystem, kubeconfig: Kubeconfig): Promise<ReadonlyMap<string, FileContent>> {
+  const contents = new Map<string, FileContent>();
+  for (const path of filesNeeded(kubeconfig)) {
+    try {
+      contents.set(path, new Secret(Buffer.from(await fs.read(path, MAX_BYTES)).toString('utf8')));
+    } catch (error) {
+      if (!(error instanceof Error)) throw error;
+      contents.set(path, error);
+    }
+  }
+  return contents;
+}
+
+/** A token or key that every user of the host can read can ask for any node's certificate. */
+async function laxModeWarnings(fs: FileSystem, path: string, config: ClientConfig): Promise<readonly string[]> {
+  const { credential } = config;
+  const secretFile = credential.kind === 'tokenFile' ? credential.path : path;
+  if (credential.kind !== 'token' && credential.kind !== 'tokenFile') return [];
+  const facts = await fs.stat(secretFile);
+  if (facts === undefined || (facts.mode & READABLE_BY_ALL) === 0) return [];
+  return [
+    `${secretFile} holds a token and every user can read it (mode ${(facts.mode & 0o777).toString(8)}): chmod 600 ${shellWord(secretFile)}`,
+  ];
+}
