@@ -1,0 +1,78 @@
+import { join } from 'node:path';
+import { PURPOSES, type Purpose } from '../../csr/template.ts';
+import type { FileSystem } from '../file-system.ts';
+import { readIfPresent, replaceFile } from '../files.ts';
+
+/** The pair for which hooks were last wanted, and which of them are still to do. */
+export interface HookEntry {
+  /** Path of the timestamped file; empty when there was none yet. */
+  readonly pairPath: string;
+  readonly pending: readonly string[];
+}
+
+const FILE = 'hooks.json';
+const LIMIT_BYTES = 64 * 1024;
+
+/**
+ * `<state>/hooks.json`: what makes a crash between the swap of a pair and its hooks lose nothing. At start the pair behind the link is
+ * compared with the pair noted here. Not a secret, not worth a start: an unreadable record counts as none.
+ */
+export class HookRecord {
+  readonly #fs: FileSystem;
+  readonly #path: string;
+  readonly #entries = new Map<Purpose, HookEntry>();
+  #writing: Promise<void> = Promise.resolve();
+
+  constructor(fs: FileSystem, stateDir: string) {
+    this.#fs = fs;
+    this.#path = join(stateDir, FILE);
+  }
+
+  /** Throws `ERR_STORE_IO` when the file is there and cannot be read. */
+  async load(): Promise<void> {
+    const text = await readIfPresent(this.#fs, this.#path, LIMIT_BYTES);
+    const content = text === undefined ? undefined : parsed(text);
+    for (const purpose of PURPOSES) {
+      const entry = hookEntry(content?.[purpose]);
+      if (entry !== undefined) this.#entries.set(purpose, entry);
+    }
+  }
+
+  get(purpose: Purpose): HookEntry | undefined {
+    return this.#entries.get(purpose);
+  }
+
+  /** Durable before it resolves. Throws `ERR_STORE_FULL`, `ERR_STORE_READ_ONLY`, `ERR_STORE_IO`; the entry counts in this process all the same. */
+  async set(purpose: Purpose, entry: HookEntry): Promise<void> {
+    this.#entries.set(purpose, entry);
+    const text = `${JSON.stringify(Object.fromEntries(this.#entries))}\n`;
+    // One after the other, in the order of the calls: the last one written is the last one wanted.
+    const written = this.#writing.then(() => replaceFile(this.#fs, this.#path, text, 0o600));
+    this.#writing = written.catch(() => undefined);
+    await written;
+  }
+
+  /** Strikes one hook off, if it is still for that pair. Errors as `set`. */
+  async strike(purpose: Purpose, pairPath: string, id: string): Promise<void> {
+    const entry = this.#entries.get(purpose);
+    if (entry?.pairPath !== pairPath || !entry.pending.includes(id)) return;
+    await this.set(purpose, { pairPath, pending: entry.pending.filter((other) => other !== id) });
+  }
+}
+
+function parsed(text: string): Partial<Record<string, unknown>> | undefined {
+  try {
+    const content: unknown = JSON.parse(text);
+    return typeof content === 'object' && content !== null ? { ...content } : undefined;
+  } catch {
+    // Replacement is atomic, so this is a damaged disk; the price is a hook that runs once too often or not at all.
+    return undefined;
+  }
+}
+
+function hookEntry(value: unknown): HookEntry | undefined {
+  if (typeof value !== 'object' || value === null) return undefined;
+  const { pairPath, pending }: { pairPath?: unknown; pending?: unknown } = value;
+  if (typeof pairPath !== 'string' || !Array.isArray(pending)) return undefined;
+  return { pairPath, pending: pending.filter((id): id is string => typeof id === 'string') };
+}

@@ -1,0 +1,32 @@
+import type { Purpose } from '../../csr/template.ts';
+import type { RotationEvent } from '../../ports.ts';
+
+/** Something to do after a rotation. */
+export interface Hook {
+  /** Names it in the log, in status and in the record of what is still to do: `restart-kubelet`, `command reload-nginx`. */
+  readonly id: string;
+  /** Takes turns with the other exclusive hooks: commands that reload the same service must not meet. */
+  readonly exclusive: boolean;
+  /** Why it is wanted after this rotation; empty when it is not. */
+  reasons(event: HookEvent): readonly string[];
+  /**
+   * One attempt. `attempt` counts from 1. Throws `ERR_HOOK` when it failed. Calls `done` once nothing needs to be done again after a
+   * restart of certlet; resolving does the same.
+   */
+  run(event: HookEvent, attempt: number, done: () => Promise<void>, signal: AbortSignal): Promise<void>;
+}
+
+/** What a hook is told: like a rotation's event; after a restart of certlet nobody knows which file was the first. */
+export type HookEvent = Omit<RotationEvent, 'first'>;
+
+/** A hook that failed and was not made good yet. For status. */
+export interface HookProblem {
+  readonly hook: string;
+  readonly purpose: Purpose;
+  readonly message: string;
+  readonly remedy: string | undefined;
+  readonly since: Date;
+  readonly attempts: number;
+  /** Undefined when it is not tried again before the next rotation or start. */
+  readonly nextAttempt: Date | undefined;
+}

@@ -1,0 +1,185 @@
+import { asCertletError } from '../../errors.ts';
+import type { AfterRotation, Clock, Logger, RotationEvent } from '../../ports.ts';
+import type { Hook, HookEvent, HookProblem } from './hook.ts';
+import type { HookRecord } from './hook-record.ts';
+
+/** Pauses after failed attempts. The last failure waits for the next rotation or the next start of certlet. */
+const RETRY_AFTER_MS = [60_000, 5 * 60_000, 15 * 60_000, 60 * 60_000];
+
+/** What stands behind a link when certlet starts; `pairPath` is undefined when nothing was issued yet (a placeholder counts as nothing). */
+export type PresentPair = Omit<HookEvent, 'pairPath'> & { readonly pairPath: string | undefined };
+
+export interface RotationHooksParts {
+  readonly hooks: readonly Hook[];
+  readonly record: HookRecord;
+  readonly clock: Clock;
+  readonly log: Logger;
+}
+
+/**
+ * Runs the hooks after a rotation, in the background, so that a slow command never holds the rotation up. Failures are
+ * logged once per attempt, tried again a few times, and listed by `problems`.
+ */
+export class RotationHooks implements AfterRotation {
+  readonly #parts: RotationHooksParts;
+  readonly #problems = new Map<string, HookProblem>();
+  readonly #running = new Map<string, AbortController>();
+  readonly #background = new Set<Promise<void>>();
+  readonly #attempting = new Set<Promise<unknown>>();
+  #turn: Promise<unknown> = Promise.resolve();
+
+  constructor(parts: RotationHooksParts) {
+    this.#parts = parts;
+  }
+
+  /**
+   * To be called once at start, before anything rotates: notes what is there, and runs what an earlier process still owed, also when it
+   * died between the swap and its hooks. Never throws.
+   */
+  async begin(present: readonly PresentPair[], signal: AbortSignal): Promise<void> {
+    const { record } = this.#parts;
+    await this.#orLog('hook record cannot be read', () => record.load());
+    for (const pair of present) {
+      const { purpose, pairPath } = pair;
+      const entry = record.get(purpose);
+      if (entry === undefined) await this.#note({ ...pair, pairPath: pairPath ?? '' }, []);
+      else if (pairPath !== undefined) await this.#resume({ ...pair, pairPath }, entry, signal);
+    }
+  }
+
+  async rotated(event: RotationEvent, signal: AbortSignal): Promise<void> {
+    const { first: _first, ...told } = event;
+    await this.#want(told, signal);
+  }
+
+  /** Hooks that failed and were not made good yet. */
+  problems(): readonly HookProblem[] {
+    return [...this.#problems.values()];
+  }
+
+  /** Resolves when no attempt is running or waiting for its turn: what `once` waits for before it exits. Waits for no retry. */
+  async settled(): Promise<void> {
+    while (this.#attempting.size > 0) await Promise.all(this.#attempting);
+  }
+
+  /** Resolves when nothing is left in the background; to be called after the signal has aborted. */
+  async stopped(): Promise<void> {
+    await Promise.all(this.#background);
+  }
+
+  async #resume(
+    event: HookEvent,
+    entry: { pairPath: string; pending: readonly string[] },
+    signal: AbortSignal,
+  ): Promise<void> {
+    if (entry.pairPath !== event.pairPath) return this.#want(event, signal);
+    const owed = this.#parts.hooks.filter((hook) => entry.pending.includes(hook.id));
+    if (owed.length > 0) this.#launch(event, owed, signal);
+  }
+
+  async #want(event: HookEvent, signal: AbortSignal): Promise<void> {
+    const wanted = this.#parts.hooks.map((hook) => ({ hook, reasons: hook.reasons(event) }));
+    const due = wanted.filter(({ reasons }) => reasons.length > 0);
+    await this.#note(
+      event,
+      due.map(({ hook }) => hook.id),
+    );
+    for (const { hook, reasons } of due)
+      this.#parts.log.log('info', 'hook wanted', { hook: hook.id, purpose: event.purpose, reasons });
+    this.#launch(
+      event,
+      due.map(({ hook }) => hook),
+      signal,
+    );
+  }
+
+  async #note(event: HookEvent, pending: readonly string[]): Promise<void> {
+    const { record } = this.#parts;
+    await this.#orLog('hook record cannot be written', () =>
+      record.set(event.purpose, { pairPath: event.pairPath, pending }),
+    );
+  }
+
+  #launch(event: HookEvent, hooks: readonly Hook[], signal: AbortSignal): void {
+    for (const hook of hooks) {
+      const key = keyOf(hook, event);
+      // A newer pair makes waiting for the older one's retry pointless.
+      this.#running.get(key)?.abort();
+      const superseded = new AbortController();
+      this.#running.set(key, superseded);
+      const work = this.#attempts(hook, event, AbortSignal.any([signal, superseded.signal])).finally(() => {
+        if (this.#running.get(key) === superseded) this.#running.delete(key);
+        this.#background.delete(work);
+      });
+      this.#background.add(work);
+    }
+  }
+
+  async #attempts(hook: Hook, event: HookEvent, signal: AbortSignal): Promise<void> {
+    for (let attempt = 1; !signal.aborted; attempt += 1) {
+      const pauseMs = RETRY_AFTER_MS[attempt - 1];
+      const retryAt = await this.#inTurn(hook, () => this.#attempt(hook, event, { attempt, pauseMs }, signal));
+      if (retryAt === undefined) return;
+      await this.#parts.clock.sleepUntil(retryAt, signal);
+    }
+  }
+
+  /** One attempt; returns when to try again, undefined when there is no need or no use. */
+  async #attempt(
+    hook: Hook,
+    event: HookEvent,
+    { attempt, pauseMs }: { readonly attempt: number; readonly pauseMs: number | undefined },
+    signal: AbortSignal,
+  ): Promise<Date | undefined> {
+    if (signal.aborted) return undefined;
+    const { clock, log, record } = this.#parts;
+    const { purpose, pairPath } = event;
+    const done = (): Promise<void> =>
+      this.#orLog('hook record cannot be written', () => record.strike(purpose, pairPath, hook.id));
+    try {
+      await hook.run(event, attempt, done, signal);
+      if (signal.aborted) return undefined;
+      await done();
+      this.#problems.delete(keyOf(hook, event));
+      log.log('info', 'hook done', { hook: hook.id, purpose, attempt });
+      return undefined;
+    } catch (error) {
+      if (signal.aborted) return undefined;
+      const { message, remedy } = asCertletError(error);
+      const nextAttempt = pauseMs === undefined ? undefined : new Date(clock.now().getTime() + pauseMs);
+      const since = this.#problems.get(keyOf(hook, event))?.since ?? clock.now();
+      this.#problems.set(keyOf(hook, event), {
+        hook: hook.id,
+        purpose,
+        message,
+        remedy,
+        since,
+        attempts: attempt,
+        nextAttempt,
+      });
+      log.log('warn', 'hook failed', { hook: hook.id, purpose, attempt, error: message, remedy, nextAttempt });
+      return nextAttempt;
+    }
+  }
+
+  /** `work` never rejects. */
+  async #inTurn<T>(hook: Hook, work: () => Promise<T>): Promise<T> {
+    const mine = hook.exclusive ? this.#turn.then(work) : work();
+    if (hook.exclusive) this.#turn = mine;
+    this.#attempting.add(mine);
+    return mine.finally(() => this.#attempting.delete(mine));
+  }
+
+  async #orLog(event: string, work: () => Promise<void>): Promise<void> {
+    try {
+      await work();
+    } catch (error) {
+      const { message, remedy } = asCertletError(error);
+      this.#parts.log.log('warn', event, { error: message, remedy });
+    }
+  }
+}
+
+function keyOf(hook: Hook, { purpose }: HookEvent): string {
+  return `${purpose} ${hook.id}`;
+}

@@ -1,0 +1,87 @@
+import { join } from 'node:path';
+import { CertletError } from '../../errors.ts';
+import type { Clock } from '../../ports.ts';
+import { fileError } from '../file-errors.ts';
+import type { FileSystem } from '../file-system.ts';
+import { ensureFolder, replaceFile } from '../files.ts';
+import type { Hook, HookEvent } from '../hooks/hook.ts';
+
+/** When to look whether a raised flag was taken; a minute is what a path unit may take on a busy host, more means that it is dead. */
+const LOOK_AFTER_MS = [300, 2_000, 10_000, 60_000];
+
+/** What a flag needs of the host. */
+export interface FlagHost {
+  readonly fs: FileSystem;
+  readonly clock: Clock;
+  /** `/run/certlet`. */
+  readonly runtimeDir: string;
+}
+
+/** `<runtimeDir>/restart-kubelet`, taken by certlet-kubelet-restart.path. `reasons` is the rule that knows which kubelet needs it. */
+export function restartFlagHook(host: FlagHost, reasons: Hook['reasons']): Hook {
+  return {
+    id: 'restart-kubelet',
+    exclusive: false,
+    reasons,
+    async run(event, attempt, done, signal) {
+      const flag = join(host.runtimeDir, 'restart-kubelet');
+      if (attempt === 1) await raise(host, flag, event);
+      // The flag and the running kubelet both end with this boot, so a raised flag is as good as a done restart.
+      await done();
+      await waitUntilTaken(host, flag, 'certlet-kubelet-restart', signal);
+    },
+  };
+}
+
+/** `<runtimeDir>/hooks/<name>`, taken by certlet-hook@<name>.path, which runs its program outside the sandbox. */
+export function privilegedHook(host: FlagHost, name: string): Hook {
+  return {
+    id: `privileged ${name}`,
+    exclusive: false,
+    reasons: (event) => [`runs after each ${event.purpose} rotation`],
+    async run(event, attempt, _done, signal) {
+      const folder = join(host.runtimeDir, 'hooks');
+      const flag = join(folder, name);
+      if (attempt === 1) {
+        await ensureFolder(host.fs, folder, 0o755);
+        await raise(host, flag, event);
+      }
+      await waitUntilTaken(host, flag, `certlet-hook@${name}`, signal);
+    },
+  };
+}
+
+/** Level-triggered: the flag stands until its unit removes it, so nothing is lost when the unit is busy or not yet started. */
+async function raise(host: FlagHost, flag: string, event: HookEvent): Promise<void> {
+  try {
+    await replaceFile(host.fs, flag, `${event.purpose}\n`, 0o644);
+  } catch (error) {
+    throw new CertletError(
+      'ERR_HOOK',
+      `cannot raise the flag ${flag}: ${error instanceof Error ? error.message : String(error)}`,
+      {
+        cause: error,
+        remedy: 'the unit needs RuntimeDirectory=certlet: systemctl cat certlet',
+      },
+    );
+  }
+}
+
+async function waitUntilTaken(host: FlagHost, flag: string, unit: string, signal: AbortSignal): Promise<void> {
+  const start = host.clock.now().getTime();
+  for (const afterMs of LOOK_AFTER_MS) {
+    await host.clock.sleepUntil(new Date(start + afterMs), signal);
+    if (signal.aborted || (await isTaken(host, flag))) return;
+  }
+  throw new CertletError('ERR_HOOK', `the flag ${flag} was not taken within a minute: ${unit}.path does not run`, {
+    remedy: `systemctl reset-failed ${unit}.path ${unit}.service; systemctl enable --now ${unit}.path`,
+  });
+}
+
+async function isTaken(host: FlagHost, flag: string): Promise<boolean> {
+  try {
+    return (await host.fs.lstat(flag)) === undefined;
+  } catch (error) {
+    throw fileError(error, flag);
+  }
+}
