@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import t from 'tap';
 import { parseAlternativeNames } from '../../src/pki/alternative-names.ts';
 import { parseChain } from '../../src/pki/certificate.ts';

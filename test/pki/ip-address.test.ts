@@ -1,5 +1,5 @@
 import { isIP, isIPv6 } from 'node:net';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import t from 'tap';
 import { canonicalIpAddress, parseIpAddress } from '../../src/pki/ip-address.ts';
 

@@ -1,6 +1,6 @@
 import { generateKeyPairSync } from 'node:crypto';
 import { inspect } from 'node:util';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import t from 'tap';
 import { isCertletError } from '../../src/errors.ts';
 import { encodePrivateKey, generatePrivateKey, KEY_ALGORITHMS, parsePrivateKey } from '../../src/pki/keys.ts';
