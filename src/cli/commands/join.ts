@@ -1,8 +1,33 @@
-import { CertletError } from '../../errors.ts';
+import { createDiscoveryFetch } from '../../adapters/discovery-fetch.ts';
+import { NodeFileSystem } from '../../adapters/file-system.ts';
+import { createKubeconfigFiles } from '../../adapters/kubeconfig-files.ts';
+import { SystemChance, SystemClock } from '../../adapters/system-clock.ts';
+import { EXIT } from '../../errors.ts';
 import type { JoinCommandArguments } from '../command.ts';
 import type { CommandContext } from '../context.ts';
+import { joinCluster } from '../join.ts';
+import { readAllInput } from '../standard-input.ts';
 
 /** `certlet join`: `joinCluster` of src/cli/join.ts with the real network and disk. */
-export async function runJoin(_context: CommandContext, _args: JoinCommandArguments): Promise<number> {
-  throw new CertletError('ERR_INTERNAL', 'certlet join is not in this build');
+export async function runJoin(context: CommandContext, args: JoinCommandArguments): Promise<number> {
+  const { edge } = context;
+  const { bootstrapKubeconfig: bootstrapPath, kubeconfig: nodePath } = await context.loadSettings();
+  const fs = new NodeFileSystem();
+  const trusted = { uid: edge.userId, searchPath: edge.environment['PATH'] ?? '' };
+  const kubeconfigs = createKubeconfigFiles({ fs, bootstrapPath, nodePath, ...trusted });
+  const complain = (line: string): void => {
+    edge.stderr.write(`${line}\n`);
+  };
+  const ports = {
+    fetch: createDiscoveryFetch(edge.environment),
+    fs,
+    clock: new SystemClock(),
+    chance: new SystemChance(),
+    readStdin: () => readAllInput(edge.stdin),
+    tell: (line: string) => context.print(`${line}\n`),
+    warn: complain,
+    progress: complain,
+  };
+  await joinCluster(args.join, { bootstrapPath, kubeconfigs }, ports, context.signal);
+  return EXIT.ok;
 }

@@ -1,0 +1,91 @@
+import { join } from 'node:path';
+import { errnoOf } from './file-errors.ts';
+import { NodeFileSystem } from './file-system.ts';
+import { readIfPresent } from './files.ts';
+
+/** Unit files, kubelet configurations and certificates are small; this only keeps a wrong path from filling the memory. */
+const FILE_LIMIT_BYTES = 4 * 1024 * 1024;
+/** Where systemd looks for units, the strongest first (systemd.unit(5), "System Unit Search Path"). */
+const UNIT_FOLDERS: readonly string[] = [
+  '/etc/systemd/system',
+  '/run/systemd/system',
+  '/usr/local/lib/systemd/system',
+  '/usr/lib/systemd/system',
+  '/lib/systemd/system',
+];
+
+/** A file of a unit, with its path on the host. */
+export interface HostUnitFile {
+  readonly path: string;
+  readonly text: string;
+}
+
+/** Reads files of a host below a root folder, `/` in earnest. What may not be read counts as absent and is remembered. */
+export class HostFiles {
+  readonly #fs = new NodeFileSystem();
+  readonly #root: string;
+  readonly #refused = new Set<string>();
+
+  constructor(root: string) {
+    this.#root = root;
+  }
+
+  /** Paths that exist but could not be read for want of permission. */
+  get refused(): readonly string[] {
+    return [...this.#refused];
+  }
+
+  /** Text of a file, undefined when there is none or it may not be read. Throws `ERR_STORE_IO` for anything else. */
+  async read(path: string): Promise<string | undefined> {
+    try {
+      return await readIfPresent(this.#fs, join(this.#root, path), FILE_LIMIT_BYTES);
+    } catch (error) {
+      const errno = errnoOf(error) ?? '';
+      if (errno === 'EACCES' || errno === 'EPERM') this.#refused.add(path);
+      else if (!['ENOTDIR', 'ESRCH', 'EINVAL'].includes(errno)) throw error;
+      return undefined;
+    }
+  }
+
+  /** Names in a folder, sorted; empty when it does not exist or may not be read. */
+  async list(path: string): Promise<readonly string[]> {
+    try {
+      return await this.#fs.readdir(join(this.#root, path));
+    } catch {
+      return [];
+    }
+  }
+
+  async exists(path: string): Promise<boolean> {
+    return (await this.#fs.lstat(join(this.#root, path))) !== undefined;
+  }
+
+  /** A unit and its drop-ins in the order in which they count; empty when it does not exist or is masked. `ignored`: drop-in names to pass over. */
+  async readUnit(name: string, ignored: readonly string[]): Promise<readonly HostUnitFile[]> {
+    const main = await this.#firstOf(UNIT_FOLDERS.map((folder) => join(folder, name)));
+    if (main === undefined || main.text.trim() === '') return [];
+    const dropIns = new Map<string, HostUnitFile>();
+    // Strongest last, so that it stays; a drop-in for every service is weaker than one for this unit (systemd.unit(5)).
+    for (const folder of UNIT_FOLDERS.toReversed().flatMap((folder) => join(folder, 'service.d')))
+      await this.#collect(folder, dropIns);
+    for (const folder of UNIT_FOLDERS.toReversed().map((folder) => join(folder, `${name}.d`)))
+      await this.#collect(folder, dropIns);
+    const names = [...dropIns.keys()].filter((dropIn) => !ignored.includes(dropIn)).sort();
+    return [main, ...names.flatMap((dropIn) => dropIns.get(dropIn) ?? [])];
+  }
+
+  async #collect(folder: string, into: Map<string, HostUnitFile>): Promise<void> {
+    for (const name of (await this.list(folder)).filter((file) => file.endsWith('.conf'))) {
+      // A link to /dev/null masks the weaker file of its name: it is no regular file, so it reads as empty.
+      into.set(name, { path: join(folder, name), text: (await this.read(join(folder, name))) ?? '' });
+    }
+  }
+
+  /** A masked unit is a link to /dev/null: it exists and reads as nothing. */
+  async #firstOf(paths: readonly string[]): Promise<HostUnitFile | undefined> {
+    for (const path of paths) {
+      if (await this.exists(path)) return { path, text: (await this.read(path)) ?? '' };
+    }
+    return undefined;
+  }
+}

@@ -1,0 +1,75 @@
+import { basename, dirname } from 'node:path';
+
+/** The kubelet's service as its files have it, without certlet's own drop-in. */
+export interface KubeletUnit {
+  readonly name: string;
+  /** As written, variables and specifiers included. */
+  readonly execStart: string;
+  readonly execStartPath: string;
+}
+
+/** A file of certlet's own that goes with the adoption. */
+export interface PlannedFile {
+  readonly path: string;
+  readonly text: string;
+}
+
+/** Folders that the shipped units may write (their ReadWritePaths=). */
+const WRITABLE_FOLDERS: readonly string[] = ['/etc/kubernetes', '/var/lib/kubelet/pki'];
+/** Folders below them that the units close again: what can be written there is root on the node or the cluster's CA. */
+const CLOSED_FOLDERS: readonly string[] = ['/etc/kubernetes/manifests', '/etc/kubernetes/pki'];
+const WRITING_UNITS: readonly string[] = ['certlet.service', 'certlet-once.service'];
+/** Both names that the kubelet's drop-in can have: the second where the unit's own drop-ins would come after the first. */
+export const KUBELET_DROP_IN_NAMES = ['20-certlet.conf', 'zz-certlet.conf'] as const;
+
+/** A shell command takes flags at its end as its own arguments, so they would not reach the kubelet. */
+export function isShellCommand(execStart: string): boolean {
+  return /^[-@:+!|]*\S*\/?(?:ba|da)?sh\s+-\w*c\b/u.test(execStart);
+}
+
+/**
+ * The drop-in that gives a kubelet further flags. It states the whole command again, variables left in place, because that
+ * works for every unit: variables of kubeadm's unit such as KUBELET_EXTRA_ARGS come from a file (`/etc/default/kubelet`),
+ * which wins over an `Environment=` of ours and would have to be repeated. Empty where it would not help.
+ */
+export function kubeletDropIn(unit: KubeletUnit | undefined, flags: readonly string[]): readonly PlannedFile[] {
+  if (unit === undefined || isShellCommand(unit.execStart)) return [];
+  const [first, last] = KUBELET_DROP_IN_NAMES;
+  const isDropIn = dirname(unit.execStartPath).endsWith('.d');
+  const name = isDropIn && basename(unit.execStartPath) > first ? last : first;
+  const lines = [
+    '# Written by "certlet adopt": certlet keeps the certificates, the kubelet only reads them.',
+    `# The command is that of ${unit.execStartPath} with flags added at its end, where they win.`,
+    '# Run "certlet adopt" again when that command changes.',
+    '[Unit]',
+    'Wants=certlet.service',
+    'After=certlet.service',
+    '',
+    '[Service]',
+    'ExecStart=',
+    `ExecStart=${[unit.execStart, ...flags.map((flag) => unitWord(flag.replaceAll('$', '$$$$')))].join(' \\\n  ')}`,
+  ];
+  return [{ path: `/etc/systemd/system/${unit.name}.d/${name}`, text: `${lines.join('\n')}\n` }];
+}
+
+/** One drop-in for each of certlet's units that write, when folders outside the defaults are needed: their sandbox is read-only else. */
+export function pathsDropIns(facts: { readonly kubeconfig: string; readonly certDir: string }): readonly PlannedFile[] {
+  const below = (folder: string, open: string): boolean => folder === open || folder.startsWith(`${open}/`);
+  const covered = (folder: string): boolean =>
+    WRITABLE_FOLDERS.some((open) => below(folder, open)) && !CLOSED_FOLDERS.some((closed) => below(folder, closed));
+  const missing = [...new Set([dirname(facts.kubeconfig), facts.certDir])].filter((folder) => !covered(folder));
+  if (missing.length === 0) return [];
+  const text = [
+    '# Written by "certlet adopt": folders outside the defaults that certlet has to write.',
+    '[Service]',
+    ...missing.map((folder) => `ReadWritePaths=${unitWord(`-${folder}`)}`),
+    '',
+  ].join('\n');
+  return WRITING_UNITS.map((unit) => ({ path: `/etc/systemd/system/${unit}.d/20-adopted-paths.conf`, text }));
+}
+
+/** Text as one word of a unit file, specifiers taken literally. */
+function unitWord(text: string): string {
+  const literal = text.replaceAll('%', '%%');
+  return /[\s"'\\]/u.test(literal) ? `"${literal.replaceAll(/["\\]/gu, String.raw`\$&`)}"` : literal;
+}

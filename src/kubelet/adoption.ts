@@ -1,0 +1,188 @@
+import { join } from 'node:path';
+import { isShellCommand, type KubeletUnit, kubeletDropIn, type PlannedFile, pathsDropIns } from './adopted-files.ts';
+import type { Distribution } from './distribution.ts';
+import { type KubeletFacts, minorOf } from './facts.ts';
+
+/** What was found on the host, as far as the plan depends on it. */
+export interface AdoptionInput {
+  readonly facts: KubeletFacts & { readonly kubeconfig: string };
+  /** `v1.20.2`, undefined when unknown. */
+  readonly version: string | undefined;
+  readonly unit: KubeletUnit | undefined;
+  readonly distribution: Distribution | undefined;
+  /** The host's name, as the kubelet would take it without an override. */
+  readonly hostname: string;
+  /** CN of the node's client certificate, where there is one. */
+  readonly clientCommonName: string | undefined;
+  readonly kubeconfigEmbedsCertificate: boolean;
+  /** `rotateServerCertificates` of certlet's settings file, where somebody wrote it down. */
+  readonly servingDecision: boolean | undefined;
+}
+
+export interface AdoptionPlan {
+  /** Settings of certlet, as they stand in its file. */
+  readonly settings: Readonly<Record<string, unknown>>;
+  /** Flags that the kubelet needs at the end of its command line, where they win. */
+  readonly kubeletFlags: readonly string[];
+  readonly files: readonly PlannedFile[];
+  /** What changes in the kubelet's own words, as `name: old -> new`. */
+  readonly changes: readonly string[];
+  /** What a person should know; nothing to do. */
+  readonly notes: readonly string[];
+  /** What a person should look at. */
+  readonly warnings: readonly string[];
+}
+
+const DEFAULT_UNIT = 'kubelet.service';
+/** `--rotate-server-certificates` came with the configuration field serverTLSBootstrap in 1.11; older kubelets refuse to start with it. */
+const FIRST_MINOR_WITH_SERVING_FLAG = 11;
+
+/** What has to change so that certlet keeps this kubelet's certificates and the kubelet only reads them. Pure: nothing is written. */
+export function adoptionPlan(input: AdoptionInput): AdoptionPlan {
+  const serving = servingChoice(input);
+  const kubeletFlags = flagsFor(input, serving.take);
+  const name = nodeName(input);
+  return {
+    settings: settingsFor(input, serving.take, name.override),
+    kubeletFlags,
+    files: [
+      ...(input.distribution === undefined ? kubeletDropIn(input.unit, kubeletFlags) : []),
+      ...pathsDropIns(input.facts),
+    ],
+    changes: changesFor(input, serving.take),
+    notes: [...serving.notes, ...name.notes],
+    warnings: [...rotationWarnings(input), ...name.warnings, ...unitWarnings(input)],
+  };
+}
+
+function servingLink(facts: KubeletFacts): string {
+  return join(facts.certDir, 'kubelet-server-current.pem');
+}
+
+interface ServingChoice {
+  readonly take: boolean;
+  readonly notes: readonly string[];
+}
+
+/** A serving certificate from elsewhere (a site's own CA) is not replaced unless the settings file says so. */
+function servingChoice({ facts, servingDecision }: AdoptionInput): ServingChoice {
+  const { tlsCertFile } = facts;
+  const ownFiles = [servingLink(facts), join(facts.certDir, 'kubelet.crt')];
+  const foreign = tlsCertFile !== undefined && !ownFiles.includes(tlsCertFile) && !facts.rotatesServing;
+  if (servingDecision === false)
+    return { take: false, notes: ['serving: left to the kubelet, as the settings file says'] };
+  if (foreign && servingDecision === undefined) {
+    const note = `serving: ${tlsCertFile} comes from elsewhere and is left alone; rotateServerCertificates: true in the settings hands it to certlet`;
+    return { take: false, notes: [note] };
+  }
+  if (facts.rotatesServing) return { take: true, notes: [] };
+  return {
+    take: true,
+    notes: [
+      'serving: the kubelet did not ask the cluster for its serving certificate; certlet will, and somebody has to approve it (until then a self-signed one serves); rotateServerCertificates: false leaves it as it is',
+    ],
+  };
+}
+
+function flagsFor({ facts, version }: AdoptionInput, takeServing: boolean): readonly string[] {
+  const flags = [
+    ...(facts.bootstrapKubeconfig === undefined ? [] : ['--bootstrap-kubeconfig=']),
+    '--rotate-certificates=false',
+  ];
+  if (!takeServing) return flags;
+  const minor = minorOf(version);
+  const old = minor !== undefined && minor < FIRST_MINOR_WITH_SERVING_FLAG;
+  const known = minor === undefined ? facts.rotatesServing : !old;
+  const off = known ? ['--rotate-server-certificates=false'] : [];
+  const gate = old && facts.rotatesServing ? ['--feature-gates=RotateKubeletServerCertificate=false'] : [];
+  const link = servingLink(facts);
+  return [...flags, ...off, ...gate, `--tls-cert-file=${link}`, `--tls-private-key-file=${link}`];
+}
+
+function changesFor({ facts }: AdoptionInput, takeServing: boolean): readonly string[] {
+  const change = (
+    name: string,
+    before: string | boolean | undefined,
+    after: string | boolean | undefined,
+  ): readonly string[] => (before === after ? [] : [`${name}: ${String(before ?? 'none')} -> ${String(after)}`]);
+  const link = servingLink(facts);
+  return [
+    ...change(
+      'bootstrapKubeconfig',
+      facts.bootstrapKubeconfig,
+      facts.bootstrapKubeconfig === undefined ? undefined : 'none',
+    ),
+    ...change('rotateCertificates', facts.rotatesClient, false),
+    ...(takeServing ? change('serverTLSBootstrap', facts.rotatesServing, false) : []),
+    ...(takeServing ? change('tlsCertFile', facts.tlsCertFile, link) : []),
+    ...(takeServing ? change('tlsPrivateKeyFile', facts.tlsPrivateKeyFile, link) : []),
+  ];
+}
+
+function settingsFor(
+  input: AdoptionInput,
+  takeServing: boolean,
+  override: string | undefined,
+): AdoptionPlan['settings'] {
+  const { facts, unit, distribution, version } = input;
+  const unitName = unit?.name ?? distribution?.unit;
+  const kubelet = {
+    ...(unitName !== undefined && unitName !== DEFAULT_UNIT && { unit: unitName }),
+    ...(version !== undefined && { version }),
+  };
+  return {
+    ...(facts.bootstrapKubeconfig !== undefined && { bootstrapKubeconfig: facts.bootstrapKubeconfig }),
+    kubeconfig: facts.kubeconfig,
+    certDir: facts.certDir,
+    ...(override !== undefined && { hostnameOverride: override }),
+    ...(facts.nodeIPs.length > 0 && { nodeIP: facts.nodeIPs }),
+    rotateServerCertificates: takeServing,
+    ...(Object.keys(kubelet).length > 0 && { kubelet }),
+  };
+}
+
+interface NodeNameChoice {
+  readonly override: string | undefined;
+  readonly notes: readonly string[];
+  readonly warnings: readonly string[];
+}
+
+const NODE_CN_PREFIX = 'system:node:';
+
+/** The certificate in use is the best witness of the node's name: a cloud provider may have chosen it (until 1.2x, in tree). */
+function nodeName({ facts, hostname, clientCommonName }: AdoptionInput): NodeNameChoice {
+  const wanted = (facts.hostnameOverride ?? hostname).trim().toLowerCase();
+  const held =
+    clientCommonName?.startsWith(NODE_CN_PREFIX) === true ? clientCommonName.slice(NODE_CN_PREFIX.length) : undefined;
+  if (held === undefined || held === wanted) return { override: facts.hostnameOverride, notes: [], warnings: [] };
+  const source = facts.hostnameOverride === undefined ? "the host's name" : '--hostname-override';
+  if (facts.cloudProvider !== undefined && facts.cloudProvider !== 'external') {
+    const note = `node name: ${held}, from the certificate in use, since cloud provider ${facts.cloudProvider} chose it`;
+    return { override: held, notes: [note], warnings: [] };
+  }
+  const warning = `node name: ${source} says ${wanted}, but the client certificate in use is for ${held}; the settings name ${wanted}: compare with kubectl get nodes`;
+  return { override: facts.hostnameOverride, notes: [], warnings: [warning] };
+}
+
+function rotationWarnings({ facts, kubeconfigEmbedsCertificate }: AdoptionInput): readonly string[] {
+  const rotates = [...(facts.rotatesClient ? ['client'] : []), ...(facts.rotatesServing ? ['serving'] : [])];
+  return [
+    ...(rotates.length === 0
+      ? []
+      : [
+          `the kubelet still rotates its ${rotates.join(' and ')} certificate in ${facts.certDir}: until it is restarted with the flags below, two programs write there`,
+        ]),
+    ...(kubeconfigEmbedsCertificate
+      ? [
+          `${facts.kubeconfig} has the client certificate inside: no kubelet reads it again while it runs. certlet rewrites it to name ${join(facts.certDir, 'kubelet-client-current.pem')}; restart the kubelet once after that`,
+        ]
+      : []),
+  ];
+}
+
+function unitWarnings({ unit }: AdoptionInput): readonly string[] {
+  if (unit === undefined || !isShellCommand(unit.execStart)) return [];
+  return [
+    `ExecStart in ${unit.execStartPath} is a shell command, to which flags cannot be added from outside: add the flags below there by hand`,
+  ];
+}

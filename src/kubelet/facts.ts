@@ -1,0 +1,113 @@
+import { dirname, isAbsolute, join } from 'node:path';
+import { featureGates, flagBoolean, flagText, type KubeletFlags } from './flags.ts';
+
+/** The parts of a KubeletConfiguration that certificates depend on; undefined where the file says nothing. */
+export interface KubeletConfiguration {
+  readonly rotateCertificates?: boolean;
+  readonly serverTLSBootstrap?: boolean;
+  readonly tlsCertFile?: string;
+  readonly tlsPrivateKeyFile?: string;
+  readonly featureGates: Readonly<Record<string, boolean>>;
+}
+
+/** How a kubelet handles its certificates, from flags and configuration together. */
+export interface KubeletFacts {
+  /** Undefined for a kubelet without an API server (standalone). */
+  readonly kubeconfig: string | undefined;
+  readonly bootstrapKubeconfig: string | undefined;
+  readonly certDir: string;
+  readonly rotatesClient: boolean;
+  readonly rotatesServing: boolean;
+  readonly tlsCertFile: string | undefined;
+  readonly tlsPrivateKeyFile: string | undefined;
+  readonly hostnameOverride: string | undefined;
+  readonly nodeIPs: readonly string[];
+  readonly cloudProvider: string | undefined;
+}
+
+/** Default of `--cert-dir` (kubelet options.go, NewKubeletFlags). */
+const DEFAULT_CERT_DIR = '/var/lib/kubelet/pki';
+/** Until 1.11 the feature gate alone switched serving requests on (the configuration field came with 1.11). */
+const LAST_MINOR_WITH_GATE_ALONE = 11;
+
+/**
+ * Reads a parsed KubeletConfiguration file. Relative paths count from the file's folder, as in the kubelet. Fields of
+ * another type than expected are taken as absent: the kubelet itself would have refused the file.
+ */
+export function readKubeletConfiguration(document: unknown, path: string): KubeletConfiguration {
+  const fields =
+    typeof document === 'object' && document !== null ? (document as Readonly<Record<string, unknown>>) : {};
+  const { rotateCertificates, serverTLSBootstrap, tlsCertFile, tlsPrivateKeyFile, featureGates } = fields;
+  const file = (value: unknown): string | undefined => {
+    if (typeof value !== 'string' || value === '') return undefined;
+    return isAbsolute(value) ? value : join(dirname(path), value);
+  };
+  const certFile = file(tlsCertFile);
+  const keyFile = file(tlsPrivateKeyFile);
+  const gates = typeof featureGates === 'object' && featureGates !== null ? Object.entries(featureGates) : [];
+  return {
+    ...(typeof rotateCertificates === 'boolean' && { rotateCertificates }),
+    ...(typeof serverTLSBootstrap === 'boolean' && { serverTLSBootstrap }),
+    ...(certFile !== undefined && { tlsCertFile: certFile }),
+    ...(keyFile !== undefined && { tlsPrivateKeyFile: keyFile }),
+    featureGates: Object.fromEntries(gates.filter((gate): gate is [string, boolean] => typeof gate[1] === 'boolean')),
+  };
+}
+
+/** Later files (a `--config-dir`) over earlier ones. */
+export function mergeConfigurations(files: readonly KubeletConfiguration[]): KubeletConfiguration {
+  const gates = Object.assign({}, ...files.map((file) => file.featureGates)) as Readonly<Record<string, boolean>>;
+  return Object.assign({}, ...files, { featureGates: gates }) as KubeletConfiguration;
+}
+
+/** Flags win over the configuration file, which wins over defaults. `minor` is the kubelet's minor version, where known. */
+export function kubeletFacts(
+  flags: KubeletFlags,
+  configuration: KubeletConfiguration,
+  minor: number | undefined,
+): KubeletFacts {
+  const gates = new Map([...Object.entries(configuration.featureGates), ...featureGates(flags)]);
+  const nodeIPs = (flagText(flags, 'node-ip') ?? '').split(',').map((address) => address.trim());
+  return {
+    kubeconfig: flagText(flags, 'kubeconfig'),
+    bootstrapKubeconfig: flagText(flags, 'bootstrap-kubeconfig'),
+    certDir: flagText(flags, 'cert-dir') ?? DEFAULT_CERT_DIR,
+    rotatesClient: rotatesClient(flags, configuration, gates),
+    rotatesServing: rotatesServing(flags, configuration, gates, minor),
+    tlsCertFile: flagText(flags, 'tls-cert-file') ?? configuration.tlsCertFile,
+    tlsPrivateKeyFile: flagText(flags, 'tls-private-key-file') ?? configuration.tlsPrivateKeyFile,
+    hostnameOverride: flagText(flags, 'hostname-override'),
+    nodeIPs: nodeIPs.filter((address) => address !== ''),
+    cloudProvider: flagText(flags, 'cloud-provider'),
+  };
+}
+
+type Gates = ReadonlyMap<string, boolean>;
+
+function rotatesClient(flags: KubeletFlags, configuration: KubeletConfiguration, gates: Gates): boolean {
+  const wanted = flagBoolean(flags, 'rotate-certificates') ?? configuration.rotateCertificates ?? false;
+  return wanted && gates.get('RotateKubeletClientCertificate') !== false;
+}
+
+function rotatesServing(
+  flags: KubeletFlags,
+  configuration: KubeletConfiguration,
+  gates: Gates,
+  minor: number | undefined,
+): boolean {
+  const gate = gates.get('RotateKubeletServerCertificate');
+  if (gate === true && minor !== undefined && minor <= LAST_MINOR_WITH_GATE_ALONE) return true;
+  const wanted = flagBoolean(flags, 'rotate-server-certificates') ?? configuration.serverTLSBootstrap ?? false;
+  return wanted && gate !== false;
+}
+
+/** `v1.20.2`, out of what `kubelet --version` prints (`Kubernetes v1.20.2`), undefined when there is none in it. */
+export function versionIn(text: string): string | undefined {
+  return /\bv\d+\.\d+(?:\.[0-9A-Za-z.+-]+)?/u.exec(text)?.[0];
+}
+
+/** Minor number of a 1.x version; undefined for anything else. */
+export function minorOf(version: string | undefined): number | undefined {
+  const minor = /^v?1\.(\d+)/u.exec(version ?? '')?.[1];
+  return minor === undefined ? undefined : Number.parseInt(minor, 10);
+}
