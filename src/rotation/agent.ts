@@ -78,19 +78,18 @@ export class Agent {
     this.#tasks.wake();
   }
 
-  /** New settings: they count from the next decision on; what held an attempt back is forgotten. */
-  reload(options: RotationOptions): void {
-    this.#context.options = options;
-    this.#context.kubeletVersion = options.kubeletVersion ?? this.#context.kubeletVersion;
-    this.#node.restart();
-    for (const manager of this.#managers()) manager.release();
-    this.#tasks.wake();
-  }
-
   /** A watched file changed (kubeconfig, CA, token): looked at in the next round. */
   filesChanged(): void {
     this.#upkeep.expire();
     this.#tasks.wake();
+  }
+
+  /** Files whose change matters: both kubeconfigs and what they name. */
+  get watchedFiles(): readonly string[] {
+    const { nodeKubeconfig, bootstrapKubeconfig } = this.#credentials;
+    return [nodeKubeconfig, bootstrapKubeconfig].flatMap((reading) =>
+      reading.kind === 'usable' ? [reading.path, ...reading.config.files] : [reading.path],
+    );
   }
 
   /** The `Date` header of an answer. A skew above two minutes is named once an hour. */

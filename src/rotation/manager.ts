@@ -201,12 +201,8 @@ export class CertificateManager {
       return;
     }
     state.failures += 1;
-    const at = new Date(now.getTime() + this.#delayMs(error, now));
-    state.retry = {
-      setAt: now,
-      at,
-      refusedDigest: isRefusal(error) ? state.history.refusal?.templateDigest : undefined,
-    };
+    const { chance, options } = this.#context;
+    state.retry = gateAfter(state, error, { now, roll: chance.roll(), refusedBackoffMs: options.refusedBackoffMs });
     state.enter('waiting to retry', error.message, { now, command: error.remedy });
     this.#log(state.failures > 3 ? 'error' : 'warn', 'Failed while requesting a signed certificate', {
       code: error.code,

@@ -117,7 +117,7 @@ export class Upkeep {
       if (this.#kept.credentials.cluster.offered !== undefined) prover.want();
     }
     const quiet = this.quietUntil(clock.now()) !== undefined;
-    if (!quiet && (options.serving || options.kubeletVersion === undefined)) await this.#readNode(signal);
+    if (!quiet && this.#kept.node.nextRefresh() <= clock.now()) await this.#readNode(signal);
     for (const manager of options.serving ? [client, serving] : [client]) {
       if (manager.busy) continue;
       const pruned = await store.prune(manager.purpose, clock.now());

@@ -1,8 +1,21 @@
-import { CertletError } from '../../errors.ts';
+import { Service } from '../../service.ts';
+import { EXIT } from '../../errors.ts';
 import type { RunArguments } from '../command.ts';
 import type { CommandContext } from '../context.ts';
+import { VERSION } from '../version.ts';
 
-/** `certlet run`: loads settings, opens the log and keeps the daemon of src/daemon.ts until the signal aborts. */
-export async function runRun(_context: CommandContext, _args: RunArguments): Promise<number> {
-  throw new CertletError('ERR_INTERNAL', 'certlet run is not in this build');
+/** `certlet run`: keeps the certificates until the signal aborts. Throws `ERR_CONFIG_INVALID` and `ERR_LOCK_HELD`; everything else it waits out. */
+export async function runRun(context: CommandContext, _args: RunArguments): Promise<number> {
+  const settings = await context.loadSettings();
+  const log = await context.openLog(settings.log);
+  const { edge, signal, settingsPath, loadSettings, onReload } = context;
+  const { environment, userId } = edge;
+  const service = new Service(
+    { environment, userId, pid: process.pid, version: VERSION, settingsPath, loadSettings, onReload, signal },
+    settings,
+    log,
+  );
+  await service.run();
+  log.log('info', 'Stopped');
+  return EXIT.ok;
 }

@@ -1,0 +1,91 @@
+import { FileCertificateStore } from './adapters/store/file-certificate-store.ts';
+import { NodeFileSystem } from './adapters/file-system.ts';
+import { createApiConnector } from './adapters/api/connector.ts';
+import { createKubeconfigFiles } from './adapters/kubeconfig-files.ts';
+import { createRouteProbe } from './adapters/route-probe.ts';
+import { SystemChance, SystemClock } from './adapters/system-clock.ts';
+import type { Settings } from './config.ts';
+import type { AfterRotation, Clock, Logger, Observer } from './ports.ts';
+import { Agent } from './rotation/agent.ts';
+import type { RotationOptions } from './rotation/options.ts';
+import type { AgentSnapshot } from './rotation/snapshot.ts';
+
+/** What a process brings to an agent besides its settings. */
+export interface AgentParts {
+  readonly log: Logger;
+  readonly clock: Clock;
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  readonly version: string;
+  readonly userId: number;
+  readonly after: AfterRotation;
+  readonly observer: Observer;
+  readonly onTick: (snapshot: AgentSnapshot) => void;
+  /** Somebody waits at a terminal or a boot does: the first request is not spread over time. */
+  readonly hurry: boolean;
+}
+
+/** The composition root: the agent over this host's disk, network and clock. The caller holds the lock of the cert-dir. */
+export function assembleAgent(settings: Settings, parts: AgentParts): Agent {
+  const { log, clock, environment, version, after, observer } = parts;
+  const connector = createApiConnector({
+    version,
+    environment,
+    now: () => clock.now(),
+    onWarning: (text) => log.log('warn', 'Warning from the API server', { warning: text }),
+    onServerDate: (serverDate, receivedAt) => agent.observeDate({ serverDate, receivedAt }),
+  });
+  const store = openStore(settings, log);
+  const kubeconfigs = createKubeconfigFiles({
+    fs: new NodeFileSystem(),
+    bootstrapPath: settings.bootstrapKubeconfig,
+    nodePath: settings.kubeconfig,
+    uid: parts.userId,
+    searchPath: environment['PATH'] ?? '',
+  });
+  const route = createRouteProbe();
+  const ports = { clock, chance: new SystemChance(), log, store, kubeconfigs, connector, route, after, observer };
+  const agent = new Agent(ports, rotationOptions(settings, parts.hurry), parts.onTick);
+  return agent;
+}
+
+/** The store of these settings; it tells what it finds wrong through the log. */
+export function openStore(settings: Settings, log: Logger): FileCertificateStore {
+  const { certDir, stateDir, rotation, plainFiles } = settings;
+  const { keepOldFiles, pruneGraceMs } = rotation;
+  return new FileCertificateStore({
+    certDir,
+    stateDir,
+    keepOldFiles,
+    pruneGraceMs,
+    plainFiles,
+    fs: new NodeFileSystem(),
+    onWarning: (event, fields) => log.log('warn', event, fields),
+  });
+}
+
+/** The part of the settings that rotation goes by. */
+export function rotationOptions(settings: Settings, hurry: boolean): RotationOptions {
+  const { rotation, kubelet } = settings;
+  return {
+    nodeName: settings.nodeName,
+    certDir: settings.certDir,
+    kubeconfigPath: settings.kubeconfig,
+    serving: settings.rotateServerCertificates,
+    keyAlgorithm: settings.keyAlgorithm,
+    keyEncipherment: settings.keyEncipherment,
+    expirationSeconds: settings.expirationSeconds,
+    servingNames: settings.servingNames,
+    nodeIPs: settings.nodeIPs,
+    minimumSpacingMs: rotation.minimumSpacingMs,
+    addressDebounceMs: rotation.addressDebounceMs,
+    nodeRefreshMs: rotation.nodeRefreshMs,
+    startSpreadMs: hurry ? 0 : rotation.startSpreadMs,
+    refusedBackoffMs: rotation.refusedBackoffMs,
+    proofRetryMs: rotation.proofRetryMs,
+    deleteBootstrapKubeconfig: settings.deleteBootstrapKubeconfig,
+    kubeletVersion: kubelet.version,
+  };
+}
+
+/** The real clock. */
+export const systemClock = (): Clock => new SystemClock();

@@ -1,0 +1,206 @@
+import { acquireLock, type Lock } from './adapters/lock.ts';
+import { openNotifier } from './adapters/systemd/notifier.ts';
+import { watchdogIntervalMs } from './adapters/systemd/notify-message.ts';
+import { watchFiles } from './adapters/watcher.ts';
+import type { LevelledLogger } from './adapters/log/logger.ts';
+import { assembleAgent, systemClock } from './daemon.ts';
+import type { Settings } from './config.ts';
+import { asCertletError, type CertletError } from './errors.ts';
+import type { Clock, ServiceNotifier } from './ports.ts';
+import type { Agent } from './rotation/agent.ts';
+import { retryDelayMs } from './rotation/retry.ts';
+import type { AgentSnapshot } from './rotation/snapshot.ts';
+import { isUsefulState, statusText } from './status/line.ts';
+import { openSurroundings, type Surroundings } from './surroundings.ts';
+
+/** What the service needs of its process. */
+export interface ServiceEdge {
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  readonly userId: number;
+  readonly pid: number;
+  readonly version: string;
+  readonly settingsPath: string;
+  readonly loadSettings: () => Promise<Settings>;
+  readonly onReload: (listener: () => void) => () => void;
+  readonly signal: AbortSignal;
+}
+
+/** READY comes by then in every state: the kubelet must not wait for a cluster that does not answer. */
+const READY_WITHIN_MS = 25_000;
+/** The watchdog is fed only while the loop's last round is at most so old. */
+const LOOP_ALIVE_MS = 90_000;
+
+/** `certlet run`: one agent after another, a new one at each reload, until the signal aborts. */
+export class Service {
+  readonly #edge: ServiceEdge;
+  readonly #log: LevelledLogger;
+  readonly #clock: Clock = systemClock();
+  #settings: Settings;
+  #notifier: ServiceNotifier | undefined;
+  #ready = false;
+  #lastStatus = '';
+  #lastTick: Date;
+  #agent: Agent | undefined;
+  #reload = new AbortController();
+
+  constructor(edge: ServiceEdge, settings: Settings, log: LevelledLogger) {
+    this.#edge = edge;
+    this.#settings = settings;
+    this.#log = log;
+    this.#lastTick = this.#clock.now();
+  }
+
+  async run(): Promise<void> {
+    const { environment, signal, pid } = this.#edge;
+    this.#notifier = await openNotifier(environment);
+    const undoReload = this.#edge.onReload(() => void this.#reloadSettings());
+    const watchdog = startWatchdog(this.#notifier, watchdogIntervalMs(environment, pid), () => this.#alive());
+    const firstWord = this.#clock.sleepUntil(new Date(this.#clock.now().getTime() + READY_WITHIN_MS), signal);
+    void firstWord.then(() => (signal.aborted ? undefined : this.#tellReady('starting')));
+    this.#sayStart();
+    try {
+      while (!signal.aborted) await this.#generation();
+    } finally {
+      this.#notifier.stopping();
+      undoReload();
+      watchdog();
+    }
+  }
+
+  /** One agent with one set of settings. */
+  async #generation(): Promise<void> {
+    this.#reload = new AbortController();
+    const ended = AbortSignal.any([this.#edge.signal, this.#reload.signal]);
+    const lock = await this.#lock(ended);
+    if (lock === undefined) return;
+    const settings = this.#settings;
+    const watcher = watchFiles(this.#log, (paths) => this.#filesChanged(paths));
+    const surroundings = await openSurroundings(settings, {
+      log: this.#log,
+      clock: this.#clock,
+      version: this.#edge.version,
+      renew: (purposes) => this.#agent?.renew(purposes) ?? Promise.resolve(),
+      reload: () => this.#reloadSettings(),
+    });
+    try {
+      const agent = this.#assemble(settings, surroundings, (snapshot) => {
+        watcher.update([this.#edge.settingsPath, ...(this.#agent?.watchedFiles ?? [])]);
+        this.#tick(snapshot, surroundings);
+      });
+      this.#agent = agent;
+      await agent.run(ended);
+    } finally {
+      this.#agent = undefined;
+      await watcher.close();
+      await surroundings.close();
+      await lock.release();
+    }
+  }
+
+  #assemble(settings: Settings, surroundings: Surroundings, onTick: (snapshot: AgentSnapshot) => void): Agent {
+    const { environment, version, userId } = this.#edge;
+    return assembleAgent(settings, {
+      log: this.#log,
+      clock: this.#clock,
+      environment,
+      version,
+      userId,
+      after: surroundings.after,
+      observer: surroundings.observer,
+      onTick,
+      // After a reload an administrator is watching.
+      hurry: this.#ready,
+    });
+  }
+
+  /** The lock, tried again while the disk refuses it; undefined when stopped or reloaded meanwhile. Throws `ERR_LOCK_HELD`. */
+  async #lock(ended: AbortSignal): Promise<Lock | undefined> {
+    for (let failures = 1; !ended.aborted; failures += 1) {
+      try {
+        return await acquireLock(this.#settings.certDir, { label: 'certlet run' });
+      } catch (thrown) {
+        const error = asCertletError(thrown);
+        if (error.code === 'ERR_LOCK_HELD' || error.code === 'ERR_INTERNAL') throw error;
+        await this.#waitForDisk(error, failures, ended);
+      }
+    }
+    return undefined;
+  }
+
+  async #waitForDisk(error: CertletError, failures: number, ended: AbortSignal): Promise<void> {
+    const now = this.#clock.now();
+    const { refusedBackoffMs } = this.#settings.rotation;
+    const delayMs = retryDelayMs({ error, failures, roll: 0.5, msToExpiry: undefined, refusedBackoffMs });
+    const retry = new Date(now.getTime() + delayMs);
+    const { code, message, remedy } = error;
+    this.#log.log('error', 'Cannot use the cert-dir', { code, error: message, remedy, retry });
+    this.#lastTick = now;
+    this.#tellReady(message);
+    const slice = new Date(Math.min(retry.getTime(), now.getTime() + LOOP_ALIVE_MS / 2));
+    await this.#clock.sleepUntil(slice, ended);
+  }
+
+  #tick(snapshot: AgentSnapshot, surroundings: Surroundings): void {
+    this.#lastTick = snapshot.lastTick;
+    const status = statusText(snapshot);
+    const lateMs = snapshot.at.getTime() - snapshot.startedAt.getTime();
+    if (!this.#ready && (isUsefulState(snapshot) || lateMs >= READY_WITHIN_MS)) this.#tellReady(status);
+    else if (status !== this.#lastStatus) this.#notifier?.status(status);
+    this.#lastStatus = status;
+    surroundings.publish(snapshot);
+  }
+
+  #tellReady(status: string): void {
+    if (this.#ready) return;
+    this.#ready = true;
+    this.#notifier?.ready(status);
+  }
+
+  #alive(): boolean {
+    return Math.abs(this.#clock.now().getTime() - this.#lastTick.getTime()) <= LOOP_ALIVE_MS;
+  }
+
+  #filesChanged(paths: readonly string[]): void {
+    if (paths.includes(this.#edge.settingsPath)) void this.#reloadSettings();
+    if (paths.some((path) => path !== this.#edge.settingsPath)) this.#agent?.filesChanged();
+  }
+
+  /** SIGHUP, the control socket or a changed settings file. Bad new settings keep the old ones and say so. */
+  async #reloadSettings(): Promise<void> {
+    this.#notifier?.reloading();
+    try {
+      this.#settings = await this.#edge.loadSettings();
+      this.#log.setLevel(this.#settings.log.level);
+      this.#log.log('info', 'Settings reloaded', { file: this.#edge.settingsPath });
+      this.#reload.abort();
+    } catch (thrown) {
+      const error = asCertletError(thrown);
+      const { code, message, remedy } = error;
+      this.#log.log('error', 'The new settings cannot be used; keeping the old ones', { code, error: message, remedy });
+    } finally {
+      this.#notifier?.ready(this.#lastStatus);
+    }
+  }
+
+  #sayStart(): void {
+    const { nodeName, certDir, kubeconfig, bootstrapKubeconfig, source } = this.#settings;
+    this.#log.log('info', 'Starting certlet', {
+      version: this.#edge.version,
+      node: nodeName,
+      certDir,
+      kubeconfig,
+      bootstrapKubeconfig,
+      settings: source ?? 'defaults',
+    });
+  }
+}
+
+/** Feeds systemd's watchdog while `alive` says so. Returns how to stop. */
+function startWatchdog(notifier: ServiceNotifier, intervalMs: number | undefined, alive: () => boolean): () => void {
+  if (intervalMs === undefined) return () => undefined;
+  const timer = setInterval(() => {
+    if (alive()) notifier.watchdog();
+  }, intervalMs);
+  timer.unref();
+  return () => clearInterval(timer);
+}
