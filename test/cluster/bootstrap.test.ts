@@ -7,7 +7,7 @@ import type { ControlPlane } from './fixtures/control-plane.ts';
 import { staticUsers } from './fixtures/control-plane-programs.ts';
 import { eventually, never } from './fixtures/eventually.ts';
 import type { TestHost } from './fixtures/host.ts';
-import { AUTOMATIC_GROUP } from './fixtures/objects.ts';
+import { APPROVERS_GROUP, TOKEN_GROUP } from './fixtures/objects.ts';
 import { runWell } from './fixtures/processes.ts';
 import { hostFor, withControlPlane } from './fixtures/suite.ts';
 import { opensslVerify, serveFrom } from './fixtures/tls.ts';
@@ -54,7 +54,7 @@ await withControlPlane({}, (plane) => {
   t.test('a bootstrap token leads to both certificates within the request budget', async (t) => {
     const host = hostFor(t, plane, 'bootstrap-token');
     host.bootstrapWith(
-      await plane.createBootstrapToken({ id: 'budget', secret: '0123456789abcdef', extraGroups: [AUTOMATIC_GROUP] }),
+      await plane.createBootstrapToken({ id: 'budget', secret: '0123456789abcdef', extraGroups: [TOKEN_GROUP] }),
     );
     const startedMs = Date.now();
     host.start();
@@ -93,6 +93,18 @@ await withControlPlane({}, (plane) => {
     await approveServing(plane, host);
     await host.issued('serving');
     t.equal((await plane.csrs({ node: host.nodeName })).length, 2, 'one request for each certificate');
+  });
+
+  t.test('the role of config/rbac/serving.yaml approves serving requests and nothing else', async (t) => {
+    const host = hostFor(t, plane, 'approved-by-role');
+    host.bootstrapWith(staticUsers.manual.token);
+    host.start();
+    const asPerson = ['--as=somebody', `--as-group=${APPROVERS_GROUP}`, 'certificate', 'approve'];
+    const client = (await plane.pendingCsr('client', host.nodeName)).metadata.name;
+    await t.rejects(plane.kubectl([...asPerson, client]), /forbidden/i);
+    await plane.approve(client);
+    await plane.kubectl([...asPerson, (await plane.pendingCsr('serving', host.nodeName)).metadata.name]);
+    t.ok(await host.issued('serving'));
   });
 
   t.test('a denied request: reason and message in the log, and no second request', async (t) => {

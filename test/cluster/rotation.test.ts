@@ -6,7 +6,7 @@ import type { ControlPlane } from './fixtures/control-plane.ts';
 import { staticUsers } from './fixtures/control-plane-programs.ts';
 import { eventually } from './fixtures/eventually.ts';
 import type { CurrentPair, TestHost } from './fixtures/host.ts';
-import { AUTOMATIC_GROUP } from './fixtures/objects.ts';
+import { TOKEN_GROUP } from './fixtures/objects.ts';
 import { hostFor, withControlPlane } from './fixtures/suite.ts';
 
 /** What is left of a certificate's life when it is issued. Rotation is due at about half of it. */
@@ -57,7 +57,7 @@ await withControlPlane({ usableSeconds: USABLE_SECONDS }, (plane) => {
   t.test('renewal of both certificates, twice in a row, under the identity of the node', async (t) => {
     const host = hostFor(t, plane, 'renewed', quick);
     host.bootstrapWith(
-      await plane.createBootstrapToken({ id: 'renewd', secret: '0123456789abcdef', extraGroups: [AUTOMATIC_GROUP] }),
+      await plane.createBootstrapToken({ id: 'renewd', secret: '0123456789abcdef', extraGroups: [TOKEN_GROUP] }),
     );
     const approver = approveAll(plane, host);
     t.teardown(() => approver.stop());
