@@ -17,6 +17,8 @@ export class CertificateManager {
   readonly #state: ManagerState;
   #running: AbortController | undefined;
   #loaded = false;
+  /** Serial of the certificate whose deadline was told last. */
+  #said = '';
 
   constructor(context: RotationContext, rules: PurposeRules) {
     this.#context = context;
@@ -169,6 +171,7 @@ export class CertificateManager {
     const spreading = 'spreading the first request after a start';
     const reason = retrying ? (state.lastError?.message ?? spreading) : step.reason;
     state.enter(phase, reason, { now: this.#context.clock.now(), command });
+    this.#sayDeadline();
   }
 
   snapshot(): ManagerSnapshot {
@@ -177,6 +180,19 @@ export class CertificateManager {
       currentPath: this.#context.store.currentPath(this.purpose),
       rotationDeadline: this.deadline(),
       now: this.#context.clock.now(),
+    });
+  }
+
+  /** Once per certificate, at the normal level: with the kubelet nobody can see the next rotation. */
+  #sayDeadline(): void {
+    const leaf = this.#state.current?.chain.leaf;
+    const deadline = this.deadline();
+    if (leaf === undefined || deadline === undefined || this.#said === leaf.serial) return;
+    this.#said = leaf.serial;
+    this.#context.log.log('info', 'Certificate rotation deadline determined', {
+      purpose: this.purpose,
+      expiration: leaf.notAfter,
+      deadline,
     });
   }
 

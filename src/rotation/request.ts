@@ -151,11 +151,12 @@ function sayPosted(
   csr: CertificateSigningRequest,
 ): void {
   const { purpose, template } = record;
+  const names = [...template.dnsNames, ...template.ipAddresses];
   context.log.log('info', 'Certificate signing request created', {
     purpose,
     csr: record.name,
     as: asker.api.identity.label,
-    names: [...template.dnsNames, ...template.ipAddresses],
+    names: names.length === 0 ? undefined : names,
   });
   const asked = template.expirationSeconds;
   if (asked !== undefined && csr.expirationSeconds === undefined) {
