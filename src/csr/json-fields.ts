@@ -116,7 +116,7 @@ export class JsonFields {
   }
 
   #value(key: string): unknown {
-    const value = Object.hasOwn(this.#fields, key) ? this.#fields[key] : undefined;
+    const value = this.#fields[key];
     return value === null ? undefined : value;
   }
 

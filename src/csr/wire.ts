@@ -70,7 +70,8 @@ export function decodeCsr(json: unknown): CertificateSigningRequest {
 function readCsr(object: JsonFields): CertificateSigningRequest {
   const kind = object.optionalText('kind');
   // Absent in the items of a list.
-  if (kind !== undefined && kind !== KIND) throw object.failure('kind', `expected ${KIND}, found ${kind.slice(0, 64)}`);
+  if (kind !== undefined && kind !== KIND)
+    throw object.failure('kind', `expected ${KIND}, found ${JSON.stringify(kind.slice(0, 64))}`);
   const metadata = object.object('metadata');
   const spec = object.object('spec');
   const status = object.has('status') ? object.object('status') : undefined;

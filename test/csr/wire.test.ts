@@ -135,7 +135,7 @@ for (const row of [
   {
     name: 'a Status',
     json: { ...whole, kind: 'Status' },
-    message: 'CertificateSigningRequest.kind: expected CertificateSigningRequest, found Status',
+    message: 'CertificateSigningRequest.kind: expected CertificateSigningRequest, found "Status"',
   },
   {
     name: 'no metadata',

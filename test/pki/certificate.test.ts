@@ -84,6 +84,13 @@ t.test('several organizations and a subject with separators', async (t) => {
   t.notMatch(facts.subject, /\n/);
 });
 
+t.test('of several common names the last counts, as in Go', async (t) => {
+  const hex = Buffer.from(new X509Certificate(leaf.certPem).raw).toString('hex');
+  // O (2.5.4.10) becomes CN (2.5.4.3); it stands before the common name.
+  const facts = certificateFacts(new X509Certificate(Buffer.from(hex.replace('060355040a', '0603550403'), 'hex')));
+  t.match(facts, { commonName: 'system:node:n1', organizations: [], subject: 'CN=system:nodes, CN=system:node:n1' });
+});
+
 t.test('a certificate of its own name that another key signed is not self-signed', async (t) => {
   const impostor = root.issue({ commonName: 'root' });
   t.equal(parseChain(impostor.certPem).leaf.selfSigned, false);
@@ -172,6 +179,19 @@ t.test('isIssuedBy asks for name and signature', async (t) => {
   t.ok(isIssuedBy(certificate(middle.pem), certificate(root.pem)));
   t.notOk(isIssuedBy(certificate(leaf.certPem), certificate(root.pem)));
   t.notOk(isIssuedBy(certificate(leaf.certPem), certificate(twin.pem)));
+  // The right name on a signature by somebody else, and the right signature by a key that has another name now.
+  t.notOk(isIssuedBy(certificate(middle.issue({ signingKey: twin.key }).certPem), certificate(middle.pem)));
+  t.notOk(
+    isIssuedBy(certificate(leaf.certPem), certificate(createAuthority({ name: 'renamed', key: middle.key }).pem)),
+  );
+});
+
+t.test('a key of an unknown algorithm has signed nothing', async (t) => {
+  const hex = Buffer.from(new X509Certificate(root.pem).raw).toString('hex');
+  // id-ecPublicKey with another last arc.
+  const unknown = new X509Certificate(Buffer.from(hex.replace('2a8648ce3d0201', '2a8648ce3d0209'), 'hex'));
+  t.equal(certificateFacts(unknown).selfSigned, false);
+  t.notOk(isIssuedBy(new X509Certificate(middle.pem), unknown));
 });
 
 for (const algorithm of ['ECDSA-P256', 'ECDSA-P384', 'RSA-2048'] as const) {

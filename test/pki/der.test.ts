@@ -72,6 +72,7 @@ for (const [name, bytes] of [
   ['nothing', ''],
   ['a tag alone', '30'],
   ['a length that reaches past the end', '3005aa'],
+  ['a length that reaches one past the end', '3001'],
   ['data after the end', '3000aa'],
   ['an indefinite length', '30800000'],
   ['a long length for a short value', '308101aa'],

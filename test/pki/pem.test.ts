@@ -47,6 +47,7 @@ for (const row of [
     blocks: [['CERTIFICATE', false]],
   },
   { name: 'an empty block', text: encodePem('CERTIFICATE', Buffer.of()), blocks: [['CERTIFICATE', false]] },
+  { name: 'base64 that is not whole', text: '-----BEGIN A-----\nAAA\n-----END A-----\n', blocks: [['A', false]] },
   { name: 'an END line alone', text: '-----END CERTIFICATE-----\n', blocks: [] },
   { name: 'nothing', text: '', blocks: [] },
 ]) {
