@@ -1,0 +1,128 @@
+/**
+ * Lays the program out as it stands on a host: `npm run stage -- DIR [--no-strip]`. `cp -r DIR/. /` as root installs it, `cp -r DIR/usr/. /usr/`
+ * upgrades it and leaves the settings alone. The same sources give the
+ * same bytes; with SOURCE_DATE_EPOCH the same times too.
+ */
+import { spawnSync } from 'node:child_process';
+import {
+  chmodSync,
+  copyFileSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
+import { completionScript } from '../../src/cli/completion.ts';
+import { bundle, NODE_FLAGS } from './bundle.ts';
+import { programPage, settingsPage } from './man.ts';
+
+const root = resolve(import.meta.dirname, '../..');
+
+/** Nothing of the caller's environment may change how the program's own Node runs; the rest keeps a small host's memory small. */
+const LAUNCHER = `#!/bin/sh
+unset NODE_OPTIONS NODE_PATH NODE_EXTRA_CA_CERTS NODE_TLS_REJECT_UNAUTHORIZED NODE_V8_COVERAGE NODE_COMPILE_CACHE
+export MALLOC_ARENA_MAX=1 MALLOC_TRIM_THRESHOLD_=65536 UV_THREADPOOL_SIZE=2
+exec /usr/lib/certlet/node ${NODE_FLAGS.join(' ')} /usr/lib/certlet/certlet.cjs "$@"
+`;
+
+const KUBELET_UNIT = `# The kubelet's unit, for certlet-kubelet-restart.service; kubelet.unit in config.yaml should say the same.
+# KUBELET_UNIT=k3s-agent.service
+`;
+
+export interface StageOptions {
+  readonly folder: string;
+  /** Whether the Node binary loses its symbols: 150 MB become 117. */
+  readonly strip: boolean;
+}
+
+/** Fills `folder`, which may hold an earlier stage. */
+export async function stage({ folder, strip }: StageOptions): Promise<void> {
+  const at = (path: string): string => join(folder, path);
+  rmSync(at('usr/lib/certlet'), { recursive: true, force: true });
+  mkdirSync(at('usr/lib/certlet'), { recursive: true });
+  await bundle('src/main.ts', at('usr/lib/certlet/certlet.cjs'));
+  chmodSync(at('usr/lib/certlet/certlet.cjs'), 0o644);
+  stageNode(at('usr/lib/certlet/node'), strip);
+  text(at('usr/bin/certlet'), LAUNCHER, 0o755);
+  stageUnits(at);
+  stageSettings(at);
+  stageDocuments(at);
+  settleModesAndTimes(folder);
+}
+
+function stageNode(target: string, strip: boolean): void {
+  const source = join(root, `node_modules/node-linux-${process.arch}/bin/node`);
+  if (!existsSync(source)) throw new Error(`no Node for ${process.arch} in node_modules: npm ci`);
+  const stripped = strip && spawnSync('strip', ['-o', target, source], { stdio: 'inherit' }).status === 0;
+  if (!stripped) copyFileSync(source, target);
+  chmodSync(target, 0o755);
+}
+
+function stageUnits(at: (path: string) => string): void {
+  const units = join(root, 'systemd');
+  for (const name of readdirSync(units).filter((name) => /\.(service|timer|path)$/.test(name)))
+    file(join(units, name), at(`usr/lib/systemd/system/${name}`));
+  for (const folder of ['tmpfiles.d', 'sysusers.d'])
+    for (const name of readdirSync(join(units, folder)))
+      file(join(units, folder, name), at(`usr/lib/${folder}/${name}`));
+  tree(join(units, 'drop-ins'), at('usr/share/certlet/drop-ins'));
+}
+
+function stageSettings(at: (path: string) => string): void {
+  file(join(root, 'config/config.example.yaml'), at('etc/certlet/config.yaml'));
+  text(at('etc/certlet/kubelet-unit.env'), KUBELET_UNIT, 0o644);
+  file(join(root, 'config/config.schema.json'), at('usr/share/certlet/config.schema.json'));
+  tree(join(root, 'config/rbac'), at('usr/share/certlet/rbac'));
+}
+
+function stageDocuments(at: (path: string) => string): void {
+  text(at('usr/share/man/man8/certlet.8'), programPage(), 0o644);
+  text(at('usr/share/man/man5/certlet-config.5'), settingsPage(), 0o644);
+  text(at('usr/share/bash-completion/completions/certlet'), completionScript('bash'), 0o644);
+  text(at('usr/share/zsh/vendor-completions/_certlet'), completionScript('zsh'), 0o644);
+  text(at('usr/share/fish/vendor_completions.d/certlet.fish'), completionScript('fish'), 0o644);
+  file(join(root, 'LICENSE'), at('usr/share/doc/certlet/LICENSE'));
+}
+
+function file(source: string, target: string): void {
+  mkdirSync(dirname(target), { recursive: true });
+  copyFileSync(source, target);
+  chmodSync(target, 0o644);
+}
+
+function text(target: string, content: string, mode: number): void {
+  mkdirSync(dirname(target), { recursive: true });
+  writeFileSync(target, content);
+  chmodSync(target, mode);
+}
+
+function tree(source: string, target: string): void {
+  rmSync(target, { recursive: true, force: true });
+  cpSync(source, target, { recursive: true });
+}
+
+/** Modes do not depend on who stages; times on SOURCE_DATE_EPOCH alone: https://reproducible-builds.org/specs/source-date-epoch/ */
+function settleModesAndTimes(folder: string): void {
+  const epoch = process.env['SOURCE_DATE_EPOCH'];
+  const below = readdirSync(folder, { recursive: true, encoding: 'utf8' }).map((path) => join(folder, path));
+  const folders = [folder, ...below.filter((path) => statSync(path).isDirectory())];
+  for (const path of folders) chmodSync(path, 0o755);
+  if (epoch !== undefined) for (const path of [...below, folder]) utimesSync(path, Number(epoch), Number(epoch));
+}
+
+if (import.meta.main) {
+  const args = process.argv.slice(2);
+  const folder = args.find((argument) => !argument.startsWith('-'));
+  if (folder === undefined) {
+    console.error('usage: npm run stage -- DIR [--no-strip]');
+    process.exitCode = 64;
+  } else {
+    await stage({ folder: resolve(folder), strip: !args.includes('--no-strip') });
+    console.log(`${resolve(folder)}: certlet as it stands on a host; install as root with: cp -r ${resolve(folder)}/. /`);
+  }
+}
