@@ -164,7 +164,7 @@ for (const row of [
     const error = fileError(errno(row.errno, { path: '/d/f', syscall: 'open' }), '/other') as CertletError;
     t.equal(error.code, row.code);
     t.equal(error.message, `open /d/f: it went wrong (${row.errno})`);
-    t.ok(error.remedy?.includes(row.remedy), error.remedy);
+    t.ok(error.remedy?.includes(row.remedy), `remedy: ${String(error.remedy)}`);
     t.equal(errnoOf(error), row.errno);
   });
 }

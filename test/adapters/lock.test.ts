@@ -30,7 +30,7 @@ interface Starter {
 }
 
 /** A process that waits for a byte, then tries to take the lock, says what came of it, and holds it for as long as it lives. */
-function starter(t: Tap.Test, certDir: string): Starter {
+function starter(t: { teardown(work: () => unknown): void }, certDir: string): Starter {
   const args = ['--disable-warning=ExperimentalWarning', '--input-type=module', '-e', CHILD, certDir];
   const child = spawn(process.execPath, args, { stdio: ['pipe', 'pipe', 'inherit'] });
   t.teardown(() => child.kill('SIGKILL'));
@@ -40,10 +40,6 @@ function starter(t: Tap.Test, certDir: string): Starter {
     lines.once('close', () => resolve('closed'));
   });
   return { child, go: () => child.stdin!.end('x'), verdict };
-}
-
-declare namespace Tap {
-  type Test = typeof t;
 }
 
 async function kill(child: ChildProcess): Promise<void> {

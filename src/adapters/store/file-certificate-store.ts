@@ -21,7 +21,7 @@ import {
   writeHistoryRecord,
   writePendingRecord,
 } from './records.ts';
-import { pointTo, samePair, settleCurrent, swapTo, touchOlderFiles } from './swap.ts';
+import { pointTo, samePair, settleCurrent, swapTo, touchServingFiles } from './swap.ts';
 
 export interface FileStoreOptions {
   readonly certDir: string;
@@ -171,7 +171,7 @@ export class FileCertificateStore implements CertificateStore {
   }
 
   async #afterSwap(purpose: Purpose, pair: CertificatePair, previous: string | undefined): Promise<void> {
-    if (purpose === 'serving') await touchOlderFiles(this.#context, purpose, previous);
+    if (purpose === 'serving') await touchServingFiles(this.#context, previous);
     const paths = this.#options.plainFiles?.[purpose];
     if (paths !== undefined) await writePlainFiles(this.#context, paths, pair);
   }

@@ -40,6 +40,8 @@ async function finishInterruptedSwap(context: StoreContext, purpose: Purpose): P
   const updated = updatedPath(context, purpose);
   if ((await context.fs.lstat(updated))?.kind !== 'link') return;
   const reading = await readPair(context, [updated]);
+  // What cannot be judged now may be whole.
+  if (reading.kind === 'unreadable' || reading.kind === 'unsafe') return;
   await attempted(context, updated, async () => {
     if (reading.kind === 'whole') await context.fs.rename(updated, currentPath(context, purpose));
     else await context.fs.unlink(updated);
@@ -72,26 +74,20 @@ export function samePair(one: CertificatePair, other: CertificatePair): boolean 
 }
 
 /**
- * Tells watchers of any older file that the pair changed. A kubelet (1.31 and later) that has `tlsCertFile` at the link watches by
+ * Tells watchers of any serving file that the pair changed. A kubelet (1.31 and later) that has `tlsCertFile` at the link watches by
  * inotify the file that the link named when the watch began, re-reads on any event and begins anew only when that file is removed
- * or renamed: a renamed link gives no event, and after a touch the watch stays where it was. So each kept older file is touched.
+ * or renamed: a renamed link gives no event, and after a touch the watch stays where it was. So every file is touched, the live one
+ * too: after a return to an older pair the watch may have been on it all the time.
  */
-export async function touchOlderFiles(
-  context: StoreContext,
-  purpose: Purpose,
-  previous: string | undefined,
-): Promise<void> {
-  const names = await listPairFiles(context, purpose);
-  const paths = new Set(names.map((name) => join(context.certDir, name)));
-  if (
-    previous !== undefined &&
-    dirname(previous) !== context.certDir &&
-    (await context.fs.stat(previous)) !== undefined
-  )
-    paths.add(previous);
-  const live = await linkTarget(context, currentPath(context, purpose));
+export async function touchServingFiles(context: StoreContext, previous: string | undefined): Promise<void> {
+  const names = await listPairFiles(context, 'serving');
+  const paths = names.map((name) => join(context.certDir, name));
+  const elsewhere = previous !== undefined && dirname(previous) !== context.certDir ? [previous] : [];
   const now = new Date();
-  for (const path of paths) if (path !== live) await attempted(context, path, () => context.fs.utimes(path, now));
+  for (const path of [...paths, ...elsewhere])
+    await attempted(context, path, async () => {
+      if ((await context.fs.stat(path)) !== undefined) await context.fs.utimes(path, now);
+    });
 }
 
 async function ownFileOf(context: StoreContext, purpose: Purpose, pair: CertificatePair): Promise<string | undefined> {
