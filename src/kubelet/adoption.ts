@@ -134,7 +134,7 @@ function settingsFor(
     ...(facts.bootstrapKubeconfig !== undefined && { bootstrapKubeconfig: facts.bootstrapKubeconfig }),
     kubeconfig: facts.kubeconfig,
     certDir: facts.certDir,
-    ...(override !== undefined && { hostnameOverride: override }),
+    ...(override !== undefined && { hostnameOverride: override.trim().toLowerCase() }),
     ...(facts.nodeIPs.length > 0 && { nodeIP: facts.nodeIPs }),
     rotateServerCertificates: takeServing,
     ...(Object.keys(kubelet).length > 0 && { kubelet }),

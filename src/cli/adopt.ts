@@ -1,0 +1,113 @@
+import { dirname, isAbsolute, join } from 'node:path';
+import type { FileSystem } from '../adapters/file-system.ts';
+import { ensureFolder, readIfPresent, replaceFile } from '../adapters/files.ts';
+import type { HostKubelet } from '../adapters/host-kubelet.ts';
+import { CertletError } from '../errors.ts';
+import { type AdoptionInput, type AdoptionPlan, adoptionPlan } from '../kubelet/adoption.ts';
+import { unifiedDiff } from '../kubelet/unified-diff.ts';
+import { adoptionReport, type ChangedFile } from './adopt-report.ts';
+import { mergeSettings, settingsFields } from './adopted-settings.ts';
+
+export interface AdoptRequest {
+  readonly host: HostKubelet;
+  readonly settingsPath: string;
+  readonly write: boolean;
+}
+
+export interface AdoptPorts {
+  readonly fs: FileSystem;
+  /** Folder that stands for `/`. */
+  readonly root: string;
+  readonly print: (text: string) => void;
+}
+
+const FILE_LIMIT_BYTES = 1024 * 1024;
+/** Settings and drop-ins hold no secret, and `systemctl cat` shall work for everybody. */
+const FILE_MODE = 0o644;
+const FOLDER_MODE = 0o755;
+
+/**
+ * Shows what has to change so that certlet takes this kubelet's certificates over, and with `write` writes certlet's own files.
+ * Resolves to whether there is a kubelet that can be adopted. Throws `ERR_CONFIG_INVALID`, `ERR_STORE_*`.
+ */
+export async function adoptKubelet(request: AdoptRequest, ports: AdoptPorts): Promise<boolean> {
+  const { host, settingsPath } = request;
+  const present = await readIfPresent(ports.fs, join(ports.root, settingsPath), FILE_LIMIT_BYTES);
+  const input = adoptionInput(host, present === undefined ? {} : settingsFields(present, settingsPath));
+  if (input === undefined) {
+    ports.print(notFound(host));
+    return false;
+  }
+  const plan = adoptionPlan(input);
+  const files = await changedFiles(plan, { path: settingsPath, text: present }, ports);
+  const folderMissing = (await ports.fs.stat(join(ports.root, input.facts.certDir))) === undefined;
+  ports.print(adoptionReport({ host, input, plan, files, folderMissing, written: request.write }));
+  if (request.write) await writeFiles(files, ports);
+  return true;
+}
+
+function adoptionInput(host: HostKubelet, settings: Readonly<Record<string, unknown>>): AdoptionInput | undefined {
+  const { facts } = host;
+  if (facts === undefined) return undefined;
+  const { kubeconfig, certDir } = facts;
+  if (kubeconfig === undefined) {
+    throw new CertletError(
+      'ERR_CONFIG_INVALID',
+      'the kubelet has no --kubeconfig: it runs without an API server and needs no certificates',
+    );
+  }
+  for (const [flag, path] of Object.entries({ '--kubeconfig': kubeconfig, '--cert-dir': certDir })) {
+    if (isAbsolute(path)) continue;
+    throw new CertletError('ERR_CONFIG_INVALID', `the kubelet's ${flag} ${path} depends on its working folder`, {
+      remedy: `give the kubelet an absolute path for ${flag}`,
+    });
+  }
+  const decision = settings['rotateServerCertificates'];
+  return {
+    facts: { ...facts, kubeconfig },
+    version: host.version,
+    unit: host.unit,
+    distribution: host.distribution,
+    hostname: host.hostname,
+    clientCommonName: host.clientCommonName,
+    kubeconfigEmbedsCertificate: host.kubeconfigEmbedsCertificate,
+    servingDecision: typeof decision === 'boolean' ? decision : undefined,
+  };
+}
+
+async function changedFiles(
+  plan: AdoptionPlan,
+  settings: { readonly path: string; readonly text: string | undefined },
+  ports: AdoptPorts,
+): Promise<readonly ChangedFile[]> {
+  const merged = { path: settings.path, text: mergeSettings(settings.text, plan.settings, settings.path) };
+  const files: ChangedFile[] = [{ ...merged, diff: unifiedDiff(merged.path, settings.text, merged.text) }];
+  for (const file of plan.files) {
+    const before = await readIfPresent(ports.fs, join(ports.root, file.path), FILE_LIMIT_BYTES);
+    files.push({ ...file, diff: unifiedDiff(file.path, before, file.text) });
+  }
+  return files;
+}
+
+async function writeFiles(files: readonly ChangedFile[], ports: AdoptPorts): Promise<void> {
+  for (const { path, text, diff } of files) {
+    if (diff === '') continue;
+    const target = join(ports.root, path);
+    await ensureFolder(ports.fs, dirname(target), FOLDER_MODE);
+    await replaceFile(ports.fs, target, text, FILE_MODE);
+    ports.print(`written: ${path}\n`);
+  }
+}
+
+function notFound(host: HostKubelet): string {
+  const { distribution } = host;
+  if (distribution === undefined) {
+    return 'No kubelet was found: no unit with a command, no process. Set kubelet.unit where its service has another name.\n';
+  }
+  return [
+    ...distribution.explanation,
+    `Its flags cannot be seen from outside. To give certlet its serving certificate: tls-cert-file and tls-private-key-file in ${distribution.flagsFile}.`,
+    'Nothing to adopt.',
+    '',
+  ].join('\n');
+}
