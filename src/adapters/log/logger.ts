@@ -36,7 +36,8 @@ export function createLogger(options: LoggerOptions): LevelledLogger {
   if (!options.stream.listeners('error').includes(ignoreStreamError)) options.stream.on('error', ignoreStreamError);
   const winston = createWinston({
     levels: LEVELS,
-    level: options.level,
+    // Its transports keep the level they were added with, so the level that can change is ours.
+    level: 'debug',
     format: winstonFormat.printf(({ message }) => String(message)),
     transports: [new transports.Stream({ stream: options.stream, eol: '\n' })],
     exitOnError: false,
@@ -71,7 +72,6 @@ class WinstonLogger implements LevelledLogger {
 
   setLevel(level: LogLevel): void {
     this.#level = level;
-    this.#winston.level = level;
   }
 }
 

@@ -1,0 +1,113 @@
+import fc from 'fast-check';
+import t from 'tap';
+import { jsonLine, journalLine, textLine } from '../../../src/adapters/log/format.ts';
+import type { LogRecord } from '../../../src/adapters/log/format.ts';
+import type { LogFields } from '../../../src/ports.ts';
+import { Secret } from '../../../src/secret.ts';
+
+const time = new Date(2030, 0, 3, 4, 5, 6);
+const record = (event: string, fields: LogFields = {}, level: LogRecord['level'] = 'info'): LogRecord => ({
+  time,
+  level,
+  event,
+  fields,
+});
+
+for (const row of [
+  { name: 'an event without fields', event: 'Rotating certificates', fields: {}, line: '<6>Rotating certificates' },
+  { name: 'plain values bare', event: 'e', fields: { n: 1, ok: true, s: 'a/b:c' }, line: '<6>e n=1 ok=true s=a/b:c' },
+  { name: 'absent values not at all', event: 'e', fields: { a: undefined, b: 2 }, line: '<6>e b=2' },
+  { name: 'empty text quoted', event: 'e', fields: { s: '' }, line: '<6>e s=""' },
+  { name: 'text with blanks quoted', event: 'e', fields: { s: 'a b' }, line: '<6>e s="a b"' },
+  { name: 'quotes and backslashes escaped', event: 'e', fields: { s: 'a"\\b' }, line: String.raw`<6>e s="a\"\\b"` },
+  { name: 'an equals sign quoted', event: 'e', fields: { s: 'CN=n1' }, line: '<6>e s="CN=n1"' },
+  { name: 'line breaks escaped', event: 'a\nb', fields: { s: 'c\r\n\td' }, line: String.raw`<6>a\nb s="c\r\n\td"` },
+  {
+    name: 'terminal escapes and reading marks shown, not obeyed',
+    event: '\u001b[31m',
+    fields: { s: '\u009b\u202ex' },
+    line: String.raw`<6>\u001b[31m s="\u009b\u202ex"`,
+  },
+  { name: 'lists joined by commas', event: 'e', fields: { l: ['a', 'b c'] }, line: '<6>e l="a,b c"' },
+  {
+    name: 'dates in UTC to the second',
+    event: 'e',
+    fields: { d: new Date('2027-01-03T04:11:00.123Z') },
+    line: '<6>e d=2027-01-03T04:11:00Z',
+  },
+  { name: 'dates that are none', event: 'e', fields: { d: new Date(Number.NaN) }, line: '<6>e d=unknown' },
+]) {
+  t.test(`journal: ${row.name}`, async (t) => {
+    t.equal(journalLine(record(row.event, row.fields)), row.line);
+  });
+}
+
+t.test('journal: each level has its syslog priority', async (t) => {
+  const levels = ['error', 'warn', 'info', 'debug'] as const;
+  t.strictSame(
+    levels.map((level) => journalLine(record('e', {}, level))),
+    ['<3>e', '<4>e', '<6>e', '<7>e'],
+  );
+});
+
+t.test('text: local time, level, event and fields; colour only where asked for', async (t) => {
+  t.equal(textLine(record('Waiting', { a: 1 }, 'warn'), { colour: false }), '2030-01-03 04:05:06 WARN  Waiting a=1');
+  t.equal(
+    textLine(record('Waiting', {}, 'error'), { colour: true }),
+    '2030-01-03 04:05:06 \u001b[31mERROR\u001b[0m Waiting',
+  );
+});
+
+t.test('json: one object with kept types, and no field can hide time, level or event', async (t) => {
+  const line = jsonLine(
+    record('a\nb', { n: 1, ok: false, l: ['x', 'y'], d: time, gone: undefined, level: 'fake', event: 'fake' }),
+  );
+  t.notMatch(line, /\n/);
+  t.strictSame(JSON.parse(line), {
+    time: time.toISOString().replace('.000', ''),
+    level: 'info',
+    event: 'a\nb',
+    n: 1,
+    ok: false,
+    l: ['x', 'y'],
+    d: time.toISOString().replace('.000', ''),
+    level_: 'fake',
+    event_: 'fake',
+  });
+});
+
+t.test('a secret or an object that slipped past the types is not printed', async (t) => {
+  const fields = { secret: new Secret('hush'), deep: { token: 'hush' }, list: [new Secret('hush')] };
+  const slipped = record('e', fields as unknown as LogFields);
+  for (const line of [journalLine(slipped), jsonLine(slipped), textLine(slipped, { colour: false })]) {
+    t.notMatch(line, /hush/);
+  }
+});
+
+t.test('a value of a megabyte becomes a short one that says so', async (t) => {
+  const line = journalLine(record('e', { body: 'x'.repeat(1_000_000) }));
+  t.ok(line.length < 5000);
+  t.match(line, /… \(995904 more characters\)/);
+});
+
+t.test('whatever text comes, one call is one line without control characters', async (t) => {
+  const text = fc.string({ unit: 'binary', maxLength: 60 });
+  fc.assert(
+    fc.property(
+      text,
+      fc.dictionary(fc.constantFrom('a', 'time', 'level'), fc.oneof(text, fc.array(text))),
+      (event, fields) => {
+        for (const line of [
+          journalLine(record(event, fields)),
+          jsonLine(record(event, fields)),
+          textLine(record(event, fields), { colour: false }),
+        ]) {
+          // oxlint-disable-next-line no-control-regex -- they are what must be absent
+          if (/[\u0000-\u001f\u007f-\u009f\u2028\u2029]/.test(line)) return false;
+        }
+        JSON.parse(jsonLine(record(event, fields)));
+        return true;
+      },
+    ),
+  );
+});

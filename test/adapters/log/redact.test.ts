@@ -1,0 +1,41 @@
+import { generateKeyPairSync } from 'node:crypto';
+import t from 'tap';
+import { redact } from '../../../src/adapters/log/redact.ts';
+
+const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+const pem = privateKey.export({ type: 'sec1', format: 'pem' }).toString();
+
+for (const row of [
+  { name: 'a private key', text: `before ${pem} after`, becomes: 'before [secret]\n after' },
+  { name: 'a private key cut off in the middle', text: pem.slice(0, 80), becomes: '[secret]' },
+  { name: 'a private key in JSON', text: JSON.stringify({ key: pem }).slice(0, -2), becomes: '{"key":"[secret]\\n' },
+  {
+    name: 'a bootstrap token, its public id kept',
+    text: 'token abcdef.0123456789abcdef!',
+    becomes: 'token abcdef.[secret]!',
+  },
+  { name: 'a JSON web token', text: 'x eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl y', becomes: 'x [secret] y' },
+  {
+    name: 'an Authorization header',
+    text: 'authorization: Bearer s3cr3t-token',
+    becomes: 'authorization: Bearer [secret]',
+  },
+  { name: 'a proxy password', text: 'http://user:pa55@proxy:3128', becomes: 'http://user:[secret]@proxy:3128' },
+]) {
+  t.test(`hides ${row.name}`, async (t) => {
+    t.equal(redact(row.text), row.becomes);
+  });
+}
+
+for (const text of [
+  'https://[2001:db8::1]:6443/apis',
+  'https://api.example:6443/apis/certificates.k8s.io/v1',
+  'edge01.cluster-one.example.org',
+  'kubelet-client-2030-01-03-04-05-06.pem',
+  'node-csr-gJ1rX0CsNJKzVgbYzkVRaYfLkZkZb6y8nGv7bWkqXoI',
+  'basic auth is off',
+]) {
+  t.test(`leaves ${text}`, async (t) => {
+    t.equal(redact(text), text);
+  });
+}
