@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import t from 'tap';
 import { CertletError } from '../../src/errors.ts';
 import { encodeYaml, parseYaml } from '../../src/kubeconfig/yaml.ts';
