@@ -34,12 +34,12 @@ function starter(t: { teardown(work: () => unknown): void }, certDir: string): S
   const args = ['--disable-warning=ExperimentalWarning', '--input-type=module', '-e', CHILD, certDir];
   const child = spawn(process.execPath, args, { stdio: ['pipe', 'pipe', 'inherit'] });
   t.teardown(() => child.kill('SIGKILL'));
-  const lines = createInterface({ input: child.stdout });
+  const lines = createInterface({ input: child.stdout! });
   const verdict = new Promise<string>((resolve) => {
     lines.once('line', resolve);
     lines.once('close', () => resolve('closed'));
   });
-  return { child, go: () => child.stdin.end('x'), verdict };
+  return { child, go: () => child.stdin!.end('x'), verdict };
 }
 
 async function kill(child: ChildProcess): Promise<void> {
@@ -55,7 +55,7 @@ t.test('of ten processes that start together exactly one gets the lock, the othe
   const verdicts = await Promise.all(starters.map(async (each) => ({ each, line: await each.verdict })));
   const winners = verdicts.filter(({ line }) => line === 'won');
   t.equal(winners.length, 1);
-  const winner = winners[0].each.child;
+  const winner = winners[0]!.each.child;
   for (const { line } of verdicts.filter(({ line }) => line !== 'won'))
     t.match(line, new RegExp(`^ERR_LOCK_HELD .* is managed by process ${String(winner.pid)} \\(certlet run, since `));
 

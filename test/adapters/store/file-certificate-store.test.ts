@@ -144,17 +144,17 @@ t.test('relink points at a file on disk, copies a legacy pair, and refuses a fil
   bench.put('kubelet-client.crt', p2.chain.pem, 0o644);
   bench.put('kubelet-client.key', encodePrivateKey(p2.key).reveal());
   const [legacy, stamped] = (await store.inspect('client')).pairs;
-  await store.relink('client', stamped);
+  await store.relink('client', stamped!);
   t.equal(bench.target('client'), 'kubelet-client-2029-01-01-00-00-00.pem');
-  await store.relink('client', stamped);
+  await store.relink('client', stamped!);
   t.equal(legacy?.origin, 'legacy');
-  await store.relink('client', legacy);
+  await store.relink('client', legacy!);
   t.equal((await store.current('client'))?.chain.pem, p2.chain.pem);
   t.match(bench.target('client'), /^kubelet-client-\d{4}-.*\.pem$/);
   bench.put('kubelet-client-2029-01-01-00-00-00.pem', pemOf(p3));
-  await t.rejects(store.relink('client', stamped), { code: 'ERR_STORE_IO', message: /not the pair any more/ });
+  await t.rejects(store.relink('client', stamped!), { code: 'ERR_STORE_IO', message: /not the pair any more/ });
   real.unlinkSync(bench.path('kubelet-client-2029-01-01-00-00-00.pem'));
-  await t.rejects(store.relink('client', stamped), { code: 'ERR_STORE_IO' });
+  await t.rejects(store.relink('client', stamped!), { code: 'ERR_STORE_IO' });
   t.equal((await store.current('client'))?.chain.pem, p2.chain.pem);
 });
 

@@ -418,7 +418,7 @@ t.test('the quarantine is private, keeps names and the last twenty files', async
   const names = real.readdirSync(folder).sort();
   t.equal(names.length, 20);
   t.equal(names.at(-1), `${A}.000023`);
-  t.equal(real.readFileSync(join(folder, names[0]), 'utf8'), 'garbage 4');
+  t.equal(real.readFileSync(join(folder, names[0]!), 'utf8'), 'garbage 4');
   t.equal(real.statSync(folder).mode & 0o777, 0o700);
   for (const name of names) t.equal(real.statSync(join(folder, name)).mode & 0o777, 0o600);
 });

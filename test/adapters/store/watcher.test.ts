@@ -66,7 +66,7 @@ t.test('a kubelet that watches the first file notices every later swap, and goes
   const store = bench.store({ keepOldFiles: 1 });
   const pairs = [100, 200, 300, 400, 500].map(newPair);
   const now = new Date(2030, 0, 1);
-  await store.install('serving', pairs[0], now);
+  await store.install('serving', pairs[0]!, now);
   const sightings = new Sightings();
   const watch = new KubeletWatch(store.currentPath('serving'), sightings.note);
   t.teardown(() => watch.close());
@@ -94,7 +94,7 @@ t.test('relink tells a watcher too, and so does a start after a kill between swa
   const watch = new KubeletWatch(bench.store().currentPath('serving'), sightings.note);
   t.teardown(() => watch.close());
   const [, stored] = (await bench.store().inspect('serving')).pairs;
-  await bench.store().relink('serving', stored);
+  await bench.store().relink('serving', stored!);
   await sightings.of(one.chain.leaf.serial);
   // Killed right after the rename of the link back to the other: nobody was told of it.
   real.symlinkSync('kubelet-server-2030-01-01-00-00-01.pem', bench.path('next'));
