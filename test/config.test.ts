@@ -1,0 +1,480 @@
+import fc from 'fast-check';
+import t from 'tap';
+import { loadSettings } from '../src/config.ts';
+import type { FlagValues, Settings } from '../src/config.ts';
+import { CertletError } from '../src/errors.ts';
+
+const filePath = '/etc/certlet/config.yaml';
+
+function load(fileText: string | undefined, flags: FlagValues = {}, osHostname = 'node-1'): Settings {
+  return loadSettings({ flags, fileText, filePath, osHostname });
+}
+
+/** The lines of the error, without the heading; empty when all is well. */
+function problems(fileText: string | undefined, flags: FlagValues = {}): readonly string[] {
+  try {
+    load(fileText, flags);
+    return [];
+  } catch (error) {
+    if (!(error instanceof CertletError) || error.code !== 'ERR_CONFIG_INVALID') throw error;
+    const lines = error.message.split('\n');
+    return lines.length === 1 ? [error.message.replace(/^settings: /, '')] : lines.slice(1);
+  }
+}
+
+t.test('without file and flags everything has the default of kubeadm or the kubelet', async (t) => {
+  t.strictSame(load(undefined), {
+    source: undefined,
+    nodeName: 'node-1',
+    bootstrapKubeconfig: '/etc/kubernetes/bootstrap-kubelet.conf',
+    kubeconfig: '/etc/kubernetes/kubelet.conf',
+    certDir: '/var/lib/kubelet/pki',
+    stateDir: '/var/lib/kubelet/pki/.certlet',
+    runtimeDir: '/run/certlet',
+    nodeIPs: [],
+    rotateServerCertificates: true,
+    servingNames: [],
+    keyAlgorithm: 'ECDSA-P256',
+    keyEncipherment: true,
+    plainFiles: {},
+    deleteBootstrapKubeconfig: false,
+    rotation: {
+      minimumSpacingMs: 30_000,
+      keepOldFiles: 2,
+      pruneGraceMs: 3_600_000,
+      addressDebounceMs: 10_000,
+      nodeRefreshMs: 300_000,
+      startSpreadMs: 60_000,
+      refusedBackoffMs: 3_600_000,
+      proofRetryMs: 300_000,
+    },
+    kubelet: { unit: 'kubelet.service', restart: 'auto' },
+    hooks: [],
+    privilegedHooks: [],
+    log: { level: 'info', format: 'auto' },
+    metrics: {},
+    events: false,
+  });
+});
+
+t.test('a file of comments alone, or of nothing, means the defaults', async (t) => {
+  for (const text of ['', '# nothing\n', '---\n', '{}'])
+    t.match(load(text), { certDir: '/var/lib/kubelet/pki', source: filePath });
+});
+
+const everything = `
+bootstrapKubeconfig: /etc/k/boot.conf
+kubeconfig: /etc/k//node.conf/
+certDir: /var/k/pki
+stateDir: /var/k/state
+runtimeDir: /run/k
+hostnameOverride: " N1.Example "
+nodeIP: [192.0.2.7, "2001:DB8::7", "::", 0.0.0.0]
+rotateServerCertificates: false
+servingNames: [Edge.Example, 192.0.2.9]
+keyAlgorithm: RSA-3072
+keyEncipherment: false
+expirationSeconds: 600
+plainFiles: { client: {}, serving: { certFile: /etc/pki/s.crt, keyFile: /etc/pki/s.key } }
+deleteBootstrapKubeconfig: true
+rotation: { minimumSpacing: 1s, keepOldFiles: 0, pruneGrace: 0s, addressDebounce: 500ms, startSpread: 1h30m }
+kubelet: { unit: k3s-agent.service, version: v1.20.2, restart: never }
+hooks:
+  - { name: a, command: [/bin/a, --x], on: [serving], timeout: 5s }
+  - { name: b, command: [/bin/b] }
+privilegedHooks: [reload-proxy]
+log: { level: debug, format: json }
+metrics: { address: "[::1]:9099", textfile: /var/lib/n/certlet.prom }
+events: true
+`;
+
+t.test('every setting of the file arrives, resolved', async (t) => {
+  t.strictSame(load(everything), {
+    source: filePath,
+    nodeName: 'n1.example',
+    bootstrapKubeconfig: '/etc/k/boot.conf',
+    kubeconfig: '/etc/k/node.conf',
+    certDir: '/var/k/pki',
+    stateDir: '/var/k/state',
+    runtimeDir: '/run/k',
+    nodeIPs: ['192.0.2.7', '2001:db8::7'],
+    rotateServerCertificates: false,
+    servingNames: ['edge.example', '192.0.2.9'],
+    keyAlgorithm: 'RSA-3072',
+    keyEncipherment: false,
+    expirationSeconds: 600,
+    plainFiles: {
+      client: { certFile: '/var/k/pki/kubelet-client.crt', keyFile: '/var/k/pki/kubelet-client.key' },
+      serving: { certFile: '/etc/pki/s.crt', keyFile: '/etc/pki/s.key' },
+    },
+    deleteBootstrapKubeconfig: true,
+    rotation: {
+      minimumSpacingMs: 1000,
+      keepOldFiles: 0,
+      pruneGraceMs: 0,
+      addressDebounceMs: 500,
+      nodeRefreshMs: 300_000,
+      startSpreadMs: 5_400_000,
+      refusedBackoffMs: 3_600_000,
+      proofRetryMs: 300_000,
+    },
+    kubelet: { unit: 'k3s-agent.service', version: 'v1.20.2', restart: 'never' },
+    hooks: [
+      { name: 'a', command: ['/bin/a', '--x'], on: ['serving'], timeoutMs: 5000 },
+      { name: 'b', command: ['/bin/b'], on: ['client', 'serving'], timeoutMs: 30_000 },
+    ],
+    privilegedHooks: ['reload-proxy'],
+    log: { level: 'debug', format: 'json' },
+    metrics: { address: { host: '::1', port: 9099 }, textfile: '/var/lib/n/certlet.prom' },
+    events: true,
+  });
+});
+
+t.test('the state folder moves with the cert-dir', async (t) => {
+  t.equal(load('certDir: /pki').stateDir, '/pki/.certlet');
+  t.equal(load('certDir: /pki', { 'cert-dir': '/other' }).stateDir, '/other/.certlet');
+});
+
+t.test('a flag wins over the file, and what neither says has its default', async (t) => {
+  const settings = load(
+    'certDir: /pki\nrotation: {keepOldFiles: 5, pruneGrace: 2h}\nnodeIP: [192.0.2.1]\nevents: true',
+    {
+      'node-ip': ['192.0.2.2', '192.0.2.3'],
+      'rotation-keep-old-files': '7',
+      'expiration-seconds': '86400',
+      events: false,
+      'log-level': 'debug',
+      'metrics-address': 'localhost:0',
+    },
+  );
+  t.match(settings, {
+    certDir: '/pki',
+    nodeIPs: ['192.0.2.2', '192.0.2.3'],
+    expirationSeconds: 86_400,
+    events: false,
+    log: { level: 'debug', format: 'auto' },
+    metrics: { address: { host: 'localhost', port: 0 } },
+  });
+  t.match(settings.rotation, { keepOldFiles: 7, pruneGraceMs: 7_200_000, minimumSpacingMs: 30_000 });
+});
+
+for (const row of [
+  { name: 'the name of the host', file: undefined, flags: {}, host: 'node-1', nodeName: 'node-1' },
+  {
+    name: 'in lower case, trimmed and not shortened',
+    file: '',
+    flags: {},
+    host: ' Node-1.Example.ORG\n',
+    nodeName: 'node-1.example.org',
+  },
+  { name: 'the override before it', file: 'hostnameOverride: Other', flags: {}, host: 'node-1', nodeName: 'other' },
+  {
+    name: 'the flag before both',
+    file: 'hostnameOverride: other',
+    flags: { 'hostname-override': 'FLAG' },
+    host: 'h',
+    nodeName: 'flag',
+  },
+  { name: 'not an empty override', file: 'hostnameOverride: ""', flags: {}, host: 'node-1', nodeName: 'node-1' },
+  {
+    name: 'an address, as some clusters do',
+    file: 'hostnameOverride: 192.0.2.7',
+    flags: {},
+    host: '',
+    nodeName: '192.0.2.7',
+  },
+]) {
+  t.test(`node name: ${row.name}`, async (t) => {
+    t.equal(load(row.file, row.flags, row.host).nodeName, row.nodeName);
+  });
+}
+
+for (const host of ['', '  ', 'my_host', '-x', `${'a'.repeat(254)}`, 'a..b']) {
+  t.test(`node name: ${JSON.stringify(host.slice(0, 20))} from the system is refused with the remedy`, async (t) => {
+    t.throws(() => load(undefined, {}, host), { code: 'ERR_NODE_NAME', remedy: /hostnameOverride/ });
+  });
+}
+
+const at = (line: number): string => `${filePath}:${String(line)}: `;
+const needsPath = 'expected an absolute path without . and .. parts, got';
+for (const row of [
+  {
+    name: 'unknown key near a known one',
+    file: '\ncertdir: /x',
+    lines: [`${at(2)}certdir: is not a setting; did you mean certDir?`],
+  },
+  { name: 'unknown key near nothing', file: 'zzzzzz: 1', lines: [`${at(1)}zzzzzz: is not a setting`] },
+  {
+    name: 'a flag name as key',
+    file: 'node-ip: []',
+    lines: [`${at(1)}node-ip: is not a setting; did you mean nodeIP?`],
+  },
+  {
+    name: 'unknown key inside a group',
+    file: 'log:\n  levle: info',
+    lines: [`${at(2)}log.levle: is not a setting; did you mean level?`],
+  },
+  { name: 'relative path', file: 'certDir: pki', lines: [`${at(1)}certDir: ${needsPath} "pki"`] },
+  { name: 'path with ..', file: 'certDir: /a/../b', lines: [`${at(1)}certDir: ${needsPath} "/a/../b"`] },
+  { name: 'root as a folder', file: 'certDir: /', lines: [`${at(1)}certDir: ${needsPath} "/"`] },
+  { name: 'path with a line break', file: 'certDir: "/a\\nb"', lines: [`${at(1)}certDir: ${needsPath} "/a\\nb"`] },
+  { name: 'nothing where a value belongs', file: 'certDir:', lines: [`${at(1)}certDir: ${needsPath} nothing`] },
+  {
+    name: 'a long value is cut',
+    file: `certDir: ${'x'.repeat(200)}`,
+    lines: [`${at(1)}certDir: ${needsPath} "${'x'.repeat(80)}…"`],
+  },
+  {
+    name: 'duration without unit',
+    file: 'rotation:\n  minimumSpacing: 30',
+    lines: [`${at(2)}rotation.minimumSpacing: expected a duration with its unit, such as 30s, got 30`],
+  },
+  {
+    name: 'duration in words',
+    file: 'rotation: {pruneGrace: 1 hour}',
+    lines: [`${at(1)}rotation.pruneGrace: expected a duration with its unit, such as 30s, 5m or 1h30m, got "1 hour"`],
+  },
+  {
+    name: 'duration too short for a loop',
+    file: 'rotation: {minimumSpacing: 999ms}',
+    lines: [`${at(1)}rotation.minimumSpacing: is shorter than 1s`],
+  },
+  {
+    name: 'duration beyond a year',
+    file: 'rotation: {nodeRefresh: 8761h}',
+    lines: [`${at(1)}rotation.nodeRefresh: is longer than 8760h`],
+  },
+  { name: 'no map', file: 'log: info', lines: [`${at(1)}log: expected a map of settings, got "info"`] },
+  { name: 'a list as root', file: '- a', lines: [`${at(1)}the file: expected a map of settings, got a list`] },
+  { name: 'text as root', file: 'certDir', lines: [`${at(1)}the file: expected a map of settings, got "certDir"`] },
+  { name: 'no list', file: 'nodeIP: 192.0.2.1', lines: [`${at(1)}nodeIP: expected a list, got "192.0.2.1"`] },
+  {
+    name: 'bad address in a list',
+    file: 'nodeIP:\n- 192.0.2.1\n- 192.0.2.300',
+    lines: [`${at(3)}nodeIP[1]: expected an IP address, got "192.0.2.300"`],
+  },
+  {
+    name: 'address with a zone',
+    file: 'nodeIP: ["fe80::1%eth0"]',
+    lines: [`${at(1)}nodeIP[0]: expected an IP address, got "fe80::1%eth0"`],
+  },
+  {
+    name: 'mistyped address among the names',
+    file: 'servingNames: [192.0.2.300, a_b]',
+    lines: [
+      `${at(1)}servingNames[0]: expected a DNS name or an IP address, got "192.0.2.300"`,
+      `${at(1)}servingNames[1]: expected a DNS name or an IP address, got "a_b"`,
+    ],
+  },
+  { name: 'YAML 1.1 boolean', file: 'events: yes', lines: [`${at(1)}events: expected true or false, got "yes"`] },
+  {
+    name: 'unknown word',
+    file: 'keyAlgorithm: ed25519',
+    lines: [
+      `${at(1)}keyAlgorithm: expected one of ECDSA-P256, ECDSA-P384, RSA-2048, RSA-3072, RSA-4096, got "ed25519"`,
+    ],
+  },
+  {
+    name: 'lifetime below ten minutes',
+    file: 'expirationSeconds: 599',
+    lines: [`${at(1)}expirationSeconds: expected a whole number from 600 to 2147483647, got 599`],
+  },
+  {
+    name: 'no whole number',
+    file: 'expirationSeconds: 600.5',
+    lines: [`${at(1)}expirationSeconds: expected a whole number from 600 to 2147483647, got 600.5`],
+  },
+  {
+    name: 'hostname with an underscore',
+    file: 'hostnameOverride: a_b',
+    lines: [`${at(1)}hostnameOverride: expected a DNS name, got "a_b"`],
+  },
+  {
+    name: 'no unit of systemd',
+    file: 'kubelet: {unit: kubelet}',
+    lines: [`${at(1)}kubelet.unit: expected the name of a systemd service, such as kubelet.service, got "kubelet"`],
+  },
+  { name: 'hook without name', file: 'hooks:\n- command: [/bin/a]', lines: [`${at(2)}hooks[0].name: is missing`] },
+  {
+    name: 'hook without command',
+    file: 'hooks: [{name: a, command: []}]',
+    lines: [`${at(1)}hooks[0].command: expected at least one entry, got an empty list`],
+  },
+  {
+    name: 'hook with a relative program',
+    file: 'hooks: [{name: a, command: [reload]}]',
+    lines: [`${at(1)}hooks[0].command[0]: expected the absolute path of a program`],
+  },
+  {
+    name: 'two hooks of one name',
+    file: 'hooks:\n- {name: a, command: [/a]}\n- {name: a, command: [/b]}',
+    lines: [`${at(3)}hooks[1].name: a is the name of an earlier hook`],
+  },
+  {
+    name: 'a hook name that would leave its folder',
+    file: 'privilegedHooks: [../x]',
+    lines: [`${at(1)}privilegedHooks[0]: expected a name of letters, digits, dots, - and _, got "../x"`],
+  },
+  {
+    name: 'a privileged hook twice',
+    file: 'privilegedHooks: [a, a]',
+    lines: [`${at(1)}privilegedHooks[1]: a is named twice`],
+  },
+  {
+    name: 'metrics for everybody',
+    file: 'metrics: {address: "0.0.0.0:9099"}',
+    lines: [
+      `${at(1)}metrics.address: expected a loopback address with a port, such as 127.0.0.1:9099, got "0.0.0.0:9099"`,
+    ],
+  },
+  {
+    name: 'an impossible port',
+    file: 'metrics: {address: "127.0.0.1:65536"}',
+    lines: [`${at(1)}metrics.address: is no address with a port from 0 to 65535`],
+  },
+  {
+    name: 'an impossible loopback address',
+    file: 'metrics: {address: "127.0.0.999:1"}',
+    lines: [`${at(1)}metrics.address: is no address with a port from 0 to 65535`],
+  },
+  {
+    name: 'a textfile that node_exporter does not read',
+    file: 'metrics: {textfile: /a/b.txt}',
+    lines: [`${at(1)}metrics.textfile: must end in .prom: node_exporter reads no other file`],
+  },
+  {
+    name: 'state folder that is the cert-dir',
+    file: 'stateDir: /var/lib/kubelet/pki',
+    lines: [`${at(1)}stateDir: must not be or hold the cert-dir /var/lib/kubelet/pki`],
+  },
+  {
+    name: 'state that a boot would empty',
+    file: 'stateDir: /run/certlet/state',
+    lines: [`${at(1)}stateDir: must not lie in the runtime folder /run/certlet, which is empty after a boot`],
+  },
+  {
+    name: 'runtime folder in a private one',
+    file: 'runtimeDir: /var/lib/kubelet/pki/run',
+    lines: [`${at(1)}runtimeDir: must not lie in /var/lib/kubelet/pki, whose content is private`],
+  },
+  {
+    name: 'one kubeconfig for both',
+    file: 'bootstrapKubeconfig: /a\nkubeconfig: /a',
+    lines: [`${at(2)}kubeconfig: is the same file as bootstrapKubeconfig`],
+  },
+  {
+    name: 'the settings file as kubeconfig',
+    file: `kubeconfig: ${filePath}`,
+    lines: [`${at(1)}kubeconfig: is the same file as the settings file`],
+  },
+  {
+    name: 'a plain file under a managed name',
+    file: 'plainFiles: {client: {certFile: /var/lib/kubelet/pki/kubelet-client-current.pem}}',
+    lines: [`${at(1)}plainFiles.client.certFile: is a name that certlet keeps for its combined pairs`],
+  },
+  {
+    name: 'certificate and key in one plain file',
+    file: 'plainFiles: {client: {certFile: /a, keyFile: /a}}',
+    lines: [`${at(1)}plainFiles.client.keyFile: is the same file as plainFiles.client.certFile`],
+  },
+  {
+    name: 'a file in the state folder',
+    file: 'kubeconfig: /var/lib/kubelet/pki/.certlet/k',
+    lines: [`${at(1)}kubeconfig: must not lie in the state folder /var/lib/kubelet/pki/.certlet`],
+  },
+  {
+    name: 'a file in the runtime folder',
+    file: 'kubeconfig: /run/certlet/k',
+    lines: [`${at(1)}kubeconfig: must not lie in the runtime folder /run/certlet`],
+  },
+  {
+    name: 'the cert-dir as a file',
+    file: 'kubeconfig: /var/lib/kubelet',
+    lines: [`${at(1)}kubeconfig: is the cert-dir or a folder above it, not a file`],
+  },
+  {
+    name: '__proto__ is a key like others',
+    file: '__proto__: {certDir: /x}',
+    lines: [`${at(1)}__proto__: is not a setting`],
+  },
+]) {
+  t.test(`problem: ${row.name}`, async (t) => {
+    t.strictSame(problems(row.file), row.lines);
+  });
+}
+
+t.test('flags have problems under their own name', async (t) => {
+  t.strictSame(
+    problems('stateDir: /s', {
+      'node-ip': ['x'],
+      'expiration-seconds': 'soon',
+      'rotation-keep-old-files': '99999999999999999999',
+      'cert-dir': '',
+    }),
+    [
+      `--cert-dir: ${needsPath} ""`,
+      '--node-ip: expected an IP address, got "x"',
+      '--expiration-seconds: expected a whole number from 600 to 2147483647, got "soon"',
+      '--rotation-keep-old-files: expected a whole number from 0 to 100, got "99999999999999999999"',
+    ],
+  );
+  t.strictSame(problems('stateDir: /s', { 'cert-dir': '/s/pki' }), [
+    `${at(1)}stateDir: must not be or hold the cert-dir /s/pki`,
+  ]);
+  t.strictSame(problems(undefined, { kubeconfig: '/run/certlet/x' }), [
+    '--kubeconfig: must not lie in the runtime folder /run/certlet',
+  ]);
+});
+
+t.test('a wrong value in the file is told even where a flag hides it', async (t) => {
+  t.strictSame(problems('log: {level: loud}', { 'log-level': 'debug' }), [
+    `${at(1)}log.level: expected one of error, warn, info, debug, got "loud"`,
+  ]);
+  t.strictSame(problems('log: 5', { 'log-level': 'debug' }), [`${at(1)}log: expected a map of settings, got 5`]);
+});
+
+t.test('all problems come at once, in the order of the file, then the flags', async (t) => {
+  const file = 'events: maybe\nlog: {level: x}\ncertDir: rel\nnope: 1';
+  t.strictSame(
+    problems(file, { 'key-algorithm': 'dsa' }).map((line) => line.replace(/: (expected|is).*/, '')),
+    [`${at(1)}events`, `${at(2)}log.level`, `${at(3)}certDir`, `${at(4)}nope`, '--key-algorithm'],
+  );
+});
+
+t.test('broken YAML is one problem with its line', async (t) => {
+  t.throws(() => load('a: 1\nb: [\n'), { code: 'ERR_CONFIG_INVALID', message: /config\.yaml:3:/ });
+});
+
+t.test('whatever stands in the file, the answer is settings or a list of problems', async (t) => {
+  const keys = fc.constantFrom(
+    'certDir',
+    'nodeIP',
+    'rotation',
+    'hooks',
+    'plainFiles',
+    'log',
+    'metrics',
+    'client',
+    'level',
+    'x',
+  );
+  const { tree } = fc.letrec<{ tree: unknown; map: unknown; list: unknown; leaf: unknown }>((tie) => ({
+    tree: fc.oneof({ maxDepth: 4 }, tie('leaf'), tie('map'), tie('list')),
+    map: fc.dictionary(keys, tie('tree'), { maxKeys: 4 }),
+    list: fc.array(tie('tree'), { maxLength: 3 }),
+    leaf: fc.oneof(
+      fc.string(),
+      fc.integer(),
+      fc.double(),
+      fc.boolean(),
+      fc.constant(null),
+      fc.constantFrom('/a', '5m', '::1'),
+    ),
+  }));
+  fc.assert(
+    fc.property(tree, (value) => {
+      problems(JSON.stringify(value));
+      return true;
+    }),
+  );
+});

@@ -1,0 +1,46 @@
+/** The example file shows every setting with its default. */
+import { readFileSync } from 'node:fs';
+import t from 'tap';
+import { loadSettings } from '../../src/config.ts';
+import { settingLeaves } from '../../src/config/flags.ts';
+import { parseYaml } from '../../src/kubeconfig/yaml.ts';
+
+const text = readFileSync(new URL('../../config/config.example.yaml', import.meta.url), 'utf8');
+/** Settings have no blank behind the mark, those of a group two; comments have one, examples in them more. */
+const uncommented = text.replace(/^#(?=[a-zA-Z]| {2}[a-zA-Z#])/gm, '');
+
+function load(fileText: string | undefined): unknown {
+  return { ...loadSettings({ flags: {}, fileText, filePath: '/c.yaml', osHostname: 'n' }), source: undefined };
+}
+
+t.test('as shipped it changes nothing', async (t) => {
+  t.strictSame(load(text), load(undefined));
+});
+
+t.test('with every setting taken in it still changes nothing', async (t) => {
+  t.strictSame(load(uncommented), load(undefined));
+});
+
+t.test('no setting is left out', async (t) => {
+  const shown = Object.keys(parseYaml(uncommented, 'example').value as object);
+  const named = settingLeaves().map(({ path }) => String(path[0]));
+  // It has no default to show: an example of it stands in a comment.
+  t.strictSame(
+    [...new Set(named)].filter((name) => !shown.includes(name)),
+    ['expirationSeconds'],
+  );
+  for (const { path } of settingLeaves()) t.match(text, new RegExp(`\\b${String(path.at(-1))}\\b`));
+});
+
+t.test('the examples in its comments are good settings', async (t) => {
+  const examples = text
+    .split('\n')
+    .filter((line) => /^# ((expirationSeconds|plainFiles|hooks|metrics):| {2}\S)/.test(line))
+    .map((line) => line.slice(2))
+    .join('\n');
+  t.match(load(examples), {
+    expirationSeconds: 604_800,
+    hooks: [{ name: 'reload-proxy' }],
+    metrics: { textfile: /prom$/ },
+  });
+});
