@@ -162,6 +162,11 @@ export const ERROR_RULES = {
     'The issued certificate is not what was asked for.',
     'Look at the signer: the message lists what is wrong with the certificate.',
   ),
+  ERR_ISSUED_EXPIRED: rule(
+    'retrySoon',
+    'The issued certificate expired before it could be taken into use: the node was off or cut off for longer.',
+    'Nothing: certlet makes a new request with a new key.',
+  ),
   ERR_ISSUED_NOT_YET_VALID: rule(
     'waitForClock',
     'The issued certificate begins in the future.',

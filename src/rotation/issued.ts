@@ -1,5 +1,5 @@
-import { CertletError } from '../errors.ts';
-import { issuedProblems } from '../csr/issued.ts';
+import { CertletError, type ErrorCode } from '../errors.ts';
+import { type IssuedProblem, issuedProblems } from '../csr/issued.ts';
 import type { PendingRequest } from '../csr/pending.ts';
 import { type CertificatePair, parseChain } from '../pki/certificate.ts';
 import { parsePrivateKey } from '../pki/keys.ts';
@@ -20,11 +20,18 @@ export function checkIssued(record: PendingRequest, now: JudgedTime): Certificat
     ...issuedProblems(chain, { ...wanted, now: now.latest }).filter(({ kind }) => kind === 'not yet valid'),
   ];
   if (problems.length === 0) return { chain, key };
-  const early = problems.every(({ kind }) => kind === 'not yet valid');
   throw new CertletError(
-    early ? 'ERR_ISSUED_NOT_YET_VALID' : 'ERR_ISSUED_UNACCEPTABLE',
+    codeOf(problems, chain.leaf.notAfter > record.createdAt),
     `the certificate issued for ${record.name} cannot be used: ${problems.map(({ text }) => text).join('; ')}`,
   );
+}
+
+/** A signer that hands out expired certificates would do so again; one that had expired by the time it was looked at would not. */
+function codeOf(problems: readonly IssuedProblem[], outlivedRequest: boolean): ErrorCode {
+  if (problems.every(({ kind }) => kind === 'not yet valid')) return 'ERR_ISSUED_NOT_YET_VALID';
+  return outlivedRequest && problems.every(({ kind }) => kind === 'expired')
+    ? 'ERR_ISSUED_EXPIRED'
+    : 'ERR_ISSUED_UNACCEPTABLE';
 }
 
 function chainOf(record: PendingRequest): CertificatePair['chain'] {

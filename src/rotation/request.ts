@@ -167,6 +167,8 @@ function sayPosted(
   }
 }
 
+const REFUSED_REMEDY = 'Mend what the reason names, then run: certlet renew';
+
 function issuedOrThrow(name: string, outcome: FinalOutcome): string {
   switch (outcome.kind) {
     case 'issued':
@@ -175,11 +177,13 @@ function issuedOrThrow(name: string, outcome: FinalOutcome): string {
       throw new CertletError(
         'ERR_CSR_DENIED',
         `certificate signing request ${name} is denied, reason: ${outcome.reason}, message: ${outcome.message}`,
+        { remedy: REFUSED_REMEDY },
       );
     case 'failed':
       throw new CertletError(
         outcome.usages ? 'ERR_CSR_USAGES' : 'ERR_CSR_FAILED',
         `certificate signing request ${name} failed, reason: ${outcome.reason}, message: ${outcome.message}`,
+        outcome.usages ? {} : { remedy: REFUSED_REMEDY },
       );
     case 'changed uid':
       throw new CertletError('ERR_CSR_DELETED', `certificate signing request ${name} changed UIDs`);
@@ -195,6 +199,7 @@ export function endsRequest(error: CertletError, purpose: Purpose, record: Pendi
     case 'ERR_CSR_DELETED':
     case 'ERR_CSR_INCOMPATIBLE':
     case 'ERR_CSR_SUPERSEDED':
+    case 'ERR_ISSUED_EXPIRED':
     case 'ERR_ISSUED_UNACCEPTABLE':
     case 'ERR_ISSUED_REFUSED':
       return true;

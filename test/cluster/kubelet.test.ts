@@ -39,7 +39,7 @@ if (missing === undefined) {
       await host.issued('client');
       const pending = await plane.pendingCsr('serving', host.nodeName);
       const selfSigned = await eventually('the serving link', () => host.current('serving'));
-      t.ok(selfSigned.selfSigned, 'the serving request waits: the link names the self-signed pair');
+      t.notOk(selfSigned.byCluster, 'the serving request waits: the link names the self-signed pair');
 
       const first = await Kubelet.start(plane, { ...options, folder: join(host.folder, 'kubelet-1') });
       t.teardown(() => first.stop());

@@ -19,7 +19,7 @@ await withControlPlane({ bootstrapTokenAuth: false }, (plane) => {
     t.match(line.text, /--group=strangers|--user=static-stranger|--group=system:bootstrappers/, 'for this identity');
     t.ok(['warn', 'error'].includes(line.level), `level ${line.level}`);
     await never('a certificate', () => host.current('client'), 2);
-    t.ok(host.current('serving')?.selfSigned, 'the kubelet can start all the same');
+    t.equal(host.current('serving')?.byCluster, false, 'the kubelet can start all the same');
     t.ok(certlet.count(/ERR_API_FORBIDDEN/) < 5, 'not a line for each attempt within seconds');
     t.strictSame(await plane.csrs({ node: host.nodeName }), []);
   });
