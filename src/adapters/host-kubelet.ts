@@ -1,9 +1,9 @@
 import { execFile } from 'node:child_process';
-import { isAbsolute, join } from 'node:path';
+import { basename, isAbsolute, join } from 'node:path';
 import { promisify } from 'node:util';
 import { isCertletError } from '../errors.ts';
 import { parseYaml } from '../kubeconfig/yaml.ts';
-import { KUBELET_DROP_IN_NAMES, type KubeletUnit } from '../kubelet/adopted-files.ts';
+import { isShellCommand, KUBELET_DROP_IN_NAMES, type KubeletUnit } from '../kubelet/adopted-files.ts';
 import { type Distribution, type HostProcess, kubeletArguments } from '../kubelet/distribution.ts';
 import {
   type KubeletConfiguration,
@@ -82,11 +82,14 @@ async function locate(files: HostFiles, unitName: string): Promise<Located> {
   const running = runningKubelet(processes);
   const installed = await findInstalled(files, [unitName, running?.unit]);
   if (installed !== undefined) {
-    const { unit, program, sources } = installed;
+    const { unit, sources } = installed;
+    // What a shell makes of its words is not known; what runs is.
+    const seen = running !== undefined && isShellCommand(unit.execStart) ? running : undefined;
     // Compared with certlet's own drop-in: what a kubelet was started with after an adoption is no surprise.
-    const now = await readInstalledKubelet(files, unit.name, []);
+    const now = seen === undefined ? await readInstalledKubelet(files, unit.name, []) : undefined;
     const warnings = difference(now?.arguments, running?.arguments);
-    return { distribution: undefined, unit, running, arguments: installed.arguments, sources, warnings, program };
+    const { arguments: args, program } = seen ?? installed;
+    return { distribution: undefined, unit, running, arguments: args, sources, warnings, program };
   }
   const distribution = await findDistribution(files, processes);
   const args = running?.arguments ?? (await readArgumentsFile(files, distribution));
@@ -128,10 +131,10 @@ async function findInstalled(
   return undefined;
 }
 
-/** Runs `<program> --version`; a kubelet answers at once and touches nothing. */
+/** Runs `<program> --version`; a kubelet answers at once and touches nothing. Wrappers of another name are not run: they might start one. */
 export async function askKubeletVersion(program: readonly string[]): Promise<string | undefined> {
   const [path, ...words] = program;
-  if (path === undefined || !isAbsolute(path)) return undefined;
+  if (path === undefined || !isAbsolute(path) || !['kubelet', 'hyperkube'].includes(basename(path))) return undefined;
   try {
     return (await promisify(execFile)(path, [...words, '--version'], { timeout: 5000 })).stdout;
   } catch {

@@ -1,0 +1,563 @@
+import { chmodSync, existsSync, mkdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import t, { type Test } from 'tap';
+import { NodeFileSystem } from '../../src/adapters/file-system.ts';
+import { HostFiles } from '../../src/adapters/host-files.ts';
+import { askKubeletVersion, type HostKubelet, readHostKubelet } from '../../src/adapters/host-kubelet.ts';
+import { readInstalledKubelet } from '../../src/adapters/installed-kubelet.ts';
+import { adoptKubelet } from '../../src/cli/adopt.ts';
+import { loadSettings } from '../../src/config.ts';
+import { type KubeletFacts, kubeletFacts, readKubeletConfiguration } from '../../src/kubelet/facts.ts';
+import { parseKubeletFlags } from '../../src/kubelet/flags.ts';
+import { createAuthority } from '../fixtures/cluster/authority.ts';
+
+type Tree = Readonly<Record<string, string>>;
+
+const KUBEADM_UNIT = `[Unit]
+Description=kubelet: The Kubernetes Node Agent
+[Service]
+ExecStart=/usr/bin/kubelet
+Restart=always
+`;
+const KUBEADM_DROP_IN = `# Note: This dropin only works with kubeadm and kubelet v1.11+
+[Service]
+Environment="KUBELET_KUBECONFIG_ARGS=--bootstrap-kubeconfig=/etc/kubernetes/bootstrap-kubelet.conf --kubeconfig=/etc/kubernetes/kubelet.conf"
+Environment="KUBELET_CONFIG_ARGS=--config=/var/lib/kubelet/config.yaml"
+EnvironmentFile=-/var/lib/kubelet/kubeadm-flags.env
+EnvironmentFile=-/etc/default/kubelet
+ExecStart=
+ExecStart=/usr/bin/kubelet $KUBELET_KUBECONFIG_ARGS $KUBELET_CONFIG_ARGS $KUBELET_KUBEADM_ARGS $KUBELET_EXTRA_ARGS
+`;
+const authority = createAuthority({ name: 'kubernetes' });
+
+function pairFor(node: string): string {
+  const { chainPem, keyPem } = authority.issue({ commonName: `system:node:${node}`, organizations: ['system:nodes'] });
+  return chainPem + keyPem;
+}
+
+const KUBEADM: Tree = {
+  '/proc/sys/kernel/hostname': 'node1\n',
+  '/usr/lib/systemd/system/kubelet.service': KUBEADM_UNIT,
+  '/usr/lib/systemd/system/kubelet.service.d/10-kubeadm.conf': KUBEADM_DROP_IN,
+  '/var/lib/kubelet/kubeadm-flags.env':
+    'KUBELET_KUBEADM_ARGS="--node-ip=10.0.0.7 --pod-infra-container-image=pause:3.9"\n',
+  '/etc/default/kubelet': 'KUBELET_EXTRA_ARGS="--node-labels=a=b"\n',
+  '/var/lib/kubelet/config.yaml':
+    'apiVersion: kubelet.config.k8s.io/v1beta1\nkind: KubeletConfiguration\nrotateCertificates: true\nserverTLSBootstrap: true\n',
+};
+
+function hostTree(t: Test, tree: Tree): string {
+  const root = t.testdir({});
+  for (const [path, text] of Object.entries(tree)) {
+    mkdirSync(dirname(join(root, path)), { recursive: true });
+    writeFileSync(join(root, path), text);
+  }
+  return root;
+}
+
+interface Result {
+  readonly adopted: boolean;
+  readonly text: string;
+  readonly host: HostKubelet;
+  readonly file: (path: string) => string | undefined;
+}
+
+interface Options {
+  readonly write?: boolean;
+  readonly version?: string;
+  readonly unit?: string;
+}
+
+async function adopt(root: string, options: Options = {}): Promise<Result> {
+  const asked: string[] = [];
+  const host = await readHostKubelet({
+    root,
+    unit: options.unit ?? 'kubelet.service',
+    askVersion: async (program) => {
+      asked.push(program.join(' '));
+      return options.version === undefined ? undefined : `Kubernetes ${options.version}\n`;
+    },
+  });
+  let text = '';
+  const ports = { fs: new NodeFileSystem(), root, print: (part: string) => (text += part) };
+  const adopted = await adoptKubelet(
+    { host, settingsPath: '/etc/certlet/config.yaml', write: options.write ?? false },
+    ports,
+  );
+  const file = (path: string): string | undefined =>
+    existsSync(join(root, path)) ? readFileSync(join(root, path), 'utf8') : undefined;
+  return { adopted, text, host, file };
+}
+
+/** How the kubelet would handle its certificates at its next start, certlet's drop-in included. */
+async function effectiveFacts(root: string, minor: number): Promise<KubeletFacts> {
+  const installed = await readInstalledKubelet(new HostFiles(root), 'kubelet.service', []);
+  return kubeletFacts(
+    parseKubeletFlags(installed?.arguments ?? []),
+    readKubeletConfiguration({ rotateCertificates: true, serverTLSBootstrap: true }, '/c'),
+    minor,
+  );
+}
+
+const DROP_IN = '/etc/systemd/system/kubelet.service.d/20-certlet.conf';
+const SETTINGS = '/etc/certlet/config.yaml';
+const LINK = '/var/lib/kubelet/pki/kubelet-server-current.pem';
+
+t.test('a kubeadm node: flags of every file are read, and the whole plan is shown', async (t) => {
+  const root = hostTree(t, { ...KUBEADM, '/var/lib/kubelet/pki/kubelet-client-current.pem': pairFor('node1') });
+  const { text, host, adopted, file } = await adopt(root, { version: 'v1.28.2' });
+  t.ok(adopted);
+  t.strictSame(host.arguments, [
+    '--bootstrap-kubeconfig=/etc/kubernetes/bootstrap-kubelet.conf',
+    '--kubeconfig=/etc/kubernetes/kubelet.conf',
+    '--config=/var/lib/kubelet/config.yaml',
+    '--node-ip=10.0.0.7',
+    '--pod-infra-container-image=pause:3.9',
+    '--node-labels=a=b',
+  ]);
+  t.equal(
+    text,
+    `kubelet: kubelet.service, v1.28.2, not running
+  read: /usr/lib/systemd/system/kubelet.service, /usr/lib/systemd/system/kubelet.service.d/10-kubeadm.conf, /var/lib/kubelet/kubeadm-flags.env, /etc/default/kubelet, /var/lib/kubelet/config.yaml
+  kubeconfig: /etc/kubernetes/kubelet.conf
+  bootstrap kubeconfig: /etc/kubernetes/bootstrap-kubelet.conf
+  cert-dir: /var/lib/kubelet/pki
+  rotates: client and serving
+changes for the kubelet:
+  bootstrapKubeconfig: /etc/kubernetes/bootstrap-kubelet.conf -> none
+  rotateCertificates: true -> false
+  serverTLSBootstrap: true -> false
+  tlsCertFile: none -> ${LINK}
+  tlsPrivateKeyFile: none -> ${LINK}
+after each rotation:
+  client: this kubelet takes the new certificate over by itself
+  serving: the kubelet must be restarted (kubelet v1.28.2 does not take over a new serving certificate while it runs); certlet-kubelet-restart.path does that
+warnings:
+  the kubelet still rotates its client and serving certificate in /var/lib/kubelet/pki: until it is restarted with the flags below, two programs write there
+
+--- /dev/null
++++ /etc/certlet/config.yaml
+@@ -0,0 +1,9 @@
++# Written by "certlet adopt".
++bootstrapKubeconfig: /etc/kubernetes/bootstrap-kubelet.conf
++kubeconfig: /etc/kubernetes/kubelet.conf
++certDir: /var/lib/kubelet/pki
++nodeIP:
++  - 10.0.0.7
++rotateServerCertificates: true
++kubelet:
++  version: v1.28.2
+
+--- /dev/null
++++ ${DROP_IN}
+@@ -0,0 +1,15 @@
++# Written by "certlet adopt": certlet keeps the certificates, the kubelet only reads them.
++# The command is that of /usr/lib/systemd/system/kubelet.service.d/10-kubeadm.conf with flags added at its end, where they win.
++# Run "certlet adopt" again when that command changes.
++[Unit]
++Wants=certlet.service
++After=certlet.service
++
++[Service]
++ExecStart=
++ExecStart=/usr/bin/kubelet $KUBELET_KUBECONFIG_ARGS $KUBELET_CONFIG_ARGS $KUBELET_KUBEADM_ARGS $KUBELET_EXTRA_ARGS \\
++  --bootstrap-kubeconfig= \\
++  --rotate-certificates=false \\
++  --rotate-server-certificates=false \\
++  --tls-cert-file=${LINK} \\
++  --tls-private-key-file=${LINK}
+
+next:
+  certlet adopt --write
+  systemctl daemon-reload
+  systemctl enable --now certlet.service certlet-kubelet-restart.path
+  systemctl restart kubelet.service
+`,
+  );
+  t.equal(file(SETTINGS), undefined, 'nothing is written without --write');
+  t.equal(file(DROP_IN), undefined);
+});
+
+t.test('with --write the files are there, settings are valid, and the kubelet ends up as planned', async (t) => {
+  const root = hostTree(t, KUBEADM);
+  const before = new Map(Object.keys(KUBEADM).map((path) => [path, readFileSync(join(root, path), 'utf8')]));
+  const first = await adopt(root, { write: true, version: 'v1.28.2' });
+  t.match(first.text, `written: ${SETTINGS}\nwritten: ${DROP_IN}\n`);
+  t.notMatch(first.text, 'certlet adopt --write');
+  t.equal(statSync(join(root, SETTINGS)).mode & 0o777, 0o644);
+  const settings = loadSettings({ flags: {}, fileText: first.file(SETTINGS), filePath: SETTINGS, osHostname: 'node1' });
+  t.match(settings, {
+    kubeconfig: '/etc/kubernetes/kubelet.conf',
+    nodeIPs: ['10.0.0.7'],
+    kubelet: { version: 'v1.28.2' },
+  });
+  for (const [path, text] of before)
+    t.equal(readFileSync(join(root, path), 'utf8'), text, `${path} is the kubelet's and stays`);
+
+  const again = await adopt(root, { write: true, version: 'v1.28.2' });
+  t.match(again.text, "certlet's files: nothing to change");
+  t.notMatch(again.text, 'written:');
+
+  const started = await effectiveFacts(root, 28);
+  t.match(started, {
+    kubeconfig: '/etc/kubernetes/kubelet.conf',
+    bootstrapKubeconfig: undefined,
+    rotatesClient: false,
+    rotatesServing: false,
+    tlsCertFile: LINK,
+    tlsPrivateKeyFile: LINK,
+    nodeIPs: ['10.0.0.7'],
+  });
+});
+
+t.test('a running kubelet with other flags than its unit is pointed out, but not after the adoption', async (t) => {
+  const running = (args: readonly string[]): Tree => ({
+    '/proc/812/cmdline': ['/usr/bin/kubelet', ...args, ''].join('\0'),
+    '/proc/812/cgroup': '0::/system.slice/kubelet.service\n',
+    '/proc/900/cmdline': 'sleep\x001\x00',
+    '/proc/901/cmdline': '',
+  });
+  const kubeadm = (await adopt(hostTree(t, KUBEADM))).host.arguments ?? [];
+  const same = await adopt(hostTree(t, { ...KUBEADM, ...running(kubeadm) }));
+  t.match(same.text, 'version unknown, running as process 812');
+  t.notMatch(same.text, 'other flags');
+  const other = await adopt(hostTree(t, { ...KUBEADM, ...running([...kubeadm.slice(1), '--v=4']) }));
+  t.match(
+    other.text,
+    'the running kubelet has other flags than its unit; only in the unit: --bootstrap-kubeconfig=/etc/kubernetes/bootstrap-kubelet.conf; only running: --v=4',
+  );
+  const root = hostTree(t, KUBEADM);
+  await adopt(root, { write: true, version: 'v1.28.2' });
+  const installed = await readInstalledKubelet(new HostFiles(root), 'kubelet.service', []);
+  for (const [path, text] of Object.entries(running(installed?.arguments ?? []))) {
+    mkdirSync(dirname(join(root, path)), { recursive: true });
+    writeFileSync(join(root, path), text);
+  }
+  t.notMatch((await adopt(root, { version: 'v1.28.2' })).text, 'other flags');
+});
+
+const PLAIN_UNIT = (args: string): Tree => ({
+  '/proc/sys/kernel/hostname': 'Worker-3.example.org\n',
+  '/etc/systemd/system/kubelet.service': `[Service]\nExecStart=/opt/k8s/kubelet ${args}\n`,
+});
+
+t.test('a kubelet of 1.9 with the old flags and the gate, no flag that it does not know', async (t) => {
+  const { text } = await adopt(
+    hostTree(
+      t,
+      PLAIN_UNIT(
+        '--experimental-bootstrap-kubeconfig=/b --kubeconfig=/etc/kubernetes/k.conf --rotate-certificates --feature-gates=RotateKubeletServerCertificate=true',
+      ),
+    ),
+    { version: 'v1.9.11' },
+  );
+  t.match(text, '--bootstrap-kubeconfig= \\');
+  t.match(text, '--feature-gates=RotateKubeletServerCertificate=false');
+  t.notMatch(text, '--rotate-server-certificates');
+  t.match(text, 'client: the kubelet must be restarted');
+  t.match(text, 'serving: the kubelet must be restarted');
+});
+
+t.test('a kubelet of 1.36 needs no restart for either', async (t) => {
+  const { text } = await adopt(hostTree(t, KUBEADM), { version: 'v1.36.2' });
+  t.match(text, 'client: this kubelet takes the new certificate over by itself');
+  t.match(text, 'serving: this kubelet takes the new certificate over by itself');
+});
+
+t.test('an unknown version gets the serving flag only where the kubelet has it on', async (t) => {
+  const off = await adopt(hostTree(t, PLAIN_UNIT('--kubeconfig=/etc/kubernetes/k.conf')));
+  t.notMatch(off.text, '--rotate-server-certificates');
+  t.match(off.text, 'somebody has to approve it');
+  t.notMatch(off.text, '--bootstrap-kubeconfig=');
+  const on = await adopt(hostTree(t, PLAIN_UNIT('--kubeconfig=/etc/kubernetes/k.conf --rotate-server-certificates')));
+  t.match(on.text, '--rotate-server-certificates=false');
+});
+
+t.test('other paths bring drop-ins for certlet, and a missing cert-dir a command', async (t) => {
+  const root = hostTree(
+    t,
+    PLAIN_UNIT(
+      '--kubeconfig /srv/k8s/kubelet.conf --cert-dir "/srv/cert dir" --hostname-override=Node-A --rotate-certificates',
+    ),
+  );
+  const { text, file } = await adopt(root, { write: true, version: 'v1.20.2' });
+  for (const unit of ['certlet.service', 'certlet-once.service']) {
+    t.equal(
+      file(`/etc/systemd/system/${unit}.d/20-adopted-paths.conf`),
+      '# Written by "certlet adopt": folders outside the defaults that certlet has to write.\n[Service]\nReadWritePaths=-/srv/k8s\nReadWritePaths="-/srv/cert dir"\n',
+    );
+  }
+  t.match(text, "install -d -m 0755 '/srv/cert dir'");
+  t.match(file(DROP_IN), '"--tls-cert-file=/srv/cert dir/kubelet-server-current.pem"');
+  t.match(file(SETTINGS), /^hostnameOverride: node-a$/m);
+  t.match(await effectiveFacts(root, 20), {
+    tlsCertFile: '/srv/cert dir/kubelet-server-current.pem',
+    rotatesClient: false,
+  });
+});
+
+t.test('folders that the sandbox closes are not taken for writable', async (t) => {
+  const { file } = await adopt(
+    hostTree(t, PLAIN_UNIT('--kubeconfig=/etc/kubernetes/k.conf --cert-dir=/etc/kubernetes/pki')),
+    { write: true },
+  );
+  t.match(file('/etc/systemd/system/certlet.service.d/20-adopted-paths.conf'), 'ReadWritePaths=-/etc/kubernetes/pki\n');
+});
+
+t.test('a serving certificate from elsewhere is left alone, unless the settings say otherwise', async (t) => {
+  const tree = PLAIN_UNIT(
+    '--kubeconfig=/etc/kubernetes/k.conf --tls-cert-file=/etc/site/node.crt --tls-private-key-file=/etc/site/node.key',
+  );
+  const left = await adopt(hostTree(t, tree), { version: 'v1.30.0' });
+  t.match(left.text, 'serving: /etc/site/node.crt comes from elsewhere and is left alone');
+  t.match(left.text, '+rotateServerCertificates: false');
+  t.notMatch(left.text, '--tls-cert-file=/var/lib');
+  t.notMatch(left.text, 'serving: the kubelet must be restarted');
+  const taken = await adopt(hostTree(t, { ...tree, [SETTINGS]: 'rotateServerCertificates: true\n' }), {
+    version: 'v1.30.0',
+  });
+  t.match(taken.text, `tlsCertFile: /etc/site/node.crt -> ${LINK}`);
+  t.match(taken.text, `--tls-cert-file=${LINK}`);
+  const never = await adopt(hostTree(t, { ...KUBEADM, [SETTINGS]: 'rotateServerCertificates: false\n' }), {
+    version: 'v1.30.0',
+  });
+  t.match(never.text, 'serving: left to the kubelet, as the settings file says');
+  t.notMatch(never.text, '--rotate-server-certificates=false');
+});
+
+t.test('an existing settings file keeps its comments and what adopt does not know', async (t) => {
+  const present =
+    '# our fleet\nlog:\n  level: debug # loud\nnodeIP:\n- 10.9.9.9\n- 10.9.9.8\n# the end\ncertDir: /old\nkubelet: {restart: never}\n';
+  const { file } = await adopt(hostTree(t, { ...KUBEADM, [SETTINGS]: present }), { write: true, version: 'v1.28.2' });
+  t.equal(
+    file(SETTINGS),
+    '# our fleet\nlog:\n  level: debug # loud\nnodeIP:\n  - 10.0.0.7\n# the end\ncertDir: /var/lib/kubelet/pki\nkubelet:\n  restart: never\n  version: v1.28.2\n' +
+      'bootstrapKubeconfig: /etc/kubernetes/bootstrap-kubelet.conf\nkubeconfig: /etc/kubernetes/kubelet.conf\nrotateServerCertificates: true\n',
+  );
+});
+
+t.test('settings in a form that cannot be edited line by line are written anew', async (t) => {
+  const { file } = await adopt(hostTree(t, { ...KUBEADM, [SETTINGS]: '{events: true}\n' }), { write: true });
+  t.match(loadSettings({ flags: {}, fileText: file(SETTINGS), filePath: SETTINGS, osHostname: 'x' }), {
+    events: true,
+    kubeconfig: '/etc/kubernetes/kubelet.conf',
+  });
+});
+
+function embedded(node: string): string {
+  const pem = Buffer.from(pairFor(node)).toString('base64');
+  return `apiVersion: v1\nkind: Config\nclusters: [{name: c, cluster: {server: "https://a:1"}}]\ncontexts: [{name: x, context: {cluster: c, user: u}}]\ncurrent-context: x\nusers: [{name: u, user: {client-certificate-data: ${pem}, client-key-data: ${pem}}}]\n`;
+}
+
+t.test('a kubeconfig with the certificate inside is warned about, and its name is compared', async (t) => {
+  const { text } = await adopt(hostTree(t, { ...KUBEADM, '/etc/kubernetes/kubelet.conf': embedded('node9') }), {
+    version: 'v1.28.2',
+  });
+  t.match(text, '/etc/kubernetes/kubelet.conf has the client certificate inside');
+  t.match(text, "node name: the host's name says node1, but the client certificate in use is for node9");
+});
+
+t.test('a kubeconfig that names a file is followed to the certificate', async (t) => {
+  const kubeconfig = embedded('x').replace(
+    /client-certificate-data: \S+, client-key-data: \S+\}\}/u,
+    'client-certificate: /pki/c.crt, client-key: /pki/c.key}}',
+  );
+  const { host, text } = await adopt(
+    hostTree(t, { ...KUBEADM, '/etc/kubernetes/kubelet.conf': kubeconfig, '/pki/c.crt': pairFor('node1') }),
+  );
+  t.equal(host.clientCommonName, 'system:node:node1');
+  t.notMatch(text, 'node name:');
+  t.notMatch(text, 'certificate inside');
+});
+
+t.test('a cloud provider in the tree chose the name, so the certificate tells it', async (t) => {
+  const tree = PLAIN_UNIT('--kubeconfig=/etc/kubernetes/k.conf --cloud-provider=aws');
+  const { text } = await adopt(
+    hostTree(t, { ...tree, '/var/lib/kubelet/pki/kubelet-client-current.pem': pairFor('ip-10-0-0-1.ec2.internal') }),
+    { version: 'v1.20.2' },
+  );
+  t.match(text, '+hostnameOverride: ip-10-0-0-1.ec2.internal');
+  t.match(text, 'since cloud provider aws chose it');
+});
+
+t.test("the unit's own later drop-in is followed, and certlet's comes after it", async (t) => {
+  const root = hostTree(t, {
+    ...KUBEADM,
+    '/etc/systemd/system/kubelet.service.d/90-site.conf':
+      '[Service]\nExecStart=\nExecStart=/opt/kubelet --kubeconfig=/etc/kubernetes/site.conf\n',
+  });
+  const { file } = await adopt(root, { write: true, version: 'v1.30.0' });
+  t.equal(file(DROP_IN), undefined);
+  t.match(
+    file('/etc/systemd/system/kubelet.service.d/zz-certlet.conf'),
+    'ExecStart=/opt/kubelet --kubeconfig=/etc/kubernetes/site.conf',
+  );
+  t.match(await effectiveFacts(root, 30), { kubeconfig: '/etc/kubernetes/site.conf', tlsCertFile: LINK });
+});
+
+t.test('drop-ins of /etc hide those of /usr/lib by name, and a link to /dev/null masks', async (t) => {
+  const root = hostTree(t, {
+    ...KUBEADM,
+    '/etc/systemd/system/kubelet.service.d/10-kubeadm.conf':
+      '[Service]\nExecStart=\nExecStart=/bin/k --kubeconfig=/a\n',
+  });
+  t.strictSame((await adopt(root)).host.arguments, ['--kubeconfig=/a']);
+  const masked = hostTree(t, KUBEADM);
+  mkdirSync(join(masked, '/etc/systemd/system/kubelet.service.d'), { recursive: true });
+  symlinkSync('/dev/null', join(masked, '/etc/systemd/system/kubelet.service.d/10-kubeadm.conf'));
+  t.strictSame(
+    (await readHostKubelet({ root: masked, unit: 'kubelet.service', askVersion: async () => undefined })).arguments,
+    [],
+  );
+  symlinkSync('/dev/null', join(masked, '/etc/systemd/system/kubelet.service'));
+  t.equal((await adopt(masked)).adopted, false);
+});
+
+t.test('a drop-in for every service is read, and one for the kubelet is stronger', async (t) => {
+  const root = hostTree(t, {
+    ...PLAIN_UNIT('--kubeconfig=${A}${B}'),
+    '/etc/systemd/system/service.d/10.conf': '[Service]\nEnvironment=A=/all B=x\n',
+    '/usr/lib/systemd/system/kubelet.service.d/20.conf': '[Service]\nEnvironment=B=/kubelet\n',
+  });
+  t.strictSame((await adopt(root)).host.arguments, ['--kubeconfig=/all/kubelet']);
+});
+
+t.test('a shell as ExecStart gets no drop-in but the flags to add', async (t) => {
+  const root = hostTree(t, {
+    '/etc/systemd/system/kubelet.service':
+      "[Service]\nExecStart=/bin/bash -c 'exec /usr/bin/kubelet --kubeconfig=/etc/kubernetes/k.conf'\n",
+    '/proc/5/cmdline': '/usr/bin/kubelet\0--kubeconfig=/etc/kubernetes/k.conf\0',
+  });
+  const { text, file } = await adopt(root, { write: true, version: 'v1.30.0' });
+  t.match(text, 'is a shell command');
+  t.match(text, `flags to add by hand:\n  --rotate-certificates=false\n`);
+  t.equal(file(DROP_IN), undefined);
+  t.match(file(SETTINGS), 'kubeconfig: /etc/kubernetes/k.conf');
+});
+
+t.test('hyperkube, and a kubelet in a container beside it that is not ours', async (t) => {
+  const root = hostTree(t, {
+    '/proc/7/cmdline': '/usr/bin/kubelet\0--kubeconfig=/kind\0',
+    '/proc/7/cgroup': '0::/system.slice/docker-0123.scope/kubelet.slice/kubelet.service\n',
+    '/proc/9/cmdline': '/opt/hyperkube\0kubelet\0--kubeconfig\0/etc/kubernetes/k.conf\0',
+    '/proc/9/cgroup': '1:name=systemd:/user.slice\n',
+  });
+  const { host, text } = await adopt(root, { version: 'v1.14.0' });
+  t.equal(host.running?.pid, 9);
+  t.match(text, 'kubelet: a process without a unit, v1.14.0, running as process 9');
+  t.match(text, 'restart the kubelet');
+});
+
+t.test('a kubelet whose service has another name is found by its process', async (t) => {
+  const root = hostTree(t, {
+    '/proc/9/cmdline': '/snap/kubelet/1/kubelet\0--kubeconfig=/etc/kubernetes/k.conf\0',
+    '/proc/9/cgroup': '0::/system.slice/snap.kubelet.daemon.service\n',
+    '/etc/systemd/system/snap.kubelet.daemon.service':
+      '[Service]\nExecStart=/snap/kubelet/1/kubelet --kubeconfig=/etc/kubernetes/k.conf\n',
+  });
+  const { text } = await adopt(root, { version: 'v1.30.0' });
+  t.match(text, '+  unit: snap.kubelet.daemon.service');
+  t.match(text, '+++ /etc/systemd/system/snap.kubelet.daemon.service.d/20-certlet.conf');
+});
+
+t.test('k3s: the kubelet is inside, nothing is adopted, and what to do is said', async (t) => {
+  const root = hostTree(t, {
+    '/proc/9/cmdline': '/usr/local/bin/k3s\0agent\0',
+    '/proc/9/cgroup': '0::/system.slice/k3s-agent.service\n',
+  });
+  const { adopted, text } = await adopt(root, { write: true });
+  t.notOk(adopted);
+  t.match(text, 'The kubelet runs inside the k3s process (k3s-agent.service, process 9)');
+  t.match(text, '/etc/rancher/k3s/config.yaml');
+  t.match(text, 'Nothing to adopt.');
+  t.notOk(existsSync(join(root, SETTINGS)));
+});
+
+t.test('k3s that is installed and does not run is recognized by its unit', async (t) => {
+  const root = hostTree(t, { '/etc/systemd/system/k3s.service': '[Service]\nExecStart=/usr/local/bin/k3s server\n' });
+  t.match((await adopt(root)).text, 'inside the k3s process (k3s.service)');
+});
+
+t.test('rke2 starts a kubelet whose flags can be seen: flags go under kubelet-arg', async (t) => {
+  const root = hostTree(t, {
+    '/proc/8/cmdline': '/usr/local/bin/rke2\0agent\0',
+    '/proc/8/cgroup': '0::/system.slice/rke2-agent.service\n',
+    '/proc/9/cmdline':
+      'kubelet\0--kubeconfig=/var/lib/rancher/rke2/agent/kubelet.kubeconfig\0--cert-dir=/var/lib/rancher/rke2/agent/pki\0',
+    '/proc/9/cgroup': '0::/system.slice/rke2-agent.service\n',
+    '/usr/local/lib/systemd/system/rke2-agent.service': '[Service]\nExecStart=/usr/local/bin/rke2 agent\n',
+  });
+  const { adopted, text, file } = await adopt(root, { write: true, version: 'v1.28.3+rke2r1' });
+  t.ok(adopted);
+  t.match(text, 'is started by rke2 (rke2-agent.service, process 8)');
+  t.match(text, 'in /etc/rancher/rke2/config.yaml, under kubelet-arg:\n    - "rotate-certificates=false"\n');
+  t.match(text, 'systemctl restart rke2-agent.service');
+  t.match(file(SETTINGS), 'unit: rke2-agent.service');
+  t.equal(file('/etc/systemd/system/rke2-agent.service.d/20-certlet.conf'), undefined);
+});
+
+t.test('microk8s keeps the flags in a file', async (t) => {
+  const root = hostTree(t, {
+    '/proc/9/cmdline': '/snap/microk8s/6089/kubelite\0--scheduler-args-file=x\0',
+    '/proc/9/cgroup': '0::/system.slice/snap.microk8s.daemon-kubelite.service\n',
+    '/var/snap/microk8s/current/args/kubelet':
+      '# flags\n--kubeconfig=${SNAP_DATA}/credentials/kubelet.config\n--cert-dir=${SNAP_DATA}/certs\n',
+  });
+  const { text, file } = await adopt(root, { write: true });
+  t.match(text, 'The kubelet runs inside microk8s (snap.microk8s.daemon-kubelite.service, process 9)');
+  t.match(text, 'in /var/snap/microk8s/current/args/kubelet, at its end:\n    --rotate-certificates=false\n');
+  t.match(file(SETTINGS), 'certDir: /var/snap/microk8s/current/certs');
+});
+
+t.test('a host without a kubelet', async (t) => {
+  const { adopted, text } = await adopt(hostTree(t, { '/etc/hostname': 'x' }), { write: true });
+  t.notOk(adopted);
+  t.match(text, 'No kubelet was found');
+});
+
+for (const row of [
+  { name: 'no kubeconfig', args: '--v=2', message: /has no --kubeconfig/ },
+  {
+    name: 'a relative cert-dir',
+    args: '--kubeconfig=/a/b --cert-dir=pki',
+    message: /--cert-dir pki depends on its working folder/,
+  },
+]) {
+  t.test(`refused: ${row.name}`, async (t) => {
+    await t.rejects(adopt(hostTree(t, PLAIN_UNIT(row.args))), { code: 'ERR_CONFIG_INVALID', message: row.message });
+  });
+}
+
+t.test('a kubelet configuration that is no YAML is named', async (t) => {
+  await t.rejects(adopt(hostTree(t, { ...KUBEADM, '/var/lib/kubelet/config.yaml': 'a: [' })), {
+    code: 'ERR_CONFIG_INVALID',
+    message: /^\/var\/lib\/kubelet\/config\.yaml:/,
+  });
+});
+
+t.test('a configuration folder is read over the file, by name', async (t) => {
+  const root = hostTree(t, {
+    ...PLAIN_UNIT('--kubeconfig=/etc/kubernetes/k.conf --config=/c.yaml --config-dir=/c.d'),
+    '/c.yaml': 'rotateCertificates: false\nserverTLSBootstrap: true\n',
+    '/c.d/20.conf': 'rotateCertificates: true\n',
+    '/c.d/10.conf': 'rotateCertificates: false\n',
+    '/c.d/30.yaml': 'serverTLSBootstrap: false\n',
+  });
+  t.match((await adopt(root)).host.facts, { rotatesClient: true, rotatesServing: true });
+});
+
+t.test('what may not be read is said', { skip: process.getuid?.() === 0 && 'root may read everything' }, async (t) => {
+  const root = hostTree(t, { ...KUBEADM, '/etc/kubernetes/kubelet.conf': 'x' });
+  chmodSync(join(root, '/etc/kubernetes/kubelet.conf'), 0);
+  t.match((await adopt(root)).text, '/etc/kubernetes/kubelet.conf could not be read: run as root');
+});
+
+t.test('the version of a program is asked for, and no answer is no version', async (t) => {
+  const folder = t.testdir({ kubelet: '#!/bin/sh\necho Kubernetes v1.2.3\n' });
+  chmodSync(join(folder, 'kubelet'), 0o755);
+  t.equal(await askKubeletVersion([join(folder, 'kubelet')]), 'Kubernetes v1.2.3\n');
+  t.equal(await askKubeletVersion([join(folder, 'absent')]), undefined);
+  t.equal(await askKubeletVersion(['kubelet']), undefined);
+  t.equal(await askKubeletVersion(['/bin/echo', 'Kubernetes v1.2.3']), undefined, 'another program is not run');
+  t.equal(await askKubeletVersion([]), undefined);
+});
