@@ -195,7 +195,7 @@ export class Attempt {
     const error = this.#usagesTriedTwice(asCertletError(thrown));
     const { purpose } = this.#rules;
     const record = this.#state.pending;
-    if (record === undefined || !endsRequest(error, purpose, record)) return error === thrown ? error : thrown;
+    if (record === undefined || !endsRequest(error, record)) return error === thrown ? error : thrown;
     const { store, clock, options, log } = this.#context;
     const { lastRequestAt: _spacing, ...history } = this.#state.history;
     if (error.code === 'ERR_CSR_USAGES') {

@@ -6,7 +6,7 @@ import { type CertificateTemplate, templateDigest, templateGains } from '../csr/
 import { eventKind, gateAfter, gateOfRefusal } from './failure.ts';
 import { managerSnapshot, ManagerState, openAt } from './manager-state.ts';
 import type { PurposeRules } from './purpose-rules.ts';
-import { requestSpacingMs, rotationDeadline } from './schedule.ts';
+import { laterOf, requestSpacingMs, rotationDeadline } from './schedule.ts';
 import type { ManagerSnapshot, Phase } from './snapshot.ts';
 import { nextStep, type Step } from './step.ts';
 
@@ -199,7 +199,7 @@ export class CertificateManager {
   /** A new request not before this; a date in the future (clock set back) does not count. */
   #spacedUntil(): Date | undefined {
     const { history, current } = this.#state;
-    const last = latest(history.lastIssuedAt, history.lastRequestAt);
+    const last = laterOf(history.lastIssuedAt, history.lastRequestAt);
     if (last === undefined || last > this.#context.clock.now()) return undefined;
     const leaf = current?.chain.leaf;
     const issued = leaf?.selfSigned === true ? undefined : leaf;
@@ -252,6 +252,3 @@ export class CertificateManager {
     this.#context.log.log(level, event, { purpose: this.purpose, ...fields });
   }
 }
-
-const latest = (left: Date | undefined, right: Date | undefined): Date | undefined =>
-  left === undefined || (right !== undefined && right > left) ? right : left;

@@ -1,7 +1,7 @@
-import { CertletError, isCertletError } from '../errors.ts';
+import { CertletError, type ErrorCode, isCertletError } from '../errors.ts';
 import { requestIncompatibilities, type RequestOutcome } from '../csr/outcome.ts';
 import type { PendingRequest, RequestHistory } from '../csr/pending.ts';
-import { type CertificateTemplate, type Purpose, requestName, templateDigest } from '../csr/template.ts';
+import { type CertificateTemplate, requestName, templateDigest } from '../csr/template.ts';
 import type { CertificateSigningRequest, CsrApiVersion } from '../csr/wire.ts';
 import { encodePrivateKey, generatePrivateKey, parsePrivateKey } from '../pki/keys.ts';
 import { createRequest } from '../pki/pkcs10.ts';
@@ -190,23 +190,19 @@ function issuedOrThrow(name: string, outcome: FinalOutcome): string {
   }
 }
 
-/** What a terminal error means for the record: these end the request, the others leave it to be resumed. */
-export function endsRequest(error: CertletError, purpose: Purpose, record: PendingRequest | undefined): boolean {
-  switch (error.code) {
-    case 'ERR_CSR_DENIED':
-    case 'ERR_CSR_FAILED':
-    case 'ERR_CSR_USAGES':
-    case 'ERR_CSR_DELETED':
-    case 'ERR_CSR_INCOMPATIBLE':
-    case 'ERR_CSR_SUPERSEDED':
-    case 'ERR_ISSUED_EXPIRED':
-    case 'ERR_ISSUED_UNACCEPTABLE':
-    case 'ERR_ISSUED_REFUSED':
-      return true;
-    case 'ERR_API_REJECTED':
-      // Refused at the POST: no object exists, so changed settings may lead to a better request.
-      return record?.purpose === purpose && record.uid === undefined;
-    default:
-      return false;
-  }
+/** These end a request; whatever else goes wrong leaves it to be resumed. */
+const ENDINGS: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
+  'ERR_CSR_DENIED',
+  'ERR_CSR_FAILED',
+  'ERR_CSR_USAGES',
+  'ERR_CSR_DELETED',
+  'ERR_CSR_INCOMPATIBLE',
+  'ERR_CSR_SUPERSEDED',
+  'ERR_ISSUED_UNACCEPTABLE',
+  'ERR_ISSUED_REFUSED',
+]);
+
+/** Whether an error ends the request. Refused at the POST counts too: no object exists, so changed settings may lead to a better request. */
+export function endsRequest(error: CertletError, record: Pick<PendingRequest, 'uid'>): boolean {
+  return ENDINGS.has(error.code) || (error.code === 'ERR_API_REJECTED' && record.uid === undefined);
 }

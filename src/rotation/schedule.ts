@@ -36,3 +36,7 @@ export function requestSpacingMs(
   const lifetimeMs = certificate.notAfter.getTime() - certificate.notBefore.getTime();
   return Math.max(minimumSpacingMs, Math.min(lifetimeMs / 20, LONGEST_SPACING_MS));
 }
+
+/** The later of two dates, either of which may be missing. */
+export const laterOf = (left: Date | undefined, right: Date | undefined): Date | undefined =>
+  left === undefined || (right !== undefined && right > left) ? right : left;
