@@ -123,6 +123,8 @@ if (import.meta.main) {
     process.exitCode = 64;
   } else {
     await stage({ folder: resolve(folder), strip: !args.includes('--no-strip') });
-    console.log(`${resolve(folder)}: certlet as it stands on a host; install as root with: cp -r ${resolve(folder)}/. /`);
+    console.log(
+      `${resolve(folder)}: certlet as it stands on a host; install as root with: cp -r ${resolve(folder)}/. /`,
+    );
   }
 }

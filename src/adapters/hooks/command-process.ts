@@ -2,7 +2,7 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
 
-/** Between the request to end and the kill. */
+/** Between the request to end and the kill, unless the caller says otherwise. */
 const GRACE_MS = 2000;
 /** A child left behind may hold the output open; it is not waited for longer. */
 const DRAIN_MS = 500;
@@ -15,6 +15,8 @@ export interface CommandRequest {
   readonly command: readonly string[];
   readonly env: Readonly<Record<string, string>>;
   readonly timeoutMs: number;
+  /** How long the process group has between the request to end (SIGTERM) and the kill. */
+  readonly graceMs?: number;
   /** Gets each line of output, cut to a sane length; at most some hundred of them. */
   readonly onLine: (stream: 'stdout' | 'stderr', line: string) => void;
 }
@@ -39,7 +41,7 @@ export async function runCommand(request: CommandRequest, signal: AbortSignal): 
   });
   const limit = AbortSignal.timeout(timeoutMs);
   const stop = AbortSignal.any([signal, limit]);
-  const onStop = (): void => endGroup(child);
+  const onStop = (): void => endGroup(child, request.graceMs ?? GRACE_MS);
   stop.addEventListener('abort', onStop, { once: true });
   const output = [readLines(child.stdout, 'stdout', onLine), readLines(child.stderr, 'stderr', onLine)];
   const end = await childEnd(child);
@@ -62,9 +64,9 @@ function childEnd(child: ChildProcess): Promise<CommandEnd> {
 }
 
 /** Asks the process group to end, then kills it. */
-function endGroup(child: ChildProcess): void {
+function endGroup(child: ChildProcess, graceMs: number): void {
   signalGroup(child, 'SIGTERM');
-  const kill = setTimeout(() => signalGroup(child, 'SIGKILL'), GRACE_MS);
+  const kill = setTimeout(() => signalGroup(child, 'SIGKILL'), graceMs);
   kill.unref();
   child.once('exit', () => {
     clearTimeout(kill);

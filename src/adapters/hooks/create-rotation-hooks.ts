@@ -1,0 +1,34 @@
+import type { Clock, Logger } from '../../ports.ts';
+import type { FileSystem } from '../file-system.ts';
+import { privilegedHook, restartFlagHook } from '../systemd/flag-hook.ts';
+import { commandHook, type CommandSettings } from './command-hook.ts';
+import type { Hook } from './hook.ts';
+import { HookRecord } from './hook-record.ts';
+import { RotationHooks } from './rotation-hooks.ts';
+
+export interface RotationHooksOptions {
+  readonly fs: FileSystem;
+  readonly clock: Clock;
+  readonly log: Logger;
+  /** Where flags are raised: `/run/certlet`. */
+  readonly runtimeDir: string;
+  /** Where hooks still to do are remembered. */
+  readonly stateDir: string;
+  /** Which pair the kubelet must be restarted for: the rule of the rotation layer with the settings' word. */
+  readonly restartReasons: Hook['reasons'];
+  readonly commands: readonly CommandSettings[];
+  /** Instance names of `certlet-hook@`. */
+  readonly privileged: readonly string[];
+}
+
+/** All hooks of a host: the kubelet's restart flag, the flags of privileged hooks, the configured commands. */
+export function createRotationHooks(options: RotationHooksOptions): RotationHooks {
+  const { fs, clock, log, runtimeDir, stateDir, restartReasons, commands, privileged } = options;
+  const host = { fs, clock, runtimeDir };
+  const hooks = [
+    restartFlagHook(host, restartReasons),
+    ...privileged.map((name) => privilegedHook(host, name)),
+    ...commands.map((settings) => commandHook(settings, log)),
+  ];
+  return new RotationHooks({ hooks, clock, log, record: new HookRecord(fs, stateDir) });
+}

@@ -1,0 +1,233 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import t, { type Test } from 'tap';
+import { NodeFileSystem } from '../../../src/adapters/file-system.ts';
+import { HookRecord } from '../../../src/adapters/hooks/hook-record.ts';
+import { RotationHooks } from '../../../src/adapters/hooks/rotation-hooks.ts';
+import { hookEvent, ManualClock, RecordingLogger, ScriptedHook } from './hook-fakes.ts';
+
+const MINUTE = 60_000;
+
+interface Host {
+  readonly stateDir: string;
+  readonly clock: ManualClock;
+  readonly log: RecordingLogger;
+  readonly stop: AbortController;
+  /** A process of certlet: the same disk, nothing else kept. */
+  start(...hooks: ScriptedHook[]): RotationHooks;
+  owed(): unknown;
+}
+
+function host(t: Test): Host {
+  const stateDir = t.testdir();
+  const clock = new ManualClock();
+  const log = new RecordingLogger();
+  const stop = new AbortController();
+  t.teardown(() => stop.abort());
+  return {
+    stateDir,
+    clock,
+    log,
+    stop,
+    start: (...hooks) =>
+      new RotationHooks({ hooks, clock, log, record: new HookRecord(new NodeFileSystem(), stateDir) }),
+    owed: () => JSON.parse(readFileSync(join(stateDir, 'hooks.json'), 'utf8')),
+  };
+}
+
+t.test('a rotation runs the hooks that are wanted, once, and remembers that nothing is owed', async (t) => {
+  const { start, stop, owed, log } = host(t);
+  const [reload, copy, other] = [new ScriptedHook('reload'), new ScriptedHook('copy'), new ScriptedHook('other')];
+  other.wanted = false;
+  const hooks = start(reload, copy, other);
+  const event = hookEvent();
+  await hooks.rotated({ ...event, first: true }, stop.signal);
+  await hooks.settled();
+  t.same(
+    [reload, copy, other].map((hook) => hook.attempts),
+    [[event], [event], []],
+  );
+  t.same(owed(), { client: { pairPath: event.pairPath, pending: [] } });
+  t.same(hooks.problems(), []);
+  t.same(log.events(), ['hook wanted', 'hook wanted', 'hook done', 'hook done']);
+});
+
+t.test('a slow hook holds neither the rotation nor the flags up, but the other commands', async (t) => {
+  const { start, stop } = host(t);
+  const [slow, next, flag] = [new ScriptedHook('slow'), new ScriptedHook('next'), new ScriptedHook('flag', false)];
+  slow.hold();
+  const hooks = start(slow, next, flag);
+  await hooks.rotated({ ...hookEvent(), first: false }, stop.signal);
+  await new Promise(setImmediate);
+  t.equal(flag.attempts.length, 1);
+  t.equal(next.attempts.length, 0, 'one command at a time');
+  slow.release();
+  await hooks.settled();
+  t.equal(next.attempts.length, 1);
+});
+
+t.test('a failed hook is tried again after 1, 5, 15 and 60 minutes and then left for the next rotation', async (t) => {
+  const { start, stop, clock, owed, log } = host(t);
+  const hook = new ScriptedHook('reload');
+  hook.failures = 9;
+  const hooks = start(hook);
+  const began = clock.now();
+  await hooks.rotated({ ...hookEvent(), first: false }, stop.signal);
+  await hooks.settled();
+  t.match(hooks.problems(), [
+    {
+      hook: 'reload',
+      purpose: 'client',
+      message: 'reload failed',
+      remedy: 'mend it',
+      since: began,
+      attempts: 1,
+      nextAttempt: new Date(began.getTime() + MINUTE),
+    },
+  ]);
+  const pauses: number[] = [];
+  for (let i = 0; i < 4; i += 1) pauses.push(await clock.passSleep());
+  await hooks.stopped();
+  t.same(pauses, [MINUTE, 5 * MINUTE, 15 * MINUTE, 60 * MINUTE]);
+  t.equal(hook.attempts.length, 5);
+  t.match(hooks.problems(), [{ attempts: 5, nextAttempt: undefined, since: began }]);
+  t.match(owed(), { client: { pending: ['reload'] } }, 'the next start tries again');
+  t.equal(log.lines.filter(({ level, event }) => level === 'warn' && event === 'hook failed').length, 5);
+});
+
+t.test('a hook that succeeds at last is no problem any more', async (t) => {
+  const { start, stop, clock, owed } = host(t);
+  const hook = new ScriptedHook('reload');
+  hook.failures = 1;
+  const hooks = start(hook);
+  await hooks.rotated({ ...hookEvent(), first: false }, stop.signal);
+  await hooks.settled();
+  t.equal(hooks.problems().length, 1);
+  await clock.passSleep();
+  await hooks.stopped();
+  t.same(hooks.problems(), []);
+  t.match(owed(), { client: { pending: [] } });
+});
+
+t.test('a newer pair ends the wait for the older one', async (t) => {
+  const { start, stop, clock, owed } = host(t);
+  const hook = new ScriptedHook('reload');
+  hook.failures = 1;
+  const hooks = start(hook);
+  await hooks.rotated({ ...hookEvent('old.pem'), first: false }, stop.signal);
+  await hooks.settled();
+  await clock.nextSleep();
+  await hooks.rotated({ ...hookEvent('new.pem'), first: false }, stop.signal);
+  await hooks.stopped();
+  t.same(
+    hook.attempts.map(({ pairPath }) => pairPath.split('/').at(-1)),
+    ['old.pem', 'new.pem'],
+  );
+  t.match(owed(), { client: { pairPath: /new\.pem$/, pending: [] } });
+  t.same(hooks.problems(), []);
+});
+
+t.test('client and serving hooks do not replace each other', async (t) => {
+  const { start, stop, owed } = host(t);
+  const hook = new ScriptedHook('reload');
+  const hooks = start(hook);
+  await hooks.rotated({ ...hookEvent('c.pem', 'client'), first: true }, stop.signal);
+  await hooks.rotated({ ...hookEvent('s.pem', 'serving'), first: true }, stop.signal);
+  await hooks.settled();
+  t.same(
+    hook.attempts.map(({ purpose }) => purpose),
+    ['client', 'serving'],
+  );
+  t.match(owed(), { client: { pairPath: /c\.pem$/ }, serving: { pairPath: /s\.pem$/ } });
+});
+
+t.test('certlet on a node that has pairs already runs no hook for them', async (t) => {
+  const { start, stop } = host(t);
+  const hook = new ScriptedHook('reload');
+  const hooks = start(hook);
+  await hooks.begin([hookEvent(), { ...hookEvent('', 'serving'), pairPath: undefined }], stop.signal);
+  await hooks.settled();
+  t.equal(hook.attempts.length, 0);
+});
+
+t.test('a crash between the swap and its hooks: the next start runs them', async (t) => {
+  const { start, stop } = host(t);
+  await start().begin([hookEvent('old.pem')], stop.signal);
+  const hook = new ScriptedHook('reload');
+  const hooks = start(hook);
+  await hooks.begin([hookEvent('new.pem')], stop.signal);
+  await hooks.settled();
+  t.match(hook.attempts, [{ pairPath: /new\.pem$/ }]);
+});
+
+t.test('a crash between the first issuance and its hooks: the next start runs them', async (t) => {
+  const { start, stop } = host(t);
+  await start().begin([{ ...hookEvent(), pairPath: undefined }], stop.signal);
+  const hook = new ScriptedHook('reload');
+  const hooks = start(hook);
+  await hooks.begin([hookEvent()], stop.signal);
+  await hooks.settled();
+  t.equal(hook.attempts.length, 1);
+});
+
+t.test('a stop in the middle of a hook: the next start runs it again, and only that one', async (t) => {
+  const { start, stop, clock } = host(t);
+  const [done, slow] = [new ScriptedHook('done'), new ScriptedHook('slow')];
+  slow.hold();
+  const first = start(done, slow);
+  await first.rotated({ ...hookEvent(), first: false }, stop.signal);
+  while (slow.attempts.length === 0) await new Promise(setImmediate);
+  stop.abort();
+  await first.stopped();
+  t.same(first.problems(), [], 'stopping is no failure');
+  const [doneAgain, slowAgain, added] = [new ScriptedHook('done'), new ScriptedHook('slow'), new ScriptedHook('added')];
+  const second = start(doneAgain, slowAgain, added);
+  await second.begin([hookEvent()], new AbortController().signal);
+  await second.settled();
+  t.same(
+    [doneAgain, slowAgain, added].map((hook) => hook.attempts.length),
+    [0, 1, 0],
+  );
+  t.ok(clock.now());
+});
+
+t.test('a hook that was struck from the settings is owed no more', async (t) => {
+  const { start, stop, owed, stateDir } = host(t);
+  const { pairPath } = hookEvent();
+  writeFileSync(join(stateDir, 'hooks.json'), JSON.stringify({ client: { pairPath, pending: ['gone'] } }));
+  const hook = new ScriptedHook('reload');
+  const hooks = start(hook);
+  await hooks.begin([hookEvent()], stop.signal);
+  await hooks.settled();
+  t.equal(hook.attempts.length, 0);
+  t.ok(owed());
+});
+
+for (const row of [
+  { name: 'cut short', text: '{"client":{"pairPa' },
+  { name: 'no object', text: '7' },
+  { name: 'fields of other types', text: '{"client":{"pairPath":7,"pending":"x"},"serving":[]}' },
+]) {
+  t.test(`a damaged record counts as none: ${row.name}`, async (t) => {
+    const { start, stop, stateDir, owed } = host(t);
+    writeFileSync(join(stateDir, 'hooks.json'), row.text);
+    const hook = new ScriptedHook('reload');
+    const hooks = start(hook);
+    await hooks.begin([hookEvent()], stop.signal);
+    await hooks.settled();
+    t.equal(hook.attempts.length, 0);
+    t.match(owed(), { client: { pairPath: hookEvent().pairPath } });
+  });
+}
+
+t.test('a record that cannot be read or written is told, and the hooks run all the same', async (t) => {
+  const { stop, clock, log } = host(t);
+  const hook = new ScriptedHook('reload');
+  const nowhere = new HookRecord(new NodeFileSystem(), join(t.testdir({ file: '' }), 'file'));
+  const hooks = new RotationHooks({ hooks: [hook], clock, log, record: nowhere });
+  await hooks.begin([hookEvent('old.pem')], stop.signal);
+  await hooks.rotated({ ...hookEvent('new.pem'), first: false }, stop.signal);
+  await hooks.settled();
+  t.equal(hook.attempts.length, 1);
+  t.ok(log.events().includes('hook record cannot be written'));
+});

@@ -1,0 +1,107 @@
+import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import t, { type Test } from 'tap';
+import { NodeFileSystem } from '../../../src/adapters/file-system.ts';
+import { createRotationHooks } from '../../../src/adapters/hooks/create-rotation-hooks.ts';
+import { privilegedHook, restartFlagHook } from '../../../src/adapters/systemd/flag-hook.ts';
+import { hookEvent, ManualClock, RecordingLogger } from '../hooks/hook-fakes.ts';
+
+const never = new AbortController().signal;
+
+function flags(t: Test) {
+  const runtimeDir = t.testdir();
+  const clock = new ManualClock();
+  const host = { fs: new NodeFileSystem(), clock, runtimeDir };
+  return {
+    clock,
+    host,
+    runtimeDir,
+    restartFlag: join(runtimeDir, 'restart-kubelet'),
+    restart: restartFlagHook(host, () => ['always']),
+  };
+}
+
+t.test('the restart flag is raised and counts as done at once: flag and kubelet both end with the boot', async (t) => {
+  const { clock, restart, restartFlag } = flags(t);
+  let done = false;
+  const run = restart.run(hookEvent(), 1, async () => void (done = true), never);
+  await clock.nextSleep();
+  t.ok(done);
+  t.equal(readFileSync(restartFlag, 'utf8'), 'client\n');
+  rmSync(restartFlag);
+  await clock.passSleep();
+  await run;
+});
+
+t.test('a flag that nobody takes within a minute is a failure that names the path unit', async (t) => {
+  const { clock, restart, restartFlag } = flags(t);
+  const run = restart.run(hookEvent(), 1, async () => undefined, never);
+  run.catch(() => undefined);
+  let waitedMs = 0;
+  while (waitedMs < 60_000) waitedMs += await clock.passSleep();
+  await t.rejects(run, {
+    code: 'ERR_HOOK',
+    message: `the flag ${restartFlag} was not taken within a minute: certlet-kubelet-restart.path does not run`,
+    remedy: /reset-failed certlet-kubelet-restart\.path/,
+  });
+  t.ok(existsSync(restartFlag), 'it goes on standing');
+});
+
+t.test('a later attempt only looks: it does not restart the kubelet a second time', async (t) => {
+  const { restart, restartFlag, clock } = flags(t);
+  const run = restart.run(hookEvent(), 2, async () => undefined, never);
+  await clock.passSleep();
+  await run;
+  t.notOk(existsSync(restartFlag));
+});
+
+t.test('a privileged hook is done only when its flag was taken', async (t) => {
+  const { clock, host, runtimeDir } = flags(t);
+  const hook = privilegedHook(host, 'reload-nginx');
+  t.equal(hook.reasons(hookEvent()).length, 1);
+  let done = false;
+  const run = hook.run(hookEvent(), 1, async () => void (done = true), never);
+  await clock.passSleep();
+  await clock.nextSleep();
+  t.notOk(done);
+  rmSync(join(runtimeDir, 'hooks/reload-nginx'));
+  await clock.passSleep();
+  await run;
+});
+
+t.test('a runtime folder that cannot be written is a failure with a remedy', async (t) => {
+  const { clock, host } = flags(t);
+  const nowhere = { ...host, runtimeDir: '/proc/nowhere', clock };
+  for (const hook of [restartFlagHook(nowhere, () => []), privilegedHook(nowhere, 'x')])
+    await t.rejects(
+      hook.run(hookEvent(), 1, async () => undefined, never),
+      { code: /^ERR_/, remedy: /./ },
+    );
+});
+
+t.test('createRotationHooks: flags and commands of a host together', async (t) => {
+  const { clock, host, runtimeDir, restartFlag } = flags(t);
+  const stateDir = join(runtimeDir, 'state');
+  mkdirSync(stateDir);
+  const log = new RecordingLogger();
+  const hooks = createRotationHooks({
+    ...host,
+    log,
+    stateDir,
+    restartReasons: (event) => (event.purpose === 'client' ? ['old kubelet'] : []),
+    commands: [{ name: 'tell', command: ['/bin/echo', 'hello'], on: ['client', 'serving'], timeoutMs: 10_000 }],
+    privileged: ['copy'],
+  });
+  const stop = new AbortController();
+  await hooks.rotated({ ...hookEvent(), first: false }, stop.signal);
+  await clock.sleeping(2);
+  while (!log.events().includes('hook output') || !existsSync(join(runtimeDir, 'hooks/copy')))
+    await new Promise(setImmediate);
+  t.ok(existsSync(restartFlag));
+  rmSync(restartFlag);
+  rmSync(join(runtimeDir, 'hooks/copy'));
+  clock.advance(300);
+  await hooks.settled();
+  t.same(hooks.problems(), []);
+  t.match(JSON.parse(readFileSync(join(stateDir, 'hooks.json'), 'utf8')), { client: { pending: [] } });
+});
