@@ -35,7 +35,7 @@ t.test('no setting is left out', async (t) => {
 t.test('the examples in its comments are good settings', async (t) => {
   const examples = text
     .split('\n')
-    .filter((line) => /^# ((expirationSeconds|plainFiles|hooks|metrics):| {2}\S)/.test(line))
+    .filter((line) => /^# ((expirationSeconds|plainFiles|hooks|metrics):| {2,}\S)/.test(line))
     .map((line) => line.slice(2))
     .join('\n');
   t.match(load(examples), {
