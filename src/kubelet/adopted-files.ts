@@ -16,7 +16,7 @@ export interface PlannedFile {
 
 /** Folders that the shipped units may write (their ReadWritePaths=). */
 const WRITABLE_FOLDERS: readonly string[] = ['/etc/kubernetes', '/var/lib/kubelet/pki'];
-/** Folders below them that the units close again: what can be written there is root on the node or the cluster's CA. */
+/** Folders below them that the units close again: what can be written there is root on the node, or the cluster's own keys. */
 const CLOSED_FOLDERS: readonly string[] = ['/etc/kubernetes/manifests', '/etc/kubernetes/pki'];
 const WRITING_UNITS: readonly string[] = ['certlet.service', 'certlet-once.service'];
 /** Both names that the kubelet's drop-in can have: the second where the unit's own drop-ins would come after the first. */
@@ -54,10 +54,8 @@ export function kubeletDropIn(unit: KubeletUnit | undefined, flags: readonly str
 
 /** One drop-in for each of certlet's units that write, when folders outside the defaults are needed: their sandbox is read-only else. */
 export function pathsDropIns(facts: { readonly kubeconfig: string; readonly certDir: string }): readonly PlannedFile[] {
-  const below = (folder: string, open: string): boolean => folder === open || folder.startsWith(`${open}/`);
-  const covered = (folder: string): boolean =>
-    WRITABLE_FOLDERS.some((open) => below(folder, open)) && !CLOSED_FOLDERS.some((closed) => below(folder, closed));
-  const missing = [...new Set([dirname(facts.kubeconfig), facts.certDir])].filter((folder) => !covered(folder));
+  const needed = [...new Set([dirname(facts.kubeconfig), facts.certDir])].filter((folder) => !isClosedFolder(folder));
+  const missing = needed.filter((folder) => !WRITABLE_FOLDERS.some((open) => isBelow(folder, open)));
   if (missing.length === 0) return [];
   const text = [
     '# Written by "certlet adopt": folders outside the defaults that certlet has to write.',
@@ -66,6 +64,20 @@ export function pathsDropIns(facts: { readonly kubeconfig: string; readonly cert
     '',
   ].join('\n');
   return WRITING_UNITS.map((unit) => ({ path: `/etc/systemd/system/${unit}.d/20-adopted-paths.conf`, text }));
+}
+
+/** Whether certlet's units may never write there, whatever a drop-in adds (their InaccessiblePaths=). */
+export function isClosedFolder(folder: string): boolean {
+  return CLOSED_FOLDERS.some((closed) => isBelow(folder, closed));
+}
+
+/** What certlet-kubelet-restart.service restarts when the kubelet's unit has another name than kubelet.service. */
+export function restartUnitFile(unitName: string): PlannedFile {
+  return { path: '/etc/certlet/kubelet-unit.env', text: `# Written by "certlet adopt".\nKUBELET_UNIT=${unitName}\n` };
+}
+
+function isBelow(folder: string, above: string): boolean {
+  return folder === above || folder.startsWith(`${above}/`);
 }
 
 /** Text as one word of a unit file, specifiers taken literally. */

@@ -1,5 +1,13 @@
 import { join } from 'node:path';
-import { isShellCommand, type KubeletUnit, kubeletDropIn, type PlannedFile, pathsDropIns } from './adopted-files.ts';
+import {
+  isClosedFolder,
+  isShellCommand,
+  type KubeletUnit,
+  kubeletDropIn,
+  type PlannedFile,
+  pathsDropIns,
+  restartUnitFile,
+} from './adopted-files.ts';
 import type { Distribution } from './distribution.ts';
 import { type KubeletFacts, minorOf } from './facts.ts';
 
@@ -45,14 +53,26 @@ export function adoptionPlan(input: AdoptionInput): AdoptionPlan {
   return {
     settings: settingsFor(input, serving.take, name.override),
     kubeletFlags,
-    files: [
-      ...(input.distribution === undefined ? kubeletDropIn(input.unit, kubeletFlags) : []),
-      ...pathsDropIns(input.facts),
-    ],
+    files: filesFor(input, kubeletFlags),
     changes: changesFor(input, serving.take),
     notes: [...serving.notes, ...name.notes],
-    warnings: [...rotationWarnings(input), ...name.warnings, ...unitWarnings(input)],
+    warnings: [...rotationWarnings(input), ...name.warnings, ...unitWarnings(input), ...folderWarnings(input)],
   };
+}
+
+function filesFor(input: AdoptionInput, kubeletFlags: readonly string[]): readonly PlannedFile[] {
+  const unitName = otherUnitName(input);
+  return [
+    ...(unitName === undefined ? [] : [restartUnitFile(unitName)]),
+    ...(input.distribution === undefined ? kubeletDropIn(input.unit, kubeletFlags) : []),
+    ...pathsDropIns(input.facts),
+  ];
+}
+
+/** The kubelet's unit, where it has another name than certlet expects. */
+function otherUnitName({ unit, distribution }: AdoptionInput): string | undefined {
+  const name = unit?.name ?? distribution?.unit;
+  return name === DEFAULT_UNIT ? undefined : name;
 }
 
 function servingLink(facts: KubeletFacts): string {
@@ -124,10 +144,10 @@ function settingsFor(
   takeServing: boolean,
   override: string | undefined,
 ): AdoptionPlan['settings'] {
-  const { facts, unit, distribution, version } = input;
-  const unitName = unit?.name ?? distribution?.unit;
+  const { facts, version } = input;
+  const unitName = otherUnitName(input);
   const kubelet = {
-    ...(unitName !== undefined && unitName !== DEFAULT_UNIT && { unit: unitName }),
+    ...(unitName !== undefined && { unit: unitName }),
     ...(version !== undefined && { version }),
   };
   return {
@@ -184,5 +204,12 @@ function unitWarnings({ unit }: AdoptionInput): readonly string[] {
   if (unit === undefined || !isShellCommand(unit.execStart)) return [];
   return [
     `ExecStart in ${unit.execStartPath} is a shell command, to which flags cannot be added from outside: add the flags below there by hand`,
+  ];
+}
+
+function folderWarnings({ facts }: AdoptionInput): readonly string[] {
+  if (!isClosedFolder(facts.certDir)) return [];
+  return [
+    `${facts.certDir} is closed to certlet.service, since a control plane has the cluster's keys there: give the kubelet another --cert-dir first`,
   ];
 }

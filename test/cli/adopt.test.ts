@@ -296,12 +296,13 @@ t.test('other paths bring drop-ins for certlet, and a missing cert-dir a command
   });
 });
 
-t.test('folders that the sandbox closes are not taken for writable', async (t) => {
-  const { file } = await adopt(
-    hostTree(t, PLAIN_UNIT('--kubeconfig=/etc/kubernetes/k.conf --cert-dir=/etc/kubernetes/pki')),
+t.test('a cert-dir that the sandbox closes is warned about, since no drop-in opens it', async (t) => {
+  const { text, file } = await adopt(
+    hostTree(t, PLAIN_UNIT('--kubeconfig=/etc/kubernetes/k.conf --cert-dir=/etc/kubernetes/pki/kubelet')),
     { write: true },
   );
-  t.match(file('/etc/systemd/system/certlet.service.d/20-adopted-paths.conf'), 'ReadWritePaths=-/etc/kubernetes/pki\n');
+  t.match(text, '/etc/kubernetes/pki/kubelet is closed to certlet.service');
+  t.equal(file('/etc/systemd/system/certlet.service.d/20-adopted-paths.conf'), undefined);
 });
 
 t.test('a serving certificate from elsewhere is left alone, unless the settings say otherwise', async (t) => {
@@ -458,6 +459,8 @@ t.test('a kubelet whose service has another name is found by its process', async
   const { text } = await adopt(root, { version: 'v1.30.0' });
   t.match(text, '+  unit: snap.kubelet.daemon.service');
   t.match(text, '+++ /etc/systemd/system/snap.kubelet.daemon.service.d/20-certlet.conf');
+  t.match(text, '+++ /etc/certlet/kubelet-unit.env');
+  t.match(text, '+KUBELET_UNIT=snap.kubelet.daemon.service');
 });
 
 t.test('k3s: the kubelet is inside, nothing is adopted, and what to do is said', async (t) => {
