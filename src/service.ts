@@ -74,7 +74,11 @@ export class Service {
     const lock = await this.#lock(ended);
     if (lock === undefined) return;
     const settings = this.#settings;
-    const watcher = watchFiles(this.#log, (paths) => this.#filesChanged(paths));
+    const watcher = watchFiles(
+      this.#log,
+      (paths) => this.#filesChanged(paths),
+      () => this.#agent?.filesChanged(),
+    );
     const surroundings = await openSurroundings(settings, {
       log: this.#log,
       clock: this.#clock,

@@ -14,9 +14,14 @@ export interface FileWatcher {
 
 /**
  * Watches the folders of files, since a watch on a link or on a file that is replaced by renaming sees nothing (Kubernetes' `..data` links).
- * Calls `onChange` with the paths that changed. A watcher that fails is told once and done without: a slow poll stands behind it.
+ * Calls `onChange` with the paths that changed, and `onReady` once, when the folders of the first update are watched: what changed while
+ * they were being set up went unseen. A watcher that fails is told once and done without: a slow poll stands behind it.
  */
-export function watchFiles(log: Logger, onChange: (paths: readonly string[]) => void): FileWatcher {
+export function watchFiles(
+  log: Logger,
+  onChange: (paths: readonly string[]) => void,
+  onReady: () => void,
+): FileWatcher {
   let files = new Set<string>();
   let folders = new Set<string>();
   let changed = new Set<string>();
@@ -37,6 +42,7 @@ export function watchFiles(log: Logger, onChange: (paths: readonly string[]) => 
   const open = (): FSWatcher => {
     const opened = watch([], { depth: 0, ignoreInitial: true, followSymlinks: false });
     opened.on('all', (_event, path) => notice(path));
+    opened.once('ready', onReady);
     opened.on('error', (error) => {
       log.log('warn', 'Cannot watch files for changes; looking at them at the slow pace', {
         error: error instanceof Error ? error.message : String(error),

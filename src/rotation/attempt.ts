@@ -35,9 +35,10 @@ export class Attempt {
     let cluster: ClusterAccess | undefined;
     try {
       await this.#dropMisfit();
-      const staged = this.#state.pending?.issuedPem !== undefined;
-      // A new request takes fresh facts first; a staged pair needs no request any more.
-      if (!staged) await this.#rules.prepare(signal);
+      const staged = this.#state.pending?.issuedPem === undefined ? undefined : this.#state.pending;
+      // One that expired while the node was off must not wait for a credential that it no longer needs.
+      if (staged !== undefined) checkIssued(staged, judgedNow(this.#context));
+      await this.#rules.prepare(staged === undefined ? 'request' : 'staged pair', signal);
       const asker = this.#rules.asker();
       cluster = asker.cluster;
       const record = this.#state.pending ?? (await this.#create(reasons));

@@ -14,8 +14,11 @@ export interface PurposeRules {
   /** The asker's certificate was refused (401), or accepted by an answer. */
   refused(asker: Asker): void;
   accepted(asker: Asker): void;
-  /** Facts that a new request should have, such as the Node's addresses. Never throws for want of an answer. */
-  prepare(signal: AbortSignal): Promise<void>;
+  /**
+   * What an attempt goes by, as it is now: the kubeconfigs, and for a new or resumed request the Node's addresses; a staged pair needs no
+   * names any more. Never throws for want of an answer.
+   */
+  prepare(attempt: 'request' | 'staged pair', signal: AbortSignal): Promise<void>;
   /** Last check of a staged pair before it becomes current. Throws to keep it staged (or `ERR_ISSUED_REFUSED` to give it up). */
   prove(pair: CertificatePair, cluster: ClusterAccess, signal: AbortSignal): Promise<void>;
   /** The link names this pair now: kubeconfig, connections. */

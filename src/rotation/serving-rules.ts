@@ -37,7 +37,8 @@ export class ServingRules implements PurposeRules {
     this.#credentials.accepted();
   }
 
-  async prepare(signal: AbortSignal): Promise<void> {
+  async prepare(attempt: 'request' | 'staged pair', signal: AbortSignal): Promise<void> {
+    if (attempt === 'staged pair') return;
     // A request that is made anyway takes the newest names: the debounce only keeps changes from causing requests.
     this.#node.restart();
     await this.#node.refresh(signal);

@@ -1,0 +1,40 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import t from 'tap';
+import { watchFiles } from '../../src/adapters/watcher.ts';
+
+t.test(
+  'a file that appears while the watch is being set up is not missed: readiness asks for another look',
+  async (t) => {
+    const path = join(t.testdir({}), 'bootstrap-kubelet.conf');
+    const noticed = Promise.withResolvers<void>();
+    let times = 0;
+    const watcher = watchFiles(
+      { log: (_level, event) => t.fail(event) },
+      () => undefined,
+      () => {
+        times += 1;
+        noticed.resolve();
+      },
+    );
+    t.teardown(() => watcher.close());
+    watcher.update([path]);
+    writeFileSync(path, '');
+    await noticed.promise;
+    watcher.update([path]);
+    t.equal(times, 1, 'once');
+  },
+);
+
+t.test('a file that appears once the watch is set up is told by its path', async (t) => {
+  const path = join(t.testdir({}), 'bootstrap-kubelet.conf');
+  const told = Promise.withResolvers<readonly string[]>();
+  const watcher = watchFiles(
+    { log: (_level, event) => t.fail(event) },
+    (paths) => told.resolve(paths),
+    () => writeFileSync(path, ''),
+  );
+  t.teardown(() => watcher.close());
+  watcher.update([path]);
+  t.strictSame(await told.promise, [path]);
+});
