@@ -6,14 +6,17 @@ import type { Logger } from '../ports.ts';
 import type { ParsedLine, SettingsChoice } from './command.ts';
 import { loadChosenSettings, openChosenLog, writesToJournal } from './context.ts';
 import type { CommandContext, ProcessEdge } from './context.ts';
-import { dispatch } from './dispatch.ts';
+import { dispatch as dispatchCommand } from './dispatch.ts';
 import { exitCodeOf } from './exit-code.ts';
 import { CONFIG_FLAG } from './flags.ts';
 import { quickCommandLine } from './quick-line.ts';
 import { VERSION } from './version.ts';
 
+/** Runs a command. */
+export type Dispatch = typeof dispatchCommand;
+
 /** The whole program: command line in, exit code out. Never throws; every failure is told on standard error. */
-export async function runProgram(edge: ProcessEdge): Promise<number> {
+export async function runProgram(edge: ProcessEdge, dispatch: Dispatch = dispatchCommand): Promise<number> {
   const session = new Session(edge);
   try {
     const line = quickCommandLine(edge.argv) ?? (await fullCommandLine(edge));

@@ -1,0 +1,286 @@
+import { chmodSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { PassThrough, Writable } from 'node:stream';
+import t from 'tap';
+import type { Test } from 'tap';
+import { loadChosenSettings, openChosenLog, writesToJournal } from '../../src/cli/context.ts';
+import type { CommandContext, ProcessEdge } from '../../src/cli/context.ts';
+import { runProgram } from '../../src/cli/program.ts';
+import type { Dispatch } from '../../src/cli/program.ts';
+import { VERSION } from '../../src/cli/version.ts';
+import { CertletError } from '../../src/errors.ts';
+import { fileIdentity } from '../../src/adapters/log/journal.ts';
+
+type Signal = 'SIGINT' | 'SIGTERM' | 'SIGHUP';
+
+/** A process that keeps what is written and lets the test send signals. */
+class FakeProcess implements ProcessEdge {
+  readonly argv: readonly string[];
+  readonly environment: Record<string, string | undefined> = {};
+  readonly stdin = new PassThrough();
+  readonly stdout = new Sink();
+  readonly stderr = new Sink();
+  readonly userId = process.geteuid?.() ?? 0;
+  readonly exits: number[] = [];
+  readonly listeners: { readonly name: string; readonly listener: (error?: unknown) => void }[] = [];
+
+  constructor(...argv: readonly string[]) {
+    this.argv = argv;
+  }
+  readonly hostname = (): string => 'Node-1';
+  readonly now = (): Date => new Date(2030, 0, 1);
+  readonly exit = (code: number): void => {
+    this.exits.push(code);
+  };
+  readonly onSignal = (signal: Signal, listener: () => void): (() => void) => this.#on(signal, listener);
+  readonly onUncaught = (listener: (error: unknown) => void): (() => void) => this.#on('uncaught', listener);
+
+  send(name: string, error?: unknown): number {
+    const heard = this.listeners.filter((entry) => entry.name === name);
+    for (const { listener } of heard) listener(error);
+    return heard.length;
+  }
+
+  #on(name: string, listener: (error?: unknown) => void): () => void {
+    const entry = { name, listener };
+    this.listeners.push(entry);
+    return () => {
+      const index = this.listeners.indexOf(entry);
+      if (index !== -1) this.listeners.splice(index, 1);
+    };
+  }
+}
+
+class Sink extends Writable {
+  text = '';
+  isTTY = false;
+  columns = 90;
+  fd: number | undefined;
+  override _write(chunk: Buffer, _encoding: string, done: () => void): void {
+    this.text += chunk.toString();
+    done();
+  }
+}
+
+/** Settings in a file of the test's own. */
+function settingsFile(test: Test, text: string): string {
+  const path = join(test.testdir({ 'config.yaml': '' }), 'config.yaml');
+  writeFileSync(path, text);
+  chmodSync(path, 0o600);
+  chmodSync(join(path, '..'), 0o755);
+  return path;
+}
+
+/** Runs `certlet run` with this in place of the daemon. */
+async function withCommand(edge: FakeProcess, body: (context: CommandContext) => Promise<number>): Promise<number> {
+  const dispatch: Dispatch = (_command, context) => body(context);
+  return runProgram(edge, dispatch);
+}
+
+t.test('--version and --help go to standard output and end with 0', async (t) => {
+  const version = new FakeProcess('--version');
+  t.equal(await runProgram(version), 0);
+  t.equal(version.stdout.text, `certlet ${VERSION}\n`);
+  const help = new FakeProcess('--help');
+  t.equal(await runProgram(help), 0);
+  t.match(help.stdout.text, /^certlet: the certificates of a Kubernetes node/);
+  t.equal(help.stderr.text, '');
+});
+
+t.test('a usage error is a line, a remedy and 64', async (t) => {
+  const edge = new FakeProcess('rum');
+  t.equal(await runProgram(edge), 64);
+  t.equal(edge.stderr.text, 'certlet: "rum" is not a command; did you mean run?\n  remedy: See: certlet --help\n');
+  t.equal(edge.stdout.text, '');
+});
+
+t.test('completion needs neither settings nor a log', async (t) => {
+  const edge = new FakeProcess('completion', 'bash');
+  t.equal(await runProgram(edge), 0);
+  t.match(edge.stdout.text, /^# bash completion for certlet/);
+});
+
+t.test('settings with several problems are told one a line, and end with 78', async (t) => {
+  const path = settingsFile(t, 'a: 1\nb: 2\n');
+  const edge = new FakeProcess('run', '--config', path);
+  const code = await withCommand(edge, async ({ loadSettings }) => {
+    await loadSettings();
+    return 0;
+  });
+  t.equal(code, 78);
+  t.match(
+    edge.stderr.text,
+    /^certlet: settings: 2 problems\n {2}.*:1: a: is not a setting\n {2}.*:2: b: is.*\n {2}remedy: /,
+  );
+});
+
+t.test('for the journal each of these lines has its priority', async (t) => {
+  const edge = new FakeProcess('run');
+  // Any open file will do for the identity that systemd announces.
+  edge.stderr.fd = 0;
+  const identity = fileIdentity(0);
+  edge.environment['JOURNAL_STREAM'] = `${String(identity?.dev)}:${String(identity?.ino)}`;
+  t.ok(writesToJournal(edge));
+  await withCommand(edge, async () => {
+    throw new CertletError('ERR_CONFIG_INVALID', 'settings: 2 problems\nfirst\nsecond', { remedy: 'mend it' });
+  });
+  t.equal(
+    edge.stderr.text,
+    '<3>certlet: settings: 2 problems\n<3>certlet: first\n<3>certlet: second\n<3>certlet: remedy: mend it\n',
+  );
+});
+
+t.test('a defect comes with its stack, in the journal on one line', async (t) => {
+  for (const journal of [false, true]) {
+    const edge = new FakeProcess('run');
+    if (journal) {
+      edge.stderr.fd = 0;
+      const identity = fileIdentity(0);
+      edge.environment['JOURNAL_STREAM'] = `${String(identity?.dev)}:${String(identity?.ino)}`;
+    }
+    t.equal(await withCommand(edge, () => Promise.reject(new TypeError('x is undefined'))), 1);
+    t.match(edge.stderr.text, /certlet: unexpected: x is undefined\n/);
+    t.match(edge.stderr.text, /TypeError: x is undefined[\s\S]*program\.test/);
+    if (journal)
+      t.equal(
+        edge.stderr.text
+          .split('\n')
+          .filter((line) => !line.startsWith('<3>'))
+          .join(''),
+        '',
+      );
+  }
+});
+
+t.test('once the log is open, failures go through it', async (t) => {
+  const edge = new FakeProcess('run');
+  const code = await withCommand(edge, async ({ openLog }) => {
+    await openLog({ level: 'info', format: 'json' });
+    throw new CertletError('ERR_LOCK_HELD', 'held by process 7', { remedy: 'certlet status' });
+  });
+  t.equal(code, 75);
+  t.match(JSON.parse(edge.stderr.text), {
+    level: 'error',
+    event: 'held by process 7',
+    code: 'ERR_LOCK_HELD',
+    remedy: 'certlet status',
+  });
+});
+
+t.test('a token in a message does not reach the terminal', async (t) => {
+  const edge = new FakeProcess('run');
+  await withCommand(edge, () => Promise.reject(new Error('server said abcdef.0123456789abcdef')));
+  t.notMatch(edge.stderr.text, /0123456789abcdef/);
+  t.match(edge.stderr.text, /abcdef\.\[secret\]/);
+});
+
+for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  t.test(`${signal} asks to stop; a second one finds nobody listening`, async (t) => {
+    const edge = new FakeProcess('run');
+    const code = await withCommand(edge, async ({ signal: stop }) => {
+      t.equal(edge.send(signal), 1);
+      t.ok(stop.aborted);
+      t.equal(edge.send(signal), 0);
+      return 0;
+    });
+    t.equal(code, 0);
+    t.strictSame(edge.listeners, [], 'nothing is left behind');
+  });
+}
+
+t.test('SIGHUP is heard only by a command that reloads', async (t) => {
+  const edge = new FakeProcess('run');
+  let reloads = 0;
+  await withCommand(edge, async ({ onReload }) => {
+    t.equal(edge.send('SIGHUP'), 0);
+    const undo = onReload(() => {
+      reloads += 1;
+    });
+    edge.send('SIGHUP');
+    edge.send('SIGHUP');
+    undo();
+    t.equal(edge.send('SIGHUP'), 0);
+    onReload(() => {});
+    return 0;
+  });
+  t.equal(reloads, 2);
+  t.strictSame(edge.listeners, []);
+});
+
+t.test('what nobody caught is told and ends the process', async (t) => {
+  const edge = new FakeProcess('run');
+  await withCommand(edge, async () => {
+    edge.send('uncaught', new Error('lost'));
+    return 0;
+  });
+  t.strictSame(edge.exits, [1]);
+  t.match(edge.stderr.text, /certlet: unexpected: lost/);
+});
+
+t.test('a reader of standard output that goes away stops the command', async (t) => {
+  const edge = new FakeProcess('status');
+  await withCommand(edge, async ({ print, signal }) => {
+    print('line\n');
+    edge.stdout.emit('error', Object.assign(new Error('write EPIPE'), { code: 'EPIPE' }));
+    edge.stderr.emit('error', Object.assign(new Error('write EPIPE'), { code: 'EPIPE' }));
+    t.ok(signal.aborted);
+    return 0;
+  });
+  t.equal(edge.stdout.text, 'line\n');
+});
+
+t.test('settings come from the file that --config names, the flags and the host name', async (t) => {
+  const path = settingsFile(t, 'certDir: /pki\n');
+  const edge = new FakeProcess('run', '--config', path, '--log-level', 'debug');
+  await withCommand(edge, async ({ loadSettings, settingsPath }) => {
+    t.equal(settingsPath, path);
+    t.match(await loadSettings(), { source: path, nodeName: 'node-1', certDir: '/pki', log: { level: 'debug' } });
+    writeFileSync(path, 'certDir: /other\n');
+    t.match(await loadSettings(), { certDir: '/other' }, 'read anew each time');
+    return 0;
+  });
+  await t.rejects(loadChosenSettings({ settingsPath: `${path}.gone`, settingFlags: {} }, edge), {
+    code: 'ERR_CONFIG_INVALID',
+  });
+});
+
+t.test('the default settings path is told to commands', async (t) => {
+  await withCommand(new FakeProcess('run'), async ({ settingsPath }) => {
+    t.equal(settingsPath, '/etc/certlet/config.yaml');
+    return 0;
+  });
+});
+
+for (const row of [
+  {
+    name: 'text for a terminal, in colour',
+    tty: true,
+    env: {},
+    format: 'auto',
+    line: /^2030-01-01 00:00:00 \u001b\[32mINFO /,
+  },
+  {
+    name: 'text without colour for NO_COLOR',
+    tty: true,
+    env: { NO_COLOR: '1' },
+    format: 'auto',
+    line: /^2030-01-01 00:00:00 INFO  e/,
+  },
+  { name: 'text for a pipe', tty: false, env: {}, format: 'auto', line: /^2030-01-01 00:00:00 INFO  e/ },
+  {
+    name: 'text where JOURNAL_STREAM was inherited',
+    tty: false,
+    env: { JOURNAL_STREAM: '1:2' },
+    format: 'auto',
+    line: /^2030/,
+  },
+  { name: 'as the settings say', tty: true, env: {}, format: 'journal', line: /^<6>e/ },
+] as const) {
+  t.test(`log format: ${row.name}`, async (t) => {
+    const edge = new FakeProcess();
+    edge.stderr.isTTY = row.tty;
+    Object.assign(edge.environment, row.env);
+    (await openChosenLog({ level: 'info', format: row.format }, edge)).log('info', 'e');
+    t.match(edge.stderr.text, row.line);
+  });
+}
