@@ -1,5 +1,5 @@
 import t from 'tap';
-import { createAuthority } from '../fixtures/cluster/authority.ts';
+import { createAuthority, type Issued } from '../fixtures/cluster/authority.ts';
 import { CONVERSATION_TOKENS, type CredentialKind, conversationProblems } from '../fixtures/cluster/conversation.ts';
 import { conversations } from '../fixtures/cluster/conversations.ts';
 import { type FakeCluster, startFakeCluster } from '../fixtures/cluster/fake-cluster.ts';
@@ -11,7 +11,7 @@ const NODE = { commonName: 'system:node:n1', organizations: ['system:nodes'] };
 
 function certificateFor(cluster: FakeCluster, kind: CredentialKind): Partial<PlainTarget> {
   const { clientCa } = cluster;
-  const issued = {
+  const makers: Partial<Record<CredentialKind, () => Issued>> = {
     'node certificate': () => clientCa.issue(NODE),
     'node certificate and unknown token': () => clientCa.issue(NODE),
     'admin certificate': () => clientCa.issue({ commonName: 'admin', organizations: ['system:masters'] }),
@@ -20,7 +20,8 @@ function certificateFor(cluster: FakeCluster, kind: CredentialKind): Partial<Pla
       clientCa.issue({ ...NODE, notAfter: new Date(Date.now() - 60_000) }),
     'foreign node certificate': () => createAuthority({ name: 'foreign' }).issue(NODE),
     'server certificate': () => clientCa.issue({ ...NODE, usages: ['server auth'] }),
-  }[kind as string]?.();
+  };
+  const issued = makers[kind]?.();
   return issued === undefined ? {} : { cert: issued.chainPem, key: issued.keyPem };
 }
 
