@@ -131,12 +131,16 @@ t.test('faults', async (t) => {
   const stall = cluster.faults.add({ kind: 'stall', at: 'body' }, { verb: 'watch' });
   const dead = await watch(cluster);
   let line: string | undefined;
-  void dead.next().then((text) => {
-    line = text;
-  });
+  const reading = dead.next().then(
+    (text) => {
+      line = text;
+    },
+    () => undefined,
+  );
   cluster.deny('request');
   await send(asBootstrap(cluster), { path: '/version' });
   t.equal(line, undefined, 'a dead link says nothing');
   stall.remove();
   dead.outgoing.destroy();
+  await reading;
 });
