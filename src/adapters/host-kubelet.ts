@@ -81,16 +81,7 @@ async function locate(files: HostFiles, unitName: string): Promise<Located> {
   const processes = await readProcesses(files);
   const running = runningKubelet(processes);
   const installed = await findInstalled(files, [unitName, running?.unit]);
-  if (installed !== undefined) {
-    const { unit, sources } = installed;
-    // What a shell makes of its words is not known; what runs is.
-    const seen = running !== undefined && isShellCommand(unit.execStart) ? running : undefined;
-    // Compared with certlet's own drop-in: what a kubelet was started with after an adoption is no surprise.
-    const now = seen === undefined ? await readInstalledKubelet(files, unit.name, []) : undefined;
-    const warnings = difference(now?.arguments, running?.arguments);
-    const { arguments: args, program } = seen ?? installed;
-    return { distribution: undefined, unit, running, arguments: args, sources, warnings, program };
-  }
+  if (installed !== undefined) return await installedAndRunning(files, installed, running);
   const distribution = await findDistribution(files, processes);
   const args = running?.arguments ?? (await readArgumentsFile(files, distribution));
   return {
@@ -102,6 +93,21 @@ async function locate(files: HostFiles, unitName: string): Promise<Located> {
     warnings: [],
     program: running?.program ?? [],
   };
+}
+
+async function installedAndRunning(
+  files: HostFiles,
+  installed: InstalledKubelet,
+  running: RunningKubelet | undefined,
+): Promise<Located> {
+  const { unit, sources } = installed;
+  // What a shell makes of its words is not known; what runs is.
+  const seen = isShellCommand(unit.execStart) ? running : undefined;
+  // Compared with certlet's own drop-in: what a kubelet was started with after an adoption is no surprise.
+  const now = seen === undefined ? await readInstalledKubelet(files, unit.name, []) : undefined;
+  const warnings = difference(now?.arguments, running?.arguments);
+  const { arguments: args, program } = seen ?? installed;
+  return { distribution: undefined, unit, running, arguments: args, sources, warnings, program };
 }
 
 interface RunningKubelet {

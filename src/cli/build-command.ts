@@ -47,7 +47,11 @@ function commandOf(spec: CommandSpec, given: Given): Command {
     case 'join':
       return joinCommand(given);
     case 'reset':
-      return { name: 'reset', yes: given.boolean('yes') };
+      return {
+        name: 'reset',
+        yes: given.boolean('yes'),
+        withBootstrapKubeconfig: given.boolean('with-bootstrap-kubeconfig'),
+      };
     case 'completion':
       return { name: 'completion', shell: given.positionalChoice(['bash', 'zsh', 'fish']) };
   }

@@ -50,6 +50,7 @@ export interface JoinCommandArguments {
 export interface ResetArguments {
   readonly name: 'reset';
   readonly yes: boolean;
+  readonly withBootstrapKubeconfig: boolean;
 }
 
 export interface CompletionArguments {

@@ -193,11 +193,16 @@ export const COMMANDS: readonly CommandSpec[] = [
   {
     name: 'reset',
     summary: 'Remove what certlet made, for a node that joins another cluster.',
-    description: ['Shows links, pairs, state and kubeconfig that would go, and asks before it removes them.'],
-    flags: [{ name: 'yes', kind: 'boolean', summary: 'Do not ask.' }],
+    description: [
+      'Shows links, pairs, state and kubeconfig that would go, and asks before it removes them. Files that certlet did not write are listed and left. Refuses while a daemon runs.',
+    ],
+    flags: [
+      { name: 'yes', kind: 'boolean', summary: 'Do not ask.' },
+      { name: 'with-bootstrap-kubeconfig', kind: 'boolean', summary: 'Remove the bootstrap kubeconfig, too.' },
+    ],
     settings: true,
     exits: [],
-    examples: ['certlet reset'],
+    examples: ['certlet reset', 'certlet reset --yes --with-bootstrap-kubeconfig'],
   },
   {
     name: 'completion',

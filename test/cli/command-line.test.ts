@@ -47,8 +47,8 @@ const commands: readonly { readonly line: string; readonly command: Command }[] 
   { line: 'renew --no-wait client --timeout 5s', command: { ...renew, purposes: ['client'], timeoutMs: 5000 } },
   { line: 'check --output json', command: { name: 'check', output: 'json' } },
   { line: 'adopt --write', command: { name: 'adopt', write: true } },
-  { line: 'reset --yes', command: { name: 'reset', yes: true } },
-  { line: 'reset --yes=false', command: { name: 'reset', yes: false } },
+  { line: 'reset --yes', command: { name: 'reset', yes: true, withBootstrapKubeconfig: false } },
+  { line: 'reset --yes=false', command: { name: 'reset', yes: false, withBootstrapKubeconfig: false } },
   { line: 'completion zsh', command: { name: 'completion', shell: 'zsh' } },
   {
     line: 'join 192.0.2.1:6443 --token-file - --discovery-token-ca-cert-hash sha256:aa --discovery-token-ca-cert-hash=sha256:bb',
@@ -231,7 +231,7 @@ t.test('quick: what it understands, the full parser understands alike', async (t
   t.ok(understood > 20, `${String(understood)} lines compared`);
 });
 
-t.test('whatever is typed, the answer is a command, help or a usage error', async (t) => {
+t.test('whatever is typed, the answer is a command, help or a usage error', async () => {
   const words = fc.constantFrom(
     ...COMMANDS.map(({ name }) => name),
     '--help',

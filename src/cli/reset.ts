@@ -1,0 +1,79 @@
+import { acquireLock } from '../adapters/lock.ts';
+import {
+  type ListedFile,
+  listMadeFiles,
+  type MadeFiles,
+  type MadeFilesOptions,
+  removeEmptyFolder,
+  removeFiles,
+} from '../adapters/made-files.ts';
+import { CertletError, EXIT } from '../errors.ts';
+
+export interface ResetRequest {
+  readonly files: MadeFilesOptions;
+  /** Remove without asking. */
+  readonly yes: boolean;
+}
+
+export interface ResetPorts {
+  readonly print: (text: string) => void;
+  /** Asks the person at the terminal; undefined when there is none. */
+  readonly ask: ((question: string) => Promise<string>) | undefined;
+}
+
+/**
+ * Shows what certlet made on this host, asks, and removes it. What certlet did not write is listed and left. Resolves to the
+ * exit code: 0 removed or nothing there, 1 the person said no. Throws `ERR_LOCK_HELD` while a daemon runs, `ERR_USAGE` where
+ * nobody can be asked, `ERR_STORE_*`.
+ */
+export async function resetNode(request: ResetRequest, ports: ResetPorts): Promise<number> {
+  const { files } = request;
+  if ((await files.fs.stat(files.certDir)) === undefined) {
+    // No lock without a folder, and none is made for it: whatever is left is kubeconfigs and a state folder elsewhere.
+    return await resetListed(request, ports);
+  }
+  const lock = await acquireLock(files.certDir, { label: 'certlet reset' });
+  try {
+    const code = await resetListed(request, ports);
+    // While it is held: the next to come makes a new one.
+    if (code === EXIT.ok) await files.fs.unlink(lock.path);
+    return code;
+  } finally {
+    await lock.release();
+  }
+}
+
+async function resetListed({ files, yes }: ResetRequest, ports: ResetPorts): Promise<number> {
+  const found = await listMadeFiles(files);
+  ports.print(listText(found));
+  if (found.remove.length === 0) return EXIT.ok;
+  if (!yes) {
+    if (ports.ask === undefined) {
+      throw new CertletError('ERR_USAGE', 'not removed: nobody can be asked here', { remedy: 'certlet reset --yes' });
+    }
+    const answer = await ports.ask(`Remove ${countOf(found.remove)}? [y/N] `);
+    if (!/^y(?:es)?$/iu.test(answer.trim())) {
+      ports.print('Nothing was removed.\n');
+      return EXIT.failed;
+    }
+  }
+  await removeFiles(files.fs, found.remove);
+  await removeEmptyFolder(files.stateDir);
+  ports.print(`Removed ${countOf(found.remove)}.\n`);
+  ports.print('next: certlet join ..., systemctl start certlet, and a restart of the kubelet\n');
+  return EXIT.ok;
+}
+
+function listText({ remove, keep }: MadeFiles): string {
+  const lines = (files: readonly ListedFile[]): readonly string[] =>
+    files.map(({ path, remark }) => `  ${path}   (${remark})`);
+  return [
+    ...(remove.length === 0 ? ['certlet made nothing here.'] : ['To be removed:', ...lines(remove)]),
+    ...(keep.length === 0 ? [] : ['Left alone:', ...lines(keep)]),
+    '',
+  ].join('\n');
+}
+
+function countOf(files: readonly ListedFile[]): string {
+  return files.length === 1 ? 'one file' : `${String(files.length)} files`;
+}
