@@ -55,7 +55,7 @@ class Sink extends Writable {
   text = '';
   isTTY = false;
   columns = 90;
-  fd: number | undefined;
+  fd?: number;
   override _write(chunk: Buffer, _encoding: string, done: () => void): void {
     this.text += chunk.toString();
     done();
@@ -257,7 +257,7 @@ for (const row of [
     tty: true,
     env: {},
     format: 'auto',
-    line: /^2030-01-01 00:00:00 \u001b\[32mINFO /,
+    line: '2030-01-01 00:00:00 \u001b[32mINFO \u001b[0m e',
   },
   {
     name: 'text without colour for NO_COLOR',

@@ -90,7 +90,7 @@ t.test('a value of a megabyte becomes a short one that says so', async (t) => {
   t.match(line, /… \(995904 more characters\)/);
 });
 
-t.test('whatever text comes, one call is one line without control characters', async (t) => {
+t.test('whatever text comes, one call is one line without control characters', async () => {
   const text = fc.string({ unit: 'binary', maxLength: 60 });
   fc.assert(
     fc.property(
