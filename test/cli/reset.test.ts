@@ -1,0 +1,241 @@
+import { spawn, spawnSync } from 'node:child_process';
+import { existsSync, lstatSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import t, { type Test } from 'tap';
+import { NodeFileSystem } from '../../src/adapters/file-system.ts';
+import { acquireLock } from '../../src/adapters/lock.ts';
+import { FileCertificateStore } from '../../src/adapters/store/file-certificate-store.ts';
+import { resetNode } from '../../src/cli/reset.ts';
+import { encodeNodeKubeconfig } from '../../src/kubeconfig/client-config.ts';
+import { parsePair } from '../../src/pki/certificate.ts';
+import { Secret } from '../../src/secret.ts';
+import { createAuthority } from '../fixtures/cluster/authority.ts';
+
+const authority = createAuthority({ name: 'kubernetes' });
+const NOW = new Date('2030-01-01T00:00:00Z');
+
+function pairPem(node = 'n1'): string {
+  const { chainPem, keyPem } = authority.issue({ commonName: `system:node:${node}`, organizations: ['system:nodes'] });
+  return chainPem + keyPem;
+}
+
+interface Host {
+  readonly root: string;
+  readonly certDir: string;
+  readonly stateDir: string;
+  readonly kubeconfig: string;
+  readonly bootstrapKubeconfig: string;
+  readonly plain: { readonly certFile: string; readonly keyFile: string };
+}
+
+/** A node that certlet has worked on: two client pairs, one serving pair, plain files, state, kubeconfigs. */
+async function host(t: Test): Promise<Host> {
+  const root = t.testdir({ 'bootstrap.conf': 'x', pki: {} });
+  const certDir = join(root, 'pki');
+  const stateDir = join(certDir, '.certlet');
+  const plain = { certFile: join(root, 'plain', 'client.crt'), keyFile: join(root, 'plain', 'client.key') };
+  const store = new FileCertificateStore({
+    certDir,
+    stateDir,
+    pruneGraceMs: 0,
+    plainFiles: { client: plain },
+    fs: new NodeFileSystem(),
+  });
+  await store.install('client', parsePair(new Secret(pairPem())), NOW);
+  await store.install('client', parsePair(new Secret(pairPem())), NOW);
+  await store.install('serving', parsePair(new Secret(pairPem())), NOW);
+  await store.writeHistory('client', { lastRequestAt: NOW });
+  const kubeconfig = join(root, 'kubelet.conf');
+  const cluster = { server: 'https://a:1', caPem: authority.pem, insecureSkipTlsVerify: false };
+  writeFileSync(kubeconfig, encodeNodeKubeconfig(cluster, store.currentPath('client')).reveal());
+  return { root, certDir, stateDir, kubeconfig, bootstrapKubeconfig: join(root, 'bootstrap.conf'), plain };
+}
+
+interface Options {
+  readonly yes?: boolean;
+  readonly withBootstrap?: boolean;
+  readonly answer?: string;
+}
+
+async function reset(
+  at: Host,
+  options: Options = {},
+): Promise<{ readonly code: number; readonly text: string; readonly questions: readonly string[] }> {
+  let text = '';
+  const questions: string[] = [];
+  const { answer } = options;
+  const ask = async (question: string): Promise<string> => {
+    questions.push(question);
+    return answer ?? '';
+  };
+  const code = await resetNode(
+    {
+      yes: options.yes ?? false,
+      files: {
+        fs: new NodeFileSystem(),
+        certDir: at.certDir,
+        stateDir: at.stateDir,
+        kubeconfig: at.kubeconfig,
+        bootstrapKubeconfig: options.withBootstrap ? at.bootstrapKubeconfig : undefined,
+        plainFiles: { client: at.plain },
+        uid: process.geteuid?.() ?? 0,
+      },
+    },
+    { print: (part) => (text += part), ask: answer === undefined ? undefined : ask },
+  );
+  return { code, text, questions };
+}
+
+t.test('everything that certlet made goes, and nothing else', async (t) => {
+  const at = await host(t);
+  const { code, text } = await reset(at, { yes: true });
+  t.equal(code, 0);
+  t.strictSame(readdirSync(at.certDir), [], 'links, pairs, state folder and lock are gone, the folder stays');
+  t.notOk(existsSync(at.kubeconfig));
+  t.notOk(existsSync(at.plain.certFile));
+  t.notOk(existsSync(at.plain.keyFile));
+  t.ok(existsSync(at.bootstrapKubeconfig), 'the bootstrap kubeconfig stays unless asked for');
+  t.match(text, `  ${at.kubeconfig}   (the node's kubeconfig)\n`);
+  t.match(text, `  ${join(at.certDir, 'kubelet-client-current.pem')}   (link of the client pair)\n`);
+  t.match(text, /kubelet-server-\S+\.pem {3}\(serving pair\)/);
+  t.match(text, 'Removed 11 files.\n');
+});
+
+t.test('the bootstrap kubeconfig goes by option', async (t) => {
+  const at = await host(t);
+  t.equal((await reset(at, { yes: true, withBootstrap: true })).code, 0);
+  t.notOk(existsSync(at.bootstrapKubeconfig));
+});
+
+t.test('files that certlet did not write are listed and left', async (t) => {
+  const at = await host(t);
+  const others = [
+    'kubelet-client-2020-01-01-00-00-00.pem',
+    'kubelet-client.crt',
+    'kubelet-client.key',
+    'kubelet.crt',
+    'kubelet-client.key.tmp',
+  ];
+  for (const name of others) writeFileSync(join(at.certDir, name), pairPem());
+  mkdirSync(join(at.stateDir, 'quarantine'));
+  writeFileSync(join(at.stateDir, 'quarantine', 'broken.000001'), 'x');
+  writeFileSync(join(at.stateDir, 'note'), 'x');
+  writeFileSync(at.plain.certFile, pairPem('other'));
+  writeFileSync(at.kubeconfig, 'apiVersion: v1\nkind: Config\n');
+  const { text } = await reset(at, { yes: true });
+  t.strictSame(readdirSync(at.certDir), ['.certlet', ...others].sort());
+  t.strictSame(readdirSync(at.stateDir), ['note', 'quarantine']);
+  t.ok(existsSync(at.plain.keyFile));
+  t.ok(existsSync(at.kubeconfig));
+  const left = text.slice(text.indexOf('Left alone:'));
+  for (const path of [
+    ...others.filter((name) => name !== 'kubelet.crt').map((name) => join(at.certDir, name)),
+    at.plain.certFile,
+    at.plain.keyFile,
+  ]) {
+    t.match(left, `  ${path}   (certlet did not write it; while it is valid, certlet uses it again)\n`);
+  }
+  t.match(left, `${at.kubeconfig}   (it does not name certlet's pair, so certlet did not write it)`);
+  t.match(left, 'quarantine   (files of others that certlet moved aside)');
+  t.match(left, 'note   (certlet knows no such file)');
+});
+
+t.test('a folder that a kubelet alone filled is left whole', async (t) => {
+  const at = await host(t);
+  const certDir = join(at.root, 'kubelet');
+  mkdirSync(certDir);
+  writeFileSync(join(certDir, 'kubelet-client-2020-01-01-00-00-00.pem'), pairPem());
+  spawnSync('ln', ['-s', 'kubelet-client-2020-01-01-00-00-00.pem', join(certDir, 'kubelet-client-current.pem')]);
+  writeFileSync(at.kubeconfig, 'no: [yaml');
+  const { code, text } = await reset({ ...at, certDir, stateDir: join(certDir, '.certlet') }, { yes: true });
+  t.equal(code, 0);
+  t.match(text, 'certlet made nothing here.\nLeft alone:');
+  t.ok(lstatSync(join(certDir, 'kubelet-client-current.pem')).isSymbolicLink());
+  t.ok(existsSync(join(certDir, 'kubelet-client-2020-01-01-00-00-00.pem')));
+});
+
+t.test('what an interrupted write left is swept', async (t) => {
+  const at = await host(t);
+  for (const folder of [at.certDir, at.stateDir]) writeFileSync(join(folder, '.x.0123456789abcdef.certlet-tmp'), 'x');
+  await reset(at, { yes: true });
+  t.strictSame(readdirSync(at.certDir), []);
+});
+
+t.test('without --yes it asks, and only a yes removes', async (t) => {
+  const at = await host(t);
+  for (const answer of ['', 'n', 'maybe']) {
+    const { code, text, questions } = await reset(at, { answer });
+    t.equal(code, 1);
+    t.strictSame(questions, ['Remove 11 files? [y/N] ']);
+    t.match(text, 'Nothing was removed.\n');
+    t.ok(existsSync(at.kubeconfig));
+  }
+  t.equal((await reset(at, { answer: ' Yes' })).code, 0);
+  t.notOk(existsSync(at.kubeconfig));
+});
+
+t.test('where nobody can be asked the list is shown and nothing removed', async (t) => {
+  const at = await host(t);
+  await t.rejects(reset(at), { code: 'ERR_USAGE', remedy: 'certlet reset --yes' });
+  t.ok(existsSync(at.kubeconfig));
+});
+
+t.test('it refuses while a daemon has the cert-dir', async (t) => {
+  const at = await host(t);
+  const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', '-e', HOLDER, at.certDir], {
+    stdio: ['pipe', 'pipe', 'inherit'],
+  });
+  t.teardown(() => child.kill('SIGKILL'));
+  await new Promise((resolve) => child.stdout.once('data', resolve));
+  await t.rejects(reset(at, { yes: true }), { code: 'ERR_LOCK_HELD', message: /certlet run/ });
+  t.ok(existsSync(at.kubeconfig));
+});
+
+const HOLDER = `import('${new URL('../../src/adapters/lock.ts', import.meta.url).href}').then(async (m) => { await m.acquireLock(process.argv[1], { label: 'certlet run' }); console.log('held'); setInterval(() => {}, 1000); });`;
+
+t.test('twice is fine, and a host without a cert-dir gets none', async (t) => {
+  const at = await host(t);
+  await reset(at, { yes: true });
+  const again = await reset(at, { yes: true });
+  t.equal(again.code, 0);
+  t.match(again.text, 'certlet made nothing here.');
+  const certDir = join(at.root, 'absent');
+  t.equal((await reset({ ...at, certDir, stateDir: join(certDir, '.certlet') }, { yes: true })).code, 0);
+  t.notOk(existsSync(certDir));
+  const lock = await acquireLock(at.certDir, { label: 'test' });
+  await lock.release();
+});
+
+const hasScript = spawnSync('script', ['--version']).status === 0;
+for (const row of [
+  { name: 'yes removes', input: 'y\n', code: 0, gone: true },
+  { name: 'no leaves', input: 'n\n', code: 1, gone: false },
+  { name: 'the end of input leaves', input: '\u0004', code: 1, gone: false },
+]) {
+  t.test(`at a real terminal: ${row.name}`, { skip: !hasScript && 'no script(1) here' }, async (t) => {
+    const at = await host(t);
+    const main = new URL('../../src/main.ts', import.meta.url).pathname;
+    const command = [
+      process.execPath,
+      '--disable-warning=ExperimentalWarning',
+      main,
+      'reset',
+      '--cert-dir',
+      at.certDir,
+      '--kubeconfig',
+      at.kubeconfig,
+    ];
+    const child = spawn('script', ['-qec', command.map((word) => `'${word}'`).join(' '), '/dev/null'], {
+      stdio: ['pipe', 'pipe', 'inherit'],
+    });
+    let text = '';
+    child.stdout.on('data', (part) => {
+      const asked = text.includes('[y/N]');
+      text += String(part);
+      if (!asked && text.includes('[y/N]')) child.stdin.write(row.input);
+    });
+    const code = await new Promise((resolve) => child.once('exit', resolve));
+    t.equal(code, row.code, text);
+    t.equal(existsSync(at.kubeconfig), !row.gone);
+  });
+}
