@@ -2,7 +2,7 @@ import { isIP } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { checkServerIdentity } from 'node:tls';
 import type { ConnectionOptions } from 'node:tls';
-import { Agent, Client, Pool as UndiciPool, ProxyAgent } from 'undici';
+import { Agent, buildConnector, Client, Pool as UndiciPool, ProxyAgent } from 'undici';
 import type { Dispatcher } from 'undici';
 import type { Secret } from '../../secret.ts';
 
@@ -106,7 +106,7 @@ type TlsOptions = Pick<
 
 function createDispatcher(options: PoolOptions): Dispatcher {
   const tls = { ...tlsOptions(options), timeout: options.connectTimeoutMs, allowH2: false, maxCachedSessions: 0 };
-  if (options.proxy === undefined) return new Agent({ allowH2: false, connect: tls });
+  if (options.proxy === undefined) return new Agent({ allowH2: false, connect: keepingFirstError(tls) });
   const url = new URL(options.proxy.reveal());
   return new ProxyAgent({
     uri: url.href,
@@ -116,6 +116,21 @@ function createDispatcher(options: PoolOptions): Dispatcher {
     requestTls: tls,
     proxyTls: { ...proxyTls(url), timeout: options.connectTimeoutMs, allowH2: false },
   });
+}
+
+/**
+ * In TLS 1.3 a server refuses our certificate after the handshake. Node tells the alert and then the end of the stream, and undici keeps
+ * only the latter ("other side closed"). Ending the socket on its first error keeps the alert.
+ */
+function keepingFirstError(tls: buildConnector.BuildOptions): buildConnector.connector {
+  const connect = buildConnector(tls);
+  return (options, callback) => {
+    connect(options, (...result) => {
+      const [, socket] = result;
+      socket?.once('error', (error: Error) => socket.destroy(error));
+      callback(...result);
+    });
+  };
 }
 
 /**

@@ -17,7 +17,7 @@ const BOOTSTRAP_TOKEN = /^([a-z0-9]{6})\.[a-z0-9]{16}$/;
 export function identityOf(credential: Credential): Identity {
   switch (credential.kind) {
     case 'none':
-      return { kind: 'none', label: 'nobody (the kubeconfig gives no credential)' };
+      return { kind: 'none', label: 'anonymous user' };
     case 'exec':
       return { kind: 'exec', label: `exec plugin ${credential.plugin.command}` };
     case 'tokenFile':

@@ -71,9 +71,12 @@ function ourCertificateRefused(code: string, facts: ConnectionFacts, cause: unkn
     .replace(/^.*ALERT_/, '')
     .replaceAll('_', ' ')
     .toLowerCase();
+  const ours = facts.identity.kind === 'certificate' || facts.identity.kind === 'exec';
   return failure(
     'ERR_API_UNAUTHORIZED',
-    `the server ends the TLS handshake over the ${facts.identity.label} (${alert})`,
+    ours
+      ? `the server ends the TLS handshake over the ${facts.identity.label} (${alert})`
+      : `the server demands a client certificate, and only the ${facts.identity.label} is there (${alert})`,
     {
       facts,
       remedy:

@@ -105,7 +105,7 @@ for (const row of [
     label: 'exec plugin /p',
     remedy: /by hand/,
   },
-  { name: 'nobody', credential: none, label: 'nobody', remedy: /kubeadm token create/ },
+  { name: 'nobody', credential: none, label: 'anonymous user', remedy: /kubeadm token create/ },
 ]) {
   t.test(`a 401 for ${row.name} names it and ranks the causes`, async (t) => {
     const error = apiError(asked(row.credential), refused(401, status('Unauthorized')));

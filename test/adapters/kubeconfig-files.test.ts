@@ -1,0 +1,234 @@
+import { chmod, mkdir, readFile, stat, symlink, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import t from 'tap';
+import type { Test } from 'tap';
+import type { FileSystem } from '../../src/adapters/file-system.ts';
+import { NodeFileSystem } from '../../src/adapters/file-system.ts';
+import { createKubeconfigFiles, readKubeconfig } from '../../src/adapters/kubeconfig-files.ts';
+import type { KubeconfigFilesOptions } from '../../src/adapters/kubeconfig-files.ts';
+import { CertletError } from '../../src/errors.ts';
+import { encodeNodeKubeconfig } from '../../src/kubeconfig/client-config.ts';
+import type { ClusterAccess } from '../../src/kubeconfig/client-config.ts';
+import type { KubeconfigFiles, KubeconfigReading } from '../../src/ports.ts';
+import { createAuthority } from '../fixtures/cluster/authority.ts';
+
+const authority = createAuthority({ name: 'kubernetes' });
+const pair = authority.issue({ commonName: 'system:node:n1' });
+const cluster: ClusterAccess = { server: 'https://api:6443', caPem: authority.pem, insecureSkipTlsVerify: false };
+const uid = process.getuid?.() ?? 0;
+
+const kubeconfig = (user: object): string =>
+  JSON.stringify({
+    clusters: [{ name: 'c', cluster: { server: 'https://api:6443' } }],
+    users: [{ name: 'u', user }],
+    contexts: [{ name: 'x', context: { cluster: 'c', user: 'u' } }],
+    'current-context': 'x',
+  });
+const EXEC = { exec: { apiVersion: 'client.authentication.k8s.io/v1', command: './plugin', interactiveMode: 'Never' } };
+const TOKEN = { token: 'abcdef.0123456789abcdef' };
+
+/** A folder of its own, with the modes of an ordinary host. */
+async function folderOf(t: Test, files: Readonly<Record<string, string>> = {}): Promise<string> {
+  const folder = t.testdir({});
+  await chmod(folder, 0o755);
+  for (const [name, text] of Object.entries(files)) await writeFile(join(folder, name), text, { mode: 0o600 });
+  return folder;
+}
+
+function filesIn(folder: string, more: Partial<KubeconfigFilesOptions> = {}): KubeconfigFiles {
+  return createKubeconfigFiles({
+    fs: new NodeFileSystem(),
+    uid,
+    searchPath: folder,
+    bootstrapPath: join(folder, 'bootstrap.conf'),
+    nodePath: join(folder, 'kubelet.conf'),
+    ...more,
+  });
+}
+
+function configOf(reading: KubeconfigReading) {
+  if (reading.kind === 'usable') return reading.config;
+  throw reading.kind === 'unusable' ? reading.error : new Error('absent');
+}
+
+function errorOf(reading: KubeconfigReading): CertletError {
+  if (reading.kind === 'unusable' && reading.error instanceof CertletError) return reading.error;
+  throw new Error(`expected an unusable file, got ${reading.kind}`);
+}
+
+t.test('files that are not there are absent, and so is a bootstrap kubeconfig that is not configured', async (t) => {
+  const files = filesIn(await folderOf(t));
+  t.match(await files.readBootstrap(), { kind: 'absent', path: /bootstrap\.conf$/ });
+  t.match(await files.readNode(), { kind: 'absent' });
+  const without = filesIn(await folderOf(t), { bootstrapPath: undefined });
+  t.match(await without.readBootstrap(), { kind: 'absent' });
+  await without.removeBootstrap();
+});
+
+t.test('a bootstrap kubeconfig is read with the files that it names', async (t) => {
+  const folder = await folderOf(t, { 'bootstrap.conf': kubeconfig({ tokenFile: 'token' }), token: 'secret' });
+  t.match(configOf(await filesIn(folder).readBootstrap()), {
+    source: join(folder, 'bootstrap.conf'),
+    credential: { kind: 'tokenFile', path: join(folder, 'token') },
+    files: [join(folder, 'token')],
+    warnings: [],
+  });
+});
+
+t.test('what cannot be read or understood is unusable, with the reason', async (t) => {
+  const folder = await folderOf(t, { 'bootstrap.conf': 'a: [', 'kubelet.conf': kubeconfig({ tokenFile: 'gone' }) });
+  t.match(errorOf(await filesIn(folder).readBootstrap()), {
+    code: 'ERR_KUBECONFIG_INVALID',
+    message: /bootstrap\.conf:1:/,
+  });
+  t.match(errorOf(await filesIn(folder).readNode()), { code: 'ERR_CREDENTIAL_INVALID', message: /ENOENT/ });
+  await mkdir(join(folder, 'folder'));
+  const reading = await readKubeconfig(join(folder, 'folder'), { fs: new NodeFileSystem(), uid, searchPath: '' });
+  t.match(errorOf(reading), { code: 'ERR_KUBECONFIG_INVALID', message: /cannot be read \(EINVAL/, remedy: /namei -l/ });
+});
+
+for (const name of ['token', 'tokenFile'] as const) {
+  t.test(`a ${name} that every user can read is told`, async (t) => {
+    const user = name === 'token' ? TOKEN : { tokenFile: 'token' };
+    const folder = await folderOf(t, { 'bootstrap.conf': kubeconfig(user), token: 'x' });
+    const lax = join(folder, name === 'token' ? 'bootstrap.conf' : 'token');
+    t.same(configOf(await filesIn(folder).readBootstrap()).warnings, []);
+    await chmod(lax, 0o644);
+    t.same(configOf(await filesIn(folder).readBootstrap()).warnings, [
+      `${lax} holds a token and every user can read it (mode 644): chmod 600 ${lax}`,
+    ]);
+  });
+}
+
+t.test('a kubeconfig with an exec plugin', async (t) => {
+  const make = async (t: Test): Promise<string> => {
+    const folder = await folderOf(t, { 'bootstrap.conf': kubeconfig(EXEC), plugin: '#!/bin/sh\n' });
+    await chmod(join(folder, 'plugin'), 0o755);
+    return folder;
+  };
+  t.test('that only we can write is used', async (t) => {
+    const folder = await make(t);
+    t.match(configOf(await filesIn(folder).readBootstrap()), {
+      credential: { kind: 'exec' },
+      files: [join(folder, 'plugin')],
+    });
+  });
+  for (const row of [
+    { name: 'that its group can write', path: 'bootstrap.conf', mode: 0o620 },
+    { name: 'that others can write', path: 'bootstrap.conf', mode: 0o602 },
+    { name: 'whose plugin others can write', path: 'plugin', mode: 0o757 },
+    { name: 'in a folder that others can write', path: '.', mode: 0o777 },
+  ]) {
+    t.test(`${row.name} is refused`, async (t) => {
+      const folder = await make(t);
+      const path = join(folder, row.path);
+      await chmod(path, row.mode);
+      t.match(errorOf(await filesIn(folder).readBootstrap()), {
+        code: 'ERR_KUBECONFIG_UNSAFE',
+        message: new RegExp(`can be written by others \\(mode ${row.mode.toString(8)}\\)`),
+        remedy: `chown root ${path} && chmod go-w ${path}`,
+      });
+    });
+  }
+  t.test('in a sticky folder is used: only the owner can replace a file there', async (t) => {
+    const folder = await make(t);
+    await chmod(folder, 0o1777);
+    t.match(await filesIn(folder).readBootstrap(), { kind: 'usable' });
+  });
+  t.test('of another user is refused', async (t) => {
+    const folder = await make(t);
+    const real = new NodeFileSystem();
+    const fs: FileSystem = Object.assign(Object.create(real) as FileSystem, {
+      stat: async (path: string) => {
+        const facts = await real.stat(path);
+        return facts === undefined || !path.endsWith('bootstrap.conf') ? facts : { ...facts, uid: uid + 4242 };
+      },
+    });
+    t.match(errorOf(await filesIn(folder, { fs }).readBootstrap()), {
+      code: 'ERR_KUBECONFIG_UNSAFE',
+      message: new RegExp(`belongs to user ${String(uid + 4242)}`),
+    });
+  });
+  t.test('behind a link in a folder that others can write is refused', async (t) => {
+    const folder = await make(t);
+    const open = join(folder, 'open');
+    await mkdir(open);
+    await chmod(open, 0o777);
+    await symlink(join(folder, 'bootstrap.conf'), join(open, 'bootstrap.conf'));
+    t.match(errorOf(await filesIn(folder, { bootstrapPath: join(open, 'bootstrap.conf') }).readBootstrap()), {
+      code: 'ERR_KUBECONFIG_UNSAFE',
+    });
+  });
+  t.test('found over PATH is checked where it is', async (t) => {
+    const folder = await make(t);
+    await writeFile(join(folder, 'bootstrap.conf'), kubeconfig({ exec: { ...EXEC.exec, command: 'plugin' } }));
+    await chmod(join(folder, 'plugin'), 0o757);
+    const searchPath = `relative:/nowhere:${folder}`;
+    t.match(errorOf(await filesIn(folder, { searchPath }).readBootstrap()), {
+      code: 'ERR_KUBECONFIG_UNSAFE',
+      message: /plugin/,
+    });
+    t.match(
+      await filesIn(folder, { searchPath: '/nowhere' }).readBootstrap(),
+      { kind: 'usable' },
+      'one that is not there cannot be run either',
+    );
+  });
+});
+
+t.test('writeNode makes the folder, writes 0600 once, and leaves equal text alone', async (t) => {
+  const folder = await folderOf(t);
+  const nodePath = join(folder, 'new', 'deep', 'kubelet.conf');
+  const link = join(folder, 'kubelet-client-current.pem');
+  await writeFile(link, pair.chainPem + pair.keyPem);
+  const files = filesIn(folder, { nodePath });
+  t.equal(await files.writeNode(cluster, link), true);
+  t.equal(await readFile(nodePath, 'utf8'), encodeNodeKubeconfig(cluster, link).reveal());
+  const first = await stat(nodePath);
+  t.equal(first.mode & 0o777, 0o600);
+  t.equal(await files.writeNode(cluster, link), false);
+  t.equal((await stat(nodePath)).ino, first.ino, 'not even touched');
+  t.equal(await files.writeNode({ ...cluster, server: 'https://other:6443' }, link), true);
+  t.not((await stat(nodePath)).ino, first.ino, 'replaced, not rewritten');
+  t.match(configOf(await files.readNode()), {
+    cluster: { server: 'https://other:6443' },
+    credential: { kind: 'certificate' },
+  });
+});
+
+for (const row of [
+  { errno: 'EROFS', code: 'ERR_STORE_READ_ONLY', remedy: /ReadWritePaths/ },
+  { errno: 'ENOSPC', code: 'ERR_STORE_FULL', remedy: /df -h/ },
+  { errno: 'EDQUOT', code: 'ERR_STORE_FULL', remedy: /quota/ },
+]) {
+  t.test(`writeNode: ${row.errno} is ${row.code} and leaves the old file`, async (t) => {
+    const folder = await folderOf(t, { 'kubelet.conf': 'old' });
+    const fail = (): Promise<never> =>
+      Promise.reject(Object.assign(new Error(`${row.errno}: failed`), { code: row.errno, syscall: 'open' }));
+    const fs: FileSystem = Object.assign(Object.create(new NodeFileSystem()) as FileSystem, { create: fail });
+    await t.rejects(filesIn(folder, { fs }).writeNode(cluster, '/p.pem'), { code: row.code, remedy: row.remedy });
+    t.equal(await readFile(join(folder, 'kubelet.conf'), 'utf8'), 'old');
+  });
+}
+
+t.test('removeBootstrap removes it, also twice; a failure names the path', async (t) => {
+  const folder = await folderOf(t, { 'bootstrap.conf': kubeconfig(TOKEN) });
+  const files = filesIn(folder);
+  await files.removeBootstrap();
+  await files.removeBootstrap();
+  t.match(await files.readBootstrap(), { kind: 'absent' });
+  const fail = (): Promise<never> =>
+    Promise.reject(Object.assign(new Error('EROFS: read-only'), { code: 'EROFS', syscall: 'unlink' }));
+  const fs: FileSystem = Object.assign(Object.create(new NodeFileSystem()) as FileSystem, { unlink: fail });
+  await t.rejects(filesIn(folder, { fs }).removeBootstrap(), {
+    code: 'ERR_STORE_READ_ONLY',
+    message: /bootstrap\.conf/,
+  });
+});
+
+t.test('a defect is thrown, not taken for a bad file', async (t) => {
+  const fs: FileSystem = Object.assign(Object.create(new NodeFileSystem()) as FileSystem, {
+    read: () => Promise.reject(new TypeError('defect')),
+  });
+  await t.rejects(filesIn(await folderOf(t), { fs }).readNode(), TypeError);
+});
