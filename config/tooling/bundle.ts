@@ -15,9 +15,10 @@ import Agent from 'undici/lib/dispatcher/agent.js';
 import Client from 'undici/lib/dispatcher/client.js';
 import Pool from 'undici/lib/dispatcher/pool.js';
 import ProxyAgent from 'undici/lib/dispatcher/proxy-agent.js';
+import buildConnector from 'undici/lib/core/connect.js';
 import request from 'undici/lib/api/api-request.js';
 Object.assign(Dispatcher.prototype, { request });
-export { Agent, Client, Pool, ProxyAgent };
+export { Agent, buildConnector, Client, Pool, ProxyAgent };
 `;
 
 const slimUndici: Plugin = {
