@@ -2,6 +2,8 @@ import t from 'tap';
 import { clientTemplate, requestName, templateDigest } from '../../src/csr/template.ts';
 import { encodePrivateKey, generatePrivateKey } from '../../src/pki/keys.ts';
 import { createRequest } from '../../src/pki/pkcs10.ts';
+import { CertletError } from '../../src/errors.ts';
+import { endsRequest } from '../../src/rotation/request.ts';
 import { checkIssued } from '../../src/rotation/issued.ts';
 import { createAuthority } from '../fixtures/cluster/authority.ts';
 
@@ -54,3 +56,7 @@ for (const row of [
     return t.throws(check, { code: row.code });
   });
 }
+
+t.test('the request that it came of is over: the next attempt makes a new one', async (t) => {
+  t.ok(endsRequest(new CertletError('ERR_ISSUED_EXPIRED', 'expired'), { uid: 'u' }));
+});
