@@ -115,3 +115,10 @@ t.test('the proof of possession is checked', async (t) => {
   t.equal(readPkcs10(testRequestPem({ signingKey: generateTestKey() })).signatureValid, false);
   t.throws(() => readPkcs10(ca.pem), { message: 'PEM block type must be CERTIFICATE REQUEST' });
 });
+
+t.test('a public key is enough', async (t) => {
+  const key = generateTestKey();
+  const issued = ca.issue({ publicKey: createPublicKey(key), commonName: '' });
+  t.equal(issued.keyPem, '');
+  t.equal(new X509Certificate(issued.certPem).checkPrivateKey(key), true);
+});

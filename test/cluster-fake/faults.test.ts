@@ -44,6 +44,12 @@ for (const row of [
     t.strictSame(cluster.csrs, [], 'nothing was done');
   });
 
+t.test('a status with a body of its own', async (t) => {
+  const cluster = await started(t);
+  cluster.faults.add({ kind: 'status', code: 502, body: '<html>Bad Gateway</html>' });
+  t.match(await send(asBootstrap(cluster), { path: '/version' }), { status: 502, text: '<html>Bad Gateway</html>' });
+});
+
 for (const row of [
   { name: 'garbage', body: '{"kind":', contentType: undefined, code: undefined },
   { name: 'a login page with 200', body: LOGIN_PAGE, contentType: 'text/html', code: 200 },

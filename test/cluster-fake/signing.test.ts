@@ -300,3 +300,35 @@ t.test('an expired client CA leaves requests approved without certificate', asyn
   );
   t.equal(only(cluster).certificatePem, undefined);
 });
+
+t.test('a certificate ends with its CA', async (t) => {
+  const cluster = await started(t, { approval: 'manual' });
+  const notAfter = new Date(Math.floor(Date.now() / 1000) * 1000 + HOUR_MS);
+  cluster.rotateClientCa({ authority: createAuthority({ name: 'short', notAfter }) });
+  await submit(asBootstrap(cluster));
+  cluster.approve('request');
+  t.strictSame(new X509Certificate(only(cluster).certificatePem ?? '').validToDate, notAfter);
+  const before = only(cluster);
+  cluster.approve('request');
+  cluster.issue('request');
+  t.equal(only(cluster), before, 'a second approval changes nothing');
+});
+
+t.test('another signer is another program: only a hook signs for it', async (t) => {
+  const cluster = await started(t);
+  const spec = {
+    request: Buffer.from(testRequestPem({ commonName: 'jane', organizations: [] })).toString('base64'),
+    signerName: 'example.com/other',
+    usages: ['client auth'],
+  };
+  const body = JSON.stringify({ metadata: { generateName: 'csr-' }, spec });
+  t.equal((await send(asBootstrap(cluster), { method: 'POST', path: requestsPath(), body })).status, 201);
+  t.match(only(cluster).name, /^csr-[a-z0-9]{5}$/);
+  cluster.sync();
+  t.equal(only(cluster).conditions.length, 0, 'nobody approves it');
+  cluster.approve(only(cluster).name);
+  t.equal(only(cluster).certificatePem, undefined);
+  cluster.settings.sign = (task) => task.issue().chainPem;
+  cluster.sync();
+  t.ok(only(cluster).certificatePem);
+});

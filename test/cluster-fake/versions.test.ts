@@ -1,4 +1,5 @@
 import t, { type Test } from 'tap';
+import { generateTestKey } from '../fixtures/cluster/authority.ts';
 import { type FakeCluster, type FakeClusterOptions, startFakeCluster } from '../fixtures/cluster/fake-cluster.ts';
 import { send } from '../fixtures/cluster/plain-client.ts';
 import { asBootstrap, asNode, requestsPath, submission, submit } from '../fixtures/cluster/scenario.ts';
@@ -117,4 +118,33 @@ t.test('refused by form', async (t) => {
   const broken = await send(target, { method: 'POST', path: requestsPath(), body: JSON.stringify(request) });
   t.match(broken.text, 'asn1: structure error');
   t.throws(() => serverFeatures('2.0'), TypeError);
+});
+
+t.test('paths beside signing requests', async (t) => {
+  const cluster = await started(t);
+  const issued = cluster.clientCa.issue({ commonName: 'admin', organizations: ['system:masters'] });
+  const admin = { url: cluster.url, ca: cluster.serverCa.pem, cert: issued.chainPem, key: issued.keyPem };
+  const get = async (path: string, method = 'GET') => send(admin, { path, method });
+  t.match((await get('/api')).text, '"versions":["v1"]');
+  t.match((await get('/apis')).text, '"name":"certificates.k8s.io"');
+  for (const path of [
+    '/other',
+    '/apis/other.io/v1/things',
+    '/api/v1/pods',
+    '/api/v2/nodes/n1',
+    `${requestsPath('x')}/other`,
+  ])
+    t.equal((await get(path)).status, 404, path);
+  t.equal((await get('/api/v1/namespaces/kube-public/configmaps/other')).status, 404);
+  t.equal((await get(requestsPath('x'), 'DELETE')).status, 404);
+  t.equal((await get(requestsPath('x'), 'PATCH')).status, 405);
+  t.equal((await get(`${requestsPath('x')}/approval`, 'PUT')).status, 404);
+});
+
+t.test('a proof of possession with RSA is checked too', async (t) => {
+  const cluster = await started(t);
+  const key = generateTestKey('RSA-2048');
+  t.equal((await submit(asBootstrap(cluster), { name: 'good', key })).status, 201);
+  const forged = await submit(asBootstrap(cluster), { key, signingKey: generateTestKey('RSA-2048') });
+  t.match(forged.text, 'crypto/rsa: verification error');
 });
