@@ -97,7 +97,13 @@ export const COMMANDS: readonly CommandSpec[] = [
       { name: 'watch', kind: 'boolean', summary: 'Show it again whenever it changes.' },
     ],
     settings: true,
-    exits: [],
+    exits: [
+      [0, 'healthy'],
+      [3, 'waiting: a certificate is not issued yet, or the next one waits for something'],
+      [4, 'expiring: a renewal is overdue'],
+      [5, 'expired'],
+      [6, 'unknown: nothing is managed yet, or the daemon is down'],
+    ],
     examples: ['certlet status', 'certlet status --output json'],
   },
   {
