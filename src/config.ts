@@ -12,7 +12,7 @@ import type { Settings } from './config/settings.ts';
 import { DNS_SUBDOMAIN, MAX_DNS_LENGTH } from './config/values.ts';
 
 export type { FlagValues } from './config/flags.ts';
-export type { HookSettings, PlainFiles, RotationSettings, Settings } from './config/settings.ts';
+export type { Settings } from './config/settings.ts';
 
 /** Where settings are looked for without `--config`. */
 export const DEFAULT_SETTINGS_PATH = '/etc/certlet/config.yaml';
