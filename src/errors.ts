@@ -44,5 +44,19 @@ export function asCertletError(error: unknown): CertletError {
   return new CertletError('ERR_INTERNAL', `unexpected: ${text}`, { cause: error });
 }
 
-/** Process exit codes, as documented in `docs/exit-codes.md`; 75 and 78 are sysexits' EX_TEMPFAIL and EX_CONFIG. */
-export const EXIT = { ok: 0, failed: 1, usage: 64, tempFail: 75, noPermission: 77, config: 78 } as const;
+/**
+ * Process exit codes, as documented in `docs/exit-codes.md`; 64, 75, 77 and 78 are sysexits' EX_USAGE, EX_TEMPFAIL, EX_NOPERM and EX_CONFIG.
+ * 3 to 6 are the states that `certlet status` tells.
+ */
+export const EXIT = {
+  ok: 0,
+  failed: 1,
+  waiting: 3,
+  expiring: 4,
+  expired: 5,
+  unknown: 6,
+  usage: 64,
+  tempFail: 75,
+  noPermission: 77,
+  config: 78,
+} as const;

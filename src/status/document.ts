@@ -1,0 +1,246 @@
+import { redact } from '../adapters/log/redact.ts';
+import { CertletError } from '../errors.ts';
+import type { AgentSnapshot, ManagerSnapshot, Phase } from '../rotation/snapshot.ts';
+import type { Purpose } from '../csr/template.ts';
+
+/** Changes when a field changes its meaning or goes; new fields come without a change. */
+export const STATUS_VERSION = 1;
+
+/** RFC 3339 in UTC, to the second. */
+export type Timestamp = string;
+
+/** Everything that there is to know of a certlet, without a secret. `config/status.schema.json` describes it; absent fields are left out. */
+export interface StatusDocument {
+  readonly version: number;
+  readonly writtenAt: Timestamp;
+  readonly process: ProcessStatus;
+  readonly node: NodeStatus;
+  /** Nothing is due and nothing waits. */
+  readonly upToDate: boolean;
+  readonly certificates: readonly CertificateStatus[];
+  /** Hooks that failed and were not made good yet. */
+  readonly hooks: readonly HookStatus[];
+}
+
+export interface ProcessStatus {
+  /** `run` is the daemon; the others end by themselves. `none`: nobody wrote it, `certlet status` read the disk. */
+  readonly command: 'run' | 'once' | 'renew' | 'none';
+  readonly pid: number;
+  readonly version: string;
+  readonly startedAt: Timestamp;
+  /** The process said goodbye then. */
+  readonly stoppedAt?: Timestamp;
+}
+
+export interface NodeStatus {
+  readonly name: string;
+  readonly server?: string;
+  /** How far this host's clock is ahead of the API server's (negative: behind). */
+  readonly clockSkewSeconds?: number;
+  readonly kubeletVersion?: string;
+}
+
+export interface CertificateStatus {
+  readonly purpose: Purpose;
+  readonly phase: Phase;
+  readonly reason: string;
+  /** What a person should run. */
+  readonly command?: string;
+  readonly since: Timestamp;
+  /** The `-current.pem` link. */
+  readonly path: string;
+  /** A self-signed pair stands there until the first one is issued. */
+  readonly placeholder: boolean;
+  readonly certificate?: CertificateDetails;
+  readonly rotationDeadline?: Timestamp;
+  readonly nextAttempt?: Timestamp;
+  readonly pending?: { readonly name: string; readonly since: Timestamp; readonly approved: boolean };
+  readonly lastSuccess?: Timestamp;
+  readonly lastError?: ErrorStatus;
+  /** Attempts since the process started (or read its settings anew) by result: `issued` or the error's code. */
+  readonly attempts: Readonly<Record<string, number>>;
+}
+
+export interface CertificateDetails {
+  readonly subject: string;
+  readonly issuer: string;
+  readonly serial: string;
+  readonly fingerprint: string;
+  readonly dnsNames: readonly string[];
+  readonly ipAddresses: readonly string[];
+  readonly notBefore: Timestamp;
+  readonly notAfter: Timestamp;
+}
+
+export interface ErrorStatus {
+  readonly code: string;
+  readonly message: string;
+  readonly remedy?: string;
+  readonly at: Timestamp;
+}
+
+export interface HookStatus {
+  readonly hook: string;
+  readonly purpose: Purpose;
+  readonly message: string;
+  readonly remedy?: string;
+  readonly since: Timestamp;
+  readonly attempts: number;
+  readonly nextAttempt?: Timestamp;
+}
+
+/** What the agent's snapshot does not know. */
+export interface StatusParts {
+  readonly command: ProcessStatus['command'];
+  readonly pid: number;
+  readonly version: string;
+  readonly now: Date;
+  readonly hooks: readonly HookProblemFacts[];
+}
+
+/** A hook's problem with its dates as dates. */
+export interface HookProblemFacts {
+  readonly hook: string;
+  readonly purpose: Purpose;
+  readonly message: string;
+  readonly remedy: string | undefined;
+  readonly since: Date;
+  readonly attempts: number;
+  readonly nextAttempt: Date | undefined;
+}
+
+/** The document of this moment. Texts of foreign origin pass the filter for secrets once more: the file is readable by everyone. */
+export function statusDocument(snapshot: AgentSnapshot, parts: StatusParts): StatusDocument {
+  const { nodeName, server, clockSkewMs, kubeletVersion } = snapshot;
+  return {
+    version: STATUS_VERSION,
+    writtenAt: timestamp(parts.now),
+    process: {
+      command: parts.command,
+      pid: parts.pid,
+      version: parts.version,
+      startedAt: timestamp(snapshot.startedAt),
+    },
+    node: present({
+      name: nodeName,
+      server: server === undefined ? undefined : redact(server),
+      clockSkewSeconds: clockSkewMs === undefined ? undefined : Math.round(clockSkewMs / 1000),
+      kubeletVersion,
+    }),
+    upToDate: snapshot.upToDate,
+    certificates: snapshot.managers.map(certificateStatus),
+    hooks: parts.hooks.map(hookStatus),
+  };
+}
+
+function certificateStatus(manager: ManagerSnapshot): CertificateStatus {
+  const { purpose, phase, reason, command, since, placeholder, pending, lastError } = manager;
+  return present({
+    purpose,
+    phase,
+    reason: redact(reason),
+    command: command === undefined ? undefined : redact(command),
+    since: timestamp(since),
+    path: manager.currentPath,
+    placeholder,
+    certificate: manager.certificate && details(manager.certificate),
+    rotationDeadline: optionalTimestamp(manager.rotationDeadline),
+    nextAttempt: optionalTimestamp(manager.nextAttempt),
+    pending: pending && { name: pending.name, since: timestamp(pending.createdAt), approved: pending.approved },
+    lastSuccess: optionalTimestamp(manager.lastSuccess),
+    lastError:
+      lastError &&
+      present({
+        code: lastError.code,
+        message: redact(lastError.message),
+        remedy: lastError.remedy === undefined ? undefined : redact(lastError.remedy),
+        at: timestamp(lastError.at),
+      }),
+    attempts: manager.attempts,
+  });
+}
+
+function details(facts: NonNullable<ManagerSnapshot['certificate']>): CertificateDetails {
+  const { subject, issuer, serial, fingerprint, dnsNames, ipAddresses, notBefore, notAfter } = facts;
+  return {
+    subject,
+    issuer,
+    serial,
+    fingerprint,
+    dnsNames,
+    ipAddresses,
+    notBefore: timestamp(notBefore),
+    notAfter: timestamp(notAfter),
+  };
+}
+
+function hookStatus(problem: HookProblemFacts): HookStatus {
+  const { hook, purpose, message, remedy, since, attempts, nextAttempt } = problem;
+  return present({
+    hook,
+    purpose,
+    message: redact(message),
+    remedy: remedy === undefined ? undefined : redact(remedy),
+    since: timestamp(since),
+    attempts,
+    nextAttempt: optionalTimestamp(nextAttempt),
+  });
+}
+
+/**
+ * Two documents with the same mark tell a reader the same: the moment of writing does not count, nor the clock's skew to less than a minute,
+ * since the `Date` header has whole seconds and would change with every answer.
+ */
+export function statusMark(document: StatusDocument): string {
+  const { writtenAt: _moment, node, ...rest } = document;
+  const { clockSkewSeconds: skew, ...kept } = node;
+  const minutes = skew === undefined ? undefined : Math.trunc(skew / 60);
+  return JSON.stringify({ ...rest, node: { ...kept, minutes } });
+}
+
+/** As text for file and socket, ending in a newline. */
+export const encodeStatus = (document: StatusDocument): string => `${JSON.stringify(document, undefined, 2)}\n`;
+
+/** Reads what `encodeStatus` wrote. `source` names it in messages. Throws `ERR_CONTROL` for anything else and for formats of another version. */
+export function decodeStatus(text: string, source: string): StatusDocument {
+  const value = parsed(text, source);
+  const version = field(value, 'version');
+  if (version !== STATUS_VERSION) {
+    throw new CertletError('ERR_CONTROL', `${source} has format ${String(version)}, this program reads format 1`, {
+      remedy: 'systemctl restart certlet (the running one is of another version)',
+    });
+  }
+  const whole =
+    typeof field(value, 'process') === 'object' &&
+    typeof field(value, 'node') === 'object' &&
+    Array.isArray(field(value, 'certificates')) &&
+    Array.isArray(field(value, 'hooks'));
+  if (!whole) throw new CertletError('ERR_CONTROL', `${source} is no status document`);
+  return value as StatusDocument;
+}
+
+function parsed(text: string, source: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (cause) {
+    throw new CertletError('ERR_CONTROL', `${source} is no JSON`, { cause });
+  }
+}
+
+const field = (value: unknown, name: string): unknown =>
+  typeof value === 'object' && value !== null ? (value as Readonly<Record<string, unknown>>)[name] : undefined;
+
+/** RFC 3339 in UTC, to the second. */
+export const timestamp = (date: Date): Timestamp => date.toISOString().replace(/\.\d{3}Z$/, 'Z');
+
+const optionalTimestamp = (date: Date | undefined): Timestamp | undefined =>
+  date === undefined ? undefined : timestamp(date);
+
+type Present<T> = { [K in keyof T as undefined extends T[K] ? never : K]: T[K] } & {
+  [K in keyof T as undefined extends T[K] ? K : never]?: Exclude<T[K], undefined>;
+};
+
+/** Without the fields that are undefined. */
+function present<T extends object>(value: T): Present<T> {
+  return Object.fromEntries(Object.entries(value).filter(([, field]) => field !== undefined)) as Present<T>;
+}

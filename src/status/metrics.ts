@@ -1,0 +1,204 @@
+import type { AgentSnapshot, ManagerSnapshot } from '../rotation/snapshot.ts';
+import { type Histogram, ROTATION_BUCKETS } from './counters.ts';
+import { expositionText, type Family, type Sample } from './exposition.ts';
+
+export interface MetricsParts {
+  readonly version: string;
+  readonly hookProblems: number;
+  readonly servingRotations: Histogram;
+  /** The moment of the scrape: ages and times to live are as of now, not as of the last round. */
+  readonly now: Date;
+}
+
+/** Everything measured, as text: the kubelet's own names first, so that dashboards made for kubelets go on working, then certlet's. */
+export function metricsText(snapshot: AgentSnapshot, parts: MetricsParts): string {
+  return expositionText([
+    ...kubeletFamilies(snapshot, parts),
+    ...certificateFamilies(snapshot, parts),
+    ...agentFamilies(snapshot, parts),
+  ]);
+}
+
+/**
+ * Names and types of kubernetes pkg/kubelet/certificate. As there, no certificate at all is `+Inf`; an expired one, which the kubelet
+ * hides, is negative here, so that `ttl < 1 day` goes on firing after the expiry.
+ */
+function kubeletFamilies({ managers }: AgentSnapshot, { now, servingRotations }: MetricsParts): readonly Family[] {
+  const of = (purpose: ManagerSnapshot['purpose']): readonly ManagerSnapshot[] =>
+    managers.filter((manager) => manager.purpose === purpose);
+  const ttl = (purpose: ManagerSnapshot['purpose']): readonly Sample[] =>
+    of(purpose).map((manager) => ({ value: secondsLeft(manager, now) }));
+  const errors = (purpose: ManagerSnapshot['purpose']): readonly Sample[] =>
+    of(purpose).map((manager) => ({ value: failures(manager) }));
+  return [
+    gauge(
+      'kubelet_certificate_manager_client_ttl_seconds',
+      'Time to live of the client certificate; negative once expired, +Inf when there is none.',
+      ttl('client'),
+    ),
+    gauge(
+      'kubelet_certificate_manager_server_ttl_seconds',
+      'Time to live of the serving certificate; negative once expired, +Inf when there is none.',
+      ttl('serving'),
+    ),
+    counter(
+      'kubelet_certificate_manager_client_expiration_renew_errors',
+      'Failed attempts to renew the client certificate.',
+      errors('client'),
+    ),
+    counter(
+      'kubelet_server_expiration_renew_errors',
+      'Failed attempts to renew the serving certificate.',
+      errors('serving'),
+    ),
+    {
+      name: 'kubelet_certificate_manager_server_rotation_seconds',
+      type: 'histogram',
+      help: 'Age of the serving certificate when it was replaced.',
+      samples: of('serving').length === 0 ? [] : histogramSamples(servingRotations),
+    },
+  ];
+}
+
+function certificateFamilies({ managers }: AgentSnapshot, { now }: MetricsParts): readonly Family[] {
+  const each = (value: (manager: ManagerSnapshot) => Date | undefined): readonly Sample[] =>
+    managers.flatMap((manager) => {
+      const date = value(manager);
+      return date === undefined ? [] : [{ labels: { purpose: manager.purpose }, value: seconds(date) }];
+    });
+  const issued = managers.map((manager) => ({
+    labels: { purpose: manager.purpose },
+    value: Number(isIssued(manager)),
+  }));
+  return [
+    gauge(
+      'certlet_certificate_issued',
+      '1 when a certificate of the cluster is in place, 0 when there is none or a self-signed placeholder.',
+      issued,
+    ),
+    gauge(
+      'certlet_certificate_not_before_timestamp_seconds',
+      'When the certificate begins.',
+      each((manager) => issuedFacts(manager)?.notBefore),
+    ),
+    gauge(
+      'certlet_certificate_not_after_timestamp_seconds',
+      'When the certificate expires.',
+      each((manager) => issuedFacts(manager)?.notAfter),
+    ),
+    gauge(
+      'certlet_rotation_deadline_timestamp_seconds',
+      'When the next rotation is due.',
+      each((manager) => manager.rotationDeadline),
+    ),
+    gauge(
+      'certlet_last_success_timestamp_seconds',
+      'When a certificate was last issued and taken into use.',
+      each((manager) => manager.lastSuccess),
+    ),
+    gauge(
+      'certlet_last_error_timestamp_seconds',
+      'When the last attempt failed, by error code; gone after the next success.',
+      lastErrors(managers),
+    ),
+    gauge(
+      'certlet_next_attempt_timestamp_seconds',
+      'When a failed request is tried again.',
+      each((manager) => manager.nextAttempt),
+    ),
+    counter('certlet_attempts_total', 'Attempts by result: issued, or the error code.', attempts(managers)),
+    gauge('certlet_pending_request_age_seconds', 'Age of the signing request that waits.', pendingAges(managers, now)),
+    gauge(
+      'certlet_phase',
+      '1 for the phase that the certificate is in.',
+      managers.map(({ purpose, phase }) => ({ labels: { purpose, phase }, value: 1 })),
+    ),
+  ];
+}
+
+function agentFamilies(snapshot: AgentSnapshot, { version, hookProblems }: MetricsParts): readonly Family[] {
+  const { clockSkewMs, upToDate, lastTick, startedAt, nodeName } = snapshot;
+  return [
+    gauge('certlet_up_to_date', '1 when nothing is due and nothing waits.', [{ value: Number(upToDate) }]),
+    gauge(
+      'certlet_clock_skew_seconds',
+      "How far this host's clock is ahead of the API server's (negative: behind).",
+      clockSkewMs === undefined ? [] : [{ value: clockSkewMs / 1000 }],
+    ),
+    gauge('certlet_hook_problems', 'Hooks that failed after a rotation and were not made good yet.', [
+      { value: hookProblems },
+    ]),
+    gauge('certlet_last_round_timestamp_seconds', 'When the loop last came round; at least once a minute.', [
+      { value: seconds(lastTick) },
+    ]),
+    gauge('certlet_start_timestamp_seconds', 'When the process started, or read its settings anew.', [
+      { value: seconds(startedAt) },
+    ]),
+    gauge('certlet_build_info', 'Always 1; what runs, and for which node.', [
+      { labels: { version, node: nodeName }, value: 1 },
+    ]),
+  ];
+}
+
+const gauge = (name: string, help: string, samples: readonly Sample[]): Family => ({
+  name,
+  type: 'gauge',
+  help,
+  samples,
+});
+const counter = (name: string, help: string, samples: readonly Sample[]): Family => ({
+  name,
+  type: 'counter',
+  help,
+  samples,
+});
+
+const seconds = (date: Date): number => date.getTime() / 1000;
+
+const issuedFacts = ({ certificate, placeholder }: ManagerSnapshot): ManagerSnapshot['certificate'] =>
+  placeholder ? undefined : certificate;
+
+const isIssued = (manager: ManagerSnapshot): boolean => issuedFacts(manager) !== undefined;
+
+/** Cut to whole seconds, as the kubelet does. */
+function secondsLeft(manager: ManagerSnapshot, now: Date): number {
+  const facts = issuedFacts(manager);
+  return facts === undefined ? Number.POSITIVE_INFINITY : Math.trunc((facts.notAfter.getTime() - now.getTime()) / 1000);
+}
+
+/** A request that was given up for a better one did not fail. */
+const NO_FAILURES: ReadonlySet<string> = new Set(['issued', 'ERR_CSR_SUPERSEDED']);
+
+const failures = ({ attempts }: ManagerSnapshot): number =>
+  Object.entries(attempts).reduce((sum, [result, count]) => (NO_FAILURES.has(result) ? sum : sum + count), 0);
+
+/** `issued` is there from the start, so that a rate over it sees the first one. */
+const attempts = (managers: readonly ManagerSnapshot[]): readonly Sample[] =>
+  managers.flatMap(({ purpose, attempts }) =>
+    Object.entries({ issued: 0, ...attempts }).map(([result, value]) => ({ labels: { purpose, result }, value })),
+  );
+
+const lastErrors = (managers: readonly ManagerSnapshot[]): readonly Sample[] =>
+  managers.flatMap(({ purpose, lastError }) =>
+    lastError === undefined ? [] : [{ labels: { purpose, code: lastError.code }, value: seconds(lastError.at) }],
+  );
+
+const pendingAges = (managers: readonly ManagerSnapshot[], now: Date): readonly Sample[] =>
+  managers.flatMap(({ purpose, pending }) =>
+    pending === undefined
+      ? []
+      : [{ labels: { purpose }, value: Math.max(0, seconds(now) - seconds(pending.createdAt)) }],
+  );
+
+function histogramSamples({ buckets, sum, count }: Histogram): readonly Sample[] {
+  return [
+    ...ROTATION_BUCKETS.map((bound, index) => ({
+      suffix: '_bucket',
+      labels: { le: String(bound) },
+      value: buckets[index] ?? 0,
+    })),
+    { suffix: '_bucket', labels: { le: '+Inf' }, value: count },
+    { suffix: '_sum', value: sum },
+    { suffix: '_count', value: count },
+  ];
+}

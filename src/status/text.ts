@@ -1,0 +1,154 @@
+import type { CertificateStatus, HookStatus, StatusDocument, Timestamp } from './document.ts';
+import { relativeText, spanText } from './times.ts';
+import { certificateVerdict, type State, type Verdict } from './verdict.ts';
+
+/** Where the document came from, as the reader must know it. */
+export type Source =
+  | { readonly kind: 'socket' }
+  /** `running` where the process could be seen to live although its socket could not be opened. */
+  | { readonly kind: 'file'; readonly path: string; readonly running: boolean }
+  | { readonly kind: 'disk'; readonly certDir: string };
+
+export interface TextOptions {
+  readonly source: Source;
+  readonly verdict: Verdict;
+  readonly now: Date;
+  readonly colour: boolean;
+}
+
+const COLOURS: Readonly<Record<State, number>> = { healthy: 32, waiting: 33, expiring: 33, expired: 31, unknown: 35 };
+const BOLD = 1;
+const DIM = 2;
+
+type Row = readonly [label: string, value: string];
+
+/** The document for a person: what it is, each certificate, what waits and the command that ends the wait. Ends in a newline. */
+export function statusReport(document: StatusDocument, options: TextOptions): string {
+  const paint = options.colour ? painted : plain;
+  const { state } = options.verdict;
+  const lines = [
+    `${paint(BOLD, document.node.name)}: ${paint(COLOURS[state], state)}`,
+    ...rows(headRows(document, options), paint),
+    ...document.certificates.flatMap((certificate) => ['', ...certificateLines(certificate, options.now, paint)]),
+    ...document.hooks.flatMap((hook) => ['', ...hookLines(hook, options.now, paint)]),
+  ];
+  return `${lines.join('\n')}\n`;
+}
+
+type Paint = (code: number, text: string) => string;
+const plain: Paint = (_code, text) => text;
+const painted: Paint = (code, text) => `\u001b[${String(code)}m${text}\u001b[0m`;
+
+function headRows(document: StatusDocument, { source, now }: TextOptions): readonly Row[] {
+  const { server, kubeletVersion, clockSkewSeconds: skew } = document.node;
+  return [
+    ['certlet', processText(document, source, now)],
+    ...fileRows(document, source, now),
+    ...optional('API server', server),
+    ...optional('kubelet', kubeletVersion),
+    ...(skew === undefined || Math.abs(skew) < NAMED_SKEW_SECONDS ? [] : [['clock', skewText(skew)] as const]),
+  ];
+}
+
+/** As in the log: less than this is noise of the `Date` header and slow links. */
+const NAMED_SKEW_SECONDS = 120;
+
+const skewText = (skew: number): string =>
+  `${spanText(skew * 1000)} ${skew > 0 ? 'ahead of' : 'behind'} the API server; set it: timedatectl status`;
+
+function processText(document: StatusDocument, source: Source, now: Date): string {
+  const { command, pid, version, startedAt, stoppedAt } = document.process;
+  if (source.kind === 'disk') return 'not running; this was read from the disk';
+  const started = relativeText(new Date(startedAt), now);
+  const alive = source.kind === 'socket' || source.running;
+  if (alive) return `${version} (${command}), process ${String(pid)}, started ${started}`;
+  if (command !== 'run') return `${version}, last run by certlet ${command}, started ${started}`;
+  const end = stoppedAt === undefined ? '' : `, stopped ${relativeText(new Date(stoppedAt), now)}`;
+  return `NOT RUNNING (${version}, process ${String(pid)} is gone${end}); start it: systemctl start certlet`;
+}
+
+function fileRows(document: StatusDocument, source: Source, now: Date): readonly Row[] {
+  if (source.kind === 'disk') return [['read from', source.certDir]];
+  if (source.kind === 'socket') return [];
+  return [['read from', `${source.path}, last changed ${relativeText(new Date(document.writtenAt), now)}`]];
+}
+
+function certificateLines(status: CertificateStatus, now: Date, paint: Paint): readonly string[] {
+  const { state } = certificateVerdict(status, now);
+  const { purpose, certificate, placeholder } = status;
+  const name = purpose.padEnd(PURPOSE_WIDTH);
+  const head = `${paint(BOLD, name)}  ${paint(COLOURS[state], headline(status, now))}`;
+  const facts: readonly Row[] =
+    certificate === undefined || placeholder
+      ? []
+      : [
+          ['subject', certificate.subject],
+          ...optional('names', [...certificate.dnsNames, ...certificate.ipAddresses].join(', ') || undefined),
+          ['serial', certificate.serial],
+          ['issued', at(certificate.notBefore, now)],
+          ['expires', at(certificate.notAfter, now)],
+        ];
+  return [head, ...rows([...facts, ...stateRows(status, now)], paint)];
+}
+
+const PURPOSE_WIDTH = 'serving'.length;
+
+function headline(status: CertificateStatus, now: Date): string {
+  const { certificate, placeholder, phase } = status;
+  if (placeholder) return `${phase}; a self-signed pair stands in until the first one is issued`;
+  if (certificate === undefined) return phase;
+  const leftMs = Date.parse(certificate.notAfter) - now.getTime();
+  if (leftMs < 0) return `EXPIRED ${spanText(leftMs)} ago; ${phase}`;
+  return `${phase === 'valid' ? 'valid' : `valid, ${phase}`} (${spanText(leftMs)} left)`;
+}
+
+function stateRows(status: CertificateStatus, now: Date): readonly Row[] {
+  const { phase, reason, since, pending, rotationDeadline, nextAttempt, lastSuccess, lastError, command } = status;
+  const rotation = rotationDeadline === undefined ? undefined : at(rotationDeadline, now);
+  const request =
+    pending && `${pending.name}, ${pending.approved ? 'approved' : 'not approved'}, made ${at(pending.since, now)}`;
+  return [
+    ...optional('next rotation', rotation),
+    ...(phase === 'valid' ? [] : ([[phase, `${reason}, since ${at(since, now)}`]] as const)),
+    ...optional('request', request),
+    ...optional('next attempt', nextAttempt && at(nextAttempt, now)),
+    ['file', status.path],
+    ...optional('last success', lastSuccess && at(lastSuccess, now)),
+    ...(lastError === undefined || lastError.message === reason ? [] : errorRows(lastError, now)),
+    ...optional(
+      pending !== undefined && !pending.approved ? 'approve with' : 'to mend it',
+      command ?? lastError?.remedy,
+    ),
+  ];
+}
+
+function errorRows(error: NonNullable<CertificateStatus['lastError']>, now: Date): readonly Row[] {
+  return [['last error', `${error.code}, ${at(error.at, now)}: ${error.message}`]];
+}
+
+function hookLines(hook: HookStatus, now: Date, paint: Paint): readonly string[] {
+  const { message, since, attempts, nextAttempt, remedy } = hook;
+  return [
+    `${paint(BOLD, `hook ${hook.hook}`)}  ${paint(COLOURS.waiting, `failed after the ${hook.purpose} rotation`)}`,
+    ...rows(
+      [
+        ['error', message],
+        ['since', `${at(since, now)}, ${String(attempts)} attempt${attempts === 1 ? '' : 's'}`],
+        ['next attempt', nextAttempt === undefined ? 'after the next rotation or start' : at(nextAttempt, now)],
+        ...optional('to mend it', remedy),
+      ],
+      paint,
+    ),
+  ];
+}
+
+const at = (date: Timestamp, now: Date): string => relativeText(new Date(date), now);
+
+const optional = (label: string, value: string | undefined): readonly Row[] =>
+  value === undefined ? [] : [[label, value]];
+
+/** One column for labels, wide enough for the usual ones; a longer label pushes its value. */
+const LABEL_WIDTH = 14;
+
+const rows = (pairs: readonly Row[], paint: Paint): readonly string[] =>
+  pairs.map(([label, value]) => `  ${paint(DIM, label.padEnd(LABEL_WIDTH))}  ${value}`);

@@ -1,0 +1,105 @@
+import { EXIT } from '../errors.ts';
+import type { CertificateStatus, StatusDocument } from './document.ts';
+import { spanText } from './times.ts';
+
+/** The state of a node's certificates in one word, best first. */
+export type State = 'healthy' | 'waiting' | 'expiring' | 'expired' | 'unknown';
+
+export interface Verdict {
+  readonly state: State;
+  /** One sentence for each thing that stands against `healthy`; empty when it is. */
+  readonly reasons: readonly string[];
+}
+
+/** Whether the process that wrote the document still lives. */
+export type Liveness = 'running' | 'down';
+
+/** The exit code that tells a monitor the state. */
+export const STATE_EXIT: Readonly<Record<State, number>> = {
+  healthy: EXIT.ok,
+  waiting: EXIT.waiting,
+  expiring: EXIT.expiring,
+  expired: EXIT.expired,
+  unknown: EXIT.unknown,
+};
+
+/** The latest deadline that the rule of rotation draws, as a part of the lifetime: beyond it a renewal is overdue. */
+const LATEST_DEADLINE = 0.9;
+
+const RANK: readonly State[] = ['healthy', 'waiting', 'unknown', 'expiring', 'expired'];
+
+/** The worst of all certificates; a daemon that should run and does not makes `unknown` of what its last words called good. */
+export function verdictOf(document: StatusDocument, now: Date, liveness: Liveness): Verdict {
+  const found = [
+    ...document.certificates.map((certificate) => certificateVerdict(certificate, now)),
+    ...document.hooks.map(
+      ({ hook, message }): Verdict => ({ state: 'waiting', reasons: [`hook ${hook}: ${message}`] }),
+    ),
+    ...(document.process.command === 'run' && liveness === 'down' ? [DOWN] : []),
+    ...(document.certificates.length === 0 ? [NOTHING] : []),
+  ];
+  const state = found.reduce<State>(
+    (worst, { state }) => (RANK.indexOf(state) > RANK.indexOf(worst) ? state : worst),
+    'healthy',
+  );
+  return { state, reasons: found.flatMap(({ reasons }) => reasons) };
+}
+
+const DOWN: Verdict = { state: 'unknown', reasons: ['the daemon is not running: nothing is renewed'] };
+const NOTHING: Verdict = { state: 'unknown', reasons: ['no certificate is managed yet'] };
+
+/** One certificate by its dates first, then by what it waits for. */
+export function certificateVerdict(status: CertificateStatus, now: Date): Verdict {
+  const { purpose, certificate, placeholder, phase, reason } = status;
+  const waits = `${purpose}: ${phase === reason ? phase : `${phase}: ${reason}`}`;
+  if (certificate === undefined || placeholder)
+    return { state: 'waiting', reasons: [`${purpose}: not issued; ${phase}: ${reason}`] };
+  const leftMs = Date.parse(certificate.notAfter) - now.getTime();
+  if (leftMs < 0) return { state: 'expired', reasons: [`${purpose}: expired ${spanText(leftMs)} ago`] };
+  if (now.getTime() > overdueAtMs(status, certificate)) {
+    return {
+      state: 'expiring',
+      reasons: [`${purpose}: expires in ${spanText(leftMs)} and its renewal is overdue; ${phase}: ${reason}`],
+    };
+  }
+  return PASSING.has(phase) ? { state: 'healthy', reasons: [] } : { state: 'waiting', reasons: [waits] };
+}
+
+/** With a good certificate in place these pass by themselves. */
+const PASSING: ReadonlySet<string> = new Set([
+  'starting',
+  'valid',
+  'requesting',
+  'proving',
+  'installing',
+  'waiting for issuance',
+]);
+
+function overdueAtMs(status: CertificateStatus, certificate: NonNullable<CertificateStatus['certificate']>): number {
+  const start = Date.parse(certificate.notBefore);
+  const latest = start + (Date.parse(certificate.notAfter) - start) * LATEST_DEADLINE;
+  return Math.max(latest, status.rotationDeadline === undefined ? latest : Date.parse(status.rotationDeadline));
+}
+
+export interface Health {
+  readonly healthy: boolean;
+  readonly reasons: readonly string[];
+}
+
+/** A loop that has not come round for so long hangs; systemd's watchdog goes by the same figure. */
+const LOOP_ALIVE_MS = 90_000;
+
+/** For probes: the loop turns, and every certificate is issued and within its dates. What merely waits beside a good certificate is healthy. */
+export function healthOf(document: StatusDocument, lastTick: Date, now: Date): Health {
+  const silentMs = Math.abs(now.getTime() - lastTick.getTime());
+  const reasons = [
+    ...(silentMs > LOOP_ALIVE_MS ? [`the loop has not come round for ${spanText(silentMs)}`] : []),
+    ...document.certificates
+      .filter(
+        ({ certificate, placeholder }) =>
+          certificate === undefined || placeholder || Date.parse(certificate.notAfter) < now.getTime(),
+      )
+      .flatMap((certificate) => certificateVerdict(certificate, now).reasons),
+  ];
+  return { healthy: reasons.length === 0, reasons };
+}
