@@ -11,7 +11,7 @@ import type { PendingRequest, RequestHistory } from './csr/pending.ts';
 /** Wall clock. */
 export interface Clock {
   now(): Date;
-  /** Resolves when the wall clock has reached `deadline` or `signal` aborts, whichever is first; never rejects. Sleeps in slices of at most a minute. */
+  /** Resolves when the wall clock has reached `deadline`, when the time that was left at the call has passed (a clock set back postpones nothing) or when `signal` aborts; never rejects. Sleeps in slices of at most a minute. */
   sleepUntil(deadline: Date, signal: AbortSignal): Promise<void>;
 }
 
@@ -106,7 +106,10 @@ export interface ApiIdentity {
   readonly label: string;
 }
 
-/** One credential's connections to one API server (pool, keep-alive, proxy). No method retries. */
+/**
+ * One credential's connections to one API server (pool, keep-alive, proxy). No method retries, but for a 401 where the credential has a
+ * newer form (token file, exec plugin). When `signal` aborts, a call rejects with the signal's reason and nothing else.
+ */
 export interface ApiConnection {
   readonly identity: ApiIdentity;
   /** The resource list of certificates.k8s.io: the preferred version that serves certificatesigningrequests. `ERR_API_UNSUPPORTED` when none. */

@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { CertletError } from '../../errors.ts';
 import type { ClusterAccess, Credential, ExecPlugin } from '../../kubeconfig/client-config.ts';
 import { Secret } from '../../secret.ts';
-import type { ClientPair } from './dispatcher.ts';
+import type { ClientPair } from './tls-options.ts';
 import type { ExecCredential } from './exec-credential.ts';
 import { runExecPlugin } from './exec-plugin.ts';
 import type { Environment } from './proxy-choice.ts';

@@ -1,25 +1,14 @@
-import { isIP } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { checkServerIdentity } from 'node:tls';
-import type { ConnectionOptions } from 'node:tls';
 import { Agent, buildConnector, Client, Pool as UndiciPool, ProxyAgent } from 'undici';
 import type { Dispatcher } from 'undici';
 import type { Secret } from '../../secret.ts';
+import { proxyTls, serverTls } from './tls-options.ts';
+import type { TlsTrust } from './tls-options.ts';
 
-/** A client certificate as presented in the TLS handshake. */
-export interface ClientPair {
-  readonly chainPem: string;
-  readonly keyPem: Secret;
-}
-
-export interface PoolOptions {
+export interface PoolOptions extends TlsTrust {
   /** Origin to connect to, such as `https://api:6443`. */
   readonly origin: string;
-  readonly caPem: string | undefined;
-  readonly insecureSkipTlsVerify: boolean;
-  readonly tlsServerName: string | undefined;
   readonly proxy: Secret | undefined;
-  readonly pair: ClientPair | undefined;
   readonly connectTimeoutMs: number;
   /** Longest wait for the proxy's answer to CONNECT; undici itself would wait five minutes. */
   readonly tunnelTimeoutMs: number;
@@ -77,10 +66,10 @@ export function openPool(options: PoolOptions): Pool {
 export async function openTunnel(
   proxy: Secret,
   target: string,
-  limits: { readonly connectTimeoutMs: number; readonly signal: AbortSignal },
+  limits: { readonly trust: TlsTrust; readonly connectTimeoutMs: number; readonly signal: AbortSignal },
 ): Promise<Duplex> {
   const url = new URL(proxy.reveal());
-  const connect = { ...proxyTls(url), timeout: limits.connectTimeoutMs };
+  const connect = { ...proxyTls(url, limits.trust), timeout: limits.connectTimeoutMs };
   const client = new Client(url.origin, { allowH2: false, connect });
   const user = decodeURIComponent(url.username);
   const password = decodeURIComponent(url.password);
@@ -99,13 +88,8 @@ export async function openTunnel(
   }
 }
 
-type TlsOptions = Pick<
-  ConnectionOptions,
-  'allowPartialTrustChain' | 'ca' | 'cert' | 'key' | 'rejectUnauthorized' | 'servername' | 'checkServerIdentity'
->;
-
 function createDispatcher(options: PoolOptions): Dispatcher {
-  const tls = { ...tlsOptions(options), timeout: options.connectTimeoutMs, allowH2: false, maxCachedSessions: 0 };
+  const tls = { ...serverTls(options), timeout: options.connectTimeoutMs, allowH2: false, maxCachedSessions: 0 };
   if (options.proxy === undefined) return new Agent({ allowH2: false, connect: keepingFirstError(tls) });
   const url = new URL(options.proxy.reveal());
   return new ProxyAgent({
@@ -114,7 +98,7 @@ function createDispatcher(options: PoolOptions): Dispatcher {
     connectTimeout: options.connectTimeoutMs,
     clientFactory: (origin, pool) => new UndiciPool(origin, { ...pool, headersTimeout: options.tunnelTimeoutMs }),
     requestTls: tls,
-    proxyTls: { ...proxyTls(url), timeout: options.connectTimeoutMs, allowH2: false },
+    proxyTls: { ...proxyTls(url, options), timeout: options.connectTimeoutMs, allowH2: false },
   });
 }
 
@@ -131,36 +115,6 @@ function keepingFirstError(tls: buildConnector.BuildOptions): buildConnector.con
       callback(...result);
     });
   };
-}
-
-/**
- * As client-go verifies: only the given CAs where there are any, an intermediate or leaf among them is enough
- * (Go's RootCAs), else the system's roots.
- */
-function tlsOptions(options: PoolOptions): TlsOptions {
-  const { caPem, pair, tlsServerName } = options;
-  return {
-    allowPartialTrustChain: true,
-    rejectUnauthorized: !options.insecureSkipTlsVerify,
-    ...(caPem === undefined ? {} : { ca: caPem }),
-    ...(pair === undefined ? {} : { cert: pair.chainPem, key: pair.keyPem.reveal() }),
-    ...(tlsServerName === undefined ? {} : identity(tlsServerName)),
-  };
-}
-
-/** SNI must not be an address (RFC 6066 3), so an address is checked without being sent. */
-function identity(name: string): TlsOptions {
-  if (isIP(name) === 0) return { servername: name };
-  return {
-    servername: 'ip.invalid',
-    checkServerIdentity: (_host, certificate) => checkServerIdentity(name, certificate),
-  };
-}
-
-/** An https proxy named by address needs the same care: undici would send the address as SNI and fail. */
-function proxyTls(url: URL): TlsOptions {
-  const host = url.hostname.replace(/^\[|\]$/g, '');
-  return url.protocol === 'https:' && isIP(host) !== 0 ? identity(host) : {};
 }
 
 function toPoolResponse(response: Dispatcher.ResponseData): PoolResponse {

@@ -1,7 +1,7 @@
 import { CertletError } from '../../errors.ts';
 import type { ClusterAccess, ExecPlugin } from '../../kubeconfig/client-config.ts';
 import { Secret } from '../../secret.ts';
-import type { ClientPair } from './dispatcher.ts';
+import type { ClientPair } from './tls-options.ts';
 
 /** What a plugin gave: at least one of token and pair. */
 export interface ExecCredential {

@@ -10,6 +10,7 @@ import { identityOf } from './identity.ts';
 import { networkError } from './network-errors.ts';
 import { chooseProxy, proxyAddress } from './proxy-choice.ts';
 import { httpDate, plainText } from './response-headers.ts';
+import type { TlsTrust } from './tls-options.ts';
 import type { ApiOptions } from './transport.ts';
 
 /** A response head is well below this. */
@@ -35,7 +36,11 @@ export async function glimpseServer(
     const tunnel =
       proxy === undefined
         ? undefined
-        : await openTunnel(proxy, target, { connectTimeoutMs: options.timeouts.connectMs, signal: limit });
+        : await openTunnel(proxy, target, {
+            trust: trustOf(cluster),
+            connectTimeoutMs: options.timeouts.connectMs,
+            signal: limit,
+          });
     socket = await handshake({ host: bareHost(url), port, serverName: cluster.tlsServerName, tunnel }, limit);
     return { ...certificateOf(socket), ...(await dateOf(socket, url, options.version)) };
   } catch (error) {
@@ -44,6 +49,11 @@ export async function glimpseServer(
   } finally {
     socket?.destroy();
   }
+}
+
+function trustOf(cluster: ClusterAccess): TlsTrust {
+  const { caPem, insecureSkipTlsVerify } = cluster;
+  return { caPem, insecureSkipTlsVerify, tlsServerName: undefined, pair: undefined };
 }
 
 interface Peer {

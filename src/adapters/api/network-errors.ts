@@ -129,7 +129,7 @@ function untrusted(code: string, message: string, facts: ConnectionFacts, cause:
     code === 'UND_ERR_PRX_TLS' ? `the proxy's certificate (${facts.proxy ?? ''})` : "the server's certificate";
   return failure(
     'ERR_API_TLS',
-    `${whose} is not signed by the CA that the kubeconfig gives (${plainText(message, 200)})`,
+    `${whose} is not signed by the CA that the kubeconfig gives (${plainText(withoutHint(message), 200)})`,
     {
       facts,
       remedy: `Compare certificate-authority in the kubeconfig with the cluster's CA: ${lookAt(facts)} | openssl x509 -noout -subject -issuer`,
@@ -205,4 +205,9 @@ function portOf(url: URL): string {
 /** `error:0A00018F:SSL routines::ee key too small` → the words at its end. */
 function reasonOf(message: string): string {
   return plainText(message.split(':').at(-1) ?? message, 200);
+}
+
+/** Node adds advice for its own command line, which is none for the reader of a kubeconfig. */
+function withoutHint(message: string): string {
+  return message.split('; if the root CA', 1)[0] ?? message;
 }

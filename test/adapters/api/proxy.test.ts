@@ -69,6 +69,23 @@ t.test('through an https proxy named by address, whose certificate is verified',
   t.same(proxy.targets, []);
 });
 
+t.test("an https proxy is trusted by the kubeconfig's CA, as in Go, or by the flag that trusts anybody", async (t) => {
+  const { server, proxy } = await serve(t, { leaf: loopbackLeaf(authority) });
+  const proxyUrl = new Secret(`https://${proxy.host}`);
+  t.equal(await connect(t, accessTo(server, authority, { proxyUrl })).discover(never), 'v1');
+  t.match((await connectorOf().glimpse(accessTo(server, authority, { proxyUrl }), never)).certificate, {
+    issuer: 'CN=kubernetes',
+  });
+  t.equal(proxy.targets.length, 2);
+  const unknown = await serve(t, { leaf: loopbackLeaf(proxies) });
+  const lax = {
+    server: unknown.server.url,
+    insecureSkipTlsVerify: true,
+    proxyUrl: new Secret(`https://${unknown.proxy.host}`),
+  };
+  t.equal(await connect(t, lax).discover(never), 'v1');
+});
+
 t.test('proxy variables of the environment, except for loopback servers', async (t) => {
   const { server, proxy } = await serve(t);
   const environment = { HTTPS_PROXY: `http://${proxy.host}` };

@@ -1,0 +1,69 @@
+import { isIP } from 'node:net';
+import { checkServerIdentity, getCACertificates } from 'node:tls';
+import type { ConnectionOptions } from 'node:tls';
+import type { Secret } from '../../secret.ts';
+
+/** A client certificate as presented in the TLS handshake. */
+export interface ClientPair {
+  readonly chainPem: string;
+  readonly keyPem: Secret;
+}
+
+/** Whom to trust, and what to show. */
+export interface TlsTrust {
+  readonly caPem: string | undefined;
+  readonly insecureSkipTlsVerify: boolean;
+  readonly tlsServerName: string | undefined;
+  readonly pair: ClientPair | undefined;
+}
+
+export type TlsOptions = Pick<
+  ConnectionOptions,
+  'allowPartialTrustChain' | 'ca' | 'cert' | 'key' | 'rejectUnauthorized' | 'servername' | 'checkServerIdentity'
+>;
+
+/**
+ * As client-go verifies: only the given CAs where there are any, an intermediate or leaf among them is enough
+ * (Go's RootCAs), else the host's roots.
+ */
+export function serverTls(trust: TlsTrust): TlsOptions {
+  const { caPem, pair, tlsServerName } = trust;
+  return {
+    allowPartialTrustChain: true,
+    rejectUnauthorized: !trust.insecureSkipTlsVerify,
+    ca: caPem ?? hostRoots(),
+    ...(pair === undefined ? {} : { cert: pair.chainPem, key: pair.keyPem.reveal() }),
+    ...(tlsServerName === undefined ? {} : identity(tlsServerName)),
+  };
+}
+
+/**
+ * For the connection to an https proxy. Go trusts there what the kubeconfig trusts; a proxy that the host's own roots vouch for is taken
+ * too. No certificate and no server name of ours: those are for the API server.
+ */
+export function proxyTls(proxy: URL, trust: TlsTrust): TlsOptions {
+  if (proxy.protocol !== 'https:') return {};
+  const host = proxy.hostname.replace(/^\[|\]$/g, '');
+  return {
+    allowPartialTrustChain: true,
+    rejectUnauthorized: !trust.insecureSkipTlsVerify,
+    ca: [...(trust.caPem === undefined ? [] : [trust.caPem]), ...hostRoots()],
+    // undici would send an address as SNI, which Node refuses.
+    ...(isIP(host) === 0 ? {} : identity(host)),
+  };
+}
+
+/** SNI must not be an address (RFC 6066 3), so an address is checked without being sent. */
+function identity(name: string): TlsOptions {
+  if (isIP(name) === 0) return { servername: name };
+  return {
+    servername: 'ip.invalid',
+    checkServerIdentity: (_host, certificate) => checkServerIdentity(name, certificate),
+  };
+}
+
+/** The roots that the host's admin installed, as Go takes them; Node's own list where the host has none. */
+function hostRoots(): string[] {
+  const system = getCACertificates('system');
+  return system.length > 0 ? system : getCACertificates('default');
+}
