@@ -29,14 +29,20 @@ export class SystemClock implements Clock {
     return new Date(this.#source.nowMs());
   }
 
-  /** Wakes at least once a minute, so a step of the clock or a resume is noticed within that. Never rejects. */
+  /**
+   * Wakes at least once a minute, so a step of the clock or a resume is noticed within that. A clock that is set back makes no sleep
+   * longer than it was meant to be at its start. Never rejects.
+   */
   async sleepUntil(deadline: Date, signal: AbortSignal): Promise<void> {
+    let meantMs = deadline.getTime() - this.#source.nowMs();
     while (!signal.aborted) {
-      const leftMs = deadline.getTime() - this.#source.nowMs();
+      const leftMs = Math.min(meantMs, deadline.getTime() - this.#source.nowMs());
       // An invalid date counts as reached: sleeping for ever on a defect would be worse.
       if (!(leftMs > 0)) return;
       try {
-        await this.#source.pause(Math.min(leftMs, SLICE_MS), signal);
+        const sliceMs = Math.min(leftMs, SLICE_MS);
+        await this.#source.pause(sliceMs, signal);
+        meantMs -= sliceMs;
       } catch (error) {
         if (signal.aborted) return;
         throw error;

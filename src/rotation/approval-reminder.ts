@@ -65,8 +65,12 @@ export class ApprovalReminder {
       observer.observe({ kind: 'waiting', purpose, at: clock.now(), text: `${name} is approved and not issued` });
       return;
     }
-    const outlook = await approvalOutlook(purpose, this.#asker, signal);
-    if (signal.aborted) return;
+    const outlook = await approvalOutlook(purpose, this.#asker, signal).catch((error: unknown) => {
+      // Stopped in the middle of the question: the request is decided, and that must not be lost over a reminder.
+      if (signal.aborted) return undefined;
+      throw error;
+    });
+    if (outlook === undefined || signal.aborted) return;
     log.log('warn', 'Certificate signing request waits for approval', {
       purpose,
       csr: name,

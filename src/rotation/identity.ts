@@ -11,7 +11,9 @@ const DEAD_AFTER_REFUSALS = 5;
 
 /** The refusals after one more. */
 export function refusedOnceMore(refusals: Refusals | undefined, now: Date): Refusals {
-  return { count: (refusals?.count ?? 0) + 1, since: refusals?.since ?? now };
+  // A first refusal that lies in the future (the clock was set back) must not keep a dead certificate alive for years.
+  const since = refusals !== undefined && refusals.since <= now ? refusals.since : now;
+  return { count: (refusals?.count ?? 0) + 1, since };
 }
 
 /** Refused often enough, for long enough. */

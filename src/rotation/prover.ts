@@ -18,8 +18,8 @@ export class Prover {
   #wanted = false;
   #gate: RetryGate | undefined;
   #failures = 0;
-  /** The offer that was judged last, so that a refused one is not tried for ever. */
-  #judged: ClusterAccess | undefined;
+  /** The offer that was refused last, so that it is not tried for ever. An accepted one is in the kubeconfig, so it is no offer any more. */
+  #refusedOffer: ClusterAccess | undefined;
 
   constructor(context: RotationContext, credentials: Credentials) {
     this.#context = context;
@@ -30,7 +30,7 @@ export class Prover {
   want(): void {
     this.#wanted = true;
     this.#gate = undefined;
-    this.#judged = undefined;
+    this.#refusedOffer = undefined;
   }
 
   /** Nothing to prove now: the pair is accepted (or there is none to prove). */
@@ -50,8 +50,9 @@ export class Prover {
     try {
       if (await this.#settled(signal)) {
         this.#wanted = false;
-        this.#failures = 0;
-        this.#gate = undefined;
+        // The pair is good, but an offer that nobody answered is looked at again slowly: it may stay so for years.
+        if (this.#needed()) this.#again('ERR_API_TLS', undefined);
+        else this.#rest();
       } else {
         this.#credentials.refused();
         this.#again('ERR_API_UNAUTHORIZED', undefined);
@@ -92,8 +93,8 @@ export class Prover {
     const differences = active === undefined ? [] : clusterDifferences(active, offered);
     try {
       const result = await proveClientPair(this.#context, offered, pair, signal);
-      this.#judged = offered;
       if (result === 'refused') {
+        this.#refusedOffer = offered;
         log.log('warn', 'The bootstrap kubeconfig names a cluster that refuses the client certificate', {
           differences,
         });
@@ -113,6 +114,11 @@ export class Prover {
       });
       return 'no answer';
     }
+  }
+
+  #rest(): void {
+    this.#failures = 0;
+    this.#gate = undefined;
   }
 
   #again(code: ErrorCode, retryAfterMs: number | undefined): Date {
@@ -135,7 +141,7 @@ export class Prover {
     const { pair, refusals, cluster } = this.#credentials;
     if (pair === undefined) return false;
     const usable = this.#context.clock.now() <= pair.chain.leaf.notAfter;
-    const offered = cluster.offered !== undefined && !sameAs(this.#judged, cluster.offered);
+    const offered = cluster.offered !== undefined && !sameAs(this.#refusedOffer, cluster.offered);
     return usable && (this.#wanted || refusals !== undefined || offered);
   }
 }

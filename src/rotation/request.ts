@@ -64,7 +64,10 @@ export async function obtain(
 ): Promise<PendingRequest> {
   if (record.issuedPem !== undefined) return record;
   const version = await context.connections.csrVersion(asker.cluster, asker.api, flow.signal);
-  const { csr, posted } = await locate(context, asker, { record, version, signal: flow.signal });
+  const { signal } = flow;
+  const { csr, posted } = await stillServed(context, asker, { version, signal }, () =>
+    locate(context, asker, { record, version, signal }),
+  );
   if (record.uid !== undefined && record.uid !== csr.uid) {
     throw new CertletError('ERR_CSR_DELETED', `certificate signing request ${record.name} changed UIDs`);
   }
@@ -72,11 +75,35 @@ export async function obtain(
   if (posted) sayPosted(context, asker, record, csr);
   const { clock, chance } = context;
   const waiting = { api: asker.api, version, clock, chance, signal: flow.signal, seen: flow.seen };
-  const outcome = await waitForOutcome(csr, waiting);
+  const outcome = await stillServed(context, asker, { version, signal: flow.signal }, () =>
+    waitForOutcome(csr, waiting),
+  );
   const issuedPem = issuedOrThrow(record.name, outcome);
   const issued = { ...record, uid: csr.uid, issuedPem, receivedAt: clock.now() };
   await save(context, issued, flow);
   return issued;
+}
+
+/**
+ * A 404 may mean that a control plane upgrade took this API version away: the request lives on in the other. Throws `ERR_API_NOT_FOUND` then,
+ * which leaves the record to be resumed.
+ */
+async function stillServed<T>(
+  context: RotationContext,
+  asker: Asker,
+  at: { readonly version: CsrApiVersion; readonly signal: AbortSignal },
+  work: () => Promise<T>,
+): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (!isCertletError(error, 'ERR_CSR_DELETED') || !isCertletError(error.cause, 'ERR_API_NOT_FOUND')) throw error;
+    context.connections.forgetVersion(asker.cluster);
+    const now = await context.connections.csrVersion(asker.cluster, asker.api, at.signal);
+    if (now === at.version) throw error;
+    const message = `the server serves certificatesigningrequests in ${now} now, no longer in ${at.version}`;
+    throw new CertletError('ERR_API_NOT_FOUND', message, { cause: error });
+  }
 }
 
 async function save(context: RotationContext, record: PendingRequest, flow: ObtainHooks): Promise<void> {
@@ -197,13 +224,14 @@ const ENDINGS: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'ERR_CSR_USAGES',
   'ERR_CSR_DELETED',
   'ERR_CSR_INCOMPATIBLE',
-  'ERR_CSR_SUPERSEDED',
   'ERR_ISSUED_EXPIRED',
   'ERR_ISSUED_UNACCEPTABLE',
   'ERR_ISSUED_REFUSED',
 ]);
 
 /** Whether an error ends the request. Refused at the POST counts too: no object exists, so changed settings may lead to a better request. */
-export function endsRequest(error: CertletError, record: Pick<PendingRequest, 'uid'>): boolean {
+export function endsRequest(error: CertletError, record: Pick<PendingRequest, 'uid' | 'issuedPem'>): boolean {
+  // Issued in the very moment of superseding: what came is taken into use first.
+  if (error.code === 'ERR_CSR_SUPERSEDED') return record.issuedPem === undefined;
   return ENDINGS.has(error.code) || (error.code === 'ERR_API_REJECTED' && record.uid === undefined);
 }

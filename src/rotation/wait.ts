@@ -44,10 +44,10 @@ export async function waitForOutcome(first: CertificateSigningRequest, waiting: 
       if (ending.kind === 'outcome') return ending.outcome;
       const short = waiting.clock.now().getTime() - started < SHORT_WATCH_MS;
       if (ending.kind === 'refused') brokenWatches = BROKEN_WATCHES;
-      else brokenWatches = short && !ending.sawEvent ? brokenWatches + 1 : 0;
+      else brokenWatches = short && !ending.progress ? brokenWatches + 1 : 0;
       await pause(waiting, PAUSE_MS * (1 + waiting.chance.roll()));
       if (ending.kind === 'again') {
-        csr = { ...csr, resourceVersion: ending.resourceVersion };
+        csr = ending.csr;
         continue;
       }
     } else {
@@ -79,34 +79,40 @@ export async function readRequest(
 type WatchEnding =
   | { readonly kind: 'outcome'; readonly outcome: FinalOutcome }
   /** The server ended it: go on from there. */
-  | { readonly kind: 'again'; readonly resourceVersion: string; readonly sawEvent: boolean }
+  | { readonly kind: 'again'; readonly csr: CertificateSigningRequest; readonly progress: boolean }
   /** Too old, dead link, broken stream: read the object again first. */
-  | { readonly kind: 'read'; readonly sawEvent: boolean }
+  | { readonly kind: 'read'; readonly progress: boolean }
   /** This identity or this proxy lets no watch through. */
   | { readonly kind: 'refused' };
 
-async function watchOnce(csr: CertificateSigningRequest, waiting: Waiting): Promise<WatchEnding> {
-  let resourceVersion = csr.resourceVersion;
-  let sawEvent = false;
+async function watchOnce(first: CertificateSigningRequest, waiting: Waiting): Promise<WatchEnding> {
+  let csr = first;
+  // A bookmark, an error or the object as we know it tell nothing new: a server that sends only those and hangs up is polled.
+  let progress = false;
   try {
-    for await (const event of waiting.api.watchCsr(waiting.version, csr.name, resourceVersion, waiting.signal)) {
-      sawEvent = true;
-      if (event.type === 'ERROR') return { kind: 'read', sawEvent };
+    for await (const event of waiting.api.watchCsr(
+      waiting.version,
+      first.name,
+      first.resourceVersion,
+      waiting.signal,
+    )) {
+      if (event.type === 'ERROR') return { kind: 'read', progress };
       if (event.type === 'BOOKMARK') {
-        resourceVersion = event.resourceVersion;
+        csr = { ...csr, resourceVersion: event.resourceVersion };
         continue;
       }
-      resourceVersion = event.object.resourceVersion;
-      const outcome = eventOutcome(event, csr.uid);
-      waiting.seen(event.object, outcome);
+      progress ||= event.object.resourceVersion !== csr.resourceVersion;
+      const outcome = eventOutcome(event, first.uid);
+      csr = event.object;
+      waiting.seen(csr, outcome);
       if (outcome.kind !== 'pending') return { kind: 'outcome', outcome };
     }
-    return { kind: 'again', resourceVersion, sawEvent };
+    return { kind: 'again', csr, progress };
   } catch (error) {
     waiting.signal.throwIfAborted();
     if (isCertletError(error, 'ERR_API_FORBIDDEN', 'ERR_API_REJECTED', 'ERR_API_NOT_FOUND')) return { kind: 'refused' };
     if (isCertletError(error, 'ERR_API_UNREACHABLE', 'ERR_API_SERVER', 'ERR_API_PROTOCOL')) {
-      return { kind: 'read', sawEvent };
+      return { kind: 'read', progress };
     }
     throw error;
   }
