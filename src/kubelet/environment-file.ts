@@ -29,29 +29,37 @@ interface ReadValue {
   readonly next: number;
 }
 
-/** One value from where it begins to the end of its line; quotes may hold line breaks. */
+/**
+ * One value from where it begins to the end of its line. Quotes count at its beginning and right after other quotes; within an
+ * unquoted value they are ordinary characters. Quoted parts may hold line breaks.
+ */
 function readValue(text: string, start: number): ReadValue {
   let value = '';
-  /** Length up to which the value is kept: blanks at the end go unless they were quoted. */
+  let at = start;
+  while (`"' \t`.includes(text.charAt(at)) && at < text.length) {
+    if (/\s/u.test(text.charAt(at))) {
+      at += 1;
+      continue;
+    }
+    const part = readQuoted(text, at);
+    value += part.value;
+    at = part.next;
+  }
+  const rest = readUnquoted(text, at);
+  return { value: value + rest.value, next: rest.next };
+}
+
+/** To the end of the line, over escaped line ends; blanks at the end go unless they were escaped. */
+function readUnquoted(text: string, start: number): ReadValue {
+  let value = '';
   let kept = 0;
   let at = start;
   while (at < text.length && text.charAt(at) !== '\n') {
     const char = text.charAt(at);
-    if (char === '"' || char === "'") {
-      const part = readQuoted(text, at);
-      value += part.value;
-      kept = value.length;
-      at = part.next;
-    } else if (char === '\\') {
-      const escaped = text.charAt(at + 1);
-      if (escaped !== '\n') value += escaped;
-      kept = value.length;
-      at += 2;
-    } else {
-      value += char;
-      if (!/\s/u.test(char)) kept = value.length;
-      at += 1;
-    }
+    const escaped = char === '\\' ? text.charAt(at + 1) : undefined;
+    if (escaped !== '\n') value += escaped ?? char;
+    if (escaped !== undefined || !/\s/u.test(char)) kept = value.length;
+    at += escaped === undefined ? 1 : 2;
   }
   return { value: value.slice(0, kept), next: at + 1 };
 }

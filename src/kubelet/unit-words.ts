@@ -25,6 +25,10 @@ const ESCAPES: Readonly<Record<string, string>> = {
  * as they stand, so that a damaged line can still be shown.
  */
 export function splitWords(text: string): readonly string[] {
+  return split(text, unescape);
+}
+
+function split(text: string, resolve: (escape: string) => string): readonly string[] {
   const words: string[] = [];
   let word: string | undefined;
   let quote: string | undefined;
@@ -39,7 +43,7 @@ export function splitWords(text: string): readonly string[] {
       quote = first;
       word ??= '';
     } else {
-      word = (word ?? '') + (first === '\\' ? unescape(part) : part);
+      word = (word ?? '') + (first === '\\' ? resolve(part) : part);
     }
   }
   if (word !== undefined) words.push(word);
@@ -48,12 +52,12 @@ export function splitWords(text: string): readonly string[] {
 
 /**
  * Puts variables into the words of a command line as systemd does (systemd.service(5), "Command lines"): a word that is
- * exactly `$NAME` becomes no word, one or several; `${NAME}` is replaced inside a word without splitting; `$$` is a dollar
+ * exactly `$NAME` becomes no word, one or several (quotes in its value count, escapes stand for their character); `${NAME}` is replaced inside a word without splitting; `$$` is a dollar
  * sign; a `$NAME` in the middle of a word stays. Unset variables are empty. `%` specifiers are left as they are.
  */
 export function expandWords(words: readonly string[], environment: UnitEnvironment): readonly string[] {
   return words.flatMap((word) => {
-    if (/^\$[^{$]/u.test(word)) return splitWords(environment.get(word.slice(1)) ?? '');
+    if (/^\$[^{$]/u.test(word)) return split(environment.get(word.slice(1)) ?? '', (escape) => escape.slice(1));
     return [
       word.replaceAll(/\$\$|\$\{([A-Za-z_]\w*)\}/gu, (whole, name: string | undefined) =>
         whole === '$$' ? '$' : (environment.get(name ?? '') ?? ''),

@@ -75,7 +75,7 @@ for (const row of [
   {
     name: 'blanks at the end go, quoted ones stay',
     text: 'A= x y  \nB="x "  \nC=x" "\n',
-    want: { A: 'x y', B: 'x ', C: 'x ' },
+    want: { A: 'x y', B: 'x ', C: 'x" "' },
   },
   { name: 'single quotes are literal', text: "A='a\\nb $X'\n", want: { A: 'a\\nb $X' } },
   { name: 'escapes in double quotes', text: 'A="a\\"b\\$c\\\\d\\e"\n', want: { A: 'a"b$c\\d\\e' } },
@@ -84,6 +84,7 @@ for (const row of [
   { name: 'a line break in quotes', text: 'A="a\nb"\nB=1', want: { A: 'a\nb', B: '1' } },
   { name: 'what is no assignment is left out', text: 'export A=1\nnonsense\n1A=2\nB=2\n', want: { B: '2' } },
   { name: 'empty values and the last one wins', text: 'A=\nB=1\nB=2', want: { A: '', B: '2' } },
+  { name: 'quoted parts one after the other, then bare text', text: `A="a b" 'c'd "e"\n`, want: { A: 'a bcd "e"' } },
   { name: 'nothing', text: '', want: {} },
   { name: 'line ends of another system', text: 'A=1\r\nB=2\r\n', want: { A: '1', B: '2' } },
 ]) {

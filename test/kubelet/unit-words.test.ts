@@ -26,9 +26,11 @@ const environment = new Map([
   ['ARGS', '--a=1 "--b=x y"'],
   ['ONE', 'one'],
   ['EMPTY', ''],
+  ['ESCAPED', String.raw`a\nb\ c`],
 ]);
 for (const row of [
   { name: 'a variable alone becomes several words', words: ['k', '$ARGS'], want: ['k', '--a=1', '--b=x y'] },
+  { name: 'escapes in a value stand for their character', words: ['$ESCAPED'], want: ['anb c'] },
   { name: 'an unset variable alone becomes no word', words: ['k', '$UNSET', '$EMPTY'], want: ['k'] },
   { name: 'braces keep it one word', words: ['${ARGS}'], want: ['--a=1 "--b=x y"'] },
   { name: 'braces inside a word', words: ['--x=${ONE}/${ONE}'], want: ['--x=one/one'] },
