@@ -1,5 +1,5 @@
 import { watch, type FSWatcher } from 'chokidar';
-import { dirname } from 'node:path';
+import { dirname, isAbsolute } from 'node:path';
 import type { Logger } from '../ports.ts';
 
 /** Several events of one change (write, rename, chmod) count as one. */
@@ -7,7 +7,7 @@ const SETTLE_MS = 200;
 
 /** Tells when one of a set of files changes, appears or goes. */
 export interface FileWatcher {
-  /** Watches these files from now on, and no others. */
+  /** Tells of these files from now on, and of no others. Paths that are not absolute are left out. */
   update(paths: readonly string[]): void;
   close(): Promise<void>;
 }
@@ -52,12 +52,13 @@ export function watchFiles(
   };
   return {
     update(paths) {
-      files = new Set(paths);
-      const wanted = new Set(paths.map((path) => dirname(path)));
+      files = new Set(paths.filter(isAbsolute));
+      const fresh = [...new Set([...files].map((path) => dirname(path)))].filter((folder) => !folders.has(folder));
+      if (fresh.length === 0) return;
+      // Never unwatched: chokidar would then be silent about every folder below as well.
+      folders = new Set([...folders, ...fresh]);
       watcher ??= open();
-      watcher.add([...wanted].filter((folder) => !folders.has(folder)));
-      watcher.unwatch([...folders].filter((folder) => !wanted.has(folder)));
-      folders = wanted;
+      watcher.add(fresh);
     },
     async close() {
       clearTimeout(timer);

@@ -38,3 +38,21 @@ t.test('a file that appears once the watch is set up is told by its path', async
   watcher.update([path]);
   t.strictSame(await told.promise, [path]);
 });
+
+t.test('a folder that is of no interest any more does not silence the folders below it', async (t) => {
+  const folder = t.testdir({ pki: {} });
+  const path = join(folder, 'pki', 'ca.crt');
+  const ready = Promise.withResolvers<void>();
+  const told = Promise.withResolvers<readonly string[]>();
+  const watcher = watchFiles(
+    { log: (_level, event) => t.fail(event) },
+    (paths) => told.resolve(paths),
+    () => ready.resolve(),
+  );
+  t.teardown(() => watcher.close());
+  watcher.update([join(folder, 'kubelet.conf'), path, '']);
+  await ready.promise;
+  watcher.update([path]);
+  writeFileSync(path, '');
+  t.strictSame(await told.promise, [path]);
+});
