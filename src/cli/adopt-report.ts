@@ -92,8 +92,10 @@ function flagLines({ plan, host }: Adoption): readonly string[] {
   return [place, ...words.map((word) => `  ${word}`)];
 }
 
-function steps({ host, input, written, folderMissing }: Adoption, changed: boolean): readonly string[] {
+function steps({ host, input, plan, written, folderMissing }: Adoption, changed: boolean): readonly string[] {
   const unit = host.unit?.name ?? host.distribution?.unit;
+  const runs = plan.kubeletFlags.every((flag) => host.running?.arguments.includes(flag) === true);
+  if (runs && !changed && !folderMissing) return ['nothing: the kubelet runs with these flags'];
   return [
     ...(changed && !written ? ['certlet adopt --write'] : []),
     ...(folderMissing ? [`install -d -m 0755 ${shellWord(input.facts.certDir)}`] : []),
