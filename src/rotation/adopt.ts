@@ -5,7 +5,7 @@ import { Secret } from '../secret.ts';
 import { isCertletError } from '../errors.ts';
 import { type CertificateTemplate, templateMismatches } from '../csr/template.ts';
 import type { StoredPair } from '../ports.ts';
-import type { RotationContext } from './context.ts';
+import { judgedNow, type RotationContext } from './context.ts';
 import type { Credentials } from './credentials.ts';
 
 const HOUR_MS = 3_600_000;
@@ -38,58 +38,65 @@ export function bestCandidate(
   return current ?? longest[0];
 }
 
-/**
- * Chooses the client pair to go on with among all that lie in the cert-dir and in the kubeconfig, and makes link and kubeconfig say so.
- * Returns what is behind the link afterwards, also when it is not fit (expired), so that it can be shown.
- */
+/** What is behind the client link afterwards, also when it is not fit (expired), so that it can be shown. */
+export interface AdoptedClient {
+  readonly pair: CertificatePair | undefined;
+  readonly fit: boolean;
+}
+
+/** Chooses the client pair to go on with among all that lie in the cert-dir and in the kubeconfig, and makes the link say so. */
 export async function adoptClient(
   context: RotationContext,
   credentials: Credentials,
-): Promise<CertificatePair | undefined> {
-  const { store, clock, log, options } = context;
+  first: boolean,
+): Promise<AdoptedClient> {
+  const { store, log, options } = context;
   const inspection = await inspect(context, 'client');
-  if ((await store.foreign('client')).length > 0) return store.current('client');
+  if ((await store.foreign('client')).length > 0) return { pair: await store.current('client'), fit: false };
   const candidates = [...inspection, ...kubeconfigCandidate(context, credentials)];
-  const wanted = { commonName: `system:node:${options.nodeName}`, usage: 'client auth', now: clock.now() } as const;
+  const now = judgedNow(context).earliest;
+  const wanted = { commonName: `system:node:${options.nodeName}`, usage: 'client auth', now } as const;
   const best = bestCandidate(candidates, wanted);
   const current = candidates.find(({ origin }) => origin === 'current');
   if (best === undefined) {
-    if (current !== undefined) {
+    if (current !== undefined && first) {
       log.log('warn', 'The current client certificate cannot be used', {
         file: current.path,
         why: unfitReasons(current.pair.chain.leaf, wanted),
       });
     }
-    await store.acceptAll('client');
-    return current?.pair;
+    if (first) await store.acceptAll('client');
+    return { pair: current?.pair, fit: false };
   }
   if (best.origin !== 'current') await makeCurrent(context, 'client', best);
-  await store.acceptAll('client');
-  credentials.setPair(best.pair);
-  const { active } = credentials.cluster;
-  if (active !== undefined) await credentials.writeKubeconfig(active);
-  return best.pair;
+  if (first) await store.acceptAll('client');
+  return { pair: best.pair, fit: true };
 }
 
 /**
  * The same for the serving pair. Where no issued one is fit, a self-signed pair with the wanted names becomes current until the first is issued:
  * a kubelet whose `tlsCertFile` is missing does not start, and without it there may be no Node for an approver to look at.
  */
-export async function adoptServing(context: RotationContext, wanted: CertificateTemplate): Promise<CertificatePair> {
-  const { store, clock } = context;
+export async function adoptServing(
+  context: RotationContext,
+  wanted: CertificateTemplate,
+  first: boolean,
+): Promise<CertificatePair> {
+  const { store } = context;
   const candidates = await inspect(context, 'serving');
   const current = candidates.find(({ origin }) => origin === 'current');
-  if (current !== undefined && (await store.foreign('serving')).length > 0) return current.pair;
-  const now = clock.now();
+  const foreign = (await store.foreign('serving')).length > 0;
+  if (current !== undefined && foreign) return current.pair;
+  const now = judgedNow(context).earliest;
   const fit = bestCandidate(candidates, { commonName: wanted.commonName, usage: 'server auth', now });
   if (fit !== undefined) {
     if (fit.origin !== 'current') await makeCurrent(context, 'serving', fit);
-    await store.acceptAll('serving');
+    if (first && !foreign) await store.acceptAll('serving');
     return fit.pair;
   }
   const usable = current !== undefined && placeholderServes(current.pair.chain.leaf, wanted, now);
   const pair = usable ? current.pair : await installPlaceholder(context, wanted);
-  await store.acceptAll('serving');
+  if (first && !foreign) await store.acceptAll('serving');
   return pair;
 }
 

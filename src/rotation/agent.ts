@@ -2,6 +2,7 @@ import type { Purpose } from '../csr/template.ts';
 import { clockSkewMs, type DateSample, NAMED_SKEW_MS, skewText } from './clock-judge.ts';
 import { ClientRules } from './client-rules.ts';
 import { Connections } from './connections.ts';
+import type { ApiConnection } from '../ports.ts';
 import type { RotationContext, RotationPorts } from './context.ts';
 import { Credentials } from './credentials.ts';
 import { CertificateManager } from './manager.ts';
@@ -10,11 +11,14 @@ import type { RotationOptions } from './options.ts';
 import { Prover } from './prover.ts';
 import { ServingRules } from './serving-rules.ts';
 import type { AgentSnapshot } from './snapshot.ts';
+import type { Step } from './step.ts';
 import { TaskSet } from './tasks.ts';
 import { Upkeep } from './upkeep.ts';
 
 /** The loop looks around at least so often: timers stop in suspend, and clocks are set. */
 const TICK_MS = 60_000;
+/** A round so late means that the clock was set or that the host slept. */
+const CLOCK_SET_MS = 3 * TICK_MS;
 /** The first state is told by then, whatever it is. */
 const FIRST_WORD_MS = 25_000;
 /** A skew is named again after so long. */
@@ -41,7 +45,14 @@ export class Agent {
     this.#lastTick = this.#startedAt;
     this.#onTick = onTick;
     const connections = new Connections(ports.connector);
-    const context = { ...ports, options, connections, dateSample: undefined, kubeletVersion: options.kubeletVersion };
+    const context = {
+      ...ports,
+      options,
+      connections,
+      dateSample: undefined,
+      kubeletVersion: options.kubeletVersion,
+      changed: () => this.#tasks.wake(),
+    };
     this.#context = context;
     this.#credentials = new Credentials(context);
     this.#node = new NodeWatch(context, this.#credentials);
@@ -60,13 +71,20 @@ export class Agent {
 
   /** Runs until the signal aborts; then waits for what runs to end and closes the connections. */
   async run(signal: AbortSignal): Promise<void> {
-    while (!signal.aborted) {
-      const next = this.#tick(signal);
-      this.#onTick(this.snapshot());
-      await this.#tasks.waitUntil(next, signal);
+    const ending = new AbortController();
+    const ended = AbortSignal.any([signal, ending.signal]);
+    try {
+      while (!signal.aborted) {
+        const next = this.#tick(ended);
+        this.#onTick(this.snapshot());
+        await this.#tasks.waitUntil(next, ended);
+      }
+    } finally {
+      // Also after a defect: the caller lets go of the lock, so nothing may go on writing.
+      ending.abort();
+      await this.#tasks.settled();
+      await this.#context.connections.drop();
     }
-    await this.#tasks.settled();
-    await this.#context.connections.drop();
   }
 
   /** `certlet renew`: a new certificate now. */
@@ -78,8 +96,12 @@ export class Agent {
     this.#tasks.wake();
   }
 
-  /** A watched file changed (kubeconfig, CA, token): looked at in the next round. */
-  filesChanged(): void {
+  /** Watched files changed (kubeconfig, CA, token): looked at in the next round. `paths` are those known to have changed. */
+  filesChanged(paths: readonly string[] = []): void {
+    const { bootstrapKubeconfig: bootstrap } = this.#credentials;
+    const credential = bootstrap.kind === 'usable' ? bootstrap.config.credential : undefined;
+    // A fresh token in the same file changes nothing in the kubeconfig itself.
+    if (credential?.kind === 'tokenFile' && paths.includes(credential.path)) this.#client.release();
     this.#upkeep.expire();
     this.#tasks.wake();
   }
@@ -112,10 +134,16 @@ export class Agent {
     });
   }
 
+  /** The node's own connection, for what is told beside the rotation; undefined while it has no certificate that it may use. */
+  nodeConnection(): ApiConnection | undefined {
+    const usable = this.#credentials.choice().kind === 'node' && this.#credentials.cluster.active !== undefined;
+    return usable ? this.#credentials.forNode().api : undefined;
+  }
+
   snapshot(): AgentSnapshot {
     const { clock, options, dateSample, kubeletVersion } = this.#context;
     const managers = this.#managers();
-    const started = this.#upkeep.started && !this.#tasks.running('upkeep');
+    const started = this.#upkeep.started && !this.#upkeep.failing && !this.#tasks.running('upkeep');
     const quiet = started && this.#prover.idle && managers.every((manager) => !manager.busy);
     return {
       nodeName: options.nodeName,
@@ -126,7 +154,7 @@ export class Agent {
       clockSkewMs: clockSkewMs(dateSample),
       kubeletVersion,
       lastTick: this.#lastTick,
-      upToDate: quiet && managers.every((manager) => manager.step(undefined).kind === 'wait' && manager.isValid),
+      upToDate: quiet && managers.every((manager) => manager.isValid && isDone(manager.step(undefined))),
     };
   }
 
@@ -137,6 +165,9 @@ export class Agent {
   /** One round: decide for everything, start what is due, tell when to look again. */
   #tick(signal: AbortSignal): Date {
     const now = this.#context.clock.now();
+    const sinceMs = now.getTime() - this.#lastTick.getTime();
+    // The clock was set, or the host slept: the comparison with the server's clock says nothing about this clock any more.
+    if (sinceMs < 0 || sinceMs > CLOCK_SET_MS) this.#context.dateSample = undefined;
     this.#lastTick = now;
     const wakes = [now.getTime() + TICK_MS, this.#startedAt.getTime() + FIRST_WORD_MS];
     wakes.push(...this.#round(now, signal).map((date) => date.getTime()));
@@ -164,10 +195,13 @@ export class Agent {
     }
     const step = manager.step(quiet);
     if (step.kind === 'request') {
-      this.#tasks.launch(manager.purpose, () => manager.attempt(step.reasons, signal));
+      this.#tasks.launch(manager.purpose, () => manager.attempt(signal));
       return undefined;
     }
     manager.rest(step);
     return step.until;
   }
 }
+
+/** Nothing is due. A retry or the spacing between requests means that something is. */
+const isDone = (step: Step): boolean => step.kind === 'wait' && step.reason === 'valid';

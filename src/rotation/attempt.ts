@@ -30,22 +30,24 @@ export class Attempt {
     this.#state = state;
   }
 
-  /** Resolves when a new pair is current. Throws `CertletError`; the pending record is kept unless the error ends the request. */
-  async run(reasons: readonly string[], signal: AbortSignal): Promise<void> {
+  /**
+   * Resolves when a new pair is current, or when a closer look found no reason for one. `reasons` tells why a new request is needed, as far as is
+   * known at the moment. Throws `CertletError`; the pending record is kept unless the error ends the request.
+   */
+  async run(reasons: () => readonly string[], signal: AbortSignal): Promise<void> {
     let cluster: ClusterAccess | undefined;
     try {
       await this.#dropMisfit();
       const staged = this.#state.pending?.issuedPem === undefined ? undefined : this.#state.pending;
       // One that expired while the node was off must not wait for a credential that it no longer needs.
       if (staged !== undefined) checkIssued(staged, judgedNow(this.#context));
-      await this.#rules.prepare(staged === undefined ? 'request' : 'staged pair', signal);
-      const asker = this.#rules.asker();
-      cluster = asker.cluster;
-      const record = this.#state.pending ?? (await this.#create(reasons));
-      const issued = await this.#obtain(asker, record, signal);
+      await this.#rules.prepare(this.#state.pending === undefined ? 'new request' : 'pending request', signal);
+      cluster = staged === undefined ? this.#rules.asker().cluster : this.#rules.stagedCluster();
+      const issued = staged ?? (await this.#request(reasons, signal));
+      if (issued === undefined) return;
       const pair = this.#check(issued);
-      await this.#prove(pair, asker.cluster, signal);
-      await this.#install(issued, { pair, cluster: asker.cluster, signal });
+      await this.#prove(pair, cluster, signal);
+      await this.#install(issued, { pair, cluster, signal });
     } catch (error) {
       if (signal.aborted) throw await this.#endRequest(signal.reason);
       if (cluster === undefined || !isCertletError(error, 'ERR_API_TLS_DATES')) throw await this.#endRequest(error);
@@ -68,6 +70,40 @@ export class Attempt {
     this.#state.pending = undefined;
   }
 
+  /** From who asks to the issued chain; undefined when the first contact has shown that nothing needs to be asked. */
+  async #request(reasons: () => readonly string[], signal: AbortSignal): Promise<PendingRequest | undefined> {
+    let asker = this.#rules.asker();
+    this.#enter('requesting', `asking as ${asker.api.identity.label}`);
+    try {
+      const record = this.#state.pending ?? (await this.#createIfNeeded(asker, reasons, signal));
+      if (record === undefined) return undefined;
+      // Who asks may be another one, now that the clock has been compared with the server's.
+      asker = this.#rules.asker();
+      const issued = await this.#obtain(asker, record, signal);
+      this.#rules.accepted(asker);
+      return issued;
+    } catch (error) {
+      if (isCertletError(error, 'ERR_API_UNAUTHORIZED')) this.#rules.refused(asker);
+      throw error;
+    }
+  }
+
+  /** The server is met before anything is asked: its date may show that only this host's clock wants a new certificate. */
+  async #createIfNeeded(
+    asker: Asker,
+    reasons: () => readonly string[],
+    signal: AbortSignal,
+  ): Promise<PendingRequest | undefined> {
+    const { connections, dateSample, log } = this.#context;
+    const leaf = this.#state.current?.chain.leaf;
+    if (dateSample === undefined && leaf?.selfSigned === false) connections.forgetVersion(asker.cluster);
+    await connections.csrVersion(asker.cluster, asker.api, signal);
+    const why = reasons();
+    if (why.length > 0) return this.#create(why);
+    log.log('info', 'No new certificate is needed after all', { purpose: this.#rules.purpose });
+    return undefined;
+  }
+
   async #create(reasons: readonly string[]): Promise<PendingRequest> {
     const { log, options } = this.#context;
     const { purpose } = this.#rules;
@@ -81,8 +117,6 @@ export class Attempt {
   }
 
   async #obtain(asker: Asker, record: PendingRequest, signal: AbortSignal): Promise<PendingRequest> {
-    if (record.issuedPem !== undefined) return record;
-    this.#enter('requesting', `asking as ${asker.api.identity.label}`);
     const reminder = new ApprovalReminder(this.#context, asker, record);
     try {
       const issued = await obtain(this.#context, asker, record, {
@@ -92,15 +126,11 @@ export class Attempt {
         },
         seen: (_csr, outcome) => this.#seen(outcome, reminder),
       });
-      this.#rules.accepted(asker);
       this.#context.log.log('info', 'Certificate signing request is issued', {
         purpose: record.purpose,
         csr: record.name,
       });
       return issued;
-    } catch (error) {
-      if (isCertletError(error, 'ERR_API_UNAUTHORIZED')) this.#rules.refused(asker);
-      throw error;
     } finally {
       await reminder.stop();
     }
@@ -143,14 +173,23 @@ export class Attempt {
     const { purpose } = this.#rules;
     this.#enter('installing', 'writing the pair');
     const now = clock.now();
-    const old = this.#state.current?.chain.leaf;
-    const replaced = old === undefined || old.selfSigned ? undefined : old;
-    const path = await store.install(purpose, staged.pair, now);
-    this.#state.current = staged.pair;
-    await this.#remember(staged.pair, issued.receivedAt ?? now);
     const { leaf } = staged.pair.chain;
-    log.log('info', 'Certificate is current', { purpose, file: path, serial: leaf.serial, expires: leaf.notAfter });
-    await this.#rules.installed(staged.pair, staged.cluster);
+    const old = this.#state.current?.chain.leaf;
+    const replaced = old?.selfSigned !== false || old.fingerprint === leaf.fingerprint ? undefined : old;
+    const path = await this.#state.inTurn(async () => {
+      if (this.#state.hold !== undefined) throw this.#state.hold;
+      const installed = await store.install(purpose, staged.pair, now);
+      this.#state.current = staged.pair;
+      await this.#remember(staged.pair, issued.receivedAt ?? now);
+      log.log('info', 'Certificate is current', {
+        purpose,
+        file: installed,
+        serial: leaf.serial,
+        expires: leaf.notAfter,
+      });
+      await this.#rules.installed(staged.pair, staged.cluster);
+      return installed;
+    });
     await this.#tellHost(path, { first: replaced === undefined, signal: staged.signal });
     await store.removePending(purpose);
     this.#state.pending = undefined;
@@ -193,14 +232,14 @@ export class Attempt {
 
   /** A terminal outcome: the record goes, a refusal is kept, so that a restart does not ask again at once. Returns what to throw. */
   async #endRequest(thrown: unknown): Promise<unknown> {
-    const error = this.#usagesTriedTwice(asCertletError(thrown));
     const { purpose } = this.#rules;
     const record = this.#state.pending;
+    const error = this.#usagesTriedTwice(asCertletError(thrown), record);
     if (record === undefined || !endsRequest(error, record)) return error === thrown ? error : thrown;
     const { store, clock, options, log } = this.#context;
     const { lastRequestAt: _spacing, ...history } = this.#state.history;
     if (error.code === 'ERR_CSR_USAGES') {
-      const keyEncipherment = !(history.keyEncipherment ?? options.keyEncipherment);
+      const keyEncipherment = !options.keyEncipherment;
       log.log('info', 'The signer wants the other set of usages; asking once more', { purpose, keyEncipherment });
       this.#state.history = { ...history, keyEncipherment };
     } else if (isCertletError(error, 'ERR_CSR_DENIED', 'ERR_CSR_FAILED', 'ERR_ISSUED_UNACCEPTABLE')) {
@@ -212,11 +251,10 @@ export class Attempt {
     return error;
   }
 
-  /** A signer that wants neither set is a failure like any other. */
-  #usagesTriedTwice(error: CertletError): CertletError {
-    const { keyEncipherment } = this.#state.history;
-    const switched = keyEncipherment !== undefined && keyEncipherment !== this.#context.options.keyEncipherment;
-    if (error.code !== 'ERR_CSR_USAGES' || !switched) return error;
+  /** A signer that wants neither set is a failure like any other. Told by what was asked: the history may have been switched before a crash. */
+  #usagesTriedTwice(error: CertletError, record: PendingRequest | undefined): CertletError {
+    const asked = record?.template.usages.includes('key encipherment');
+    if (error.code !== 'ERR_CSR_USAGES' || asked === this.#context.options.keyEncipherment) return error;
     return new CertletError('ERR_CSR_FAILED', error.message, { cause: error });
   }
 
@@ -227,5 +265,6 @@ export class Attempt {
 
   #enter(phase: Parameters<ManagerState['enter']>[0], reason: string): void {
     this.#state.enter(phase, reason, { now: this.#context.clock.now() });
+    this.#context.changed?.();
   }
 }

@@ -33,6 +33,14 @@ export class ClientRules implements PurposeRules {
     return this.#credentials.forClient();
   }
 
+  stagedCluster(): ClusterAccess {
+    return this.#credentials.forStaged();
+  }
+
+  isTemplateFirm(): boolean {
+    return true;
+  }
+
   refused(asker: Asker): void {
     if (asker.identity === 'node') this.#credentials.refused();
   }

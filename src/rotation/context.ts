@@ -34,6 +34,8 @@ export interface RotationContext extends RotationPorts {
   dateSample: DateSample | undefined;
   /** As the settings or the Node tell it; set by the node watch. */
   kubeletVersion: string | undefined;
+  /** An attempt entered another phase: what watches the agent is told without waiting for the next round. */
+  readonly changed?: () => void;
 }
 
 /** Now, as this host and the last server date bound it. */

@@ -24,6 +24,7 @@ export class Credentials {
   #bootstrap: KubeconfigReading;
   #pair: CertificatePair | undefined;
   #refusals: Refusals | undefined;
+  #writing: Promise<void> = Promise.resolve();
   readonly #said = new Set<string>();
 
   constructor(context: RotationContext) {
@@ -124,8 +125,38 @@ export class Credentials {
     return { identity: 'node', cluster, api: this.#context.connections.node(cluster, this.#pair) };
   }
 
+  /** The cluster for the proof of a pair that was issued before a restart: where the request went, as far as that can be told. */
+  forStaged(): ClusterAccess {
+    const bootstrap = this.#bootstrap;
+    const asked = this.choice().kind === 'bootstrap' && bootstrap.kind === 'usable';
+    const cluster = asked ? bootstrap.config.cluster : this.cluster.active;
+    if (cluster === undefined) throw this.#noCluster();
+    return cluster;
+  }
+
   /** Writes the node's kubeconfig for this cluster unless it names cluster and pair already. */
-  async writeKubeconfig(cluster: ClusterAccess): Promise<void> {
+  writeKubeconfig(cluster: ClusterAccess): Promise<void> {
+    return this.#inTurn(() => this.#write(cluster));
+  }
+
+  /** Makes the node's kubeconfig name the pair in use. Throws `ERR_CREDENTIAL_MISSING` or what is wrong with the file when nothing names a server. */
+  repairKubeconfig(): Promise<void> {
+    return this.#inTurn(async () => {
+      await this.reload();
+      const { active } = this.cluster;
+      if (active === undefined) throw this.#noCluster();
+      await this.#write(active);
+    });
+  }
+
+  /** One write after the other, so that a repair cannot put back the cluster that was just replaced. */
+  #inTurn(work: () => Promise<void>): Promise<void> {
+    const done = this.#writing.then(work);
+    this.#writing = done.catch(() => undefined);
+    return done;
+  }
+
+  async #write(cluster: ClusterAccess): Promise<void> {
     const { store, kubeconfigs, log, options } = this.#context;
     const pairPath = store.currentPath('client');
     const reading = await kubeconfigs.readNode();

@@ -31,9 +31,17 @@ export class ManagerState {
   lastError: FailureSnapshot | undefined;
   lastSuccess: Date | undefined;
   readonly attempts = new Map<string, number>();
+  #turn: Promise<unknown> = Promise.resolve();
 
   constructor(now: Date) {
     this.since = now;
+  }
+
+  /** Work on this certificate's files, one piece after the other: upkeep must not put an older pair back while a new one is swapped in. */
+  inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const done = this.#turn.then(work);
+    this.#turn = done.catch(() => undefined);
+    return done;
   }
 
   /** Enters a phase; the moment of entry is kept while phase and reason stay the same. */

@@ -3,12 +3,12 @@ import { Attempt } from './attempt.ts';
 import { type RotationContext, judgedNow } from './context.ts';
 import type { CertificatePair } from '../pki/certificate.ts';
 import { type CertificateTemplate, templateDigest, templateGains } from '../csr/template.ts';
-import { eventKind, gateAfter, gateOfRefusal } from './failure.ts';
+import { eventKind, gateAfter, gateOfRefusal, isRefusal } from './failure.ts';
 import { managerSnapshot, ManagerState, openAt } from './manager-state.ts';
 import type { PurposeRules } from './purpose-rules.ts';
 import { laterOf, requestSpacingMs, rotationDeadline } from './schedule.ts';
 import type { ManagerSnapshot, Phase } from './snapshot.ts';
-import { nextStep, type Step } from './step.ts';
+import { nextStep, rotationReasons, type Step } from './step.ts';
 
 /** Keeps one certificate of the node fresh: decides by `nextStep`, acts by `Attempt`, remembers by the store. */
 export class CertificateManager {
@@ -45,17 +45,30 @@ export class CertificateManager {
     return this.#state.hold === undefined && leaf !== undefined && !leaf.selfSigned && now <= leaf.notAfter;
   }
 
+  /** Pending record and history have been read: before that nothing may be decided. */
+  get loaded(): boolean {
+    return this.#loaded;
+  }
+
   /** Something outside an attempt failed (the disk): for status. */
   fault(error: CertletError): void {
     const now = this.#context.clock.now();
     this.#state.recordFailure(error, now);
-    this.#state.enter('waiting to retry', error.message, { now, command: error.remedy });
+    if (!this.busy) this.#state.enter('waiting to retry', error.message, { now, command: error.remedy });
   }
 
-  /** Reads pending record and history; `current` is what the start found behind the link. */
-  async load(current: CertificatePair | undefined): Promise<void> {
+  /** Brings the files in order by `adopt`, which gives what is behind the link then, and reads what else the disk has. */
+  refresh(adopt: () => Promise<CertificatePair | undefined>): Promise<void> {
+    return this.#state.inTurn(async () => {
+      this.#state.current = await adopt();
+      // A running attempt knows its request better than the disk does.
+      if (!this.busy) await this.#load();
+      await this.#checkWriters();
+    });
+  }
+
+  async #load(): Promise<void> {
     const { store } = this.#context;
-    this.#state.current = current;
     this.#state.pending = await store.readPending(this.purpose);
     this.#state.history = await store.readHistory(this.purpose);
     if (!this.#loaded) this.#restoreRefusal();
@@ -63,7 +76,7 @@ export class CertificateManager {
   }
 
   /** Whether another program writes under our prefix; says so and holds this certificate, or lets go when the files are gone. */
-  async checkWriters(): Promise<void> {
+  async #checkWriters(): Promise<void> {
     const files = await this.#context.store.foreign(this.purpose);
     if (files.length === 0) {
       this.#state.hold = undefined;
@@ -98,23 +111,25 @@ export class CertificateManager {
     const { clock } = this.#context;
     const { current, pending } = this.#state;
     const now = judgedNow(this.#context);
-    const blocked = this.#state.hold?.message ?? this.rules.blocked();
-    const facts = current?.chain.leaf;
     const wanted = this.wanted();
     this.#releaseChangedTemplate(wanted);
-    const retryAt = openAt(this.#state.retry, clock.now()) ?? quietUntil;
     return nextStep({
       now,
-      current: facts,
+      current: current?.chain.leaf,
       refused: this.rules.isRefused(),
       wanted,
       deadline: this.deadline(),
       pending: pending !== undefined,
-      retryAt,
+      retryAt: openAt(this.#state.retry, clock.now()) ?? quietUntil,
       spacedUntil: this.#spacedUntil(),
       forced: this.#state.forced,
-      hold: blocked,
+      hold: this.#held(),
     });
+  }
+
+  #held(): string | undefined {
+    if (!this.#loaded) return this.#state.lastError?.message ?? 'reading the files';
+    return this.#state.hold?.message ?? this.rules.blocked();
   }
 
   wanted(): CertificateTemplate {
@@ -133,14 +148,25 @@ export class CertificateManager {
     );
   }
 
+  #reasons(): readonly string[] {
+    return rotationReasons({
+      now: judgedNow(this.#context),
+      current: this.#state.current?.chain.leaf,
+      refused: this.rules.isRefused(),
+      wanted: this.wanted(),
+      deadline: this.deadline(),
+      forced: this.#state.forced,
+    });
+  }
+
   /** Runs one attempt to its end; never throws. The agent runs one at a time. */
-  async attempt(reasons: readonly string[], signal: AbortSignal): Promise<void> {
+  async attempt(signal: AbortSignal): Promise<void> {
     const running = new AbortController();
     const stop = (): void => running.abort(signal.reason);
     signal.addEventListener('abort', stop, { once: true });
     this.#running = running;
     try {
-      await new Attempt(this.#context, this.rules, this.#state).run(reasons, running.signal);
+      await new Attempt(this.#context, this.rules, this.#state).run(() => this.#reasons(), running.signal);
       this.release();
       this.#state.forced = false;
     } catch (error) {
@@ -155,6 +181,8 @@ export class CertificateManager {
   supersede(): void {
     const { pending } = this.#state;
     if (this.#running === undefined || pending === undefined || pending.issuedPem !== undefined) return;
+    // An approved one is about to be issued; names that only this host knows may turn out to be none.
+    if (this.#state.pendingApproved || !this.rules.isTemplateFirm()) return;
     const gains = templateGains(pending.template, this.wanted());
     const spaced = this.#spacedUntil();
     if (gains.length === 0 || (spaced !== undefined && this.#context.clock.now() < spaced)) return;
@@ -211,7 +239,8 @@ export class CertificateManager {
     const now = clock.now();
     const state = this.#state;
     const error = state.recordFailure(thrown, now);
-    state.forced = false;
+    // What an administrator asked for stays asked for, unless the cluster has said no.
+    if (isRefusal(error)) state.forced = false;
     if (error.code === 'ERR_CSR_SUPERSEDED') {
       this.#log('warn', 'Superseding the pending certificate signing request', { reason: error.message });
       return;
@@ -237,7 +266,8 @@ export class CertificateManager {
 
   #releaseChangedTemplate(wanted: CertificateTemplate): void {
     const refused = this.#state.retry?.refusedDigest;
-    if (refused !== undefined && refused !== templateDigest(wanted)) this.release();
+    if (refused === undefined || !this.rules.isTemplateFirm()) return;
+    if (refused !== templateDigest(wanted)) this.release();
   }
 
   #restPhase(step: Extract<Step, { kind: 'wait' }>): Phase {

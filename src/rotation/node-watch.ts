@@ -15,6 +15,7 @@ export class NodeWatch {
   #route: string | undefined;
   #settled: SettledNames | undefined;
   #readAt: Date | undefined;
+  #informed = false;
 
   constructor(context: RotationContext, credentials: Credentials) {
     this.#context = context;
@@ -24,6 +25,11 @@ export class NodeWatch {
   /** Names and addresses for the serving certificate, host name first. */
   names(): readonly string[] {
     return this.#settled?.names ?? this.#seen();
+  }
+
+  /** The cluster has said what it knows of the Node, if only that there is none or that we may not see it. */
+  get isInformed(): boolean {
+    return this.#informed;
   }
 
   get nodeUid(): string | undefined {
@@ -82,10 +88,12 @@ export class NodeWatch {
     try {
       const { api } = this.#credentials.forNode();
       this.#node = (await api.getNode(options.nodeName, limit.signal)) ?? this.#node;
+      this.#informed = true;
       this.#context.kubeletVersion = options.kubeletVersion ?? this.#node?.kubeletVersion;
     } catch (error) {
       if (isCertletError(error, 'ERR_API_UNAUTHORIZED')) throw error;
       signal.throwIfAborted();
+      this.#informed ||= isCertletError(error, 'ERR_API_FORBIDDEN');
       log.log('debug', 'Could not read the Node', {
         node: options.nodeName,
         error: isCertletError(error) ? error.message : 'no answer in time',

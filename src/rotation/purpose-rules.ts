@@ -15,10 +15,14 @@ export interface PurposeRules {
   refused(asker: Asker): void;
   accepted(asker: Asker): void;
   /**
-   * What an attempt goes by, as it is now: the kubeconfigs, and for a new or resumed request the Node's addresses; a staged pair needs no
-   * names any more. Never throws for want of an answer.
+   * What an attempt goes by, as it is now: the kubeconfigs, and for a new request the Node's addresses; a pending request has its names.
+   * Never throws for want of an answer.
    */
-  prepare(attempt: 'request' | 'staged pair', signal: AbortSignal): Promise<void>;
+  prepare(attempt: 'new request' | 'pending request', signal: AbortSignal): Promise<void>;
+  /** Where a staged pair is proven: no credential is needed any more. Throws `ERR_CREDENTIAL_MISSING` when no kubeconfig names a server. */
+  stagedCluster(): ClusterAccess;
+  /** The template stands on what the cluster says, not only on what this host knows: a difference from it is a real one. */
+  isTemplateFirm(): boolean;
   /** Last check of a staged pair before it becomes current. Throws to keep it staged (or `ERR_ISSUED_REFUSED` to give it up). */
   prove(pair: CertificatePair, cluster: ClusterAccess, signal: AbortSignal): Promise<void>;
   /** The link names this pair now: kubeconfig, connections. */

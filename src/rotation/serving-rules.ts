@@ -29,6 +29,14 @@ export class ServingRules implements PurposeRules {
     return this.#credentials.forNode();
   }
 
+  stagedCluster(): ClusterAccess {
+    return this.#credentials.forStaged();
+  }
+
+  isTemplateFirm(): boolean {
+    return this.#node.isInformed;
+  }
+
   refused(): void {
     this.#credentials.refused();
   }
@@ -37,8 +45,8 @@ export class ServingRules implements PurposeRules {
     this.#credentials.accepted();
   }
 
-  async prepare(attempt: 'request' | 'staged pair', signal: AbortSignal): Promise<void> {
-    if (attempt === 'staged pair') return;
+  async prepare(attempt: 'new request' | 'pending request', signal: AbortSignal): Promise<void> {
+    if (attempt === 'pending request') return;
     // A request that is made anyway takes the newest names: the debounce only keeps changes from causing requests.
     this.#node.restart();
     await this.#node.refresh(signal);

@@ -29,11 +29,12 @@ export interface StepInput {
 }
 
 /**
- * The whole decision for one certificate. `forced` overrides retry and spacing, never a hold; a pending request is always resumed before a new one is made.
+ * The whole decision for one certificate. `forced` overrides the spacing, never a hold nor the retry (which an administrator's wish has cleared
+ * when it came); a pending request is always resumed before a new one is made.
  */
 export function nextStep(input: StepInput): Step {
   if (input.hold !== undefined) return { kind: 'wait', until: undefined, reason: input.hold };
-  if (!input.forced && input.retryAt !== undefined && input.now.local < input.retryAt) {
+  if (input.retryAt !== undefined && input.now.local < input.retryAt) {
     return { kind: 'wait', until: input.retryAt, reason: 'waiting to try again' };
   }
   if (input.pending) return { kind: 'request', reasons: ['a request is pending'] };
@@ -46,7 +47,9 @@ export function nextStep(input: StepInput): Step {
 }
 
 /** Why a certificate needs a successor now; empty when it does not. */
-export function rotationReasons(input: StepInput): readonly string[] {
+export function rotationReasons(
+  input: Pick<StepInput, 'now' | 'current' | 'refused' | 'wanted' | 'deadline' | 'forced'>,
+): readonly string[] {
   const { current } = input;
   if (current === undefined) return ['no certificate'];
   if (current.selfSigned) return ['self-signed placeholder'];

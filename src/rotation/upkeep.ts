@@ -16,6 +16,19 @@ export interface Kept {
   readonly serving: CertificateManager;
 }
 
+interface Problem {
+  readonly thrown: unknown;
+}
+
+async function problemOf(work: () => Promise<void>): Promise<Problem | undefined> {
+  try {
+    await work();
+    return undefined;
+  } catch (thrown) {
+    return { thrown };
+  }
+}
+
 /** The rounds over the disk and the Node: once at the start, then at the slow pace of the settings and whenever a watched file changes. */
 export class Upkeep {
   readonly #context: RotationContext;
@@ -46,6 +59,11 @@ export class Upkeep {
     this.#quietUntil = undefined;
   }
 
+  /** The last round failed. */
+  get failing(): boolean {
+    return this.#failures > 0;
+  }
+
   /** The next round is due now. */
   expire(): void {
     this.#expired = true;
@@ -65,9 +83,10 @@ export class Upkeep {
     const first = !this.#started;
     this.#expired = false;
     try {
-      const bootstrapChanged = await this.#disk();
-      if (first) this.#begin();
-      else await this.#afterFirst(bootstrapChanged, signal);
+      const { bootstrapChanged, problem } = await this.#disk(first);
+      if (!first) await this.#afterFirst(bootstrapChanged, signal);
+      else if (this.#kept.client.loaded || this.#kept.serving.loaded) this.#begin();
+      if (problem !== undefined) throw problem.thrown;
       this.#failures = 0;
       this.#gate = undefined;
     } catch (thrown) {
@@ -76,23 +95,39 @@ export class Upkeep {
     }
   }
 
-  /** Link, pairs and kubeconfig as they should be; also what somebody deleted in the meantime. */
-  async #disk(): Promise<boolean> {
-    const { credentials, client, serving, node } = this.#kept;
-    const changed = await credentials.reload();
-    // While an attempt is at the store, the disk is its own.
-    if (!client.busy) {
-      const pair = await adoptClient(this.#context, credentials);
-      credentials.setPair(pair);
-      await client.load(pair);
-      await client.checkWriters();
-    }
-    if (this.#context.options.serving && !serving.busy) {
-      if (!this.#started) await node.probeRoute();
-      await serving.load(await adoptServing(this.#context, serving.wanted()));
-      await serving.checkWriters();
-    }
-    return changed;
+  /** Link, pairs and kubeconfig as they should be; also what somebody deleted in the meantime. What fails for one does not keep the others. */
+  async #disk(first: boolean): Promise<{ readonly bootstrapChanged: boolean; readonly problem: Problem | undefined }> {
+    const { credentials } = this.#kept;
+    const bootstrapChanged = await credentials.reload();
+    let fit = false;
+    const problems = [
+      await problemOf(async () => {
+        fit = await this.#clientFiles(first);
+      }),
+      await problemOf(() => this.#servingFiles(first)),
+      await problemOf(() => (fit ? credentials.repairKubeconfig() : Promise.resolve())),
+    ];
+    return { bootstrapChanged, problem: problems.find((problem) => problem !== undefined) };
+  }
+
+  /** Whether there is a pair that a kubeconfig may name. */
+  async #clientFiles(first: boolean): Promise<boolean> {
+    const { credentials, client } = this.#kept;
+    let fit = false;
+    await client.refresh(async () => {
+      const adopted = await adoptClient(this.#context, credentials, first);
+      fit = adopted.fit;
+      credentials.setPair(adopted.pair);
+      return adopted.pair;
+    });
+    return fit;
+  }
+
+  async #servingFiles(first: boolean): Promise<void> {
+    const { serving, node } = this.#kept;
+    if (!this.#context.options.serving) return;
+    if (!this.#started) await node.probeRoute();
+    await serving.refresh(() => adoptServing(this.#context, serving.wanted(), first));
   }
 
   #begin(): void {
