@@ -51,6 +51,10 @@ function forbiddenRemedy(words: ForbiddenWords, text: string): string {
   if (/can only create a node CSR|is not allowed to|can only access|unknown node/.test(text)) {
     return 'The identity belongs to another node name: compare hostnameOverride (or the host name) with the CN of the client certificate.';
   }
+  // Never a role for nobody: that would let anybody on the network ask for certificates.
+  if (words.user === 'system:anonymous') {
+    return 'Give the kubeconfig a credential: kubeadm token create on a control plane node prints a bootstrap token.';
+  }
   const csrs = words.resource === 'certificatesigningrequests' && BOOTSTRAPPER_VERBS.includes(words.verb);
   if (csrs) {
     const binding = `certlet-${words.user.startsWith('system:node:') ? 'nodes' : 'bootstrap'}`;

@@ -192,7 +192,7 @@ for (const row of [
     name: 'nobody where nobody was sent',
     credential: none,
     message: csrs('system:anonymous', 'create'),
-    remedy: `${BOOTSTRAP_BINDING} --user=system:anonymous`,
+    remedy: /credential: kubeadm token create/,
   },
   { name: 'a path', message: 'forbidden: User "u" cannot get path "/apis"', remedy: /ClusterRole that allows/ },
   { name: 'an empty body', body: '', remedy: /ClusterRole that allows/ },
