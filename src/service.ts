@@ -1,9 +1,10 @@
+import { isDeepStrictEqual } from 'node:util';
 import { acquireLock, type Lock } from './adapters/lock.ts';
 import { openNotifier } from './adapters/systemd/notifier.ts';
 import { watchdogIntervalMs } from './adapters/systemd/notify-message.ts';
 import { watchFiles } from './adapters/watcher.ts';
 import type { LevelledLogger } from './adapters/log/logger.ts';
-import { assembleAgent, systemClock } from './daemon.ts';
+import { assembleAgent, openStore, systemClock } from './daemon.ts';
 import type { Settings } from './config.ts';
 import { asCertletError, type CertletError } from './errors.ts';
 import type { Clock, ServiceNotifier } from './ports.ts';
@@ -38,6 +39,7 @@ export class Service {
   #settings: Settings;
   #notifier: ServiceNotifier | undefined;
   #ready = false;
+  #hadLock = false;
   #lastStatus = '';
   #lastTick: Date;
   #agent: Agent | undefined;
@@ -55,12 +57,12 @@ export class Service {
     this.#notifier = await openNotifier(environment);
     const undoReload = this.#edge.onReload(() => void this.#reloadSettings());
     const watchdog = startWatchdog(this.#notifier, watchdogIntervalMs(environment, pid), () => this.#alive());
-    const firstWord = this.#clock.sleepUntil(new Date(this.#clock.now().getTime() + READY_WITHIN_MS), signal);
-    void firstWord.then(() => (signal.aborted ? undefined : this.#tellReady('starting')));
+    const firstWord = setTimeout(() => this.#tellReady('starting'), READY_WITHIN_MS);
     this.#sayStart();
     try {
       while (!signal.aborted) await this.#generation();
     } finally {
+      clearTimeout(firstWord);
       this.#notifier.stopping();
       undoReload();
       watchdog();
@@ -79,13 +81,7 @@ export class Service {
       (paths) => this.#filesChanged(paths),
       () => this.#agent?.filesChanged(),
     );
-    const surroundings = await openSurroundings(settings, {
-      log: this.#log,
-      clock: this.#clock,
-      version: this.#edge.version,
-      renew: (purposes) => this.#agent?.renew(purposes) ?? Promise.resolve(),
-      reload: () => this.#reloadSettings(),
-    });
+    const surroundings = await this.#openSurroundings(settings);
     try {
       const agent = this.#assemble(settings, surroundings, (snapshot) => {
         watcher.update([this.#edge.settingsPath, ...(this.#agent?.watchedFiles ?? [])]);
@@ -99,6 +95,28 @@ export class Service {
       await surroundings.close();
       await lock.release();
     }
+  }
+
+  #openSurroundings(settings: Settings): Promise<Surroundings> {
+    const { pid, version } = this.#edge;
+    const log = this.#log;
+    return openSurroundings(settings, {
+      command: 'run',
+      log,
+      clock: this.#clock,
+      pid,
+      version,
+      store: openStore(settings, log),
+      agent: () => this.#agent,
+      control: {
+        reload: async () => {
+          const error = await this.#reloadSettings();
+          if (error !== undefined) throw error;
+        },
+        logLevel: () => log.level(),
+        setLogLevel: (level) => log.setLevel(level),
+      },
+    });
   }
 
   #assemble(settings: Settings, surroundings: Surroundings, onTick: (snapshot: AgentSnapshot) => void): Agent {
@@ -117,14 +135,17 @@ export class Service {
     });
   }
 
-  /** The lock, tried again while the disk refuses it; undefined when stopped or reloaded meanwhile. Throws `ERR_LOCK_HELD`. */
+  /** The lock, tried again while the disk refuses it; undefined when stopped or reloaded meanwhile. Throws `ERR_LOCK_HELD` at the start. */
   async #lock(ended: AbortSignal): Promise<Lock | undefined> {
     for (let failures = 1; !ended.aborted; failures += 1) {
       try {
-        return await acquireLock(this.#settings.certDir, { label: 'certlet run' });
+        const lock = await acquireLock(this.#settings.certDir, { label: 'certlet run' });
+        this.#hadLock = true;
+        return lock;
       } catch (thrown) {
         const error = asCertletError(thrown);
-        if (error.code === 'ERR_LOCK_HELD' || error.code === 'ERR_INTERNAL') throw error;
+        // After a reload the lock may be with a `certlet once` that came in between: the daemon does not end over that.
+        if (error.code === 'ERR_INTERNAL' || (error.code === 'ERR_LOCK_HELD' && !this.#hadLock)) throw error;
         await this.#waitForDisk(error, failures, ended);
       }
     }
@@ -165,24 +186,31 @@ export class Service {
   }
 
   #filesChanged(paths: readonly string[]): void {
-    if (paths.includes(this.#edge.settingsPath)) void this.#reloadSettings();
-    if (paths.some((path) => path !== this.#edge.settingsPath)) this.#agent?.filesChanged();
+    if (paths.includes(this.#edge.settingsPath)) void this.#reloadSettings('if changed');
+    const others = paths.filter((path) => path !== this.#edge.settingsPath);
+    if (others.length > 0) this.#agent?.filesChanged(others);
   }
 
   /** SIGHUP, the control socket or a changed settings file. Bad new settings keep the old ones and say so. */
-  async #reloadSettings(): Promise<void> {
-    this.#notifier?.reloading();
+  async #reloadSettings(mode: 'always' | 'if changed' = 'always'): Promise<CertletError | undefined> {
+    // The service manager must not take the end of a reload for the end of the start.
+    if (this.#ready) this.#notifier?.reloading();
     try {
-      this.#settings = await this.#edge.loadSettings();
+      const settings = await this.#edge.loadSettings();
+      // A file that was only touched is no reason to begin anew.
+      if (mode === 'if changed' && isDeepStrictEqual(settings, this.#settings)) return undefined;
+      this.#settings = settings;
       this.#log.setLevel(this.#settings.log.level);
       this.#log.log('info', 'Settings reloaded', { file: this.#edge.settingsPath });
       this.#reload.abort();
+      return undefined;
     } catch (thrown) {
       const error = asCertletError(thrown);
       const { code, message, remedy } = error;
       this.#log.log('error', 'The new settings cannot be used; keeping the old ones', { code, error: message, remedy });
+      return error;
     } finally {
-      this.#notifier?.ready(this.#lastStatus);
+      if (this.#ready) this.#notifier?.ready(this.#lastStatus);
     }
   }
 

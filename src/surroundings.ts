@@ -1,7 +1,29 @@
+import { join } from 'node:path';
+import type { OpenServer } from './adapters/control/http-server.ts';
+import type { ControlHandlers } from './adapters/control/routes.ts';
+import { openControlServer } from './adapters/control/server.ts';
+import { NodeFileSystem } from './adapters/file-system.ts';
+import type { RotationHooks } from './adapters/hooks/rotation-hooks.ts';
+import { openMetricsEndpoint } from './adapters/metrics-endpoint.ts';
+import { PublishedFile } from './adapters/status-file.ts';
 import type { Settings } from './config.ts';
-import type { Purpose } from './csr/template.ts';
-import type { AfterRotation, Clock, Logger, Observer } from './ports.ts';
+import { asCertletError } from './errors.ts';
+import { hostHooks, presentPairs } from './host-hooks.ts';
+import { NodeEvents } from './node-events.ts';
+import type { AfterRotation, CertificateStore, Clock, Logger, LogLevel, Observer } from './ports.ts';
+import type { Agent } from './rotation/agent.ts';
 import type { AgentSnapshot } from './rotation/snapshot.ts';
+import { EventCounters } from './status/counters.ts';
+import {
+  encodeStatus,
+  type ProcessStatus,
+  type StatusDocument,
+  statusDocument,
+  statusMark,
+  timestamp,
+} from './status/document.ts';
+import { metricsText } from './status/metrics.ts';
+import { healthOf } from './status/verdict.ts';
 
 /** What surrounds a running agent: the status document, the control socket, metrics, events, hooks. */
 export interface Surroundings {
@@ -9,23 +31,194 @@ export interface Surroundings {
   readonly observer: Observer;
   /** Called after each round of the loop. */
   publish(snapshot: AgentSnapshot): void;
+  /** Resolves when what the last rotation set off has had its first try: what a command waits for before it ends. */
+  settled(): Promise<void>;
   close(): Promise<void>;
 }
 
 export interface SurroundingsParts {
+  readonly command: ProcessStatus['command'];
   readonly log: Logger;
   readonly clock: Clock;
+  readonly pid: number;
   readonly version: string;
-  readonly renew: (purposes: readonly Purpose[]) => Promise<void>;
-  readonly reload: () => Promise<void>;
+  readonly store: Pick<CertificateStore, 'current' | 'currentPath'>;
+  /** Undefined until it is assembled. */
+  readonly agent: () => Agent | undefined;
+  /** What only the daemon does; commands that end by themselves open neither socket nor port. */
+  readonly control?: DaemonControl;
 }
 
+export interface DaemonControl {
+  /** Throws what is wrong with the new settings. */
+  reload(): Promise<void>;
+  logLevel(): LogLevel;
+  setLogLevel(level: LogLevel): void;
+}
+
+/** Name of the status file in the runtime folder. */
+export const statusFilePath = (runtimeDir: string): string => join(runtimeDir, 'status.json');
+
+/** The file follows within a second; a burst of changes is one write. */
+const STATUS_SPACING_MS = 1_000;
+/** Times to live in the textfile are at most so old; flash storage is spared a write a minute. */
+const TEXTFILE_AGE_MS = 300_000;
+const TEXTFILE_SPACING_MS = 10_000;
+
 /** Opens everything that these settings ask for. What cannot be opened is told and done without: certificates come first. */
-export async function openSurroundings(_settings: Settings, _parts: SurroundingsParts): Promise<Surroundings> {
-  return {
-    after: { rotated: async () => undefined },
-    observer: { observe: () => undefined },
-    publish: () => undefined,
-    close: async () => undefined,
-  };
+export async function openSurroundings(settings: Settings, parts: SurroundingsParts): Promise<Surroundings> {
+  const opened = new OpenSurroundings(settings, parts);
+  await opened.open();
+  return opened;
+}
+
+class OpenSurroundings implements Surroundings {
+  readonly after: AfterRotation;
+  readonly observer: Observer;
+  readonly #settings: Settings;
+  readonly #parts: SurroundingsParts;
+  readonly #fs = new NodeFileSystem();
+  readonly #counters = new EventCounters();
+  readonly #ended = new AbortController();
+  readonly #hooks: RotationHooks;
+  readonly #events: NodeEvents | undefined;
+  readonly #statusFile: PublishedFile;
+  readonly #textfile: PublishedFile | undefined;
+  readonly #servers: OpenServer[] = [];
+  #last: AgentSnapshot | undefined;
+
+  constructor(settings: Settings, parts: SurroundingsParts) {
+    this.#settings = settings;
+    this.#parts = parts;
+    this.#hooks = hostHooks(settings, { fs: this.#fs, ...parts });
+    // A hook outlives the attempt that set it off, so it goes by the end of all this.
+    this.after = { rotated: (event) => this.#hooks.rotated(event, this.#ended.signal) };
+    const connection = (): ReturnType<Agent['nodeConnection']> => parts.agent()?.nodeConnection();
+    this.#events = settings.events
+      ? new NodeEvents({ nodeName: settings.nodeName, log: parts.log, connection })
+      : undefined;
+    this.observer = {
+      observe: (event) => {
+        this.#counters.observe(event);
+        this.#events?.observe(event);
+      },
+    };
+    this.#statusFile = this.#published(
+      statusFilePath(settings.runtimeDir),
+      STATUS_SPACING_MS,
+      'Cannot write the status file',
+    );
+    const { textfile } = settings.metrics;
+    this.#textfile =
+      textfile === undefined
+        ? undefined
+        : this.#published(textfile, TEXTFILE_SPACING_MS, 'Cannot write the metrics file');
+  }
+
+  async open(): Promise<void> {
+    const { runtimeDir, metrics } = this.#settings;
+    const { control } = this.#parts;
+    if (control !== undefined) {
+      const handlers = this.#handlers(control);
+      await this.#serve('No control socket', () => openControlServer(this.#fs, runtimeDir, handlers));
+      const { address } = metrics;
+      if (address !== undefined) {
+        await this.#serve('No metrics endpoint', () => openMetricsEndpoint(address, () => this.#metrics()));
+      }
+    }
+    const present = await presentPairs(this.#settings, { fs: this.#fs, ...this.#parts });
+    await this.#hooks.begin(present, this.#ended.signal);
+  }
+
+  publish(snapshot: AgentSnapshot): void {
+    this.#last = snapshot;
+    this.#publishStatus(this.#document(snapshot));
+    const period = Math.floor(snapshot.at.getTime() / TEXTFILE_AGE_MS);
+    const mark = `${String(period)} ${JSON.stringify(snapshot.managers.map(({ phase, attempts, certificate }) => [phase, attempts, certificate?.serial]))}`;
+    this.#textfile?.publish({ mark, text: () => this.#metrics() });
+    this.#events?.flush();
+  }
+
+  async settled(): Promise<void> {
+    await this.#hooks.settled();
+    await this.#events?.settled();
+  }
+
+  async close(): Promise<void> {
+    this.#ended.abort();
+    await Promise.all(this.#servers.map((server) => server.close()));
+    await this.#events?.close();
+    await this.#hooks.stopped();
+    if (this.#last !== undefined) {
+      const document = this.#document(this.#last);
+      const stoppedAt = timestamp(this.#parts.clock.now());
+      this.#publishStatus({ ...document, process: { ...document.process, stoppedAt } });
+    }
+    await this.#statusFile.close();
+    await this.#textfile?.close();
+  }
+
+  #publishStatus(document: StatusDocument): void {
+    this.#statusFile.publish({ mark: statusMark(document), text: () => encodeStatus(document) });
+  }
+
+  #document(snapshot: AgentSnapshot): StatusDocument {
+    const { command, pid, version, clock } = this.#parts;
+    return statusDocument(snapshot, { command, pid, version, now: clock.now(), hooks: this.#hooks.problems() });
+  }
+
+  #metrics(): string {
+    const snapshot = this.#snapshot();
+    if (snapshot === undefined) return '';
+    return metricsText(snapshot, {
+      version: this.#parts.version,
+      now: this.#parts.clock.now(),
+      hookProblems: this.#hooks.problems().length,
+      servingRotations: this.#counters.servingRotations(),
+    });
+  }
+
+  /** Only once there was a round: before that nobody has looked at the disk. */
+  #snapshot(): AgentSnapshot | undefined {
+    return this.#last === undefined ? undefined : (this.#parts.agent()?.snapshot() ?? this.#last);
+  }
+
+  #handlers(control: DaemonControl): ControlHandlers {
+    const { clock, agent } = this.#parts;
+    return {
+      status: () => {
+        const snapshot = this.#snapshot();
+        return snapshot && encodeStatus(this.#document(snapshot));
+      },
+      metrics: () => this.#metrics(),
+      health: () => {
+        const snapshot = this.#snapshot();
+        if (snapshot === undefined) return { healthy: false, reasons: ['starting'] };
+        return healthOf(this.#document(snapshot), snapshot.lastTick, clock.now());
+      },
+      purposes: () => (this.#settings.rotateServerCertificates ? ['client', 'serving'] : ['client']),
+      renew: async (purposes) => agent()?.renew(purposes),
+      reload: () => control.reload(),
+      logLevel: () => control.logLevel(),
+      setLogLevel: (level) => control.setLogLevel(level),
+    };
+  }
+
+  async #serve(event: string, open: () => Promise<OpenServer>): Promise<void> {
+    try {
+      this.#servers.push(await open());
+    } catch (thrown) {
+      this.#warn(event, thrown);
+    }
+  }
+
+  #published(path: string, spacingMs: number, event: string): PublishedFile {
+    const { clock } = this.#parts;
+    return new PublishedFile({ fs: this.#fs, clock, path, spacingMs, onError: (error) => this.#warn(event, error) });
+  }
+
+  #warn(event: string, thrown: unknown): void {
+    const { code, message, remedy } = asCertletError(thrown);
+    this.#parts.log.log('warn', event, { code, error: message, remedy });
+  }
 }

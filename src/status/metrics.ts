@@ -14,7 +14,8 @@ export interface MetricsParts {
 export function metricsText(snapshot: AgentSnapshot, parts: MetricsParts): string {
   return expositionText([
     ...kubeletFamilies(snapshot, parts),
-    ...certificateFamilies(snapshot, parts),
+    ...certificateFamilies(snapshot),
+    ...requestFamilies(snapshot, parts),
     ...agentFamilies(snapshot, parts),
   ]);
 }
@@ -60,12 +61,8 @@ function kubeletFamilies({ managers }: AgentSnapshot, { now, servingRotations }:
   ];
 }
 
-function certificateFamilies({ managers }: AgentSnapshot, { now }: MetricsParts): readonly Family[] {
-  const each = (value: (manager: ManagerSnapshot) => Date | undefined): readonly Sample[] =>
-    managers.flatMap((manager) => {
-      const date = value(manager);
-      return date === undefined ? [] : [{ labels: { purpose: manager.purpose }, value: seconds(date) }];
-    });
+function certificateFamilies({ managers }: AgentSnapshot): readonly Family[] {
+  const each = eachDate(managers);
   const issued = managers.map((manager) => ({
     labels: { purpose: manager.purpose },
     value: Number(isIssued(manager)),
@@ -91,6 +88,12 @@ function certificateFamilies({ managers }: AgentSnapshot, { now }: MetricsParts)
       'When the next rotation is due.',
       each((manager) => manager.rotationDeadline),
     ),
+  ];
+}
+
+function requestFamilies({ managers }: AgentSnapshot, { now }: MetricsParts): readonly Family[] {
+  const each = eachDate(managers);
+  return [
     gauge(
       'certlet_last_success_timestamp_seconds',
       'When a certificate was last issued and taken into use.',
@@ -139,6 +142,15 @@ function agentFamilies(snapshot: AgentSnapshot, { version, hookProblems }: Metri
     ]),
   ];
 }
+
+/** One sample for each certificate that has this date. */
+const eachDate =
+  (managers: readonly ManagerSnapshot[]) =>
+  (value: (manager: ManagerSnapshot) => Date | undefined): readonly Sample[] =>
+    managers.flatMap((manager) => {
+      const date = value(manager);
+      return date === undefined ? [] : [{ labels: { purpose: manager.purpose }, value: seconds(date) }];
+    });
 
 const gauge = (name: string, help: string, samples: readonly Sample[]): Family => ({
   name,

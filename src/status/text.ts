@@ -103,23 +103,29 @@ function headline(status: CertificateStatus, now: Date): string {
 }
 
 function stateRows(status: CertificateStatus, now: Date): readonly Row[] {
-  const { phase, reason, since, pending, rotationDeadline, nextAttempt, lastSuccess, lastError, command } = status;
-  const rotation = rotationDeadline === undefined ? undefined : at(rotationDeadline, now);
-  const request =
-    pending && `${pending.name}, ${pending.approved ? 'approved' : 'not approved'}, made ${at(pending.since, now)}`;
+  const { phase, reason, since, rotationDeadline, nextAttempt, lastSuccess, lastError } = status;
   return [
-    ...optional('next rotation', rotation),
+    ...optional('next rotation', rotationDeadline && at(rotationDeadline, now)),
     ...(phase === 'valid' ? [] : ([[phase, `${reason}, since ${at(since, now)}`]] as const)),
-    ...optional('request', request),
+    ...requestRows(status, now),
     ...optional('next attempt', nextAttempt && at(nextAttempt, now)),
     ['file', status.path],
     ...optional('last success', lastSuccess && at(lastSuccess, now)),
     ...(lastError === undefined || lastError.message === reason ? [] : errorRows(lastError, now)),
-    ...optional(
-      pending !== undefined && !pending.approved ? 'approve with' : 'to mend it',
-      command ?? lastError?.remedy,
-    ),
+    ...commandRows(status),
   ];
+}
+
+function requestRows({ pending }: CertificateStatus, now: Date): readonly Row[] {
+  if (pending === undefined) return [];
+  return [
+    ['request', `${pending.name}, ${pending.approved ? 'approved' : 'not approved'}, made ${at(pending.since, now)}`],
+  ];
+}
+
+function commandRows({ pending, command, lastError }: CertificateStatus): readonly Row[] {
+  const waitsForApproval = pending !== undefined && !pending.approved;
+  return optional(waitsForApproval ? 'approve with' : 'to mend it', command ?? lastError?.remedy);
 }
 
 function errorRows(error: NonNullable<CertificateStatus['lastError']>, now: Date): readonly Row[] {

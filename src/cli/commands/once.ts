@@ -1,6 +1,7 @@
 import { acquireLock } from '../../adapters/lock.ts';
-import { assembleAgent, systemClock } from '../../daemon.ts';
+import { assembleAgent, openStore, systemClock } from '../../daemon.ts';
 import { CertletError, EXIT } from '../../errors.ts';
+import type { Agent } from '../../rotation/agent.ts';
 import type { AgentSnapshot } from '../../rotation/snapshot.ts';
 import { openSurroundings } from '../../surroundings.ts';
 import type { OnceArguments } from '../command.ts';
@@ -19,10 +20,18 @@ export async function runOnce(context: CommandContext, args: OnceArguments): Pro
   const done = new AbortController();
   const ended = AbortSignal.any([context.signal, done.signal]);
   let last: AgentSnapshot | undefined;
-  const { renew, reload } = { renew: async () => undefined, reload: async () => undefined };
-  const surroundings = await openSurroundings(settings, { log, clock, version: VERSION, renew, reload });
+  let agent: Agent | undefined;
+  const surroundings = await openSurroundings(settings, {
+    command: 'once',
+    log,
+    clock,
+    pid: process.pid,
+    version: VERSION,
+    store: openStore(settings, log),
+    agent: () => agent,
+  });
   try {
-    const agent = assembleAgent(settings, {
+    agent = assembleAgent(settings, {
       log,
       clock,
       environment: context.edge.environment,
@@ -40,6 +49,7 @@ export async function runOnce(context: CommandContext, args: OnceArguments): Pro
     const limit = clock.sleepUntil(new Date(clock.now().getTime() + args.timeoutMs), ended).then(() => done.abort());
     await agent.run(ended);
     await limit;
+    if (!context.signal.aborted) await surroundings.settled();
   } finally {
     await surroundings.close();
     await lock.release();

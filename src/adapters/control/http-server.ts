@@ -1,0 +1,92 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { ControlAnswer } from './routes.ts';
+
+/** A client has so long for its whole request. */
+const REQUEST_LIMIT_MS = 5_000;
+/** Answers that take longer are broken off when the server closes. */
+const CLOSE_LIMIT_MS = 2_000;
+const MAX_CONNECTIONS = 32;
+const MAX_HEADER_BYTES = 8 * 1024;
+
+/** Where to listen. */
+export type ListenPlace = { readonly path: string } | { readonly host: string; readonly port: number };
+
+export interface OpenServer {
+  /** The port, for a place with one. */
+  readonly port: number | undefined;
+  /** Takes no more requests; those under way are answered first. */
+  close(): Promise<void>;
+}
+
+/**
+ * A small HTTP/1.1 server with limits on size, time and number: whoever may open it still must not stop the daemon's work.
+ * Rejects with the system's error where it cannot listen.
+ */
+export async function openHttpServer(
+  place: ListenPlace,
+  answer: (request: IncomingMessage) => Promise<ControlAnswer>,
+): Promise<OpenServer> {
+  const server = createServer(
+    {
+      requestTimeout: REQUEST_LIMIT_MS,
+      headersTimeout: REQUEST_LIMIT_MS,
+      connectionsCheckingInterval: REQUEST_LIMIT_MS,
+      maxHeaderSize: MAX_HEADER_BYTES,
+      // One answer for each connection: nothing idles, and closing needs no hunt for idle ones.
+      keepAlive: false,
+    },
+    (request, response) => void respond(request, response, answer),
+  );
+  server.maxConnections = MAX_CONNECTIONS;
+  await listen(server, place);
+  const address = server.address();
+  return {
+    port: typeof address === 'object' && address !== null ? address.port : undefined,
+    close: () => close(server),
+  };
+}
+
+async function respond(
+  request: IncomingMessage,
+  response: ServerResponse,
+  answer: (request: IncomingMessage) => Promise<ControlAnswer>,
+): Promise<void> {
+  // A client that goes away is no news; the error would be uncaught otherwise.
+  request.on('error', () => undefined);
+  response.on('error', () => undefined);
+  const { status, type, text, allow } = await answer(request);
+  if (response.destroyed) return;
+  const body = Buffer.from(text, 'utf8');
+  response.writeHead(status, {
+    'content-type': type,
+    'content-length': body.length,
+    'cache-control': 'no-store',
+    connection: 'close',
+    ...(allow === undefined ? {} : { allow }),
+  });
+  response.end(request.method === 'HEAD' ? undefined : body);
+  // What is left of a body that was refused is not read to its end.
+  if (!request.complete) request.resume();
+}
+
+function listen(server: Server, place: ListenPlace): Promise<void> {
+  return new Promise((done, failed) => {
+    server.once('error', failed);
+    server.listen(place, () => {
+      server.off('error', failed);
+      server.on('error', () => undefined);
+      done();
+    });
+  });
+}
+
+function close(server: Server): Promise<void> {
+  return new Promise((done) => {
+    const timer = setTimeout(() => server.closeAllConnections(), CLOSE_LIMIT_MS);
+    server.close(() => {
+      clearTimeout(timer);
+      done();
+    });
+    server.closeIdleConnections();
+  });
+}

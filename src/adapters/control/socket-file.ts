@@ -1,0 +1,39 @@
+import { connect } from 'node:net';
+import { CertletError } from '../../errors.ts';
+import { errnoOf } from '../file-errors.ts';
+import type { FileSystem } from '../file-system.ts';
+
+/** A daemon that hangs still accepts into its queue; this only guards against a queue that is full. */
+const CONNECT_LIMIT_MS = 2_000;
+
+/**
+ * Makes way for a socket at `path`: the file of a dead daemon is removed. Throws `ERR_CONTROL` when a live one listens there or what is there
+ * is no socket, and errors of the system as they are. Only for the holder of the lock: between look and removal nobody else may bind.
+ */
+export async function clearStaleSocket(fs: FileSystem, path: string): Promise<void> {
+  const facts = await fs.lstat(path);
+  if (facts === undefined) return;
+  if (facts.kind !== 'other') {
+    throw new CertletError('ERR_CONTROL', `${path} is in the way: it is no socket`, { remedy: `rm ${path}` });
+  }
+  if (await answers(path)) {
+    throw new CertletError('ERR_CONTROL', `another process listens at ${path}`, {
+      remedy: `find it: ss -xlp src ${path}; give one of the two another runtimeDir`,
+    });
+  }
+  await fs.unlink(path);
+}
+
+/** Whether somebody accepts connections there. */
+function answers(path: string): Promise<boolean> {
+  return new Promise((done) => {
+    const socket = connect(path);
+    const finish = (alive: boolean): void => {
+      socket.destroy();
+      done(alive);
+    };
+    socket.setTimeout(CONNECT_LIMIT_MS, () => finish(true));
+    socket.once('connect', () => finish(true));
+    socket.once('error', (error) => finish(errnoOf(error) !== 'ECONNREFUSED'));
+  });
+}

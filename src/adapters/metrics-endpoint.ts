@@ -1,0 +1,32 @@
+import type { IncomingMessage } from 'node:http';
+import { CertletError } from '../errors.ts';
+import { openHttpServer, type OpenServer } from './control/http-server.ts';
+import type { ControlAnswer } from './control/routes.ts';
+import { errnoOf } from './file-errors.ts';
+
+const METRICS_TYPE = 'text/plain; version=0.0.4; charset=utf-8';
+
+/** `GET /metrics` on a loopback address and nothing else. Throws `ERR_CONTROL` where it cannot listen. */
+export async function openMetricsEndpoint(
+  address: { readonly host: string; readonly port: number },
+  metrics: () => string,
+): Promise<OpenServer> {
+  try {
+    return await openHttpServer(address, async (request) => answer(request, metrics));
+  } catch (error) {
+    const place = `${address.host}:${String(address.port)}`;
+    throw new CertletError('ERR_CONTROL', `cannot serve metrics at ${place}: ${errnoOf(error) ?? 'unknown error'}`, {
+      cause: error,
+      remedy: `see who has it: ss -ltnp 'sport = :${String(address.port)}'; or set metrics.address to a free port`,
+    });
+  }
+}
+
+function answer(request: IncomingMessage, metrics: () => string): ControlAnswer {
+  const path = (request.url ?? '').split('?', 1)[0];
+  if (path !== '/metrics') return { status: 404, type: 'text/plain', text: 'there is /metrics\n' };
+  if (request.method !== 'GET' && request.method !== 'HEAD') {
+    return { status: 405, type: 'text/plain', text: 'GET or HEAD\n', allow: 'GET, HEAD' };
+  }
+  return { status: 200, type: METRICS_TYPE, text: metrics() };
+}

@@ -1,0 +1,45 @@
+import { dirname, resolve } from 'node:path';
+import type { FileSystem } from './adapters/file-system.ts';
+import { createRotationHooks } from './adapters/hooks/create-rotation-hooks.ts';
+import type { PresentPair, RotationHooks } from './adapters/hooks/rotation-hooks.ts';
+import type { Settings } from './config.ts';
+import type { CertificateStore, Clock, Logger } from './ports.ts';
+import { kubeletRestartReasons } from './rotation/kubelet-reload.ts';
+
+export interface HostHooksParts {
+  readonly fs: FileSystem;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly store: Pick<CertificateStore, 'current' | 'currentPath'>;
+}
+
+/** The hooks that these settings ask for; nothing runs yet. */
+export function hostHooks(settings: Settings, { fs, clock, log }: HostHooksParts): RotationHooks {
+  const { runtimeDir, stateDir, kubelet, hooks, privilegedHooks } = settings;
+  return createRotationHooks({
+    fs,
+    clock,
+    log,
+    runtimeDir,
+    stateDir,
+    restartReasons: (event) => kubeletRestartReasons(event, kubelet.restart),
+    commands: hooks,
+    privileged: privilegedHooks,
+  });
+}
+
+/** What stands behind the links now: the hooks compare it with what an earlier process has told the host. What cannot be read counts as absent. */
+export async function presentPairs(settings: Settings, { fs, store }: HostHooksParts): Promise<readonly PresentPair[]> {
+  const { kubeconfig: kubeconfigPath, kubelet, rotateServerCertificates } = settings;
+  const purposes = rotateServerCertificates ? (['client', 'serving'] as const) : (['client'] as const);
+  return Promise.all(
+    purposes.map(async (purpose) => {
+      const currentPath = store.currentPath(purpose);
+      const pair = await store.current(purpose).catch(() => undefined);
+      const target = await fs.readlink(currentPath).catch(() => undefined);
+      const issued = pair !== undefined && !pair.chain.leaf.selfSigned && target !== undefined;
+      const pairPath = issued ? resolve(dirname(currentPath), target) : undefined;
+      return { purpose, currentPath, pairPath, kubeconfigPath, kubeletVersion: kubelet.version };
+    }),
+  );
+}
