@@ -211,6 +211,7 @@ for (const row of [
   { name: 'yes removes', input: 'y\n', code: 0, gone: true },
   { name: 'no leaves', input: 'n\n', code: 1, gone: false },
   { name: 'the end of input leaves', input: '\u0004', code: 1, gone: false },
+  { name: 'an interrupt leaves', input: '\u0003', code: 1, gone: false },
 ]) {
   t.test(`at a real terminal: ${row.name}`, { skip: !hasScript && 'no script(1) here' }, async (t) => {
     const at = await host(t);
@@ -235,7 +236,8 @@ for (const row of [
       if (!asked && text.includes('[y/N]')) child.stdin.write(row.input);
     });
     const code = await new Promise((resolve) => child.once('exit', resolve));
-    t.equal(code, row.code, text);
+    t.equal(code, row.code);
+    t.match(text, row.gone ? 'Removed 9 files.' : 'Nothing was removed.');
     t.equal(existsSync(at.kubeconfig), !row.gone);
   });
 }

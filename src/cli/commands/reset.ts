@@ -29,7 +29,7 @@ function asker({ edge, signal }: CommandContext): ResetPorts['ask'] {
     // End of input or Ctrl-C is no yes; without this the question would stay open for ever.
     const closed = once(terminal, 'close').then(() => '');
     const answered = terminal.question(question, { signal }).catch((error: unknown) => {
-      if (signal.aborted) return '';
+      if (error instanceof Error && error.name === 'AbortError') return '';
       throw error;
     });
     try {
