@@ -106,7 +106,7 @@ function stateRows(status: CertificateStatus, now: Date): readonly Row[] {
   const { phase, reason, since, rotationDeadline, nextAttempt, lastSuccess, lastError } = status;
   return [
     ...optional('next rotation', rotationDeadline && at(rotationDeadline, now)),
-    ...(phase === 'valid' ? [] : ([[phase, `${reason}, since ${at(since, now)}`]] as const)),
+    ...(phase === 'valid' ? [] : ([['reason', `${reason}; since ${at(since, now)}`]] as const)),
     ...requestRows(status, now),
     ...optional('next attempt', nextAttempt && at(nextAttempt, now)),
     ['file', status.path],

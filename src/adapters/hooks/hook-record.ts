@@ -1,7 +1,7 @@
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { PURPOSES, type Purpose } from '../../csr/template.ts';
 import type { FileSystem } from '../file-system.ts';
-import { readIfPresent, replaceFile } from '../files.ts';
+import { ensureFolder, readIfPresent, replaceFile } from '../files.ts';
 
 /** The pair for which hooks were last wanted, and which of them are still to do. */
 export interface HookEntry {
@@ -47,9 +47,15 @@ export class HookRecord {
     this.#entries.set(purpose, entry);
     const text = `${JSON.stringify(Object.fromEntries(this.#entries))}\n`;
     // One after the other, in the order of the calls: the last one written is the last one wanted.
-    const written = this.#writing.then(() => replaceFile(this.#fs, this.#path, text, 0o600));
+    const written = this.#writing.then(() => this.#write(text));
     this.#writing = written.catch(() => undefined);
     await written;
+  }
+
+  /** At the very first start this comes before the store has made its folder. */
+  async #write(text: string): Promise<void> {
+    await ensureFolder(this.#fs, dirname(this.#path), 0o700);
+    await replaceFile(this.#fs, this.#path, text, 0o600);
   }
 
   /** Strikes one hook off, if it is still for that pair. Errors as `set`. */

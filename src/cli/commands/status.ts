@@ -1,8 +1,92 @@
-import { CertletError } from '../../errors.ts';
+import { SystemClock } from '../../adapters/system-clock.ts';
+import { isCertletError } from '../../errors.ts';
+import { encodeYaml } from '../../kubeconfig/yaml.ts';
+import { encodeStatus } from '../../status/document.ts';
+import { statusReport } from '../../status/text.ts';
+import { type State, STATE_EXIT, type Verdict, verdictOf } from '../../status/verdict.ts';
 import type { StatusArguments } from '../command.ts';
 import type { CommandContext } from '../context.ts';
+import { findStatus, type FoundStatus } from '../status-source.ts';
 
-/** `certlet status`: the status document as text, JSON or YAML. */
-export async function runStatus(_context: CommandContext, _args: StatusArguments): Promise<number> {
-  throw new CertletError('ERR_INTERNAL', 'certlet status is not in this build');
+/** `--watch` looks so often; it shows something only when that has changed. */
+const LOOK_MS = 1_000;
+/** Cursor to the first column of the first line, and clear from there: no flicker, and what was scrolled stays. */
+const HOME_AND_CLEAR = '\u001b[H\u001b[J';
+
+/** `certlet status`: shows the state; the exit code tells it too. Throws what `findStatus` throws, as exit code 6 where nothing is known. */
+export async function runStatus(context: CommandContext, args: StatusArguments): Promise<number> {
+  const settings = await context.loadSettings();
+  const look = (): Promise<FoundStatus> => findStatus(settings, context.edge);
+  return args.watch ? watch(context, args, look) : show(context, args, look);
+}
+
+async function show(context: CommandContext, args: StatusArguments, look: () => Promise<FoundStatus>): Promise<number> {
+  const seen = await lookOnce(context, args, look);
+  if (seen.kind === 'shown') context.print(seen.text);
+  else context.edge.stderr.write(seen.text);
+  return STATE_EXIT[seen.state];
+}
+
+/** Ends at a signal, with the last state's code. */
+async function watch(
+  context: CommandContext,
+  args: StatusArguments,
+  look: () => Promise<FoundStatus>,
+): Promise<number> {
+  const clock = new SystemClock();
+  const terminal = context.edge.stdout.isTTY === true && args.output === 'text';
+  let last: string | undefined;
+  let state: State = 'unknown';
+  while (!context.signal.aborted) {
+    const seen = await lookOnce(context, args, look);
+    state = seen.state;
+    if (seen.text !== last)
+      context.print(terminal ? `${HOME_AND_CLEAR}${seen.text}` : separated(seen.text, args, last));
+    last = seen.text;
+    await clock.sleepUntil(new Date(clock.now().getTime() + LOOK_MS), context.signal);
+  }
+  return STATE_EXIT[state];
+}
+
+/** One document after another in a pipe: an empty line, YAML's own mark; JSON documents need none. */
+function separated(text: string, args: StatusArguments, last: string | undefined): string {
+  if (args.output === 'yaml') return `---\n${text}`;
+  return args.output === 'text' && last !== undefined ? `\n${text}` : text;
+}
+
+interface Seen {
+  readonly kind: 'shown' | 'problem';
+  readonly state: State;
+  readonly text: string;
+}
+
+async function lookOnce(
+  context: CommandContext,
+  args: StatusArguments,
+  look: () => Promise<FoundStatus>,
+): Promise<Seen> {
+  try {
+    const found = await look();
+    const now = context.edge.now();
+    const verdict = verdictOf(found.document, now, isDown(found) ? 'down' : 'running');
+    return { kind: 'shown', state: verdict.state, text: formed(context, args, { ...found, verdict, now }) };
+  } catch (error) {
+    if (!isCertletError(error)) throw error;
+    const remedy = error.remedy === undefined ? '' : `  ${error.remedy}\n`;
+    return { kind: 'problem', state: 'unknown', text: `certlet: ${error.message}\n${remedy}` };
+  }
+}
+
+const isDown = ({ source }: FoundStatus): boolean => source.kind === 'file' && !source.running;
+
+type Judged = FoundStatus & { readonly verdict: Verdict; readonly now: Date };
+
+function formed(context: CommandContext, args: StatusArguments, { document, source, verdict, now }: Judged): string {
+  const { stdout, environment } = context.edge;
+  // https://no-color.org: any value that is not empty.
+  const colour = stdout.isTTY === true && (environment['NO_COLOR'] ?? '') === '';
+  if (args.output === 'text') return statusReport(document, { source, verdict, now, colour });
+  const told = { ...document, state: verdict.state, reasons: verdict.reasons, source: source.kind };
+  if (args.output === 'yaml') return encodeYaml(told);
+  return args.watch ? `${JSON.stringify(told)}\n` : encodeStatus(told);
 }

@@ -1,0 +1,65 @@
+import { callControl } from '../adapters/control/client.ts';
+import { controlSocketPath } from '../adapters/control/server.ts';
+import { NodeFileSystem } from '../adapters/file-system.ts';
+import { readIfPresent } from '../adapters/files.ts';
+import { isProcessAlive } from '../adapters/process-alive.ts';
+import type { Settings } from '../config.ts';
+import { openStore } from '../daemon.ts';
+import { CertletError } from '../errors.ts';
+import { decodeStatus, type StatusDocument } from '../status/document.ts';
+import { diskStatus } from '../status/disk.ts';
+import type { Source } from '../status/text.ts';
+import { statusFilePath } from '../surroundings.ts';
+import { VERSION } from './version.ts';
+
+/** A document and where it was found. */
+export interface FoundStatus {
+  readonly document: StatusDocument;
+  readonly source: Source;
+}
+
+/** Far above any document. */
+const MAX_BYTES = 1024 * 1024;
+/** The superuser may read the cert-dir. */
+const ROOT = 0;
+
+/**
+ * The status from the daemon where its socket may be opened, else from the status file, else, for root, from the cert-dir itself. Changes nothing
+ * and takes no lock. Throws `ERR_CONTROL` when a daemon is there and does not answer, and when there is nothing to read.
+ */
+export async function findStatus(
+  settings: Settings,
+  edge: { readonly userId: number; readonly now: () => Date },
+): Promise<FoundStatus> {
+  const socket = controlSocketPath(settings.runtimeDir);
+  const reply = await callControl(socket, { method: 'GET', path: '/status' });
+  if (reply.kind === 'answer' && reply.status === 200) {
+    return { document: decodeStatus(reply.text, socket), source: { kind: 'socket' } };
+  }
+  const path = statusFilePath(settings.runtimeDir);
+  const text = await readIfPresent(new NodeFileSystem(), path, MAX_BYTES);
+  if (text !== undefined) {
+    const document = decodeStatus(text, path);
+    // An answer of any kind comes from a daemon that lives.
+    const running = reply.kind === 'answer' || (reply.kind === 'forbidden' && isProcessAlive(document.process.pid));
+    return { document, source: { kind: 'file', path, running } };
+  }
+  if (edge.userId === ROOT) return fromDisk(settings, edge.now());
+  throw new CertletError('ERR_CONTROL', `nothing to read: no daemon listens at ${socket}, and there is no ${path}`, {
+    remedy: 'systemctl status certlet; or run certlet status as root, which reads the cert-dir itself',
+  });
+}
+
+async function fromDisk(settings: Settings, now: Date): Promise<FoundStatus> {
+  const { certDir, nodeName, rotateServerCertificates } = settings;
+  const store = openStore(settings, { log: () => undefined });
+  const purposes = rotateServerCertificates ? (['client', 'serving'] as const) : (['client'] as const);
+  const certificates = await Promise.all(
+    purposes.map(async (purpose) => {
+      const pair = await store.current(purpose);
+      return { purpose, currentPath: store.currentPath(purpose), facts: pair?.chain.leaf };
+    }),
+  );
+  const document = diskStatus(certificates, { nodeName, version: VERSION, now });
+  return { document, source: { kind: 'disk', certDir } };
+}
