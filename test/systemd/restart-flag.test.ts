@@ -1,0 +1,183 @@
+import t from 'tap';
+import {
+  attempt,
+  dropIn,
+  exists,
+  installDropIn,
+  installKubelet,
+  messages,
+  noLab,
+  put,
+  reset,
+  run,
+  shell,
+  show,
+  start,
+  stop,
+  until,
+} from './fixtures/lab.ts';
+import { LabCluster } from './fixtures/lab-cluster.ts';
+
+const FLAG = '/run/certlet/restart-kubelet';
+const UNIT = 'certlet-kubelet-restart';
+const raise = (): void => void shell(`mkdir -p /run/certlet; touch ${FLAG}`);
+const pidOf = (unit: string): string => show(unit, 'MainPID');
+const idle = (): boolean => !exists(FLAG) && show(`${UNIT}.service`, 'ActiveState') === 'inactive';
+const runs = (): number => messages(`${UNIT}.service`).filter((line) => line.startsWith('Finished')).length;
+
+t.test('a flag restarts the kubelet once', { skip: noLab }, async (t) => {
+  await reset();
+  installKubelet();
+  start('kubelet');
+  start(`${UNIT}.path`);
+  const pid = pidOf('kubelet');
+  raise();
+  await until('the flag to be taken', idle);
+  await until('another kubelet', () => pidOf('kubelet') !== pid && pidOf('kubelet') !== '0');
+  t.equal(runs(), 1);
+  t.equal(show(`${UNIT}.path`, 'ActiveState'), 'active', 'it waits for the next one');
+});
+
+t.test('a flag that stood before the path unit started is taken', { skip: noLab }, async (t) => {
+  await reset();
+  installKubelet();
+  start('kubelet');
+  const pid = pidOf('kubelet');
+  raise();
+  start(`${UNIT}.path`);
+  await until('another kubelet', () => pidOf('kubelet') !== pid && pidOf('kubelet') !== '0');
+  await until('the flag to be taken', idle);
+  t.equal(runs(), 1);
+});
+
+t.test('a flag raised while the last one is served is not lost', { skip: noLab }, async (t) => {
+  await reset();
+  installKubelet();
+  start('kubelet');
+  dropIn(`${UNIT}.service`, 'slow', '[Service]\nExecStart=sleep 0.3\n');
+  start(`${UNIT}.path`);
+  raise();
+  await until('the first to be taken', () => !exists(FLAG));
+  t.not(show(`${UNIT}.service`, 'ActiveState'), 'inactive', 'still busy with the first');
+  raise();
+  await until('the second run', () => runs() === 2);
+  t.ok(idle());
+});
+
+t.test('thirty rotations in a row leave the pair alive', { skip: noLab }, async (t) => {
+  await reset();
+  installKubelet();
+  start('kubelet');
+  start(`${UNIT}.path`);
+  shell(
+    `for i in $(seq 30); do touch ${FLAG}; while test -e ${FLAG}; do sleep 0.01; done; done`.replace(
+      'for',
+      'mkdir -p /run/certlet; for',
+    ),
+  );
+  await until('rest', idle);
+  t.equal(show(`${UNIT}.path`, 'ActiveState'), 'active');
+  t.ok(runs() >= 15, `${String(runs())} runs`);
+});
+
+t.test('a flag that cannot be removed is paced, and taken when it can be', { skip: noLab }, async (t) => {
+  await reset();
+  installKubelet();
+  start('kubelet');
+  dropIn(
+    `${UNIT}.service`,
+    'pace',
+    '[Service]\nExecStopPost=\nExecStopPost=sh -c \'test "$$SERVICE_RESULT" = success || sleep 0.5\'\n',
+  );
+  start(`${UNIT}.path`);
+  shell(`mkdir -p ${FLAG}`);
+  await new Promise((resolve) => setTimeout(resolve, 2000));
+  const failures = messages(`${UNIT}.service`).filter((line) => line.startsWith('Failed to start')).length;
+  t.ok(failures >= 2 && failures <= 5, `${String(failures)} attempts in two seconds`);
+  t.equal(show(`${UNIT}.path`, 'ActiveState'), 'active', 'the path unit lives');
+  shell(`rmdir ${FLAG}; touch ${FLAG}`);
+  await until('the flag to be taken', () => !exists(FLAG));
+});
+
+t.test('a kubelet that is stopped stays stopped', { skip: noLab }, async (t) => {
+  await reset();
+  installKubelet();
+  start(`${UNIT}.path`);
+  raise();
+  await until('the flag to be taken', idle);
+  t.equal(show('kubelet', 'ActiveState'), 'inactive');
+  t.equal(runs(), 1);
+});
+
+t.test('the unit of the kubelet is a setting of the host', { skip: noLab }, async (t) => {
+  await reset();
+  installKubelet();
+  installKubelet('kubelet-of-another-name.service');
+  run('systemctl', 'start', 'kubelet', 'kubelet-of-another-name');
+  const [ours, other] = [pidOf('kubelet-of-another-name'), pidOf('kubelet')];
+  put('/etc/certlet/kubelet-unit.env', 'KUBELET_UNIT=kubelet-of-another-name.service\n');
+  start(`${UNIT}.path`);
+  raise();
+  await until('another kubelet', () => ![ours, '0'].includes(pidOf('kubelet-of-another-name')));
+  t.equal(pidOf('kubelet'), other);
+});
+
+t.test('a link that a sandboxed service plants as its folder leads nowhere', { skip: noLab }, async (t) => {
+  await reset();
+  put('/etc/victim/restart-kubelet', 'x');
+  put('/etc/victim/x', 'x');
+  put('/etc/certlet/hooks/x', '#!/bin/sh\n', '755');
+  shell('mkdir -p /run/certlet; ln -s /etc/victim /run/certlet/hooks');
+  dropIn('certlet-hook@.service', 'pace', '[Service]\nExecStopPost=\n');
+  t.not(attempt('systemctl', 'start', 'certlet-hook@x.service').status, 0);
+  t.ok(exists('/etc/victim/x'), 'not removed');
+});
+
+t.test('a rotation raises the flag for an old kubelet', { skip: noLab }, async (t) => {
+  await reset();
+  installKubelet();
+  start('kubelet');
+  start(`${UNIT}.path`);
+  const pid = pidOf('kubelet');
+  put('/etc/certlet/config.yaml', 'kubelet:\n  version: v1.20.2\n');
+  await LabCluster.start(t);
+  start('certlet');
+  await until('both certificates', () => /^client until .*; serving until /.test(show('certlet', 'StatusText')));
+  await until('another kubelet', () => ![pid, '0'].includes(pidOf('kubelet')));
+  await until('rest', idle);
+  t.equal(runs(), 1, 'for the serving certificate only: 1.20 reads its client certificate again');
+  t.ok(messages('certlet').some((line) => line.startsWith('hook done')));
+});
+
+t.test('a privileged hook runs outside the sandbox, once for each flag', { skip: noLab }, async (t) => {
+  await reset();
+  put(
+    '/etc/certlet/hooks/tell',
+    '#!/bin/sh\ngrep CapEff /proc/self/status > /etc/told\necho $$ >> /etc/told-runs\n',
+    '755',
+  );
+  shell('rm -f /etc/told*');
+  start('certlet-hook@tell.path');
+  shell('mkdir -p /run/certlet/hooks; touch /run/certlet/hooks/tell');
+  await until('the hook', () => exists('/etc/told-runs') && !exists('/run/certlet/hooks/tell'));
+  t.notMatch(shell('cat /etc/told'), /CapEff:\s+0+$/, 'with capabilities, and /etc is writable');
+  await until('rest', () => show('certlet-hook@tell.service', 'ActiveState') === 'inactive');
+  shell('touch /run/certlet/hooks/tell');
+  await until('the second run', () => shell('wc -l < /etc/told-runs') === '2');
+  stop('certlet-hook@tell.path');
+});
+
+t.test('the flag of certlet as a user of its own is taken', { skip: noLab }, async (t) => {
+  await reset();
+  installKubelet();
+  start('kubelet');
+  installDropIn('own-user.conf');
+  shell('systemd-sysusers');
+  start('certlet');
+  start(`${UNIT}.path`);
+  t.equal(shell('stat -c %U /run/certlet'), 'certlet');
+  const pid = pidOf('kubelet');
+  shell(`setpriv --reuid certlet --regid certlet --clear-groups touch ${FLAG}`);
+  await until('another kubelet', () => ![pid, '0'].includes(pidOf('kubelet')));
+  await until('the flag to be taken', idle);
+});

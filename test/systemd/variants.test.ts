@@ -1,0 +1,128 @@
+import t from 'tap';
+import {
+  attempt,
+  BOOTSTRAP,
+  dropIn,
+  exists,
+  installDropIn,
+  KUBECONFIG,
+  messages,
+  noLab,
+  PKI,
+  put,
+  read,
+  reset,
+  run,
+  shell,
+  show,
+  start,
+  stop,
+  until,
+} from './fixtures/lab.ts';
+import { LabCluster } from './fixtures/lab-cluster.ts';
+
+const settled = (): boolean => /^client until .*; serving until /.test(show('certlet', 'StatusText'));
+
+t.test('the timer brings a host up to date, and waiting is no failure', { skip: noLab }, async (t) => {
+  await reset();
+  dropIn('certlet-once.service', 'short', '[Service]\nExecStart=\nExecStart=/usr/bin/certlet once --timeout 300ms\n');
+  dropIn(
+    'certlet-once.timer',
+    'often',
+    '[Timer]\nOnCalendar=\nOnCalendar=*:*:0/2\nRandomizedDelaySec=0\nAccuracySec=10ms\n',
+  );
+  const cluster = await LabCluster.start(t, { approval: 'manual' });
+  start('certlet-once.timer');
+  await until('a run that waits for approval', () => show('certlet-once.service', 'ExecMainStatus') === '75');
+  t.equal(show('certlet-once.service', 'Result'), 'success');
+  await cluster.tell({ approveAll: true });
+  await until('the kubeconfig', () => exists(KUBECONFIG));
+  const approveAll = async (): Promise<boolean> => (await cluster.tell({ approveAll: true })).csrs.length >= 2;
+  while (!(await approveAll())) await new Promise(setImmediate);
+  await until(
+    'a run with nothing left to do',
+    () => show('certlet-once.service', 'ExecMainStatus') === '0' && exists(`${PKI}/kubelet-server-current.pem`),
+  );
+  t.equal((await cluster.tell()).csrs.length, 2, 'each run resumed the same request');
+  stop('certlet-once.timer');
+  t.ok(exists('/run/certlet'), 'the runtime folder outlives the run');
+});
+
+t.test('a round beside the daemon takes neither its lock nor its runtime folder', { skip: noLab }, async (t) => {
+  await reset();
+  start('certlet');
+  put('/run/certlet/of-the-daemon', 'x');
+  const { status } = attempt('systemctl', 'start', 'certlet-once.service');
+  t.not(status, 0, 'the daemon holds the lock');
+  t.ok(
+    messages('certlet-once.service').some((line) => line.includes('certlet run')),
+    'the journal says who',
+  );
+  t.ok(exists('/run/certlet/of-the-daemon'));
+  stop('certlet');
+  t.ok(exists('/run/certlet/of-the-daemon'), 'what was there outlives a stop');
+  t.equal(run('stat', '-c', '%a', '/run/certlet'), '755');
+});
+
+t.test('certlet as a user of its own: bootstrap with folders of its own', { skip: noLab }, async (t) => {
+  await reset();
+  installDropIn('own-user.conf');
+  shell('systemd-sysusers; cp /usr/share/certlet/drop-ins/certlet.service.d/own-user.yaml /etc/certlet/config.yaml');
+  await LabCluster.start(t, {}, '/etc/certlet/bootstrap-kubelet.conf');
+  shell('chgrp certlet /etc/certlet/bootstrap-kubelet.conf; chmod 640 /etc/certlet/bootstrap-kubelet.conf');
+  start('certlet');
+  await until('both certificates', settled);
+  t.equal(run('stat', '-c', '%a %U', '/var/lib/certlet/kubelet.conf'), '600 certlet');
+  t.equal(
+    run('openssl', 'x509', '-noout', '-subject', '-in', '/var/lib/certlet/pki/kubelet-client-current.pem'),
+    'subject=O = system:nodes, CN = system:node:sdlab',
+  );
+  t.equal(run('stat', '-c', '%a %U', '/var/lib/certlet'), '750 certlet');
+  t.notOk(exists(KUBECONFIG));
+  t.match(run('ps', '-o', 'user=', '-p', show('certlet', 'MainPID')), /^certlet/);
+});
+
+t.test('the bootstrap kubeconfig as a systemd credential', { skip: noLab }, async (t) => {
+  await reset();
+  installDropIn('credential.conf');
+  t.not(attempt('systemctl', 'start', 'certlet').status, 0, 'without its source the unit does not start');
+  t.equal(show('certlet', 'ExecMainStatus'), '243');
+  stop('certlet');
+  await LabCluster.start(t, {}, '/etc/certlet/bootstrap-kubelet.conf');
+  start('certlet');
+  await until('both certificates', settled);
+  t.notOk(exists(BOOTSTRAP));
+  t.match(read(KUBECONFIG), /current-context/);
+});
+
+t.test('another folder: the error names the drop-in, and what it says mends it', { skip: noLab }, async (t) => {
+  await reset();
+  shell('mkdir -p /srv/certificates');
+  put('/etc/certlet/config.yaml', 'certDir: /srv/certificates\n');
+  start('certlet');
+  t.equal(show('certlet', 'ActiveState'), 'active', 'ready all the same');
+  const line = messages('certlet').find((line) => line.includes('EROFS')) ?? '';
+  const remedy = /remedy="((?:[^"\\]|\\.)*)"/.exec(line)?.[1] ?? '';
+  t.match(remedy, /ReadWritePaths/);
+  const command = (JSON.parse(`"${remedy}"`) as string)
+    .replace(/^if the service's sandbox is the reason: /, '')
+    .replace(/; else .*$/, '');
+  shell(command);
+  await LabCluster.start(t);
+  await until('both certificates', settled);
+  t.ok(exists('/srv/certificates/kubelet-client-current.pem'));
+});
+
+t.test('without node:ffi the service gets ready by systemd-notify', { skip: noLab }, async (t) => {
+  await reset();
+  dropIn(
+    'certlet.service',
+    'no-ffi',
+    '[Service]\nTimeoutStartSec=10s\nWatchdogSec=1500ms\nExecStart=\nExecStart=/usr/lib/certlet/node --no-experimental-ffi /usr/lib/certlet/certlet.cjs run\n',
+  );
+  start('certlet');
+  const pid = show('certlet', 'MainPID');
+  t.match(show('certlet', 'StatusText'), /^client not issued/);
+  await new Promise((resolve) => setTimeout(resolve, 2500));
+  t.equal(show('certlet', 'MainPID'), pid, 'the watchdog is fed too');
+});
