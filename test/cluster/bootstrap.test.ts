@@ -81,6 +81,61 @@ await withControlPlane({}, (plane) => {
     );
   });
 
+  t.test(
+    'a restart with both pairs in hand makes no request: one proof of the adopted pair, the own Node read',
+    async (t) => {
+      const host = hostFor(t, plane, 'restarted', { rotation: { startSpread: '0s' } });
+      host.bootstrapWith(staticUsers.automatic.token);
+      const first = host.start();
+      await approveServing(plane, host);
+      const before = [await host.issued('client'), await host.issued('serving')];
+      await first.end();
+      const asked = (): readonly string[] => plane.requests({ user: 'system:node:restarted' }).map(kindOf);
+      const earlier = asked().length;
+      host.start();
+      const since = await eventually('proof and Node in the audit log', () => {
+        const kinds = asked().slice(earlier);
+        return kinds.includes('create selfsubjectaccessreviews') && kinds.includes('get nodes') ? kinds : undefined;
+      });
+      t.strictSame(since.toSorted(), ['create selfsubjectaccessreviews', 'get nodes']);
+      t.strictSame(
+        [host.current('client')?.pem, host.current('serving')?.pem],
+        before.map(({ pem }) => pem),
+        'the pairs stay',
+      );
+      t.equal((await plane.csrs({ node: host.nodeName })).length, 2);
+    },
+  );
+
+  t.test('a pending serving request is superseded when the Node has gained an address', async (t) => {
+    const host = hostFor(t, plane, 'gained', {
+      rotation: { nodeRefresh: '1s', addressDebounce: '0s', minimumSpacing: '1s' },
+    });
+    host.bootstrapWith(staticUsers.automatic.token);
+    const certlet = host.start();
+    const early = await plane.pendingCsr('serving', host.nodeName);
+    const path = '/api/v1/nodes';
+    await plane.admin.want(path, {
+      method: 'POST',
+      body: { apiVersion: 'v1', kind: 'Node', metadata: { name: 'gained' } },
+    });
+    await plane.admin.want(`${path}/gained/status`, {
+      method: 'PATCH',
+      contentType: 'application/merge-patch+json',
+      body: { status: { addresses: [{ type: 'InternalIP', address: '192.0.2.77' }] } },
+    });
+    const line = await certlet.line(/Superseding/);
+    t.ok(line.text.includes(early.metadata.name), 'names the request that is left to the cleaner');
+    const later = await eventually('the request with the new address', async () =>
+      (await plane.csrs({ purpose: 'serving', node: 'gained' })).find(
+        ({ metadata }) => metadata.uid !== early.metadata.uid,
+      ),
+    );
+    await plane.approve(later.metadata.name);
+    t.match((await host.issued('serving')).leaf.subjectAltName, /IP Address:192\.0\.2\.77/);
+    t.equal((await plane.csrs({ purpose: 'serving', node: 'gained' })).length, 2, 'superseded once');
+  });
+
   t.test('manual approval: the log names the command, and following it is enough', async (t) => {
     const host = hostFor(t, plane, 'manual-approval');
     host.bootstrapWith(staticUsers.manual.token);
