@@ -10,17 +10,20 @@ export interface HostHooksParts {
   readonly fs: FileSystem;
   readonly clock: Clock;
   readonly log: Logger;
+  /** As in `FlagHost`. */
+  readonly flagPatienceMs?: number | undefined;
   readonly store: Pick<CertificateStore, 'current' | 'currentPath'>;
 }
 
 /** The hooks that these settings ask for; nothing runs yet. */
-export function hostHooks(settings: Settings, { fs, clock, log }: HostHooksParts): RotationHooks {
+export function hostHooks(settings: Settings, { fs, clock, log, flagPatienceMs }: HostHooksParts): RotationHooks {
   const { runtimeDir, stateDir, kubelet, hooks, privilegedHooks } = settings;
   return createRotationHooks({
     fs,
     clock,
     log,
     runtimeDir,
+    flagPatienceMs,
     stateDir,
     restartReasons: (event) => kubeletRestartReasons(event, kubelet.restart),
     commands: hooks,

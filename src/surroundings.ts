@@ -65,6 +65,9 @@ const STATUS_SPACING_MS = 1_000;
 const TEXTFILE_AGE_MS = 300_000;
 const TEXTFILE_SPACING_MS = 10_000;
 
+/** A command that is ordered before the kubelet does not wait a minute for a path unit that may not be there. */
+const ONE_SHOT_PATIENCE_MS = 10_000;
+
 /** Opens everything that these settings ask for. What cannot be opened is told and done without: certificates come first. */
 export async function openSurroundings(settings: Settings, parts: SurroundingsParts): Promise<Surroundings> {
   const opened = new OpenSurroundings(settings, parts);
@@ -90,7 +93,8 @@ class OpenSurroundings implements Surroundings {
   constructor(settings: Settings, parts: SurroundingsParts) {
     this.#settings = settings;
     this.#parts = parts;
-    this.#hooks = hostHooks(settings, { fs: this.#fs, ...parts });
+    const flagPatienceMs = parts.control === undefined ? ONE_SHOT_PATIENCE_MS : undefined;
+    this.#hooks = hostHooks(settings, { fs: this.#fs, ...parts, flagPatienceMs });
     // A hook outlives the attempt that set it off, so it goes by the end of all this.
     this.after = { rotated: (event) => this.#hooks.rotated(event, this.#ended.signal) };
     const connection = (): ReturnType<Agent['nodeConnection']> => parts.agent()?.nodeConnection();

@@ -99,6 +99,8 @@ function headline(status: CertificateStatus, now: Date): string {
   if (certificate === undefined) return phase;
   const leftMs = Date.parse(certificate.notAfter) - now.getTime();
   if (leftMs < 0) return `EXPIRED ${spanText(leftMs)} ago; ${phase}`;
+  if (certificateVerdict(status, now).state === 'expiring')
+    return `valid, RENEWAL OVERDUE (${spanText(leftMs)} left); ${phase}`;
   return `${phase === 'valid' ? 'valid' : `valid, ${phase}`} (${spanText(leftMs)} left)`;
 }
 

@@ -62,10 +62,13 @@ export function certificateVerdict(status: CertificateStatus, now: Date): Verdic
       reasons: [`${purpose}: expires in ${spanText(leftMs)} and its renewal is overdue; ${phase}: ${reason}`],
     };
   }
-  return PASSING.has(phase) ? { state: 'healthy', reasons: [] } : { state: 'waiting', reasons: [waits] };
+  return passes(status) ? { state: 'healthy', reasons: [] } : { state: 'waiting', reasons: [waits] };
 }
 
-/** With a good certificate in place these pass by themselves. */
+/** With a good certificate in place these pass by themselves; so does a pause that no failure is the reason of (spread at start, spacing). */
+const passes = ({ phase, lastError }: CertificateStatus): boolean =>
+  PASSING.has(phase) || (phase === 'waiting to retry' && lastError === undefined);
+
 const PASSING: ReadonlySet<string> = new Set([
   'starting',
   'valid',

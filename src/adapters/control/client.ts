@@ -21,29 +21,30 @@ const ANSWER_LIMIT_MS = 10_000;
 const MAX_BYTES = 4 * 1024 * 1024;
 
 /** One call over the control socket. Throws `ERR_CONTROL` when a daemon is there and does not answer. */
-export function callControl(socketPath: string, call: ControlCall): Promise<ControlReply> {
-  const body = call.body === undefined ? undefined : JSON.stringify(call.body);
+export async function callControl(socketPath: string, call: ControlCall): Promise<ControlReply> {
+  try {
+    return await exchange(socketPath, call);
+  } catch (error) {
+    const reply = refusal(error);
+    if (reply !== undefined) return reply;
+    const why = error instanceof Error ? error.message : String(error);
+    throw new CertletError('ERR_CONTROL', `no answer at ${socketPath}: ${why}`, {
+      cause: error,
+      remedy: 'systemctl status certlet',
+    });
+  }
+}
+
+function exchange(socketPath: string, { method, path, body: value }: ControlCall): Promise<ControlReply> {
+  const body = value === undefined ? undefined : JSON.stringify(value);
   return new Promise((done, failed) => {
-    const asked = request({
-      socketPath,
-      method: call.method,
-      path: call.path,
-      agent: false,
-      headers: { host: 'certlet', ...(body === undefined ? {} : bodyHeaders(body)) },
-    });
-    const limit = setTimeout(
-      () => asked.destroy(new Error(`not within ${String(ANSWER_LIMIT_MS / 1000)} s`)),
-      ANSWER_LIMIT_MS,
-    );
+    const headers = { host: 'certlet', ...(body === undefined ? {} : bodyHeaders(body)) };
+    const asked = request({ socketPath, method, path, agent: false, headers });
+    const tooLate = new Error(`not within ${String(ANSWER_LIMIT_MS / 1000)} s`);
+    const limit = setTimeout(() => asked.destroy(tooLate), ANSWER_LIMIT_MS);
     asked.on('close', () => clearTimeout(limit));
-    asked.on('error', (error) => {
-      const reply = refusal(error);
-      if (reply === undefined) failed(silent(socketPath, error));
-      else done(reply);
-    });
-    asked.on('response', (answer) => {
-      readAnswer(answer).then(done, (error: unknown) => failed(silent(socketPath, error)));
-    });
+    asked.on('error', failed);
+    asked.on('response', (answer) => done(readAnswer(answer)));
     asked.end(body);
   });
 }
@@ -68,12 +69,4 @@ function refusal(error: unknown): ControlReply | undefined {
   const errno = errnoOf(error) ?? '';
   if (['ENOENT', 'ECONNREFUSED', 'ENOTDIR'].includes(errno)) return { kind: 'absent' };
   return ['EACCES', 'EPERM'].includes(errno) ? { kind: 'forbidden' } : undefined;
-}
-
-function silent(socketPath: string, cause: unknown): CertletError {
-  const why = cause instanceof Error ? cause.message : String(cause);
-  return new CertletError('ERR_CONTROL', `no answer at ${socketPath}: ${why}`, {
-    cause,
-    remedy: 'systemctl status certlet',
-  });
 }

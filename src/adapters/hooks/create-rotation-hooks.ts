@@ -12,6 +12,8 @@ export interface RotationHooksOptions {
   readonly log: Logger;
   /** Where flags are raised: `/run/certlet`. */
   readonly runtimeDir: string;
+  /** As in `FlagHost`. */
+  readonly flagPatienceMs?: number | undefined;
   /** Where hooks still to do are remembered. */
   readonly stateDir: string;
   /** Which pair the kubelet must be restarted for: the rule of the rotation layer with the settings' word. */
@@ -23,8 +25,9 @@ export interface RotationHooksOptions {
 
 /** All hooks of a host: the kubelet's restart flag, the flags of privileged hooks, the configured commands. */
 export function createRotationHooks(options: RotationHooksOptions): RotationHooks {
-  const { fs, clock, log, runtimeDir, stateDir, restartReasons, commands, privileged } = options;
-  const host = { fs, clock, runtimeDir };
+  const { fs, clock, log, runtimeDir, stateDir, restartReasons, commands, privileged, flagPatienceMs } = options;
+  const patience = flagPatienceMs === undefined ? {} : { patienceMs: flagPatienceMs };
+  const host = { fs, clock, runtimeDir, ...patience };
   const hooks = [
     restartFlagHook(host, restartReasons),
     ...privileged.map((name) => privilegedHook(host, name)),

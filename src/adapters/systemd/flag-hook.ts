@@ -4,10 +4,15 @@ import type { Clock } from '../../ports.ts';
 import { fileError } from '../file-errors.ts';
 import type { FileSystem } from '../file-system.ts';
 import { ensureFolder, replaceFile } from '../files.ts';
-import type { Hook, HookEvent } from '../hooks/hook.ts';
+import type { Hook, HookEvent, HookProgress } from '../hooks/hook.ts';
 
-/** When to look whether a raised flag was taken; a minute is what a path unit may take on a busy host, more means that it is dead. */
-const LOOK_AFTER_MS = [300, 2_000, 10_000, 60_000];
+/** When to look whether a raised flag was taken, before the last look. */
+const LOOK_AFTER_MS = [300, 2_000, 10_000];
+/** A minute is what a path unit may take on a busy host, more means that it is dead. */
+const PATIENCE_MS = 60_000;
+
+/** A path unit that runs takes a flag within this, on a slow host too. */
+const PROMPT_MS = 2_000;
 
 /** What a flag needs of the host. */
 export interface FlagHost {
@@ -15,6 +20,8 @@ export interface FlagHost {
   readonly clock: Clock;
   /** `/run/certlet`. */
   readonly runtimeDir: string;
+  /** How long to wait for a flag to be taken before that counts as a failure; a minute unless told: a command that ends should not wait so long. */
+  readonly patienceMs?: number;
 }
 
 /** `<runtimeDir>/restart-kubelet`, taken by certlet-kubelet-restart.path. `reasons` is the rule that knows which kubelet needs it. */
@@ -23,12 +30,12 @@ export function restartFlagHook(host: FlagHost, reasons: Hook['reasons']): Hook 
     id: 'restart-kubelet',
     exclusive: false,
     reasons,
-    async run(event, attempt, done, signal) {
+    async run(event, attempt, progress, signal) {
       const flag = join(host.runtimeDir, 'restart-kubelet');
       if (attempt === 1) await raise(host, flag, event);
       // The flag and the running kubelet both end with this boot, so a raised flag is as good as a done restart.
-      await done();
-      await waitUntilTaken(host, flag, 'certlet-kubelet-restart', signal);
+      await progress.done();
+      await waitUntilTaken(host, { flag, unit: 'certlet-kubelet-restart' }, progress, signal);
     },
   };
 }
@@ -39,14 +46,14 @@ export function privilegedHook(host: FlagHost, name: string): Hook {
     id: `privileged ${name}`,
     exclusive: false,
     reasons: (event) => [`runs after each ${event.purpose} rotation`],
-    async run(event, attempt, _done, signal) {
+    async run(event, attempt, progress, signal) {
       const folder = join(host.runtimeDir, 'hooks');
       const flag = join(folder, name);
       if (attempt === 1) {
         await ensureFolder(host.fs, folder, 0o755);
         await raise(host, flag, event);
       }
-      await waitUntilTaken(host, flag, `certlet-hook@${name}`, signal);
+      await waitUntilTaken(host, { flag, unit: `certlet-hook@${name}` }, progress, signal);
     },
   };
 }
@@ -67,15 +74,26 @@ async function raise(host: FlagHost, flag: string, event: HookEvent): Promise<vo
   }
 }
 
-async function waitUntilTaken(host: FlagHost, flag: string, unit: string, signal: AbortSignal): Promise<void> {
+async function waitUntilTaken(
+  host: FlagHost,
+  { flag, unit }: { readonly flag: string; readonly unit: string },
+  progress: HookProgress,
+  signal: AbortSignal,
+): Promise<void> {
   const start = host.clock.now().getTime();
-  for (const afterMs of LOOK_AFTER_MS) {
+  const patienceMs = host.patienceMs ?? PATIENCE_MS;
+  for (const afterMs of [...LOOK_AFTER_MS.filter((afterMs) => afterMs < patienceMs), patienceMs]) {
     await host.clock.sleepUntil(new Date(start + afterMs), signal);
     if (signal.aborted || (await isTaken(host, flag))) return;
+    if (afterMs >= PROMPT_MS) progress.watching();
   }
-  throw new CertletError('ERR_HOOK', `the flag ${flag} was not taken within a minute: ${unit}.path does not run`, {
-    remedy: `systemctl reset-failed ${unit}.path ${unit}.service; systemctl enable --now ${unit}.path`,
-  });
+  throw new CertletError(
+    'ERR_HOOK',
+    `the flag ${flag} was not taken within ${String(patienceMs / 1000)} s: ${unit}.path does not run`,
+    {
+      remedy: `systemctl reset-failed ${unit}.path ${unit}.service; systemctl enable --now ${unit}.path`,
+    },
+  );
 }
 
 async function isTaken(host: FlagHost, flag: string): Promise<boolean> {

@@ -1,12 +1,8 @@
-import { acquireLock } from '../../adapters/lock.ts';
-import { assembleAgent, openStore, systemClock } from '../../daemon.ts';
 import { CertletError, EXIT } from '../../errors.ts';
-import type { Agent } from '../../rotation/agent.ts';
 import type { AgentSnapshot } from '../../rotation/snapshot.ts';
-import { openSurroundings } from '../../surroundings.ts';
 import type { OnceArguments } from '../command.ts';
 import type { CommandContext } from '../context.ts';
-import { VERSION } from '../version.ts';
+import { runOwnAgent } from '../own-agent.ts';
 
 /**
  * `certlet once`: brings both certificates up to date, then ends. 0 when they are; 75 when the timeout came first (the next run resumes);
@@ -15,45 +11,17 @@ import { VERSION } from '../version.ts';
 export async function runOnce(context: CommandContext, args: OnceArguments): Promise<number> {
   const settings = await context.loadSettings();
   const log = await context.openLog(settings.log);
-  const clock = systemClock();
-  const lock = await acquireLock(settings.certDir, { label: 'certlet once' });
-  const done = new AbortController();
-  const ended = AbortSignal.any([context.signal, done.signal]);
   let last: AgentSnapshot | undefined;
-  let agent: Agent | undefined;
-  const surroundings = await openSurroundings(settings, {
+  await runOwnAgent(context, settings, {
     command: 'once',
     log,
-    clock,
-    pid: process.pid,
-    version: VERSION,
-    store: openStore(settings, log),
-    agent: () => agent,
+    timeoutMs: args.timeoutMs,
+    renew: [],
+    seen: (snapshot) => {
+      last = snapshot;
+      return snapshot.upToDate || hopeless(snapshot) !== undefined;
+    },
   });
-  try {
-    agent = assembleAgent(settings, {
-      log,
-      clock,
-      environment: context.edge.environment,
-      userId: context.edge.userId,
-      version: VERSION,
-      after: surroundings.after,
-      observer: surroundings.observer,
-      hurry: true,
-      onTick: (snapshot) => {
-        last = snapshot;
-        surroundings.publish(snapshot);
-        if (snapshot.upToDate || hopeless(snapshot) !== undefined) done.abort();
-      },
-    });
-    const limit = clock.sleepUntil(new Date(clock.now().getTime() + args.timeoutMs), ended).then(() => done.abort());
-    await agent.run(ended);
-    await limit;
-    if (!context.signal.aborted) await surroundings.settled();
-  } finally {
-    await surroundings.close();
-    await lock.release();
-  }
   return verdict(last, context.signal, args.timeoutMs);
 }
 

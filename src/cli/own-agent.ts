@@ -1,0 +1,69 @@
+import { acquireLock } from '../adapters/lock.ts';
+import type { Settings } from '../config.ts';
+import type { Purpose } from '../csr/template.ts';
+import { assembleAgent, openStore, systemClock } from '../daemon.ts';
+import type { Logger } from '../ports.ts';
+import type { Agent } from '../rotation/agent.ts';
+import type { AgentSnapshot } from '../rotation/snapshot.ts';
+import { openSurroundings } from '../surroundings.ts';
+import type { CommandContext } from './context.ts';
+import { VERSION } from './version.ts';
+
+export interface OwnAgentOptions {
+  readonly command: 'once' | 'renew';
+  readonly log: Logger;
+  readonly timeoutMs: number;
+  /** Asked for anew whatever their dates say. */
+  readonly renew: readonly Purpose[];
+  /** Looks at each round; true ends it. */
+  readonly seen: (snapshot: AgentSnapshot) => boolean;
+}
+
+/**
+ * Runs an agent in this process, under the lock, until `seen` says so, the time is over or the command's signal aborts; then waits for the first
+ * try of what the rotation set off. Throws `ERR_LOCK_HELD` and errors of file operations; everything else the agent waits out.
+ */
+export async function runOwnAgent(
+  context: CommandContext,
+  settings: Settings,
+  options: OwnAgentOptions,
+): Promise<void> {
+  const { command, log } = options;
+  const { environment, userId } = context.edge;
+  const clock = systemClock();
+  const lock = await acquireLock(settings.certDir, { label: `certlet ${command}` });
+  const done = new AbortController();
+  const ended = AbortSignal.any([context.signal, done.signal]);
+  let agent: Agent | undefined;
+  const common = { log, clock, version: VERSION };
+  const store = openStore(settings, log);
+  const surroundings = await openSurroundings(settings, {
+    ...common,
+    command,
+    pid: process.pid,
+    store,
+    agent: () => agent,
+  });
+  try {
+    agent = assembleAgent(settings, {
+      ...common,
+      environment,
+      userId,
+      after: surroundings.after,
+      observer: surroundings.observer,
+      hurry: true,
+      onTick: (snapshot) => {
+        surroundings.publish(snapshot);
+        if (options.seen(snapshot)) done.abort();
+      },
+    });
+    if (options.renew.length > 0) await agent.renew(options.renew);
+    const limit = clock.sleepUntil(new Date(clock.now().getTime() + options.timeoutMs), ended).then(() => done.abort());
+    await agent.run(ended);
+    await limit;
+    if (!context.signal.aborted) await surroundings.settled();
+  } finally {
+    await surroundings.close();
+    await lock.release();
+  }
+}

@@ -1,0 +1,142 @@
+import { createKubeconfigFiles } from '../adapters/kubeconfig-files.ts';
+import { NodeFileSystem } from '../adapters/file-system.ts';
+import { identityOf } from '../adapters/api/identity.ts';
+import { createRouteProbe } from '../adapters/route-probe.ts';
+import type { Settings } from '../config.ts';
+import { type CertificateTemplate, clientTemplate, type Purpose, servingTemplate } from '../csr/template.ts';
+import { openStore } from '../daemon.ts';
+import type { CertificateFacts } from '../pki/certificate.ts';
+import type { KubeconfigReading } from '../ports.ts';
+import { chooseCluster } from '../rotation/clusters.ts';
+import { chooseIdentity } from '../rotation/identity.ts';
+import { servingNamesOf } from '../rotation/names.ts';
+import { rotationDeadline } from '../rotation/schedule.ts';
+import { rotationReasons } from '../rotation/step.ts';
+
+/** What a renewal would ask for. */
+export interface RenewalPlan {
+  readonly template: CertificateTemplate;
+  readonly keyAlgorithm: string;
+  readonly server: string;
+  /** Who asks, or why nobody can. */
+  readonly identity: string;
+  readonly reasons: readonly string[];
+  readonly approval: string;
+}
+
+/** What `renew` would do, from files alone: no request is sent and nothing is written. Addresses that only the Node object knows are missing. */
+export async function planRenewal(
+  settings: Settings,
+  purposes: readonly Purpose[],
+  edge: {
+    readonly environment: Readonly<Record<string, string | undefined>>;
+    readonly userId: number;
+    readonly now: () => Date;
+  },
+): Promise<readonly RenewalPlan[]> {
+  const readings = await readKubeconfigs(settings, edge);
+  const store = openStore(settings, { log: () => undefined });
+  const cluster = chooseCluster(readings.node, readings.bootstrap);
+  const server = (cluster.active ?? cluster.offered)?.server;
+  const route = server === undefined ? undefined : await createRouteProbe().localAddress(server);
+  const client = (await store.current('client'))?.chain.leaf;
+  const now = edge.now();
+  return Promise.all(
+    purposes.map(async (purpose) => {
+      const current = purpose === 'client' ? client : (await store.current('serving'))?.chain.leaf;
+      const template = wantedTemplate(settings, purpose, route);
+      const identity = askingIdentity({ settings, purpose, client, bootstrap: readings.bootstrap, now });
+      return {
+        template,
+        keyAlgorithm: settings.keyAlgorithm,
+        server: server ?? 'none: no kubeconfig names one',
+        identity,
+        reasons: reasonsFor(settings, current, template, now),
+        approval: APPROVAL[purpose],
+      };
+    }),
+  );
+}
+
+const APPROVAL: Readonly<Record<Purpose, string>> = {
+  client: 'by kube-controller-manager where the roles say so, else by a person',
+  serving: 'by a person (kubectl certificate approve NAME) or a separate approver',
+};
+
+async function readKubeconfigs(
+  settings: Settings,
+  edge: { readonly environment: Readonly<Record<string, string | undefined>>; readonly userId: number },
+): Promise<{ readonly node: KubeconfigReading; readonly bootstrap: KubeconfigReading }> {
+  const files = createKubeconfigFiles({
+    fs: new NodeFileSystem(),
+    bootstrapPath: settings.bootstrapKubeconfig,
+    nodePath: settings.kubeconfig,
+    uid: edge.userId,
+    searchPath: edge.environment['PATH'] ?? '',
+  });
+  return { node: await files.readNode(), bootstrap: await files.readBootstrap() };
+}
+
+function wantedTemplate(settings: Settings, purpose: Purpose, routeAddress: string | undefined): CertificateTemplate {
+  const { nodeName, keyEncipherment, expirationSeconds, nodeIPs, servingNames } = settings;
+  const options = { nodeName, keyEncipherment, ...(expirationSeconds === undefined ? {} : { expirationSeconds }) };
+  if (purpose === 'client') return clientTemplate(options);
+  return servingTemplate(options, servingNamesOf({ nodeName, nodeIPs, servingNames, node: undefined, routeAddress }));
+}
+
+interface Asking {
+  readonly settings: Settings;
+  readonly purpose: Purpose;
+  readonly client: CertificateFacts | undefined;
+  readonly bootstrap: KubeconfigReading;
+  readonly now: Date;
+}
+
+function askingIdentity({ settings, purpose, client, bootstrap, now }: Asking): string {
+  const wantedCommonName = `system:node:${settings.nodeName}`;
+  const choice = chooseIdentity({ current: client, wantedCommonName, dead: false, now });
+  if (choice.kind === 'node') return `the node itself, client certificate ${client?.serial ?? ''}`;
+  if (purpose === 'serving') return `the node itself, once it has a client certificate (${choice.reason})`;
+  if (bootstrap.kind === 'usable')
+    return `${identityOf(bootstrap.config.credential).label} of ${bootstrap.path} (${choice.reason})`;
+  const problem = bootstrap.kind === 'absent' ? 'is missing' : `cannot be used: ${bootstrap.error.message}`;
+  return `nobody: ${choice.reason}, and ${bootstrap.path} ${problem}`;
+}
+
+function reasonsFor(
+  settings: Settings,
+  current: CertificateFacts | undefined,
+  wanted: CertificateTemplate,
+  now: Date,
+): readonly string[] {
+  return rotationReasons({
+    now: { local: now, earliest: now, latest: now },
+    current,
+    refused: false,
+    wanted,
+    deadline: current && rotationDeadline(current, settings.nodeName, undefined),
+    forced: true,
+  });
+}
+
+/** For a person; ends in a newline. */
+export function describePlan(plan: RenewalPlan): string {
+  const { template, keyAlgorithm, server, identity, reasons, approval } = plan;
+  const { purpose, organizations, commonName, dnsNames, ipAddresses, signerName, usages, expirationSeconds } = template;
+  const names = [...dnsNames, ...ipAddresses];
+  const rows: readonly (readonly [label: string, value: string])[] = [
+    ['subject', `O=${organizations.join(', O=')}, CN=${commonName}`],
+    ...(names.length === 0 ? [] : [['names', `${names.join(', ')}, and what the Node object adds`] as const]),
+    ['usages', usages.join(', ')],
+    ['key', `new, ${keyAlgorithm}`],
+    ...(expirationSeconds === undefined ? [] : [['lifetime', `${String(expirationSeconds)} s`] as const]),
+    ['signer', signerName],
+    ['API server', server],
+    ['asked by', identity],
+    ['why', reasons.join('; ')],
+    ['approval', approval],
+  ];
+  return [`${purpose}: would ask for`, ...rows.map(([label, value]) => `  ${label.padEnd(10)}  ${value}`), ''].join(
+    '\n',
+  );
+}
