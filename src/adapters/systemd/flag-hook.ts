@@ -4,15 +4,12 @@ import type { Clock } from '../../ports.ts';
 import { fileError } from '../file-errors.ts';
 import type { FileSystem } from '../file-system.ts';
 import { ensureFolder, replaceFile } from '../files.ts';
-import type { Hook, HookEvent, HookProgress } from '../hooks/hook.ts';
+import type { Hook, HookEvent } from '../hooks/hook.ts';
 
 /** When to look whether a raised flag was taken, before the last look. */
 const LOOK_AFTER_MS = [300, 2_000, 10_000];
 /** A minute is what a path unit may take on a busy host, more means that it is dead. */
 const PATIENCE_MS = 60_000;
-
-/** A path unit that runs takes a flag within this, on a slow host too. */
-const PROMPT_MS = 2_000;
 
 /** What a flag needs of the host. */
 export interface FlagHost {
@@ -30,12 +27,12 @@ export function restartFlagHook(host: FlagHost, reasons: Hook['reasons']): Hook 
     id: 'restart-kubelet',
     exclusive: false,
     reasons,
-    async run(event, attempt, progress, signal) {
+    async run(event, attempt, done, signal) {
       const flag = join(host.runtimeDir, 'restart-kubelet');
       if (attempt === 1) await raise(host, flag, event);
       // The flag and the running kubelet both end with this boot, so a raised flag is as good as a done restart.
-      await progress.done();
-      await waitUntilTaken(host, { flag, unit: 'certlet-kubelet-restart' }, progress, signal);
+      await done();
+      await waitUntilTaken(host, flag, 'certlet-kubelet-restart', signal);
     },
   };
 }
@@ -46,14 +43,14 @@ export function privilegedHook(host: FlagHost, name: string): Hook {
     id: `privileged ${name}`,
     exclusive: false,
     reasons: (event) => [`runs after each ${event.purpose} rotation`],
-    async run(event, attempt, progress, signal) {
+    async run(event, attempt, _done, signal) {
       const folder = join(host.runtimeDir, 'hooks');
       const flag = join(folder, name);
       if (attempt === 1) {
         await ensureFolder(host.fs, folder, 0o755);
         await raise(host, flag, event);
       }
-      await waitUntilTaken(host, { flag, unit: `certlet-hook@${name}` }, progress, signal);
+      await waitUntilTaken(host, flag, `certlet-hook@${name}`, signal);
     },
   };
 }
@@ -74,18 +71,12 @@ async function raise(host: FlagHost, flag: string, event: HookEvent): Promise<vo
   }
 }
 
-async function waitUntilTaken(
-  host: FlagHost,
-  { flag, unit }: { readonly flag: string; readonly unit: string },
-  progress: HookProgress,
-  signal: AbortSignal,
-): Promise<void> {
+async function waitUntilTaken(host: FlagHost, flag: string, unit: string, signal: AbortSignal): Promise<void> {
   const start = host.clock.now().getTime();
   const patienceMs = host.patienceMs ?? PATIENCE_MS;
   for (const afterMs of [...LOOK_AFTER_MS.filter((afterMs) => afterMs < patienceMs), patienceMs]) {
     await host.clock.sleepUntil(new Date(start + afterMs), signal);
     if (signal.aborted || (await isTaken(host, flag))) return;
-    if (afterMs >= PROMPT_MS) progress.watching();
   }
   throw new CertletError(
     'ERR_HOOK',

@@ -4,7 +4,7 @@ import t, { type Test } from 'tap';
 import { NodeFileSystem } from '../../../src/adapters/file-system.ts';
 import { createRotationHooks } from '../../../src/adapters/hooks/create-rotation-hooks.ts';
 import { privilegedHook, restartFlagHook } from '../../../src/adapters/systemd/flag-hook.ts';
-import { hookEvent, ManualClock, nothing, RecordingLogger } from '../hooks/hook-fakes.ts';
+import { hookEvent, ManualClock, RecordingLogger } from '../hooks/hook-fakes.ts';
 
 const never = new AbortController().signal;
 
@@ -24,7 +24,7 @@ function flags(t: Test) {
 t.test('the restart flag is raised and counts as done at once: flag and kubelet both end with the boot', async (t) => {
   const { clock, restart, restartFlag } = flags(t);
   let done = false;
-  const run = restart.run(hookEvent(), 1, { ...nothing, done: async () => void (done = true) }, never);
+  const run = restart.run(hookEvent(), 1, async () => void (done = true), never);
   await clock.nextSleep();
   t.ok(done);
   t.equal(readFileSync(restartFlag, 'utf8'), 'client\n');
@@ -35,7 +35,7 @@ t.test('the restart flag is raised and counts as done at once: flag and kubelet 
 
 t.test('a flag that nobody takes within a minute is a failure that names the path unit', async (t) => {
   const { clock, restart, restartFlag } = flags(t);
-  const run = restart.run(hookEvent(), 1, nothing, never);
+  const run = restart.run(hookEvent(), 1, async () => undefined, never);
   run.catch(() => undefined);
   let waitedMs = 0;
   while (waitedMs < 60_000) waitedMs += await clock.passSleep();
@@ -47,28 +47,22 @@ t.test('a flag that nobody takes within a minute is a failure that names the pat
   t.ok(existsSync(restartFlag), 'it goes on standing');
 });
 
-t.test('a process that ends waits two seconds for its flag, not a minute', async (t) => {
-  const { clock, host, runtimeDir } = flags(t);
-  for (const hook of [restartFlagHook(host, () => []), privilegedHook(host, 'x')]) {
-    let watching = false;
-    const stop = new AbortController();
-    const run = hook.run(hookEvent(), 1, { ...nothing, watching: () => void (watching = true) }, stop.signal);
-    await clock.passSleep();
-    await clock.sleeping(1);
-    t.notOk(watching, hook.id);
-    await clock.passSleep();
-    await clock.sleeping(1);
-    t.ok(watching, hook.id);
-    stop.abort();
-    await run;
-    clock.forget();
-  }
-  t.ok(existsSync(join(runtimeDir, 'restart-kubelet')));
+t.test('a command that ends is less patient', async (t) => {
+  const { clock, host } = flags(t);
+  const run = restartFlagHook({ ...host, patienceMs: 1_000 }, () => []).run(
+    hookEvent(),
+    1,
+    async () => undefined,
+    never,
+  );
+  run.catch(() => undefined);
+  t.equal((await clock.passSleep()) + (await clock.passSleep()), 1_000);
+  await t.rejects(run, { code: 'ERR_HOOK', message: /within 1 s/ });
 });
 
 t.test('a later attempt only looks: it does not restart the kubelet a second time', async (t) => {
   const { restart, restartFlag, clock } = flags(t);
-  const run = restart.run(hookEvent(), 2, nothing, never);
+  const run = restart.run(hookEvent(), 2, async () => undefined, never);
   await clock.passSleep();
   await run;
   t.notOk(existsSync(restartFlag));
@@ -79,7 +73,7 @@ t.test('a privileged hook is done only when its flag was taken', async (t) => {
   const hook = privilegedHook(host, 'reload-nginx');
   t.equal(hook.reasons(hookEvent()).length, 1);
   let done = false;
-  const run = hook.run(hookEvent(), 1, { ...nothing, done: async () => void (done = true) }, never);
+  const run = hook.run(hookEvent(), 1, async () => void (done = true), never);
   await clock.passSleep();
   await clock.nextSleep();
   t.notOk(done);
@@ -92,7 +86,10 @@ t.test('a runtime folder that cannot be written is a failure with a remedy', asy
   const { clock, host } = flags(t);
   const nowhere = { ...host, runtimeDir: '/proc/nowhere', clock };
   for (const hook of [restartFlagHook(nowhere, () => []), privilegedHook(nowhere, 'x')])
-    await t.rejects(hook.run(hookEvent(), 1, nothing, never), { code: /^ERR_/, remedy: /./ });
+    await t.rejects(
+      hook.run(hookEvent(), 1, async () => undefined, never),
+      { code: /^ERR_/, remedy: /./ },
+    );
 });
 
 t.test('createRotationHooks: flags and commands of a host together', async (t) => {
