@@ -1,0 +1,233 @@
+import t from 'tap';
+import type { AgentSnapshot } from '../../src/rotation/snapshot.ts';
+import { diskStatus } from '../../src/status/disk.ts';
+import { type HookProblemFacts, type ProcessStatus, statusDocument } from '../../src/status/document.ts';
+import { type Source, statusReport } from '../../src/status/text.ts';
+import { localText, relativeText, spanText } from '../../src/status/times.ts';
+import { verdictOf } from '../../src/status/verdict.ts';
+import { NOW, sampleFacts, sampleManager, sampleSnapshot, waitingServing } from '../fixtures/snapshots.ts';
+
+// Dates are told in local time; a zone without summer time makes them the same everywhere.
+process.env['TZ'] = 'UTC';
+
+const SECOND = 1000;
+const MINUTE = 60 * SECOND;
+const HOUR = 60 * MINUTE;
+const DAY = 24 * HOUR;
+
+for (const [ms, text] of [
+  [0, '0 seconds'],
+  [SECOND, '1 second'],
+  [-119 * SECOND, '119 seconds'],
+  [120 * SECOND, '2 minutes'],
+  [119 * MINUTE, '119 minutes'],
+  [2 * HOUR, '2 hours'],
+  [2 * DAY - 1, '47 hours'],
+  [2 * DAY, '2 days'],
+  [400 * DAY, '400 days'],
+] as const) {
+  t.test(`spanText: ${String(ms)} ms is ${text}`, async (t) => {
+    t.equal(spanText(ms), text);
+  });
+}
+
+t.test('relativeText tells distance and local time', async (t) => {
+  t.equal(relativeText(new Date('2027-01-03T04:11:00Z'), NOW), 'in 43 days (2027-01-03 04:11)');
+  t.equal(relativeText(new Date('2026-11-21T04:06:00Z'), NOW), '5 minutes ago (2026-11-21 04:06)');
+  t.equal(localText(new Date('2026-01-02T03:04:05Z')), '2026-01-02 03:04');
+});
+
+interface ReportOptions {
+  readonly source?: Source;
+  readonly colour?: boolean;
+  readonly hooks?: readonly HookProblemFacts[];
+  readonly command?: ProcessStatus['command'];
+  readonly now?: Date;
+}
+
+function report(snapshot: AgentSnapshot, options: ReportOptions = {}): string {
+  const { source = { kind: 'socket' }, colour = false, hooks = [], command = 'run', now = NOW } = options;
+  const document = statusDocument(snapshot, { command, pid: 7, version: '0.1.0', now, hooks });
+  const down = source.kind === 'file' && !source.running;
+  const verdict = verdictOf(document, now, down ? 'down' : 'running');
+  return statusReport(document, { source, verdict, now, colour });
+}
+
+t.test('a node that waits for the approval of its serving certificate', async (t) => {
+  t.equal(
+    report(sampleSnapshot()),
+    `n1: waiting
+  certlet         0.1.0 (run), process 7, started 11 minutes ago (2026-11-21 04:00)
+  API server      https://192.0.2.1:6443
+  kubelet         v1.20.2
+
+client   valid (43 days left)
+  subject         O=system:nodes, CN=system:node:n1
+  serial          1f
+  issued          322 days ago (2026-01-03 04:11)
+  expires         in 43 days (2027-01-03 04:11)
+  next rotation   in 9 days (2026-12-01 00:00)
+  file            /var/lib/kubelet/pki/kubelet-client-current.pem
+  last success    321 days ago (2026-01-03 04:16)
+
+serving  waiting for approval; a self-signed pair stands in until the first one is issued
+  reason          the request waits for approval; since 10 minutes ago (2026-11-21 04:01)
+  request         node-csr-abc, not approved, made 10 minutes ago (2026-11-21 04:01)
+  file            /var/lib/kubelet/pki/kubelet-server-current.pem
+  approve with    kubectl certificate approve node-csr-abc
+`,
+  );
+});
+
+t.test('a night of trouble: expired, refused, clock off, a hook that fails', async (t) => {
+  const lastError = {
+    code: 'ERR_CSR_DENIED',
+    message: 'certificate signing request node-csr-x is denied, reason: NotAllowed, message: no',
+    remedy: 'Mend what the reason names, then run: certlet renew',
+    at: new Date('2026-11-21T04:00:00Z'),
+  } as const;
+  const manager = sampleManager({
+    certificate: sampleFacts({
+      notAfter: new Date('2026-11-20T04:11:00Z'),
+      dnsNames: ['n1'],
+      ipAddresses: ['192.0.2.7'],
+    }),
+    phase: 'waiting to retry',
+    reason: 'spreading',
+    since: new Date('2026-11-21T04:00:00Z'),
+    nextAttempt: new Date('2026-11-21T05:00:00Z'),
+    lastError,
+  });
+  const hook: HookProblemFacts = {
+    hook: 'restart-kubelet',
+    purpose: 'client',
+    message: 'the flag was not taken within 60 s',
+    remedy: 'systemctl enable --now certlet-kubelet-restart.path',
+    since: new Date('2026-11-21T04:00:00Z'),
+    attempts: 1,
+    nextAttempt: undefined,
+  };
+  const again = { ...hook, attempts: 2, nextAttempt: new Date('2026-11-21T04:15:00Z'), remedy: undefined };
+  const snapshot = sampleSnapshot({
+    managers: [manager],
+    server: undefined,
+    kubeletVersion: undefined,
+    clockSkewMs: -300_000,
+  });
+  t.equal(
+    report(snapshot, { hooks: [hook, again] }),
+    `n1: expired
+  certlet         0.1.0 (run), process 7, started 11 minutes ago (2026-11-21 04:00)
+  clock           5 minutes behind the API server; set it: timedatectl status
+
+client   EXPIRED 24 hours ago; waiting to retry
+  subject         O=system:nodes, CN=system:node:n1
+  names           n1, 192.0.2.7
+  serial          1f
+  issued          322 days ago (2026-01-03 04:11)
+  expires         24 hours ago (2026-11-20 04:11)
+  next rotation   in 9 days (2026-12-01 00:00)
+  reason          spreading; since 11 minutes ago (2026-11-21 04:00)
+  next attempt    in 49 minutes (2026-11-21 05:00)
+  file            /var/lib/kubelet/pki/kubelet-client-current.pem
+  last success    321 days ago (2026-01-03 04:16)
+  last error      ERR_CSR_DENIED, 11 minutes ago (2026-11-21 04:00): certificate signing request node-csr-x is denied, reason: NotAllowed, message: no
+  to mend it      Mend what the reason names, then run: certlet renew
+
+hook restart-kubelet  failed after the client rotation
+  error           the flag was not taken within 60 s
+  since           11 minutes ago (2026-11-21 04:00), 1 attempt
+  next attempt    after the next rotation or start
+  to mend it      systemctl enable --now certlet-kubelet-restart.path
+
+hook restart-kubelet  failed after the client rotation
+  error           the flag was not taken within 60 s
+  since           11 minutes ago (2026-11-21 04:00), 2 attempts
+  next attempt    in 4 minutes (2026-11-21 04:15)
+`,
+  );
+  t.match(report({ ...snapshot, clockSkewMs: 300_000 }), /clock {11}5 minutes ahead of the API server/);
+});
+
+const file = (running: boolean): Source => ({ kind: 'file', path: '/run/certlet/status.json', running });
+
+for (const { name, options, lines } of [
+  {
+    name: 'the status file of a daemon whose socket is not for us says how old it is',
+    options: { source: file(true), now: new Date('2026-11-21T04:12:00Z') },
+    lines: [
+      'certlet         0.1.0 (run), process 7, started 12 minutes ago (2026-11-21 04:00)',
+      'read from       /run/certlet/status.json, last changed 0 seconds ago (2026-11-21 04:12)',
+    ],
+  },
+  {
+    name: 'a dead daemon is told in capitals, with the command',
+    options: { source: file(false) },
+    lines: ['certlet         NOT RUNNING (0.1.0, process 7 is gone); start it: systemctl start certlet'],
+  },
+  {
+    name: 'a timer run that has ended is no alarm',
+    options: { source: file(false), command: 'once' },
+    lines: ['certlet         0.1.0, last run by certlet once, started 11 minutes ago (2026-11-21 04:00)'],
+  },
+] as readonly { name: string; options: ReportOptions; lines: readonly string[] }[]) {
+  t.test(name, async (t) => {
+    const told = report(sampleSnapshot({ managers: [sampleManager()] }), options).replace(
+      'in 0 seconds',
+      '0 seconds ago',
+    );
+    for (const line of lines) t.ok(told.includes(`  ${line}\n`), `${line}\n${told}`);
+  });
+}
+
+t.test('a daemon that stopped in order says when', async (t) => {
+  const document = statusDocument(sampleSnapshot(), { command: 'run', pid: 7, version: '0.1.0', now: NOW, hooks: [] });
+  const stopped = { ...document, process: { ...document.process, stoppedAt: '2026-11-21T04:10:00Z' } };
+  const text = statusReport(stopped, {
+    source: file(false),
+    verdict: { state: 'unknown', reasons: [] },
+    now: NOW,
+    colour: false,
+  });
+  t.match(text, /NOT RUNNING \(0\.1\.0, process 7 is gone, stopped 60 seconds ago \(2026-11-21 04:10\)\)/);
+});
+
+t.test('what the disk alone tells', async (t) => {
+  const about = { nodeName: 'n1', version: '0.1.0', now: NOW };
+  const client = { purpose: 'client', currentPath: '/pki/kubelet-client-current.pem', facts: sampleFacts() } as const;
+  const serving = { purpose: 'serving', currentPath: '/pki/kubelet-server-current.pem', facts: undefined } as const;
+  const document = diskStatus([client, serving], about);
+  const verdict = verdictOf(document, NOW, 'down');
+  t.equal(verdict.state, 'waiting');
+  const text = statusReport(document, { source: { kind: 'disk', certDir: '/pki' }, verdict, now: NOW, colour: false });
+  t.match(text, /^ {2}certlet {9}not running; this was read from the disk\n {2}read from {7}\/pki\n/m);
+  t.match(text, /^client {3}valid \(43 days left\)$/m);
+  t.match(text, /^serving {2}not managed$/m);
+  t.match(text, /^ {2}to mend it {6}systemctl start certlet$/m);
+  t.equal(verdictOf(diskStatus([client], about), NOW, 'down').state, 'healthy');
+  const placeholder = diskStatus([{ ...serving, facts: sampleFacts({ selfSigned: true }) }], about);
+  t.match(placeholder.certificates, [{ placeholder: true, rotationDeadline: undefined }]);
+});
+
+t.test('an overdue renewal is told beside what is left', async (t) => {
+  const now = new Date('2026-12-10T04:11:00Z');
+  t.match(
+    report(sampleSnapshot({ managers: [sampleManager()] }), { now }),
+    /^client {3}valid, RENEWAL OVERDUE \(24 days left\); valid$/m,
+  );
+});
+
+t.test('a request that is approved and a rotation under way', async (t) => {
+  const pending = { name: 'node-csr-abc', createdAt: NOW, approved: true, received: false };
+  const manager = sampleManager({ phase: 'waiting for issuance', reason: 'approved', pending });
+  const text = report(sampleSnapshot({ managers: [manager] }));
+  t.match(text, /^client {3}valid, waiting for issuance \(43 days left\)$/m);
+  t.match(text, /^ {2}request {9}node-csr-abc, approved, made/m);
+});
+
+t.test('colour goes around words, never into the columns', async (t) => {
+  const coloured = report(sampleSnapshot(), { colour: true });
+  t.match(coloured, /^\u001b\[1mn1\u001b\[0m: \u001b\[33mwaiting\u001b\[0m\n/);
+  // oxlint-disable-next-line no-control-regex -- escape sequences are what this takes out
+  t.equal(coloured.replace(/\u001b\[\d+m/g, ''), report(sampleSnapshot()));
+});
