@@ -37,7 +37,7 @@ export class Upkeep {
   #failures = 0;
   #gate: RetryGate | undefined;
   #expired = false;
-  #quietUntil: Date | undefined;
+  #quiet: RetryGate | undefined;
 
   constructor(context: RotationContext, kept: Kept) {
     this.#context = context;
@@ -51,12 +51,12 @@ export class Upkeep {
 
   /** No request of its own accord before this: a start with a pair in hand is spread over time. */
   quietUntil(now: Date): Date | undefined {
-    return this.#quietUntil !== undefined && now < this.#quietUntil ? this.#quietUntil : undefined;
+    return openAt(this.#quiet, now);
   }
 
   /** Somebody waits: no spreading. */
   hurry(): void {
-    this.#quietUntil = undefined;
+    this.#quiet = undefined;
   }
 
   /** The last round failed. */
@@ -139,7 +139,8 @@ export class Upkeep {
       return;
     }
     // A thousand agents come back in the second after a power cut: those that have a pair wait for their turn.
-    this.#quietUntil = new Date(clock.now().getTime() + Math.round(chance.roll() * options.startSpreadMs));
+    const now = clock.now();
+    this.#quiet = { setAt: now, at: new Date(now.getTime() + Math.round(chance.roll() * options.startSpreadMs)) };
     if (credentials.pair !== undefined) prover.want();
   }
 
