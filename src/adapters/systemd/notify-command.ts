@@ -4,34 +4,30 @@ import { spawn } from 'node:child_process';
 const PATH = '/usr/bin:/bin:/usr/sbin:/sbin';
 const COMMAND = 'systemd-notify';
 
-/** How a child process that sends one message is started; `done` gets whether it succeeded. */
-export type NotifySpawner = (args: readonly string[], done: (succeeded: boolean) => void) => void;
+/** How a child process that sends one message is started; `done` is called when it has ended, however that was. */
+export type NotifySpawner = (lines: readonly string[], done: () => void) => void;
 
-/** The real `systemd-notify`. The unit needs `NotifyAccess=all`, since the message then comes from another process. */
+/**
+ * The real `systemd-notify`. The unit needs `NotifyAccess=all`, since the message then comes from another process. Without `--no-block` on
+ * purpose: the child stays until the manager has taken the message (sd_notify_barrier(3), systemd 246). A message of a process that has
+ * ended already belongs to no unit, and is dropped.
+ */
 export function notifySpawner(socket: string): NotifySpawner {
-  return (args, done) => {
-    let reported = false;
-    const report = (succeeded: boolean): void => {
-      if (!reported) done(succeeded);
-      reported = true;
-    };
-    const child = spawn(COMMAND, args, { env: { PATH, NOTIFY_SOCKET: socket }, stdio: 'ignore', cwd: '/' });
-    child.on('error', () => report(false));
-    child.on('exit', (code) => report(code === 0));
+  return (lines, done) => {
+    const child = spawn(COMMAND, lines, { env: { PATH, NOTIFY_SOCKET: socket }, stdio: 'ignore', cwd: '/' });
+    // Of `error` and `exit` each may come alone or before the other; the caller bears being called twice.
+    child.on('error', done);
+    child.on('exit', done);
     // A message on its way must not keep a finished program alive.
     child.unref();
   };
 }
 
-/**
- * Sends messages in order, one process at a time; what arrives meanwhile goes out together in the next. systemd before 246 does not know
- * `--no-block` (it never waited), so after a failure the message is sent once more without.
- */
+/** Sends messages in order, one process at a time; what arrives meanwhile goes out together in the next. */
 export class NotifyCommand {
   readonly #spawn: NotifySpawner;
   #waiting: string[] = [];
-  #busy = false;
-  #noBlock = true;
+  #underWay: symbol | undefined;
 
   constructor(spawner: NotifySpawner) {
     this.#spawn = spawner;
@@ -39,30 +35,24 @@ export class NotifyCommand {
 
   send(lines: readonly string[]): void {
     this.#waiting = merged(this.#waiting, lines);
-    if (!this.#busy) this.#next();
+    if (this.#underWay === undefined) this.#next();
   }
 
   /** For the last message of a process: does not wait for the one on its way. */
   sendNow(lines: readonly string[]): void {
-    this.#start([...this.#waiting.splice(0), ...lines], () => undefined);
+    this.#spawn([...this.#waiting.splice(0), ...lines], () => undefined);
   }
 
   #next(): void {
     const lines = this.#waiting.splice(0);
     if (lines.length === 0) return;
-    this.#busy = true;
-    this.#start(lines, (succeeded) => {
-      this.#busy = false;
-      if (!succeeded && this.#noBlock) {
-        this.#noBlock = false;
-        this.#waiting = merged([...lines], this.#waiting);
-      }
+    const mine = Symbol('message');
+    this.#underWay = mine;
+    this.#spawn(lines, () => {
+      if (this.#underWay !== mine) return;
+      this.#underWay = undefined;
       this.#next();
     });
-  }
-
-  #start(lines: readonly string[], done: (succeeded: boolean) => void): void {
-    this.#spawn([...(this.#noBlock ? ['--no-block'] : []), ...lines], done);
   }
 }
 

@@ -31,11 +31,11 @@ export class DatagramReceiver {
     return receiver;
   }
 
-  /** The next datagram, its line breaks shown as `|`. */
+  /** The next datagram, its line breaks shown as `|`; the barrier that systemd-notify sends after its message is left out. */
   async next(): Promise<string> {
     const line = await this.#lines.next();
     if (line.done === true) throw new Error('the receiver ended');
-    return line.value;
+    return line.value.startsWith('BARRIER=') ? this.next() : line.value;
   }
 
   async close(): Promise<void> {
