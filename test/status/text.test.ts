@@ -1,3 +1,4 @@
+import { stripVTControlCharacters } from 'node:util';
 import t from 'tap';
 import type { AgentSnapshot } from '../../src/rotation/snapshot.ts';
 import { diskStatus } from '../../src/status/disk.ts';
@@ -5,7 +6,7 @@ import { type HookProblemFacts, type ProcessStatus, statusDocument } from '../..
 import { type Source, statusReport } from '../../src/status/text.ts';
 import { localText, relativeText, spanText } from '../../src/status/times.ts';
 import { verdictOf } from '../../src/status/verdict.ts';
-import { NOW, sampleFacts, sampleManager, sampleSnapshot, waitingServing } from '../fixtures/snapshots.ts';
+import { NOW, sampleFacts, sampleManager, sampleSnapshot } from '../fixtures/snapshots.ts';
 
 // Dates are told in local time; a zone without summer time makes them the same everywhere.
 process.env['TZ'] = 'UTC';
@@ -227,7 +228,6 @@ t.test('a request that is approved and a rotation under way', async (t) => {
 
 t.test('colour goes around words, never into the columns', async (t) => {
   const coloured = report(sampleSnapshot(), { colour: true });
-  t.match(coloured, /^\u001b\[1mn1\u001b\[0m: \u001b\[33mwaiting\u001b\[0m\n/);
-  // oxlint-disable-next-line no-control-regex -- escape sequences are what this takes out
-  t.equal(coloured.replace(/\u001b\[\d+m/g, ''), report(sampleSnapshot()));
+  t.ok(coloured.startsWith('\u001b[1mn1\u001b[0m: \u001b[33mwaiting\u001b[0m\n'));
+  t.equal(stripVTControlCharacters(coloured), report(sampleSnapshot()));
 });

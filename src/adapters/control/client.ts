@@ -1,6 +1,7 @@
 import { type IncomingMessage, request } from 'node:http';
 import { CertletError } from '../../errors.ts';
 import { errnoOf } from '../file-errors.ts';
+import { isSocketPath } from './socket-file.ts';
 
 /** What came of a call. */
 export type ControlReply =
@@ -22,6 +23,7 @@ const MAX_BYTES = 4 * 1024 * 1024;
 
 /** One call over the control socket. Throws `ERR_CONTROL` when a daemon is there and does not answer. */
 export async function callControl(socketPath: string, call: ControlCall): Promise<ControlReply> {
+  if (!isSocketPath(socketPath)) return { kind: 'absent' };
   try {
     return await exchange(socketPath, call);
   } catch (error) {

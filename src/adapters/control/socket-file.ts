@@ -6,11 +6,22 @@ import type { FileSystem } from '../file-system.ts';
 /** A daemon that hangs still accepts into its queue; this only guards against a queue that is full. */
 const CONNECT_LIMIT_MS = 2_000;
 
+/** unix(7): sun_path has 108 bytes with the final zero. */
+const MAX_PATH_BYTES = 107;
+
+/** Whether a socket can have this path. */
+export const isSocketPath = (path: string): boolean => Buffer.byteLength(path) <= MAX_PATH_BYTES;
+
 /**
- * Makes way for a socket at `path`: the file of a dead daemon is removed. Throws `ERR_CONTROL` when a live one listens there or what is there
- * is no socket, and errors of the system as they are. Only for the holder of the lock: between look and removal nobody else may bind.
+ * Makes way for a socket at `path`: the file of a dead daemon is removed. Throws `ERR_CONTROL` when a live one listens there, when what is there
+ * is no socket or when no socket can have this path, and errors of the system as they are. Only for the holder of the lock: between look and removal nobody else may bind.
  */
 export async function clearStaleSocket(fs: FileSystem, path: string): Promise<void> {
+  if (!isSocketPath(path)) {
+    throw new CertletError('ERR_CONTROL', `${path} is too long for a socket: at most ${String(MAX_PATH_BYTES)} bytes`, {
+      remedy: 'set runtimeDir to a shorter path',
+    });
+  }
   const facts = await fs.lstat(path);
   if (facts === undefined) return;
   if (facts.kind !== 'other') {
