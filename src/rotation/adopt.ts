@@ -111,11 +111,8 @@ function placeholderServes(leaf: CertificateFacts, wanted: CertificateTemplate, 
 }
 
 async function inspect(context: RotationContext, purpose: 'client' | 'serving'): Promise<readonly Candidate[]> {
-  const { pairs, quarantined } = await context.store.inspect(purpose);
-  for (const { from, to, reason } of quarantined) {
-    context.log.log('warn', 'Moved a damaged file aside', { purpose, file: from, to, reason });
-  }
-  return pairs;
+  // The store itself tells what it moved aside.
+  return (await context.store.inspect(purpose)).pairs;
 }
 
 async function makeCurrent(context: RotationContext, purpose: 'client' | 'serving', chosen: Candidate): Promise<void> {

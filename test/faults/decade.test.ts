@@ -14,7 +14,7 @@ const MINUTE_MS = 60_000;
 const HOUR_MS = 60 * MINUTE_MS;
 const DAY_MS = 24 * HOUR_MS;
 const YEARS = Number(process.env['CERTLET_YEARS'] ?? 10);
-const NODES = Number(process.env['CERTLET_NODES'] ?? 4);
+const NODES = Number(process.env['CERTLET_NODES'] ?? 2);
 const FIRST_SEED = Number(process.env['CERTLET_SEED'] ?? Math.floor(Date.now() / 1000) % 100_000);
 
 /** What the world does to the node; each ends by itself. */

@@ -146,7 +146,7 @@ t.test('a rotation raises the flag for an old kubelet', { skip: noLab }, async (
   await until('another kubelet', () => ![pid, '0'].includes(pidOf('kubelet')));
   await until('rest', idle);
   t.equal(runs(), 1, 'for the serving certificate only: 1.20 reads its client certificate again');
-  t.ok(messages('certlet').some((line) => line.startsWith('hook done')));
+  t.ok(messages('certlet').some((line) => line.startsWith('Hook done')));
 });
 
 t.test('a privileged hook runs outside the sandbox, once for each flag', { skip: noLab }, async (t) => {

@@ -27,7 +27,7 @@ export function commandHook(settings: CommandSettings, log: Logger): Hook {
     async run(event, _attempt, _done, signal) {
       const env = hookEnvironment(event);
       const onLine = (stream: string, line: string): void =>
-        log.log('info', 'hook output', { hook: name, stream, line });
+        log.log('info', 'Hook output', { hook: name, stream, line });
       const end = await runCommand({ command, env, timeoutMs, onLine }, signal);
       if (end.kind === 'exited' && end.code === 0) return;
       throw new CertletError('ERR_HOOK', `hook ${name} ${endText(end, timeoutMs)}`, {

@@ -85,7 +85,7 @@ export class RotationHooks implements AfterRotation {
       due.map(({ hook }) => hook.id),
     );
     for (const { hook, reasons } of due)
-      this.#parts.log.log('info', 'hook wanted', { hook: hook.id, purpose: event.purpose, reasons });
+      this.#parts.log.log('info', 'Hook wanted', { hook: hook.id, purpose: event.purpose, reasons });
     this.#launch(
       event,
       due.map(({ hook }) => hook),
@@ -141,7 +141,7 @@ export class RotationHooks implements AfterRotation {
       if (signal.aborted) return undefined;
       await done();
       this.#problems.delete(keyOf(hook, event));
-      log.log('info', 'hook done', { hook: hook.id, purpose, attempt });
+      log.log('info', 'Hook done', { hook: hook.id, purpose, attempt });
       return undefined;
     } catch (error) {
       if (signal.aborted) return undefined;
@@ -157,7 +157,7 @@ export class RotationHooks implements AfterRotation {
         attempts: attempt,
         nextAttempt,
       });
-      log.log('warn', 'hook failed', { hook: hook.id, purpose, attempt, error: message, remedy, nextAttempt });
+      log.log('warn', 'Hook failed', { hook: hook.id, purpose, attempt, error: message, remedy, nextAttempt });
       return nextAttempt;
     }
   }

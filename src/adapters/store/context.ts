@@ -43,7 +43,7 @@ export async function attempted<T>(
   } catch (error) {
     const failure = fileError(error, path);
     if (!isCertletError(failure)) throw error;
-    context.warn('cannot repair a file', {
+    context.warn('Cannot repair a file', {
       path,
       code: failure.code,
       error: failure.message,

@@ -66,7 +66,7 @@ async function clearBootstrapKey(context: StoreContext): Promise<readonly Quaran
 }
 
 function warnIgnored(context: StoreContext, path: string, reading: PairReading): void {
-  if ('reason' in reading) context.warn('ignoring a pair that cannot be used', { path, reason: reading.reason });
+  if ('reason' in reading) context.warn('Ignoring a pair that cannot be used', { path, reason: reading.reason });
 }
 
 function byNotAfterLatestFirst(one: StoredPair, other: StoredPair): number {

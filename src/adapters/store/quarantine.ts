@@ -21,7 +21,7 @@ const NUMBERED = /\.(\d{6,})$/;
 export async function moveAside(context: StoreContext, from: string, reason: string): Promise<Quarantined | undefined> {
   const to = await attempted(context, from, () => move(context, from, join(context.stateDir, 'quarantine')));
   if (to === undefined) return undefined;
-  context.warn('moved a file aside that cannot be used', { path: from, to, reason });
+  context.warn('Moved a file aside that cannot be used', { path: from, to, reason });
   return { from, to, reason };
 }
 

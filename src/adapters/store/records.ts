@@ -81,6 +81,7 @@ async function readText(context: StoreContext, path: string): Promise<string | u
   }
 }
 
-function recordPath(context: StoreContext, purpose: Purpose, kind: 'pending' | 'history'): string {
+/** Where the record of this purpose and kind lies. */
+export function recordPath(context: StoreContext, purpose: Purpose, kind: 'pending' | 'history'): string {
   return join(context.stateDir, `${purpose}-${kind}.json`);
 }

@@ -47,7 +47,7 @@ async function finishInterruptedSwap(context: StoreContext, purpose: Purpose): P
     else await context.fs.unlink(updated);
     await context.fs.syncFolder(context.certDir);
   });
-  if (reading.kind === 'whole') context.warn('finished a swap that a kubelet left half done', { path: updated });
+  if (reading.kind === 'whole') context.warn('Finished a swap that a kubelet left half done', { path: updated });
 }
 
 /** Puts a pair behind the link and returns the path of its file. A file left by an interrupted run of the same is used. */

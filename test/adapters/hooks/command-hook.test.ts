@@ -56,7 +56,7 @@ t.test('output goes to the log line by line, with its stream, cut to a sane size
     log.lines.find(({ fields }) => fields['stream'] === 'stderr'),
     {
       level: 'info',
-      event: 'hook output',
+      event: 'Hook output',
       fields: { hook: 'test', line: 'err' },
     },
   );

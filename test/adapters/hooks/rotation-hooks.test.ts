@@ -49,7 +49,7 @@ t.test('a rotation runs the hooks that are wanted, once, and remembers that noth
   );
   t.same(owed(), { client: { pairPath: event.pairPath, pending: [] } });
   t.same(hooks.problems(), []);
-  t.same(log.events(), ['hook wanted', 'hook wanted', 'hook done', 'hook done']);
+  t.same(log.events(), ['Hook wanted', 'Hook wanted', 'Hook done', 'Hook done']);
 });
 
 t.test('a slow hook holds neither the rotation nor the flags up, but the other commands', async (t) => {
@@ -92,7 +92,7 @@ t.test('a failed hook is tried again after 1, 5, 15 and 60 minutes and then left
   t.equal(hook.attempts.length, 5);
   t.match(hooks.problems(), [{ attempts: 5, nextAttempt: undefined, since: began }]);
   t.match(owed(), { client: { pending: ['reload'] } }, 'the next start tries again');
-  t.equal(log.lines.filter(({ level, event }) => level === 'warn' && event === 'hook failed').length, 5);
+  t.equal(log.lines.filter(({ level, event }) => level === 'warn' && event === 'Hook failed').length, 5);
 });
 
 t.test('a hook that succeeds at last is no problem any more', async (t) => {

@@ -335,7 +335,7 @@ t.test('plain files that cannot be written fail an install after the swap, and a
   await t.rejects(store.install('client', p1, NOON), { code: 'ERR_STORE_IO', message: /\/proc\/none/ });
   t.equal((await store.current('client'))?.chain.pem, p1.chain.pem);
   t.equal((await store.inspect('client')).pairs.length, 1);
-  t.match(JSON.stringify(bench.warnings), /cannot repair a file/);
+  t.match(JSON.stringify(bench.warnings), /Cannot repair a file/);
 });
 
 const record: PendingRequest = {

@@ -108,7 +108,7 @@ t.test('createRotationHooks: flags and commands of a host together', async (t) =
   const stop = new AbortController();
   await hooks.rotated({ ...hookEvent(), first: false }, stop.signal);
   await clock.sleeping(2);
-  while (!log.events().includes('hook output') || !existsSync(join(runtimeDir, 'hooks/copy')))
+  while (!log.events().includes('Hook output') || !existsSync(join(runtimeDir, 'hooks/copy')))
     await new Promise(setImmediate);
   t.ok(existsSync(restartFlag));
   rmSync(restartFlag);
