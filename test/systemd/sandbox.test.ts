@@ -104,7 +104,7 @@ t.test('the sandbox holds', { skip: noLab }, async (t) => {
   const kubelet = show('kubelet', 'MainPID');
   await startRuntime();
   const allowed = [`${PKI}/ours`, '/etc/kubernetes/ours', '/run/certlet/ours'];
-  const found = probe('certlet.service', {
+  const found = await probe('certlet.service', {
     folder: PKI,
     create: [...LOCKED, ...allowed],
     read: HIDDEN,
@@ -123,7 +123,7 @@ t.test('the sandbox holds for a user of its own', { skip: noLab }, async (t) => 
   installDropIn('own-user.conf');
   shell('systemd-sysusers');
   const folder = '/var/lib/certlet';
-  const found = probe('certlet.service', {
+  const found = await probe('certlet.service', {
     folder,
     create: [...LOCKED, `${PKI}/planted`, '/etc/kubernetes/planted', `${folder}/ours`, '/run/certlet/ours'],
     read: HIDDEN,
@@ -145,7 +145,7 @@ t.test(
     put('/etc/kubernetes/pki/ca.crt', 'x');
     installDropIn('kubernetes-pki.conf');
     const hidden = HIDDEN.filter((path) => path !== '/etc/kubernetes/pki');
-    const found = probe('certlet.service', {
+    const found = await probe('certlet.service', {
       folder: PKI,
       create: LOCKED,
       read: [...hidden, '/etc/kubernetes/pki/ca.crt'],

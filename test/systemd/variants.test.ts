@@ -50,19 +50,54 @@ t.test('the timer brings a host up to date, and waiting is no failure', { skip: 
   t.ok(exists('/run/certlet'), 'the runtime folder outlives the run');
 });
 
-t.test('a round beside the daemon takes neither its lock nor its runtime folder', { skip: noLab }, async (t) => {
+/** Whether somebody answers on the control socket. */
+const answers = (): boolean =>
+  attempt(
+    'perl',
+    '-MIO::Socket::UNIX',
+    '-e',
+    'IO::Socket::UNIX->new(Peer => shift) or exit 1',
+    '/run/certlet/control.sock',
+  ).status === 0;
+const statusCommand = (): string =>
+  (JSON.parse(read('/run/certlet/status.json')) as { process: { command: string } }).process.command;
+
+t.test(
+  'a round beside the daemon takes neither its lock, nor its socket, nor its status',
+  { skip: noLab },
+  async (t) => {
+    await reset();
+    start('certlet');
+    await until('the status', () => exists('/run/certlet/status.json'));
+    t.equal(run('stat', '-c', '%a', '/run/certlet/control.sock'), '600', 'for its owner only');
+    start('certlet-once.service');
+    t.ok(
+      messages('certlet-once.service').some((line) => /is managed by process \d+ \(certlet run,/.test(line)),
+      'the journal says who holds the lock',
+    );
+    t.ok(answers(), 'the socket lives');
+    t.equal(statusCommand(), 'run');
+  },
+);
+
+t.test('the status outlives a stop, and anybody may read it', { skip: noLab }, async (t) => {
   await reset();
   start('certlet');
-  put('/run/certlet/of-the-daemon', 'x');
-  start('certlet-once.service');
-  t.ok(
-    messages('certlet-once.service').some((line) => /is managed by process \d+ \(certlet run,/.test(line)),
-    'the journal says who holds the lock',
-  );
-  t.ok(exists('/run/certlet/of-the-daemon'));
+  await until('the status', () => exists('/run/certlet/status.json'));
   stop('certlet');
-  t.ok(exists('/run/certlet/of-the-daemon'), 'what was there outlives a stop');
-  t.equal(run('stat', '-c', '%a', '/run/certlet'), '755');
+  t.equal(run('stat', '-c', '%a %U', '/run/certlet'), '755 root');
+  const asNobody = attempt('setpriv', '--reuid=65534', '--regid=65534', '--clear-groups', 'certlet', 'status');
+  t.match(asNobody.stdout, /client/, asNobody.stderr);
+  start('certlet');
+  t.ok(answers(), 'the next daemon takes the socket over');
+});
+
+t.test('the status of the timer variant outlives its runs', { skip: noLab }, async (t) => {
+  await reset();
+  dropIn('certlet-once.service', 'short', '[Service]\nExecStart=\nExecStart=/usr/bin/certlet once --timeout 200ms\n');
+  start('certlet-once.service');
+  t.equal(statusCommand(), 'once');
+  t.equal(run('stat', '-c', '%a', '/run/certlet/status.json'), '644');
 });
 
 t.test('certlet as a user of its own: bootstrap with folders of its own', { skip: noLab }, async (t) => {
