@@ -30,6 +30,8 @@ export interface HostKubeletOptions {
   readonly version?: string;
   /** What `<program> --version` prints; undefined when it cannot be run. */
   readonly askVersion: (program: readonly string[]) => Promise<string | undefined>;
+  /** `foreign` (unless told): without the drop-ins that adopting writes, as it was before; `all`: as it starts now. */
+  readonly dropIns?: 'foreign' | 'all';
 }
 
 /** The kubelet of a host: how it will start next, and how it runs now. */
@@ -53,7 +55,8 @@ export interface HostKubelet {
 /** Finds the kubelet of this host by its unit, its process and its configuration. Changes nothing. Throws `ERR_CONFIG_INVALID` for a configuration file that is no YAML. */
 export async function readHostKubelet(options: HostKubeletOptions): Promise<HostKubelet> {
   const files = new HostFiles(options.root);
-  const found = await locate(files, options.unit);
+  const ignored = options.dropIns === 'all' ? [] : KUBELET_DROP_IN_NAMES;
+  const found = await locate(files, options.unit, ignored);
   const version = options.version ?? versionIn((await options.askVersion(found.program)) ?? '');
   const configured = await readFacts(files, found.arguments, minorOf(version));
   const identity = await readIdentity(files, configured.facts);
@@ -77,10 +80,10 @@ interface Located
 }
 
 /** By the unit of that name, else by that of the running kubelet, else by its process, else by the distribution's own file. */
-async function locate(files: HostFiles, unitName: string): Promise<Located> {
+async function locate(files: HostFiles, unitName: string, ignored: readonly string[]): Promise<Located> {
   const processes = await readProcesses(files);
   const running = runningKubelet(processes);
-  const installed = await findInstalled(files, [unitName, running?.unit]);
+  const installed = await findInstalled(files, [unitName, running?.unit], ignored);
   if (installed !== undefined) return await installedAndRunning(files, installed, running);
   const distribution = await findDistribution(files, processes);
   const args = running?.arguments ?? (await readArgumentsFile(files, distribution));
@@ -129,9 +132,10 @@ function runningKubelet(processes: readonly HostProcess[]): RunningKubelet | und
 async function findInstalled(
   files: HostFiles,
   names: readonly (string | undefined)[],
+  ignored: readonly string[],
 ): Promise<InstalledKubelet | undefined> {
   for (const name of names) {
-    const installed = await readInstalledKubelet(files, name, KUBELET_DROP_IN_NAMES);
+    const installed = await readInstalledKubelet(files, name, ignored);
     if (installed !== undefined) return installed;
   }
   return undefined;

@@ -136,8 +136,12 @@ export const COMMANDS: readonly CommandSpec[] = [
     ],
     flags: [{ ...OUTPUT, choices: ['text', 'json'] }],
     settings: true,
-    exits: [],
-    examples: ['certlet check'],
+    exits: [
+      [0, 'nothing is wrong'],
+      [1, 'a problem was found, or the check itself failed'],
+      [77, 'nothing wrong was found, but something could not be looked at by this user'],
+    ],
+    examples: ['certlet check', 'certlet check --output json'],
   },
   {
     name: 'adopt',

@@ -1,8 +1,81 @@
-import { CertletError } from '../../errors.ts';
+import { createApiConnector } from '../../adapters/api/connector.ts';
+import { callControl } from '../../adapters/control/client.ts';
+import { controlSocketPath } from '../../adapters/control/server.ts';
+import { NodeFileSystem } from '../../adapters/file-system.ts';
+import { askKubeletVersion, readHostKubelet } from '../../adapters/host-kubelet.ts';
+import { lookUpName } from '../../adapters/probe/name-lookup.ts';
+import { readOnly } from '../../adapters/probe/read-only-file-system.ts';
+import { viewStore } from '../../adapters/probe/store-view.ts';
+import { connectOnce } from '../../adapters/probe/tcp-connect.ts';
+import { createRouteProbe } from '../../adapters/route-probe.ts';
+import type { CheckPorts, DaemonState } from '../../check/facts.ts';
+import { checkJson, checkText, tally } from '../../check/report.ts';
+import { STEPS } from '../../check/steps.ts';
+import { walk } from '../../check/walk.ts';
+import type { Settings } from '../../config.ts';
+import { EXIT, isCertletError } from '../../errors.ts';
 import type { CheckArguments } from '../command.ts';
 import type { CommandContext } from '../context.ts';
+import { VERSION } from '../version.ts';
 
-/** `certlet check`: looks for what keeps the certificates from working. */
-export async function runCheck(_context: CommandContext, _args: CheckArguments): Promise<number> {
-  throw new CertletError('ERR_INTERNAL', 'certlet check is not in this build');
+/** Somebody waits at a terminal: an answer that takes longer than these is none. */
+const LOOKUP_MS = 5_000;
+const CONNECT_MS = 5_000;
+const ANSWER_MS = 10_000;
+
+/** `certlet check`: 0 when nothing is wrong, 1 when a problem was found, 77 when nothing is but something could not be looked at for want of permission. */
+export async function runCheck(context: CommandContext, args: CheckArguments): Promise<number> {
+  const { edge, signal } = context;
+  const { reports, facts } = await walk(STEPS, checkPorts(context), signal);
+  const about = { nodeName: facts.settings?.nodeName, program: VERSION, now: edge.now() };
+  if (args.output === 'json') context.print(checkJson(reports, about));
+  else {
+    const colour = edge.stdout.isTTY === true && (edge.environment['NO_COLOR'] ?? '') === '';
+    context.print(checkText(reports, { ...about, colour, columns: edge.stdout.columns ?? 120 }));
+  }
+  if (tally(reports).problem > 0) return EXIT.failed;
+  const denied = reports.some(({ findings }) => findings.some(({ id }) => id.endsWith('unreadable')));
+  return denied ? EXIT.noPermission : EXIT.ok;
+}
+
+/** The real host, with nothing in it that can write. */
+export function checkPorts(context: CommandContext): CheckPorts {
+  const { edge, loadSettings, settingsPath } = context;
+  const { environment, userId: uid, now } = edge;
+  const fs = readOnly(new NodeFileSystem());
+  const timeouts = { connectMs: CONNECT_MS, headersMs: ANSWER_MS, bodyMs: ANSWER_MS, totalMs: 2 * ANSWER_MS };
+  return {
+    fs,
+    uid,
+    searchPath: environment['PATH'] ?? '',
+    environment,
+    settingsPath,
+    now,
+    loadSettings,
+    connector: createApiConnector({ version: VERSION, environment, now, timeouts }),
+    route: createRouteProbe({ lookupTimeoutMs: LOOKUP_MS }),
+    lookUp: (host) => lookUpName(host, { timeoutMs: LOOKUP_MS, ticks: () => performance.now() }),
+    connectTcp: (address, port) => connectOnce(address, port, CONNECT_MS),
+    openStore: (settings) => viewStore(settings, fs, uid),
+    readKubelet: ({ kubelet }) =>
+      readHostKubelet({
+        root: '/',
+        unit: kubelet.unit,
+        askVersion: askKubeletVersion,
+        dropIns: 'all',
+        ...(kubelet.version !== undefined && { version: kubelet.version }),
+      }),
+    daemon: askDaemon,
+  };
+}
+
+async function askDaemon({ runtimeDir }: Settings): Promise<DaemonState> {
+  try {
+    const { kind } = await callControl(controlSocketPath(runtimeDir), { method: 'GET', path: '/health' });
+    if (kind === 'answer') return 'running';
+    return kind === 'absent' ? 'down' : 'unknown';
+  } catch (error) {
+    if (isCertletError(error, 'ERR_CONTROL')) return 'unknown';
+    throw error;
+  }
 }

@@ -1,0 +1,102 @@
+import { join, resolve } from 'node:path';
+import { decodeHistory, decodePending, type PendingRequest, type RequestHistory } from '../../csr/pending.ts';
+import type { Purpose } from '../../csr/template.ts';
+import { isCertletError } from '../../errors.ts';
+import { errnoOf } from '../file-errors.ts';
+import type { FileFacts, FileSystem } from '../file-system.ts';
+import { readIfPresent } from '../files.ts';
+import { FILE_LIMIT_BYTES, type StoreContext } from '../store/context.ts';
+import { unknownNames } from '../store/ledger.ts';
+import { currentPath, linkTarget, listPairFiles } from '../store/pair-files.ts';
+import { type PairReading, readPair } from '../store/pair-reading.ts';
+import { recordPath } from '../store/records.ts';
+import { readOnly } from './read-only-file-system.ts';
+
+/** The pair behind `-current.pem` as it lies on the disk. */
+export interface PairView {
+  readonly link: string;
+  readonly linkKind: FileFacts['kind'] | 'absent';
+  /** The file behind the link. */
+  readonly file: string | undefined;
+  readonly reading: PairReading;
+  /** Timestamped files of the same purpose, the current one included. */
+  readonly files: readonly string[];
+}
+
+/** A record of the state folder: what it says, or why it cannot be read. */
+export type RecordView<T> =
+  | { readonly kind: 'read'; readonly value: T }
+  | { readonly kind: 'absent' }
+  | { readonly kind: 'unreadable' | 'broken'; readonly path: string; readonly reason: string };
+
+/** The cert-dir and the state folder, to look at only. Nothing rejects for what is on the disk. */
+export interface StoreView {
+  pair(purpose: Purpose): Promise<PairView>;
+  pending(purpose: Purpose): Promise<RecordView<PendingRequest>>;
+  history(purpose: Purpose): Promise<RecordView<RequestHistory>>;
+  /** Files under this prefix that certlet did not write; empty where its own list cannot be read. */
+  foreign(purpose: Purpose): Promise<readonly string[]>;
+}
+
+/** Looks at a store without the right to change it. */
+export function viewStore(
+  folders: { readonly certDir: string; readonly stateDir: string },
+  fs: FileSystem,
+  uid: number,
+): StoreView {
+  const context: StoreContext = {
+    fs: readOnly(fs),
+    certDir: resolve(folders.certDir),
+    stateDir: resolve(folders.stateDir),
+    uid,
+    warn: () => undefined,
+  };
+  return {
+    pair: (purpose) => viewPair(context, purpose),
+    pending: (purpose) => viewRecord(context, recordPath(context, purpose, 'pending'), decodePending),
+    history: (purpose) => viewRecord(context, recordPath(context, purpose, 'history'), decodeHistory),
+    foreign: async (purpose) => {
+      const names = await orElse([], () => unknownNames(context, purpose));
+      return names.map((name) => join(context.certDir, name));
+    },
+  };
+}
+
+async function viewPair(context: StoreContext, purpose: Purpose): Promise<PairView> {
+  const link = currentPath(context, purpose);
+  const facts = await orElse(undefined, () => context.fs.lstat(link));
+  return {
+    link,
+    linkKind: facts?.kind ?? 'absent',
+    file: await orElse(undefined, () => linkTarget(context, link)),
+    reading: await readPair(context, [link]),
+    files: await orElse([], () => listPairFiles(context, purpose)),
+  };
+}
+
+async function viewRecord<T>(context: StoreContext, path: string, decode: (text: string) => T): Promise<RecordView<T>> {
+  let text: string | undefined;
+  try {
+    text = await readIfPresent(context.fs, path, FILE_LIMIT_BYTES);
+  } catch (error) {
+    if (!isCertletError(error)) throw error;
+    return { kind: 'unreadable', path, reason: error.message };
+  }
+  if (text === undefined) return { kind: 'absent' };
+  try {
+    return { kind: 'read', value: decode(text) };
+  } catch (error) {
+    if (!isCertletError(error)) throw error;
+    return { kind: 'broken', path, reason: error.message };
+  }
+}
+
+/** What the disk refuses is told by the reading of the pair; here it only means that there is nothing to tell. */
+async function orElse<T>(fallback: T, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (errnoOf(error) === undefined) throw error;
+    return fallback;
+  }
+}

@@ -1,0 +1,92 @@
+import type { HostKubelet } from '../adapters/host-kubelet.ts';
+import type { FileSystem } from '../adapters/file-system.ts';
+import type { PairView, StoreView } from '../adapters/probe/store-view.ts';
+import type { LookedUp } from '../adapters/probe/name-lookup.ts';
+import type { Connected } from '../adapters/probe/tcp-connect.ts';
+import type { Settings } from '../config.ts';
+import type { Purpose } from '../csr/template.ts';
+import type { CsrApiVersion } from '../csr/wire.ts';
+import type { ClusterAccess, Credential } from '../kubeconfig/client-config.ts';
+import type { ApiConnector, KubeconfigReading, NodeFacts, RouteProbe } from '../ports.ts';
+import type { Finding } from './finding.ts';
+
+/** Which of the node's two credentials. */
+export type Role = 'node' | 'bootstrap';
+
+/** A way to the API server: where, and as whom. */
+export interface Target {
+  readonly role: Role;
+  readonly cluster: ClusterAccess;
+  readonly credential: Credential;
+  /** Whom a person should think of: `the client certificate`, `the bootstrap credential`. */
+  readonly label: string;
+  /** File that names it. */
+  readonly source: string;
+  /** Certlet would ask with this one now. */
+  readonly inUse: boolean;
+}
+
+/** What the steps have found out so far. Each stage of the way narrows the targets down to those that got through. */
+export interface Facts {
+  readonly settings?: Settings;
+  readonly bootstrap?: KubeconfigReading;
+  readonly node?: KubeconfigReading;
+  readonly pairs?: Readonly<Record<Purpose, PairView>>;
+  readonly targets?: readonly Target[];
+  readonly reachable?: readonly Target[];
+  readonly trusted?: readonly Target[];
+  readonly accepted?: readonly Target[];
+  /** How far this host's clock is ahead of the server's. */
+  readonly skewMs?: number;
+  readonly apiVersion?: CsrApiVersion;
+  /** Minor release of the API server, where it says so. */
+  readonly serverMinor?: number;
+  /** Client requests are approved by the stock approver. */
+  readonly automatic?: boolean;
+  readonly nodeObject?: NodeFacts;
+  readonly kubelet?: HostKubelet;
+}
+
+/** Everything that check may touch. Nothing in it can write: the file system refuses, and the connector is asked for reviews and reads alone. */
+export interface CheckPorts {
+  readonly fs: FileSystem;
+  readonly uid: number;
+  readonly searchPath: string;
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  readonly settingsPath: string;
+  readonly now: () => Date;
+  readonly loadSettings: () => Promise<Settings>;
+  readonly connector: ApiConnector;
+  readonly route: RouteProbe;
+  readonly lookUp: (host: string) => Promise<LookedUp>;
+  readonly connectTcp: (address: string, port: number) => Promise<Connected>;
+  readonly openStore: (settings: Settings) => StoreView;
+  readonly readKubelet: (settings: Settings) => Promise<HostKubelet>;
+  /** Whether a daemon holds the cert-dir now: a text that names it, undefined when none does or nobody can tell. */
+  readonly daemon: (settings: Settings) => Promise<DaemonState>;
+}
+
+/** Whether certlet runs. */
+export type DaemonState = 'running' | 'down' | 'unknown';
+
+/** What a step is given. */
+export interface CheckContext {
+  readonly ports: CheckPorts;
+  readonly facts: Facts;
+  readonly signal: AbortSignal;
+}
+
+/** What a step hands back: its findings, and what later steps may build on. */
+export interface StepOutcome {
+  readonly findings: readonly Finding[];
+  readonly facts?: Facts;
+}
+
+/** One small step of the way. */
+export interface Step {
+  readonly id: string;
+  readonly title: string;
+  /** Why it cannot be done with these facts; undefined when it can. */
+  readonly missing: (facts: Facts) => string | undefined;
+  readonly run: (context: CheckContext) => Promise<StepOutcome>;
+}

@@ -1,0 +1,64 @@
+/** What a finding means for the certificates of this node. `skipped`: could not be looked at, and why. */
+export type Verdict = 'ok' | 'note' | 'warning' | 'problem' | 'skipped';
+
+/** How sure a statement is: seen as such, the best explanation of what was seen, or one among others. */
+export type Certainty = 'certain' | 'likely' | 'possible';
+
+/** One explanation among several, most likely first in its list. */
+export interface Cause {
+  readonly what: string;
+  readonly sure: Certainty;
+  /** The exact command or change that mends it. */
+  readonly remedy?: string;
+}
+
+/** What was seen, for programs and for bug reports. Never a secret. */
+export type Evidence = Readonly<Record<string, string | number | boolean | readonly string[] | undefined>>;
+
+/** One thing that was found out. */
+export interface Finding {
+  /** Stable: programs may go by it. `<step>.<what>`. */
+  readonly id: string;
+  readonly verdict: Verdict;
+  /** One sentence for a person. */
+  readonly what: string;
+  readonly sure: Certainty;
+  /** The exact command or change that mends it. */
+  readonly remedy?: string;
+  /** Where what was seen has several explanations. */
+  readonly causes?: readonly Cause[];
+  readonly evidence?: Evidence;
+}
+
+/** The parts of a finding that most leave out. */
+export interface FindingDetails {
+  readonly sure?: Certainty;
+  readonly remedy?: string | undefined;
+  readonly causes?: readonly Cause[];
+  readonly evidence?: Evidence;
+}
+
+/** A finding; `certain` unless told. */
+export function finding(verdict: Verdict, id: string, what: string, details: FindingDetails = {}): Finding {
+  const { sure = 'certain', remedy, causes, evidence } = details;
+  return {
+    id,
+    verdict,
+    what,
+    sure,
+    ...(remedy === undefined ? {} : { remedy }),
+    ...(causes === undefined || causes.length === 0 ? {} : { causes }),
+    ...(evidence === undefined ? {} : { evidence }),
+  };
+}
+
+/** Nothing wrong here. */
+export const good = (id: string, what: string, evidence?: Evidence): Finding =>
+  finding('ok', id, what, evidence === undefined ? {} : { evidence });
+
+/** One step's findings under its heading. */
+export interface StepReport {
+  readonly step: string;
+  readonly title: string;
+  readonly findings: readonly Finding[];
+}

@@ -1,0 +1,110 @@
+import type { Cause, Finding, StepReport, Verdict } from './finding.ts';
+
+/** Changes when a field changes its meaning or goes; new fields come without a change. */
+export const CHECK_VERSION = 1;
+
+export interface CheckFacts {
+  readonly nodeName: string | undefined;
+  readonly program: string;
+  readonly now: Date;
+}
+
+/** How many findings there are of each kind. */
+export function tally(reports: readonly StepReport[]): Readonly<Record<Verdict, number>> {
+  const counts = { ok: 0, note: 0, warning: 0, problem: 0, skipped: 0 };
+  for (const { findings } of reports) for (const { verdict } of findings) counts[verdict] += 1;
+  return counts;
+}
+
+/** The report for programs: `version` 1. Ends in a newline. */
+export function checkJson(reports: readonly StepReport[], facts: CheckFacts): string {
+  const document = {
+    version: CHECK_VERSION,
+    checkedAt: facts.now.toISOString(),
+    certlet: facts.program,
+    node: facts.nodeName,
+    summary: tally(reports),
+    findings: reports.flatMap(({ step, findings }) => findings.map((found) => ({ step, ...found }))),
+  };
+  return `${JSON.stringify(document, undefined, 2)}\n`;
+}
+
+const WORDS: Readonly<Record<Verdict, string>> = {
+  ok: 'ok',
+  note: 'note',
+  warning: 'warning',
+  problem: 'PROBLEM',
+  skipped: 'skipped',
+};
+const COLOURS: Readonly<Record<Verdict, number>> = { ok: 32, note: 36, warning: 33, problem: 31, skipped: 2 };
+const WIDTH = 'PROBLEM'.length;
+const INDENT = ' '.repeat(2 + WIDTH + 2);
+const BOLD = 1;
+
+type Paint = (code: number, text: string) => string;
+const plain: Paint = (_code, text) => text;
+const painted: Paint = (code, text) => `\u001b[${String(code)}m${text}\u001b[0m`;
+
+/** The report for a person: one heading for each step, problems again at the end. Ends in a newline. */
+export function checkText(
+  reports: readonly StepReport[],
+  facts: CheckFacts & { readonly colour: boolean; readonly columns: number },
+): string {
+  const paint = facts.colour ? painted : plain;
+  const columns = Math.max(60, facts.columns);
+  const lines = reports.flatMap(({ title, findings }) => [
+    paint(BOLD, title),
+    ...findings.flatMap((found) => findingLines(found, paint, columns)),
+    '',
+  ]);
+  return `${[...lines, ...summaryLines(reports, paint)].join('\n')}\n`;
+}
+
+function findingLines(found: Finding, paint: Paint, columns: number): readonly string[] {
+  const { verdict, what, sure, remedy, causes = [] } = found;
+  const label = paint(COLOURS[verdict], WORDS[verdict].padEnd(WIDTH));
+  const doubt = sure === 'certain' ? '' : ` (${sure})`;
+  const [first = '', ...rest] = wrapped(what + doubt, columns - INDENT.length);
+  return [
+    `  ${label}  ${first}`,
+    ...rest.map((line) => INDENT + line),
+    ...causes.flatMap((cause, index) => causeLines(cause, index, columns)),
+    ...(remedy === undefined || causes.length > 0 ? [] : [`${INDENT}mend: ${remedy}`]),
+  ];
+}
+
+function causeLines(cause: Cause, index: number, columns: number): readonly string[] {
+  const mark = `${String(index + 1)}. `;
+  const deeper = INDENT + ' '.repeat(mark.length);
+  const [first = '', ...rest] = wrapped(`${cause.what} (${cause.sure})`, columns - deeper.length);
+  return [
+    `${INDENT}${mark}${first}`,
+    ...rest.map((line) => deeper + line),
+    // Commands are never broken: they are copied.
+    ...(cause.remedy === undefined ? [] : [`${deeper}mend: ${cause.remedy}`]),
+  ];
+}
+
+function summaryLines(reports: readonly StepReport[], paint: Paint): readonly string[] {
+  const counts = tally(reports);
+  const problems = reports.flatMap(({ findings }) => findings.filter(({ verdict }) => verdict === 'problem'));
+  const amount = (count: number, word: string): string => `${String(count)} ${word}${count === 1 ? '' : 's'}`;
+  const found = [amount(counts.problem, 'problem'), amount(counts.warning, 'warning')].join(', ');
+  const skipped = counts.skipped === 0 ? '' : `; ${String(counts.skipped)} not looked at`;
+  const verdict: Verdict = problems.length > 0 ? 'problem' : counts.warning > 0 ? 'warning' : 'ok';
+  const head = problems.length === 0 && counts.warning === 0 ? 'Nothing wrong was found' : found;
+  return [paint(COLOURS[verdict], `${head}${skipped}`)];
+}
+
+/** Lines of at most so many characters, broken at blanks; longer words stay whole. */
+function wrapped(text: string, width: number): readonly string[] {
+  const lines: string[] = [];
+  let line = '';
+  for (const word of text.split(/\s+/)) {
+    if (line !== '' && line.length + 1 + word.length > width) {
+      lines.push(line);
+      line = word;
+    } else line = line === '' ? word : `${line} ${word}`;
+  }
+  return [...lines, line];
+}

@@ -1,0 +1,115 @@
+import type { CertletError } from '../../errors.ts';
+import type { Target } from '../facts.ts';
+import { type Finding, finding, good } from '../finding.ts';
+import { commandOf } from '../walk.ts';
+
+/** What certlet does with signing requests; a kubelet needs all four. */
+export const CSR_VERBS = ['create', 'get', 'list', 'watch'] as const;
+export type CsrVerb = (typeof CSR_VERBS)[number];
+
+/** Without these there is no certificate; without the others certlet asks again and again where it would have watched. */
+const NEEDED: readonly CsrVerb[] = ['create', 'get'];
+
+/** Group of every bootstrap token, and of every node (kube-apiserver bootstraptoken and x509 authenticators). */
+const subjectOf = ({ credential, role }: Target): string => {
+  if (role === 'node') return '--group=system:nodes';
+  const isBootstrapToken = credential.kind === 'token' && /^[a-z0-9]{6}\.[a-z0-9]{16}$/.test(credential.token.reveal());
+  return isBootstrapToken ? '--group=system:bootstrappers' : '--user=USER   # its name: kubectl auth whoami';
+};
+
+/** The binding that lets an identity ask for certificates. `refusal`: a 403 that names the identity, where one was seen. */
+function bindingFor(target: Target, refusal: CertletError | undefined): string {
+  const told = commandOf(refusal?.remedy);
+  if (told?.startsWith('kubectl create clusterrolebinding') === true) return told;
+  const name = target.role === 'node' ? 'certlet-nodes' : 'certlet-bootstrap';
+  return `kubectl create clusterrolebinding ${name} --clusterrole=system:node-bootstrapper ${subjectOf(target)}`;
+}
+
+/** Which of the four verbs an accepted identity lacks, with the binding that gives them. */
+export function csrRightsFindings(
+  target: Target,
+  refused: readonly CsrVerb[],
+  about: { readonly refusal: CertletError | undefined; readonly weight: 'problem' | 'warning' },
+): readonly Finding[] {
+  const id = `authorization.${target.role}`;
+  if (refused.length === 0) {
+    return [good(id, `the ${target.label} may create, get, list and watch signing requests`)];
+  }
+  const needed = refused.some((verb) => NEEDED.includes(verb));
+  const effect = needed ? '' : '; certlet polls instead, a kubelet would fail';
+  const user = /User "([^"]*)"/.exec(about.refusal?.message ?? '')?.[1];
+  const who = user === undefined ? `the ${target.label}` : `the ${target.label} (${user})`;
+  return [
+    finding(
+      needed ? about.weight : 'warning',
+      `${id}-forbidden`,
+      `${who} may not ${refused.join(', ')} signing requests: no role allows it${effect}`,
+      {
+        remedy: bindingFor(target, about.refusal),
+        evidence: { refused, user },
+      },
+    ),
+  ];
+}
+
+export interface ApprovalAnswers {
+  readonly target: Target;
+  /** Whether the stock approver would approve a client request of this identity; undefined when it could not be asked. */
+  readonly automatic: boolean | undefined;
+}
+
+const APPROVING = 'system:certificates.k8s.io:certificatesigningrequests';
+
+/** Whether client requests are approved by kube-controller-manager, for the first certificate (bootstrap) and for renewals (node). */
+export function clientApprovalFinding({ target, automatic }: ApprovalAnswers): Finding {
+  const sub = target.role === 'node' ? 'selfnodeclient' : 'nodeclient';
+  const which = target.role === 'node' ? 'renewals of the client certificate' : 'the first client certificate';
+  const id = `approval.${target.role}`;
+  if (automatic === undefined) {
+    return finding(
+      'skipped',
+      id,
+      `cannot ask whether ${which} would be approved automatically: the ${target.label} may not ask about itself`,
+    );
+  }
+  if (automatic) return good(id, `${which}: kube-controller-manager approves it by itself (create ${sub} is allowed)`);
+  const binding = target.role === 'node' ? 'certlet-approve-renewal' : 'certlet-approve-first';
+  return finding(
+    'warning',
+    `${id}-manual`,
+    `${which}: nobody approves automatically, each request waits for a person (create certificatesigningrequests/${sub} is not allowed)`,
+    {
+      remedy: `kubectl create clusterrolebinding ${binding} --clusterrole=${APPROVING}:${sub} ${subjectOf(target)}`,
+    },
+  );
+}
+
+/** The word on serving requests. `legacyBound`: somebody has bound the role of old guides. */
+export function servingApprovalFindings(
+  legacyBound: boolean | undefined,
+  serverMinor: number | undefined,
+): readonly Finding[] {
+  const stillWorks = serverMinor !== undefined && serverMinor <= 10;
+  return [
+    finding(
+      'note',
+      'approval.serving',
+      'serving certificates: no controller of Kubernetes approves them since 1.11; a person does, or a separate approver',
+      {
+        remedy: 'kubectl certificate approve NAME   # or install an approver such as kubelet-csr-approver',
+      },
+    ),
+    ...(legacyBound === true && !stillWorks
+      ? [
+          finding(
+            'note',
+            'approval.selfnodeserver',
+            'the role selfnodeserver of old guides is bound here; it approves nothing since Kubernetes 1.11',
+            {
+              remedy: `kubectl get clusterrolebindings -o wide | grep selfnodeserver   # it can go`,
+            },
+          ),
+        ]
+      : []),
+  ];
+}

@@ -1,0 +1,48 @@
+import { shellWord } from '../../adapters/file-errors.ts';
+import type { FileFacts } from '../../adapters/file-system.ts';
+import { type Finding, finding } from '../finding.ts';
+
+/** A file or folder that check looks at. */
+export interface LookedAt {
+  readonly path: string;
+  /** `secret`: holds a key or a token. `folder`: holds such files. */
+  readonly kind: 'secret' | 'folder';
+  readonly facts: FileFacts;
+}
+
+const OTHERS_READ = 0o004;
+const GROUP_READ = 0o040;
+const OTHERS_WRITE = 0o022;
+const STICKY = 0o1000;
+
+const octal = (mode: number): string => mode.toString(8).padStart(4, '0');
+
+/** What is wrong with mode and owner. `trusted`: users besides root that may own them (the service's own). */
+export function modeFindings(item: LookedAt, trusted: readonly number[]): readonly Finding[] {
+  const { path, kind, facts } = item;
+  const word = shellWord(path);
+  const evidence = { path, mode: octal(facts.mode), owner: facts.uid };
+  const findings: Finding[] = [];
+  if (kind === 'folder' && facts.kind !== 'folder') {
+    return [
+      finding('problem', 'files.no-folder', `${path} is no folder`, { remedy: `mv ${word} ${word}.old`, evidence }),
+    ];
+  }
+  if (facts.uid !== 0 && !trusted.includes(facts.uid)) {
+    const what = `${path} belongs to user ${String(facts.uid)}, who can change it`;
+    findings.push(finding('problem', 'files.owner', what, { remedy: `chown root ${word}`, evidence }));
+  }
+  const sticky = kind === 'folder' && (facts.mode & STICKY) !== 0;
+  if ((facts.mode & OTHERS_WRITE) !== 0 && !sticky) {
+    const what = `${path} can be written by other users (mode ${octal(facts.mode)})`;
+    findings.push(finding('problem', 'files.writable-by-others', what, { remedy: `chmod go-w ${word}`, evidence }));
+  }
+  if (kind === 'secret' && (facts.mode & OTHERS_READ) !== 0) {
+    const what = `${path} holds a secret and every user can read it (mode ${octal(facts.mode)})`;
+    findings.push(finding('problem', 'files.readable-by-others', what, { remedy: `chmod 600 ${word}`, evidence }));
+  } else if (kind === 'secret' && (facts.mode & GROUP_READ) !== 0) {
+    const what = `${path} holds a secret and its group can read it (mode ${octal(facts.mode)})`;
+    findings.push(finding('note', 'files.readable-by-group', what, { remedy: `chmod 600 ${word}`, evidence }));
+  }
+  return findings;
+}

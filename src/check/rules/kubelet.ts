@@ -1,0 +1,168 @@
+import { join, resolve } from 'node:path';
+import type { HostKubelet } from '../../adapters/host-kubelet.ts';
+import { shellWord } from '../../adapters/file-errors.ts';
+import type { Purpose } from '../../csr/template.ts';
+import type { KubeletFacts } from '../../kubelet/facts.ts';
+import { kubeletRestartReasons, type RestartSetting } from '../../rotation/kubelet-reload.ts';
+import { type Finding, finding, good } from '../finding.ts';
+
+/** The part of certlet's settings that a kubelet has to fit. */
+export interface KubeletQuestion {
+  readonly host: HostKubelet;
+  readonly nodeName: string;
+  readonly certDir: string;
+  readonly kubeconfig: string;
+  readonly serving: boolean;
+  readonly restart: RestartSetting;
+  /** Files under our prefixes that certlet did not write. */
+  readonly foreign: Readonly<Record<Purpose, readonly string[]>>;
+}
+
+const ADOPT =
+  'certlet adopt --write && systemctl daemon-reload && systemctl restart kubelet   # without --write it shows what would change';
+
+/** How the kubelet of this host and certlet fit together. */
+export function kubeletFindings(question: KubeletQuestion): readonly Finding[] {
+  const { host } = question;
+  const { facts, distribution } = host;
+  const warnings = host.warnings.map((text) =>
+    /could not be read: run as root/.test(text)
+      ? finding('skipped', 'kubelet.unreadable', text, { remedy: 'sudo certlet check' })
+      : finding('warning', 'kubelet.warning', text),
+  );
+  if (facts === undefined) {
+    const what =
+      distribution === undefined
+        ? 'no kubelet was found on this host'
+        : `the kubelet of ${distribution.name} cannot be seen from outside`;
+    return [...foreignFindings(question), finding('note', 'kubelet.none', what), ...warnings];
+  }
+  const found = [
+    ...nameFindings(question, facts),
+    ...writerFindings(question, facts),
+    ...foreignFindings(question),
+    ...pathFindings(question, facts),
+    ...warnings,
+  ];
+  return [
+    ...(found.length === 0
+      ? [good('kubelet', 'the kubelet uses what certlet writes and rotates nothing itself')]
+      : found),
+    ...restartFindings(question),
+  ];
+}
+
+/** The kubelet's own rule: override or host name, trimmed and in lower case (pkg/util/node GetHostname). */
+function nameFindings({ host, nodeName }: KubeletQuestion, facts: KubeletFacts): readonly Finding[] {
+  const name = (facts.hostnameOverride ?? host.hostname).trim().toLowerCase();
+  // An in-tree cloud provider names the node itself.
+  if (name === '' || name === nodeName || (facts.cloudProvider !== undefined && facts.cloudProvider !== 'external'))
+    return [];
+  const source = facts.hostnameOverride === undefined ? "this host's name" : '--hostname-override';
+  return [
+    finding(
+      'problem',
+      'name.kubelet',
+      `the kubelet calls this node ${name} (${source}), certlet calls it ${nodeName}: its certificates do not fit`,
+      {
+        remedy: `hostnameOverride: ${name}   # in certlet's settings, or the same --hostname-override for both`,
+        evidence: { kubelet: name, certlet: nodeName },
+      },
+    ),
+  ];
+}
+
+function writerFindings({ certDir, serving }: KubeletQuestion, facts: KubeletFacts): readonly Finding[] {
+  const same = resolve(facts.certDir) === resolve(certDir);
+  const rotated = [...(facts.rotatesClient ? ['client'] : []), ...(facts.rotatesServing && serving ? ['serving'] : [])];
+  if (rotated.length === 0) return [];
+  const which = rotated.join(' and ');
+  return same
+    ? [
+        finding(
+          'problem',
+          'kubelet.rotates',
+          `the kubelet rotates its ${which} certificate in the same folder, ${certDir}: two programs write there`,
+          { remedy: ADOPT },
+        ),
+      ]
+    : [
+        finding(
+          'warning',
+          'kubelet.rotates-elsewhere',
+          `the kubelet rotates its own ${which} certificate in ${facts.certDir} and does not use certlet's`,
+          { remedy: ADOPT },
+        ),
+      ];
+}
+
+function foreignFindings({ foreign, certDir }: KubeletQuestion): readonly Finding[] {
+  return (['client', 'serving'] as const).flatMap((purpose) => {
+    const files = foreign[purpose];
+    if (files.length === 0) return [];
+    return [
+      finding(
+        'problem',
+        `kubelet.foreign-${purpose}`,
+        `another program writes ${purpose} pairs in ${certDir}: ${files.join(', ')}; certlet leaves the ${purpose} certificate alone`,
+        {
+          remedy: `${ADOPT}; then certlet renew ${purpose}`,
+          evidence: { files },
+        },
+      ),
+    ];
+  });
+}
+
+function pathFindings(
+  { kubeconfig, certDir, serving, host }: KubeletQuestion,
+  facts: KubeletFacts,
+): readonly Finding[] {
+  const link = join(certDir, 'kubelet-server-current.pem');
+  const findings: Finding[] = [];
+  if (facts.kubeconfig !== undefined && resolve(facts.kubeconfig) !== resolve(kubeconfig)) {
+    findings.push(
+      finding('warning', 'kubelet.kubeconfig', `the kubelet reads ${facts.kubeconfig}, certlet writes ${kubeconfig}`, {
+        remedy: `kubeconfig: ${shellWord(facts.kubeconfig)}   # in certlet's settings`,
+      }),
+    );
+  }
+  if (serving && !facts.rotatesServing && facts.tlsCertFile !== link) {
+    const told = facts.tlsCertFile === undefined ? 'makes a self-signed one of its own' : `uses ${facts.tlsCertFile}`;
+    findings.push(
+      finding(
+        'warning',
+        'kubelet.serving-file',
+        `the kubelet does not use the serving certificate ${link}: it ${told}`,
+        { remedy: ADOPT },
+      ),
+    );
+  }
+  if (host.kubeconfigEmbedsCertificate) {
+    findings.push(
+      finding(
+        'warning',
+        'kubelet.embedded',
+        `${facts.kubeconfig ?? kubeconfig} has the client certificate inside: the kubelet never reads it again while it runs`,
+        { remedy: 'systemctl restart kubelet   # once, after certlet has rewritten the file' },
+      ),
+    );
+  }
+  return findings;
+}
+
+function restartFindings({ host, restart, serving }: KubeletQuestion): readonly Finding[] {
+  const purposes: readonly Purpose[] = serving ? ['client', 'serving'] : ['client'];
+  const needed = purposes.filter(
+    (purpose) => kubeletRestartReasons({ purpose, kubeletVersion: host.version }, 'auto').length > 0,
+  );
+  if (needed.length === 0 || restart !== 'never' || host.version === undefined) return [];
+  return [
+    finding(
+      'warning',
+      'kubelet.restart-off',
+      `kubelet ${host.version} must be restarted for a new ${needed.join(' and ')} certificate, and the settings forbid it`,
+      { remedy: 'kubelet: { restart: auto }   # in the settings' },
+    ),
+  ];
+}

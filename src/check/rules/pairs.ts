@@ -1,0 +1,128 @@
+import type { PairView } from '../../adapters/probe/store-view.ts';
+import { shellWord } from '../../adapters/file-errors.ts';
+import type { Purpose } from '../../csr/template.ts';
+import type { CertificateFacts } from '../../pki/certificate.ts';
+import { unfitReasons } from '../../rotation/adopt.ts';
+import { rotationDeadline } from '../../rotation/schedule.ts';
+import { relativeText, spanText } from '../../status/times.ts';
+import { type Finding, finding, good } from '../finding.ts';
+import { type Looker, unreadable } from './kubeconfigs.ts';
+
+export interface PairQuestion {
+  readonly purpose: Purpose;
+  readonly view: PairView;
+  readonly nodeName: string;
+  readonly now: Date;
+  readonly looker: Looker;
+}
+
+/** What lies behind the link of one purpose: nothing, something broken, a pair that does not do, or a good one. */
+export function pairFindings(question: PairQuestion): readonly Finding[] {
+  const { purpose, view, looker } = question;
+  const { reading, link, linkKind } = view;
+  const id = `certificate.${purpose}`;
+  const word = shellWord(link);
+  const form: readonly Finding[] =
+    linkKind === 'file' || linkKind === 'folder'
+      ? [
+          finding('problem', `${id}-no-link`, `${link} is no link, so certlet does not replace it`, {
+            remedy: `mv ${word} ${word}.old   # certlet adopts its pair if it is good`,
+          }),
+        ]
+      : [];
+  switch (reading.kind) {
+    case 'absent':
+      return [...form, absentFinding(question)];
+    case 'unreadable':
+      return [...form, unreadable(`${id}-unreadable`, link, looker)];
+    case 'unsafe':
+      return [
+        ...form,
+        finding('problem', `${id}-unsafe`, `${link} is not trusted: ${reading.reason}`, {
+          remedy: `chown root ${word} && chmod 600 ${word}`,
+        }),
+      ];
+    case 'broken':
+      return [
+        ...form,
+        finding(
+          'problem',
+          `${id}-broken`,
+          `${link} holds no usable pair (${reading.reason}); a kubelet that reads it does not start`,
+          {
+            remedy: 'systemctl restart certlet   # moves it aside and goes back to the newest whole pair, or asks anew',
+          },
+        ),
+      ];
+    case 'whole':
+      return [...form, ...leafFindings(question, reading.pair.chain.leaf)];
+  }
+}
+
+function absentFinding({ purpose, view }: PairQuestion): Finding {
+  const id = `certificate.${purpose}-absent`;
+  if (view.linkKind === 'link') {
+    const what = `${view.link} names ${view.file ?? 'a file'}, which is not there`;
+    return finding('problem', id, what, { remedy: 'systemctl restart certlet   # mends the link' });
+  }
+  return finding('note', id, `there is no ${purpose} certificate yet (${view.link})`);
+}
+
+function leafFindings(question: PairQuestion, leaf: CertificateFacts): readonly Finding[] {
+  const { purpose, nodeName, now, view } = question;
+  const id = `certificate.${purpose}`;
+  const commonName = `system:node:${nodeName}`;
+  const usage = purpose === 'client' ? 'client auth' : 'server auth';
+  const evidence = {
+    file: view.file ?? view.link,
+    subject: leaf.subject,
+    issuer: leaf.issuer,
+    serial: leaf.serial,
+    notBefore: leaf.notBefore.toISOString(),
+    notAfter: leaf.notAfter.toISOString(),
+  };
+  const problem = (kind: string, what: string, remedy: string): readonly Finding[] => [
+    finding('problem', `${id}-${kind}`, `the ${purpose} certificate ${what}`, { evidence, remedy }),
+  ];
+  if (purpose === 'serving' && leaf.selfSigned) {
+    const what = 'the serving certificate is a self-signed one that stands in until the first one is issued';
+    return [finding('warning', `${id}-placeholder`, what, { evidence })];
+  }
+  if (now > leaf.notAfter) {
+    const age = spanText(now.getTime() - leaf.notAfter.getTime());
+    return problem('expired', `expired ${age} ago (${leaf.notAfter.toISOString()})`, EXPIRED_REMEDY[purpose]);
+  }
+  if (leaf.commonName !== commonName)
+    return problem('name', `is for ${leaf.commonName}, not for ${commonName}`, NAME_REMEDY);
+  const reasons = unfitReasons(leaf, { commonName, usage, now });
+  if (reasons.length > 0) return problem('unfit', `does not do: ${reasons.join(', ')}`, 'systemctl restart certlet');
+  if (now < leaf.notBefore) {
+    const what = `is not valid before ${leaf.notBefore.toISOString()} by this host's clock`;
+    return problem('early', what, 'timedatectl set-ntp true   # compare with: date -u');
+  }
+  return [lifeFinding(question, leaf, evidence)];
+}
+
+const NAME_REMEDY =
+  'set hostnameOverride to the name of the Node object (kubectl get nodes), or certlet reset if this host has become another node';
+const EXPIRED_REMEDY: Readonly<Record<Purpose, string>> = {
+  client:
+    'kubeadm token create   # on a control plane node, then certlet join; certlet asks with the bootstrap credential by itself',
+  serving: 'certlet renew serving --wait   # then approve the request that it names',
+};
+
+/** kubelet and certlet renew between 70 and 90 % of the life; what is older than its deadline has been tried in vain. */
+function lifeFinding(
+  { purpose, nodeName, now }: PairQuestion,
+  leaf: CertificateFacts,
+  evidence: Finding['evidence'] & object,
+): Finding {
+  const deadline = rotationDeadline(leaf, nodeName, undefined);
+  const graceMs = (leaf.notAfter.getTime() - deadline.getTime()) / 4;
+  const id = `certificate.${purpose}`;
+  if (now.getTime() > deadline.getTime() + graceMs) {
+    const what = `the ${purpose} certificate expires ${relativeText(leaf.notAfter, now)}, and its renewal was due ${relativeText(deadline, now)}`;
+    return finding('warning', `${id}-overdue`, what, { evidence, remedy: `certlet renew ${purpose} --wait` });
+  }
+  return good(id, `the ${purpose} certificate is valid until ${leaf.notAfter.toISOString()}`, evidence);
+}

@@ -1,0 +1,219 @@
+import { shellWord } from '../../adapters/file-errors.ts';
+import { requestOutcome } from '../../csr/outcome.ts';
+import type { Purpose } from '../../csr/template.ts';
+import type { CertificateSigningRequest } from '../../csr/wire.ts';
+import { spanText } from '../../status/times.ts';
+import { type Cause, type Finding, finding, good } from '../finding.ts';
+import { requestCommonName } from './request-subject.ts';
+
+/** The signing requests of the cluster as they are now. */
+export interface RequestsSeen {
+  readonly all: readonly CertificateSigningRequest[];
+  /** The server has more than it gave. */
+  readonly truncated: boolean;
+  readonly nodeName: string;
+  /** Names of requests that certlet's own records hold. */
+  readonly ownNames: readonly string[];
+  /** Now, by the server's clock. */
+  readonly now: Date;
+  /** The stock approver would approve this node's client requests; undefined when nobody could be asked. */
+  readonly automatic: boolean | undefined;
+}
+
+/** Approver and signer answer within a second; what is older than this waits for somebody. */
+const PROMPT_MS = 10_000;
+/** So many undecided requests are no chance any more. */
+const MANY = 100;
+
+const DOWN: Cause = {
+  what: 'kube-controller-manager does not run, or runs without its csrapproving controller',
+  sure: 'likely',
+  remedy: 'kubectl -n kube-system get pods -l component=kube-controller-manager   # and its log',
+};
+
+/** What has become of this node's requests, and whether approver and signer are at work at all. */
+export function requestsFindings(seen: RequestsSeen, purposes: readonly Purpose[]): readonly Finding[] {
+  return [
+    ...purposes.flatMap((purpose) => {
+      const own = newest(seen.all.filter((csr) => purposeOf(csr) === purpose && isOwn(csr, seen)));
+      return own === undefined ? [] : [ownFinding(own, purpose, seen)];
+    }),
+    ...clusterFindings(seen),
+  ];
+}
+
+/** Servers before 1.18 know no signer names: the usages tell then. */
+export function purposeOf(csr: CertificateSigningRequest): Purpose | undefined {
+  if (csr.signerName === 'kubernetes.io/kubelet-serving') return 'serving';
+  if (csr.signerName === 'kubernetes.io/kube-apiserver-client-kubelet') return 'client';
+  if (csr.signerName !== undefined && csr.signerName !== 'kubernetes.io/legacy-unknown') return undefined;
+  if (requestCommonName(csr.requestPem)?.startsWith('system:node:') !== true) return undefined;
+  if (csr.usages.includes('server auth')) return 'serving';
+  return csr.usages.includes('client auth') ? 'client' : undefined;
+}
+
+function isOwn(csr: CertificateSigningRequest, { nodeName, ownNames }: RequestsSeen): boolean {
+  return ownNames.includes(csr.name) || requestCommonName(csr.requestPem) === `system:node:${nodeName}`;
+}
+
+function newest(csrs: readonly CertificateSigningRequest[]): CertificateSigningRequest | undefined {
+  return [...csrs].sort((a, b) => createdMs(b) - createdMs(a))[0];
+}
+
+const createdMs = (csr: CertificateSigningRequest): number => Date.parse(csr.creationTimestamp) || 0;
+const ageMs = (csr: CertificateSigningRequest, now: Date): number => Math.max(0, now.getTime() - createdMs(csr));
+
+function ownFinding(csr: CertificateSigningRequest, purpose: Purpose, seen: RequestsSeen): Finding {
+  const id = `requests.${purpose}`;
+  const word = shellWord(csr.name);
+  const evidence = { name: csr.name, created: csr.creationTimestamp, requester: csr.username };
+  const outcome = requestOutcome(csr, undefined);
+  switch (outcome.kind) {
+    case 'denied': {
+      const what = `the ${purpose} request ${csr.name} was denied: ${words(outcome)}`;
+      const remedy = `kubectl delete csr ${word}; certlet renew ${purpose}   # after mending what the approver names; by itself certlet asks again after hours`;
+      return finding('problem', `${id}-denied`, what, {
+        remedy,
+        evidence: { ...evidence, reason: outcome.reason, message: outcome.message },
+      });
+    }
+    case 'failed': {
+      const what = `the signer refused the ${purpose} request ${csr.name}: ${words(outcome)}`;
+      const remedy = outcome.usages
+        ? 'nothing: certlet asks once with the other set of usages; keyEncipherment in the settings makes it the default'
+        : `certlet renew ${purpose}   # after mending what the signer names`;
+      return finding('problem', `${id}-failed`, what, {
+        remedy,
+        evidence: { ...evidence, reason: outcome.reason, message: outcome.message },
+      });
+    }
+    case 'pending':
+      return outcome.approved ? unissuedFinding(csr, purpose, seen) : unapprovedFinding(csr, purpose, seen);
+    case 'issued':
+    case 'changed uid':
+      return good(id, `the last ${purpose} request, ${csr.name}, was issued`, evidence);
+  }
+}
+
+const words = ({ reason, message }: { readonly reason: string; readonly message: string }): string =>
+  [reason, message].filter((part) => part !== '').join(': ') || 'no reason given';
+
+function unapprovedFinding(csr: CertificateSigningRequest, purpose: Purpose, seen: RequestsSeen): Finding {
+  const id = `requests.${purpose}-unapproved`;
+  const age = ageMs(csr, seen.now);
+  const evidence = {
+    name: csr.name,
+    created: csr.creationTimestamp,
+    requester: csr.username,
+    ageSeconds: Math.round(age / 1000),
+  };
+  const approve = `kubectl certificate approve ${shellWord(csr.name)}`;
+  const what = `the ${purpose} request ${csr.name} has waited ${spanText(age)} for approval`;
+  if (purpose === 'serving') {
+    return finding('warning', id, `${what}, which a person or a separate approver must give`, {
+      remedy: approve,
+      evidence,
+    });
+  }
+  if (age < PROMPT_MS)
+    return finding('note', id, `the client request ${csr.name} was made ${spanText(age)} ago and is not decided yet`, {
+      evidence,
+    });
+  if (seen.automatic !== true) {
+    const sure = seen.automatic === false ? 'certain' : 'likely';
+    return finding('problem', id, `${what}, which a person must give: nobody approves it automatically`, {
+      sure,
+      remedy: approve,
+      evidence,
+    });
+  }
+  const works = seen.all.some(
+    (other) => createdMs(other) >= createdMs(csr) && other.conditions.some(({ reason }) => reason === 'AutoApproved'),
+  );
+  const late: Cause = {
+    what: 'the role was bound after the request: the approver looks at it again after up to 17 minutes',
+    sure: works ? 'likely' : 'possible',
+    remedy: approve,
+  };
+  return finding('problem', id, `${what}, although kube-controller-manager should approve it by itself`, {
+    sure: 'certain',
+    causes: works ? [late] : [DOWN, late],
+    remedy: works ? approve : DOWN.remedy,
+    evidence: { ...evidence, approverSeenAtWork: works },
+  });
+}
+
+function unissuedFinding(csr: CertificateSigningRequest, purpose: Purpose, seen: RequestsSeen): Finding {
+  const id = `requests.${purpose}-unissued`;
+  const age = ageMs(csr, seen.now);
+  const evidence = {
+    name: csr.name,
+    created: csr.creationTimestamp,
+    signer: csr.signerName,
+    ageSeconds: Math.round(age / 1000),
+  };
+  if (age < PROMPT_MS)
+    return finding('note', id, `the ${purpose} request ${csr.name} is approved and not issued yet`, { evidence });
+  const signer = purpose === 'client' ? 'kube-apiserver-client' : 'kubelet-serving';
+  const causes: readonly Cause[] = [
+    { ...DOWN, what: 'kube-controller-manager does not run, or runs without its csrsigning controller' },
+    {
+      what: `kube-controller-manager has no --cluster-signing-cert-file and --cluster-signing-key-file (nor --cluster-signing-${signer}-cert-file)`,
+      sure: 'likely',
+      remedy:
+        'kubectl -n kube-system get pod -l component=kube-controller-manager -o yaml | grep cluster-signing   # its log says: skipping CSR signer controller',
+    },
+    {
+      what: 'the CA that signs has expired: its log says "the signer has expired"',
+      sure: 'possible',
+      remedy: 'openssl x509 -noout -enddate -in /etc/kubernetes/pki/ca.crt   # on the control plane',
+    },
+  ];
+  return finding(
+    'problem',
+    id,
+    `the ${purpose} request ${csr.name} was approved and has waited ${spanText(age)} for its certificate`,
+    {
+      causes,
+      remedy: causes[0]?.remedy,
+      evidence,
+    },
+  );
+}
+
+/** Requests of every node: one that waits may be chance, several show that nobody is at work. */
+function clusterFindings(seen: RequestsSeen): readonly Finding[] {
+  const old = seen.all.filter((csr) => ageMs(csr, seen.now) >= PROMPT_MS);
+  const pending = old.filter((csr) => isPending(csr, false));
+  const clients = pending.filter((csr) => purposeOf(csr) === 'client');
+  const unissued = old.filter((csr) => isPending(csr, true));
+  const total = seen.all.length;
+  const evidence = {
+    pendingClient: clients.length,
+    pendingAll: pending.length,
+    approvedUnissued: unissued.length,
+    total,
+  };
+  const findings: Finding[] = [];
+  if (clients.length >= 2 && seen.automatic === true) {
+    const what = `${String(clients.length)} client requests of nodes pile up undecided, although they should be approved automatically`;
+    findings.push(finding('problem', 'requests.piling-up', what, { causes: [DOWN], remedy: DOWN.remedy, evidence }));
+  }
+  if (unissued.length >= 2) {
+    const what = `${String(unissued.length)} approved requests have no certificate: no signer is at work`;
+    findings.push(finding('problem', 'requests.nobody-signs', what, { sure: 'likely', remedy: DOWN.remedy, evidence }));
+  }
+  if (pending.length >= MANY || seen.truncated) {
+    const amount = `${seen.truncated ? 'more than ' : ''}${String(total)}`;
+    const what = `${amount} signing requests are in the cluster, ${String(pending.length)} of those seen undecided`;
+    const remedy =
+      'kubectl get csr   # who makes them? kubelets whose serving requests nobody approves ask every 15 minutes';
+    findings.push(finding('warning', 'requests.many', what, { remedy, evidence }));
+  }
+  return findings;
+}
+
+function isPending(csr: CertificateSigningRequest, approved: boolean): boolean {
+  const outcome = requestOutcome(csr, undefined);
+  return outcome.kind === 'pending' && outcome.approved === approved;
+}

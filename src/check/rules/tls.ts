@@ -1,0 +1,209 @@
+import { X509Certificate } from 'node:crypto';
+import { type CertletError, isCertletError } from '../../errors.ts';
+import { splitCertificates } from '../../pki/certificate.ts';
+import type { ServerGlimpse } from '../../ports.ts';
+import { NAMED_SKEW_MS, skewText } from '../../rotation/clock-judge.ts';
+import { spanText } from '../../status/times.ts';
+import type { Target } from '../facts.ts';
+import { type Cause, type Evidence, type Finding, finding, good } from '../finding.ts';
+import { fromError } from '../walk.ts';
+
+/** What a first request without a credential, and a look without verification, have shown of one server. */
+export interface TlsSeen {
+  readonly target: Target;
+  /** What the verified request came to; undefined when an API server answered, whatever it answered. */
+  readonly error: CertletError | undefined;
+  readonly glimpse: ServerGlimpse | undefined;
+  /** This host's clock when it was seen. */
+  readonly at: Date;
+  readonly weight: 'problem' | 'warning';
+}
+
+/** An API server's certificate is renewed long before; later than this somebody has forgotten it. */
+const SOON_MS = 7 * 86_400_000;
+
+/** Whether what was seen lets requests through: TLS holds, and no stranger answers. */
+export const isThrough = (error: CertletError | undefined): boolean =>
+  error === undefined || isCertletError(error, 'ERR_API_SERVER', 'ERR_API_UNAUTHORIZED', 'ERR_API_THROTTLED');
+
+/** What TLS with each server came to. Two ways to one server that differ in trust explain each other. */
+export function tlsFindings(seen: readonly TlsSeen[]): readonly Finding[] {
+  return seen.flatMap((one) => {
+    const { error } = one;
+    if (error === undefined) return certificateFindings(one);
+    switch (error.code) {
+      case 'ERR_API_TLS':
+        return [untrustedFinding(one, error, seen)];
+      case 'ERR_API_TLS_DATES':
+        return [datesFinding(one, error)];
+      case 'ERR_API_UNAUTHORIZED':
+        return [good('tls', `TLS with ${one.target.cluster.server}: the server demands a client certificate`)];
+      case 'ERR_API_PROTOCOL':
+        return [strangerFinding(one, error)];
+      case 'ERR_API_SERVER':
+        return [fromError('tls.server-fails', error, one.weight)];
+      default:
+        return [fromError('tls.unreachable', error, one.weight)];
+    }
+  });
+}
+
+function certificateFindings({ target, glimpse, at: now }: TlsSeen): readonly Finding[] {
+  const { server } = target.cluster;
+  const certificate = glimpse?.certificate;
+  const evidence = { server, ...shown(glimpse) };
+  if (certificate !== undefined && certificate.notAfter.getTime() - now.getTime() < SOON_MS) {
+    const what = `the certificate of ${server} expires in ${spanText(certificate.notAfter.getTime() - now.getTime())}`;
+    return [
+      finding('warning', 'tls.expires-soon', what, {
+        remedy: 'kubeadm certs renew apiserver   # on each control plane node',
+        evidence,
+      }),
+    ];
+  }
+  return [good('tls', `TLS with ${server}: its certificate is trusted and names it`, evidence)];
+}
+
+function shown(glimpse: ServerGlimpse | undefined): Readonly<Record<string, string>> {
+  const certificate = glimpse?.certificate;
+  if (certificate === undefined) return {};
+  const { subject, issuer, names, notBefore, notAfter } = certificate;
+  return { subject, issuer, names, notBefore: notBefore.toISOString(), notAfter: notAfter.toISOString() };
+}
+
+function untrustedFinding(one: TlsSeen, error: CertletError, all: readonly TlsSeen[]): Finding {
+  const { target, glimpse, weight } = one;
+  const evidence = {
+    server: target.cluster.server,
+    source: target.source,
+    trusted: trustedSubjects(target),
+    ...shown(glimpse),
+  };
+  if (/is for another name/.test(error.message)) {
+    return finding(weight, 'tls.name', error.message, { remedy: error.remedy, evidence });
+  }
+  if (!/is not signed by the CA/.test(error.message)) return fromError('tls.failed', error, weight);
+  const other = all.find(
+    (each) => each !== one && isThrough(each.error) && each.target.cluster.server === target.cluster.server,
+  );
+  if (other !== undefined && target.role === 'node') {
+    return finding(
+      weight,
+      'tls.stale-kubeconfig',
+      `${target.source} is from another cluster, or from before its CA changed: ${target.cluster.server} is trusted by the CA in ${other.target.source}, not by the CA in it`,
+      {
+        sure: 'likely',
+        remedy: 'systemctl stop kubelet certlet && certlet reset && systemctl start certlet kubelet',
+        evidence,
+      },
+    );
+  }
+  return finding(weight, 'tls.wrong-ca', error.message, { evidence, causes: caCauses(one) });
+}
+
+function caCauses({ target, glimpse }: TlsSeen): readonly Cause[] {
+  const issuer = glimpse?.certificate?.issuer;
+  const by = issuer === undefined ? '' : ` (the server's certificate is from ${issuer})`;
+  const { role, source } = target;
+  return [
+    {
+      what: `${source} is from another cluster, or the cluster's CA has changed${by}`,
+      sure: 'likely',
+      remedy:
+        role === 'node'
+          ? 'systemctl stop kubelet certlet && certlet reset, then certlet join with a token of this cluster'
+          : 'certlet join ENDPOINT --token-file FILE --discovery-token-ca-cert-hash sha256:... --force',
+    },
+    {
+      what: 'a proxy or load balancer between shows a certificate of its own',
+      sure: 'possible',
+      remedy: `openssl s_client -connect ${new URL(target.cluster.server).host} -showcerts </dev/null`,
+    },
+  ];
+}
+
+/** Subjects of the CAs that a kubeconfig gives, to hold against the issuer that was seen. */
+function trustedSubjects(target: Target): readonly string[] {
+  const { caPem } = target.cluster;
+  if (caPem === undefined) return ["the host's own roots"];
+  try {
+    return splitCertificates(caPem).map((pem) => new X509Certificate(pem).subject.split('\n').join(', '));
+  } catch (error) {
+    if (isCertletError(error)) return [];
+    throw error;
+  }
+}
+
+/** Whose dates are off: the server's certificate by the server's own clock, or this host's clock. */
+function datesFinding(seen: TlsSeen, error: CertletError): Finding {
+  const { target, glimpse, weight, at } = seen;
+  const serverDate = glimpse?.serverDate;
+  const skewMs = serverDate === undefined ? 0 : at.getTime() - serverDate.getTime();
+  const evidence = {
+    server: target.cluster.server,
+    now: at.toISOString(),
+    serverDate: serverDate?.toISOString(),
+    ...shown(glimpse),
+  };
+  if (Math.abs(skewMs) >= NAMED_SKEW_MS) {
+    const what = `TLS fails on dates: this host's clock is ${skewText(skewMs)} the server's, by which its certificate is ${validAt(glimpse)}`;
+    const remedy = 'timedatectl set-ntp true   # compare with: date -u';
+    return finding(weight, 'tls.clock', what, { sure: 'likely', remedy, evidence });
+  }
+  const certificate = glimpse?.certificate;
+  if (certificate === undefined) return fromError('tls.dates', error, weight);
+  return serverDatesFinding(seen, certificate, evidence);
+}
+
+function serverDatesFinding(
+  { target, weight, at, glimpse }: TlsSeen,
+  certificate: NonNullable<ServerGlimpse['certificate']>,
+  evidence: Evidence,
+): Finding {
+  const known = glimpse?.serverDate !== undefined;
+  const agreed = known ? '; the clocks agree' : '';
+  const details = { sure: known ? 'certain' : 'likely', evidence } as const;
+  const { notBefore, notAfter } = certificate;
+  const { server } = target.cluster;
+  if (at > notAfter) {
+    const age = spanText(at.getTime() - notAfter.getTime());
+    const what = `the certificate of ${server} expired ${age} ago (${notAfter.toISOString()})${agreed}`;
+    const remedy = 'kubeadm certs renew apiserver   # on the control plane node, then restart kube-apiserver';
+    return finding(weight, 'tls.server-expired', what, { ...details, remedy });
+  }
+  const what = `the certificate of ${server} is not valid before ${notBefore.toISOString()}, in ${spanText(notBefore.getTime() - at.getTime())}${agreed}`;
+  return finding(weight, 'tls.server-early', what, { ...details, remedy: 'date -u   # on the control plane and here' });
+}
+
+function validAt({ certificate, serverDate: at }: ServerGlimpse = {}): string {
+  if (certificate === undefined || at === undefined) return 'unknown';
+  return at >= certificate.notBefore && at <= certificate.notAfter ? 'valid' : 'outside its dates as well';
+}
+
+function strangerFinding({ target, weight, glimpse }: TlsSeen, error: CertletError): Finding {
+  const what = `${target.cluster.server} does not answer as an API server does: ${error.message}`;
+  return finding(weight, 'tls.stranger', what, {
+    sure: 'certain',
+    remedy: `curl -k ${target.cluster.server}/version   # a proxy, load balancer or login page answers; NO_PROXY excepts a host`,
+    evidence: { server: target.cluster.server, ...shown(glimpse) },
+  });
+}
+
+/** Signers set NotBefore five minutes back: with a larger skew fresh certificates are not valid yet where they are used. */
+const HARMFUL_SKEW_MS = 5 * 60_000;
+
+/** This host's clock against the server's. */
+export function clockFindings(skewMs: number | undefined): readonly Finding[] {
+  if (skewMs === undefined) return [];
+  const evidence = { skewSeconds: Math.round(skewMs / 1000) };
+  if (Math.abs(skewMs) < NAMED_SKEW_MS)
+    return [good('clock', "this host's clock agrees with the API server's", evidence)];
+  const what = `this host's clock is ${skewText(skewMs)} the API server's`;
+  return [
+    finding(Math.abs(skewMs) < HARMFUL_SKEW_MS ? 'warning' : 'problem', 'clock.skew', what, {
+      remedy:
+        'timedatectl set-ntp true   # or chronyc makestep; the server may be the one that is wrong: date -u there',
+      evidence,
+    }),
+  ];
+}

@@ -1,0 +1,25 @@
+import type { Step } from './facts.ts';
+import { authenticationStep } from './steps/authentication.ts';
+import { approvalStep, rightsStep, versionsStep } from './steps/authorization.ts';
+import { credentialsStep, filesStep, settingsStep } from './steps/host.ts';
+import { networkStep, tlsStep } from './steps/network.ts';
+import { daemonStep, kubeletStep, nameStep, servingStep } from './steps/node.ts';
+import { requestsStep } from './steps/requests.ts';
+
+/** The way of a certificate, in its order. */
+export const STEPS: readonly Step[] = [
+  settingsStep,
+  credentialsStep,
+  filesStep,
+  networkStep,
+  tlsStep,
+  authenticationStep,
+  versionsStep,
+  rightsStep,
+  approvalStep,
+  requestsStep,
+  nameStep,
+  kubeletStep,
+  servingStep,
+  daemonStep,
+];

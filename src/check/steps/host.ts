@@ -1,0 +1,152 @@
+import { dirname } from 'node:path';
+import { readKubeconfig } from '../../adapters/kubeconfig-files.ts';
+import { asCertletError } from '../../errors.ts';
+import type { CertificatePair } from '../../pki/certificate.ts';
+import type { CheckContext, CheckPorts, Facts, Step, StepOutcome } from '../facts.ts';
+import { type Finding, finding, good } from '../finding.ts';
+import { type LookedAt, modeFindings } from '../rules/files.ts';
+import { isDenied, kubeconfigFindings, type Looker, unreadable } from '../rules/kubeconfigs.ts';
+import { pairFindings } from '../rules/pairs.ts';
+import { targetsOf } from '../targets.ts';
+import { fromError } from '../walk.ts';
+
+const always = (): undefined => undefined;
+/** For steps that need the settings. */
+export const needsSettings = (facts: Facts): string | undefined =>
+  facts.settings === undefined ? 'the settings cannot be used' : undefined;
+
+/** Settings: file, flags and node name. */
+export const settingsStep: Step = {
+  id: 'settings',
+  title: 'Settings',
+  missing: always,
+  async run({ ports }): Promise<StepOutcome> {
+    try {
+      const settings = await ports.loadSettings();
+      const { source, nodeName, certDir, kubeconfig, bootstrapKubeconfig } = settings;
+      const what = `${source ?? 'no settings file, defaults'}: node ${nodeName}, cert-dir ${certDir}`;
+      const evidence = { node: nodeName, certDir, kubeconfig, bootstrapKubeconfig };
+      return { findings: [good('settings', what, evidence)], facts: { settings } };
+    } catch (thrown) {
+      const error = asCertletError(thrown);
+      if (error.code === 'ERR_INTERNAL') throw error;
+      const { settingsPath: path, uid } = ports;
+      const looker = { uid, seesAll: uid === 0 };
+      return {
+        findings: [
+          isDenied(error) ? unreadable('settings.unreadable', path, looker) : fromError('settings.invalid', error),
+        ],
+      };
+    }
+  },
+};
+
+/** The two kubeconfigs and the pairs: what this node has to show. */
+export const credentialsStep: Step = {
+  id: 'credentials',
+  title: 'Kubeconfigs and certificates on this host',
+  missing: needsSettings,
+  async run(context): Promise<StepOutcome> {
+    const { ports, facts } = context;
+    const { settings } = facts;
+    if (settings === undefined) return { findings: [] };
+    const trusted = { fs: ports.fs, uid: ports.uid, searchPath: ports.searchPath };
+    const bootstrap = await readKubeconfig(settings.bootstrapKubeconfig, trusted);
+    const node = await readKubeconfig(settings.kubeconfig, trusted);
+    const store = ports.openStore(settings);
+    const pairs = { client: await store.pair('client'), serving: await store.pair('serving') };
+    const now = ports.now();
+    const looker = await lookerOf(ports, settings.certDir);
+    const { nodeName } = settings;
+    const clientPair = pairs.client.reading.kind === 'whole' ? pairs.client.reading.pair : undefined;
+    const targets = targetsOf({ nodeName, node, bootstrap, clientPair, now });
+    const purposes = settings.rotateServerCertificates ? (['client', 'serving'] as const) : (['client'] as const);
+    return {
+      findings: [
+        ...kubeconfigFindings({ bootstrap, node }, looker, isValid(clientPair, now)),
+        ...purposes.flatMap((purpose) => pairFindings({ purpose, view: pairs[purpose], nodeName, now, looker })),
+      ],
+      facts: { bootstrap, node, pairs, targets },
+    };
+  },
+};
+
+const isValid = (pair: CertificatePair | undefined, now: Date): boolean =>
+  pair !== undefined && now <= pair.chain.leaf.notAfter;
+
+/** Root sees everything; whoever owns the cert-dir is the user of the service. */
+async function lookerOf(ports: CheckPorts, certDir: string): Promise<Looker> {
+  const owner = await statOf(ports, certDir);
+  return { uid: ports.uid, seesAll: ports.uid === 0 || owner === ports.uid };
+}
+
+async function statOf(ports: CheckPorts, path: string): Promise<number | undefined> {
+  try {
+    return (await ports.fs.stat(path))?.uid;
+  } catch (error) {
+    if (isDenied(error)) return undefined;
+    throw error;
+  }
+}
+
+/** Modes and owners of what holds keys and tokens. */
+export const filesStep: Step = {
+  id: 'files',
+  title: 'File modes and owners',
+  missing: needsSettings,
+  async run(context): Promise<StepOutcome> {
+    const { settings, pairs } = context.facts;
+    if (settings === undefined) return { findings: [] };
+    const { certDir, stateDir, bootstrapKubeconfig, kubeconfig } = settings;
+    const named = [bootstrapKubeconfig, ...namedSecrets(context.facts)].map((path) => ({
+      path,
+      kind: 'secret' as const,
+    }));
+    const pairFiles = [pairs?.client, pairs?.serving]
+      .flatMap((view) => view?.file ?? [])
+      .map((path) => ({ path, kind: 'secret' as const }));
+    const folders = [...new Set([certDir, stateDir, dirname(bootstrapKubeconfig), dirname(kubeconfig)])].map(
+      (path) => ({
+        path,
+        kind: 'folder' as const,
+      }),
+    );
+    const owner = await statOf(context.ports, certDir);
+    const trusted = [context.ports.uid, ...(owner === undefined ? [] : [owner])];
+    const findings = await Promise.all(
+      [...named, ...pairFiles, ...folders].map((item) => lookAt(context, item, trusted)),
+    );
+    const found = findings.flat();
+    return {
+      findings: found.length > 0 ? found : [good('files', 'keys, tokens and their folders are closed to others')],
+    };
+  },
+};
+
+/** A token file named by the bootstrap kubeconfig, and a kubeconfig of the node that embeds its key. */
+function namedSecrets({ bootstrap, node }: Facts): readonly string[] {
+  const tokens =
+    bootstrap?.kind === 'usable' && bootstrap.config.credential.kind === 'tokenFile'
+      ? [bootstrap.config.credential.path]
+      : [];
+  const embeds = node?.kind === 'usable' && node.config.files.length === 0 && node.config.credential.kind !== 'none';
+  return [...tokens, ...(embeds ? [node.path] : [])];
+}
+
+async function lookAt(
+  { ports }: CheckContext,
+  item: Omit<LookedAt, 'facts'>,
+  trusted: readonly number[],
+): Promise<readonly Finding[]> {
+  try {
+    const facts = await ports.fs.stat(item.path);
+    return facts === undefined ? [] : modeFindings({ ...item, facts }, trusted);
+  } catch (error) {
+    if (!isDenied(error)) throw error;
+    return [
+      finding('skipped', 'files.unreadable', `${item.path} cannot be looked at by user ${String(ports.uid)}`, {
+        remedy: 'sudo certlet check',
+      }),
+    ];
+  }
+}

@@ -1,0 +1,130 @@
+import { isCertletError } from '../../errors.ts';
+import { servingTemplate, templateMismatches } from '../../csr/template.ts';
+import type { NodeFacts } from '../../ports.ts';
+import { servingNamesOf } from '../../rotation/names.ts';
+import type { CheckContext, Step, StepOutcome } from '../facts.ts';
+import { type Finding, finding, good } from '../finding.ts';
+import { kubeletFindings } from '../rules/kubelet.ts';
+import { certificateNameFindings } from '../rules/names.ts';
+import { servingFindings } from '../rules/serving.ts';
+import { withApi } from '../targets.ts';
+import { needsSettings } from './host.ts';
+
+/** Node name against the certificate that the kubeconfig names, and the Node object. */
+export const nameStep: Step = {
+  id: 'name',
+  title: 'Node name',
+  missing: needsSettings,
+  async run(context): Promise<StepOutcome> {
+    const { settings, node, pairs, accepted = [] } = context.facts;
+    if (settings === undefined) return { findings: [] };
+    const names = certificateNameFindings(settings.nodeName, node, pairs?.client.link);
+    const own = accepted.find(({ role }) => role === 'node');
+    if (own === undefined)
+      return { findings: [...names, ...(names.length === 0 ? [good('name', `node name ${settings.nodeName}`)] : [])] };
+    const { findings, nodeObject } = await readNode(context, own, settings.nodeName);
+    return { findings: [...names, ...findings], ...(nodeObject === undefined ? {} : { facts: { nodeObject } }) };
+  },
+};
+
+async function readNode(
+  context: CheckContext,
+  own: Parameters<typeof withApi>[1],
+  nodeName: string,
+): Promise<{ readonly findings: readonly Finding[]; readonly nodeObject: NodeFacts | undefined }> {
+  try {
+    const nodeObject = await withApi(context, own, (api) => api.getNode(nodeName, context.signal));
+    const found =
+      nodeObject === undefined
+        ? finding('note', 'name.no-node', `there is no Node named ${nodeName} in the cluster yet; its kubelet makes it`)
+        : good('name', `the cluster has a Node named ${nodeName}`, {
+            addresses: nodeObject.addresses.map(({ type, address }) => `${type}=${address}`),
+            kubelet: nodeObject.kubeletVersion,
+          });
+    return { findings: [found], nodeObject };
+  } catch (error) {
+    if (!isCertletError(error, 'ERR_API_FORBIDDEN')) throw error;
+    const what = `the client certificate may not read the Node ${nodeName}: ${error.message}`;
+    return {
+      findings: [finding('warning', 'name.node-forbidden', what, { remedy: error.remedy })],
+      nodeObject: undefined,
+    };
+  }
+}
+
+/** The kubelet of this host: a second writer, other paths, another name. */
+export const kubeletStep: Step = {
+  id: 'kubelet',
+  title: 'Kubelet of this host',
+  missing: needsSettings,
+  async run(context): Promise<StepOutcome> {
+    const { settings } = context.facts;
+    if (settings === undefined) return { findings: [] };
+    const host = await context.ports.readKubelet(settings);
+    const store = context.ports.openStore(settings);
+    const foreign = { client: await store.foreign('client'), serving: await store.foreign('serving') };
+    const { nodeName, certDir, kubeconfig, rotateServerCertificates: serving, kubelet } = settings;
+    return {
+      findings: kubeletFindings({ host, nodeName, certDir, kubeconfig, serving, restart: kubelet.restart, foreign }),
+      facts: { kubelet: host },
+    };
+  },
+};
+
+/** The serving certificate against the addresses of the Node. */
+export const servingStep: Step = {
+  id: 'serving',
+  title: 'Serving certificate',
+  missing: (facts) =>
+    needsSettings(facts) ??
+    (facts.pairs?.serving.reading.kind === 'whole' ? undefined : 'there is no serving certificate to look at'),
+  async run(context): Promise<StepOutcome> {
+    const { settings, pairs, nodeObject, targets } = context.facts;
+    const reading = pairs?.serving.reading;
+    if (settings === undefined || reading?.kind !== 'whole' || !settings.rotateServerCertificates)
+      return { findings: [] };
+    const { nodeName, nodeIPs, servingNames, keyEncipherment } = settings;
+    const server = targets?.[0]?.cluster.server;
+    const routeAddress = server === undefined ? undefined : await context.ports.route.localAddress(server);
+    const names = servingNamesOf({ nodeName, nodeIPs, servingNames, node: nodeObject, routeAddress });
+    const wanted = servingTemplate({ nodeName, keyEncipherment }, names);
+    const { leaf } = reading.pair.chain;
+    return { findings: servingFindings(leaf, templateMismatches(leaf, wanted), nodeObject !== undefined) };
+  },
+};
+
+/** Whether anybody renews. */
+export const daemonStep: Step = {
+  id: 'daemon',
+  title: 'The certlet daemon',
+  missing: needsSettings,
+  async run(context): Promise<StepOutcome> {
+    const { settings } = context.facts;
+    if (settings === undefined) return { findings: [] };
+    switch (await context.ports.daemon(settings)) {
+      case 'running':
+        return { findings: [good('daemon', 'certlet runs on this host')] };
+      case 'down':
+        return {
+          findings: [
+            finding(
+              'warning',
+              'daemon.down',
+              'no certlet daemon runs on this host: nothing is renewed, unless a timer starts certlet once',
+              {
+                remedy: 'systemctl enable --now certlet   # or look for the timer: systemctl list-timers certlet*',
+              },
+            ),
+          ],
+        };
+      case 'unknown':
+        return {
+          findings: [
+            finding('skipped', 'daemon.unknown', 'whether the daemon runs cannot be seen by this user', {
+              remedy: 'certlet status',
+            }),
+          ],
+        };
+    }
+  },
+};

@@ -1,0 +1,73 @@
+import { redact } from '../adapters/log/redact.ts';
+import { asCertletError, type CertletError } from '../errors.ts';
+import type { CheckContext, CheckPorts, Facts, Step, StepOutcome } from './facts.ts';
+import { type Cause, type Evidence, type Finding, finding, type StepReport } from './finding.ts';
+
+/**
+ * Takes the steps in their order, each with what the earlier ones established. A step whose ground is missing is told as skipped with the
+ * reason; one that fails becomes a finding. Rejects only with the signal's reason.
+ */
+export async function walk(
+  steps: readonly Step[],
+  ports: CheckPorts,
+  signal: AbortSignal,
+): Promise<{ readonly reports: readonly StepReport[]; readonly facts: Facts }> {
+  let facts: Facts = {};
+  const reports: StepReport[] = [];
+  for (const step of steps) {
+    signal.throwIfAborted();
+    const outcome = await take(step, { ports, facts, signal });
+    facts = { ...facts, ...outcome.facts };
+    if (outcome.findings.length > 0)
+      reports.push({ step: step.id, title: step.title, findings: outcome.findings.map(withoutSecrets) });
+  }
+  return { reports, facts };
+}
+
+async function take(step: Step, context: CheckContext): Promise<StepOutcome> {
+  const missing = step.missing(context.facts);
+  if (missing !== undefined) return { findings: [finding('skipped', `${step.id}.skipped`, missing)] };
+  try {
+    return await step.run(context);
+  } catch (thrown) {
+    context.signal.throwIfAborted();
+    return { findings: [fromError(`${step.id}.failed`, asCertletError(thrown))] };
+  }
+}
+
+/** A finding that says what an error says. */
+export function fromError(id: string, error: CertletError, verdict: Finding['verdict'] = 'problem'): Finding {
+  return finding(verdict, id, error.message, { remedy: commandOf(error.remedy), evidence: { code: error.code } });
+}
+
+/** A remedy as a command alone where that is all it is. */
+export function commandOf(remedy: string | undefined): string | undefined {
+  return remedy?.replace(/^Run: /, '');
+}
+
+/** Texts of foreign origin (an approver's message, a server's answer) pass the filter for secrets once more. */
+function withoutSecrets(found: Finding): Finding {
+  const { causes, evidence, remedy } = found;
+  return {
+    ...found,
+    what: redact(found.what),
+    ...(remedy === undefined ? {} : { remedy: redact(remedy) }),
+    ...(causes === undefined ? {} : { causes: causes.map(cleanCause) }),
+    ...(evidence === undefined ? {} : { evidence: cleanEvidence(evidence) }),
+  };
+}
+
+function cleanCause(cause: Cause): Cause {
+  const { remedy } = cause;
+  return { ...cause, what: redact(cause.what), ...(remedy === undefined ? {} : { remedy: redact(remedy) }) };
+}
+
+function cleanEvidence(evidence: Evidence): Evidence {
+  const clean = (value: Evidence[string]): Evidence[string] => {
+    if (typeof value === 'string') return redact(value);
+    return typeof value === 'object' ? value.map(redact) : value;
+  };
+  return Object.fromEntries(
+    Object.entries(evidence).flatMap(([key, value]) => (value === undefined ? [] : [[key, clean(value)]])),
+  );
+}
