@@ -1,0 +1,148 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { lstatSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { createInterface } from 'node:readline';
+import type { Test } from 'tap';
+import type { Purpose } from '../../src/csr/template.ts';
+import { type CertificatePair, parsePair } from '../../src/pki/certificate.ts';
+import { Secret } from '../../src/secret.ts';
+import type { FakeCluster } from '../fixtures/cluster/fake-cluster.ts';
+
+const root = resolve(import.meta.dirname, '../..');
+
+type LogLine = Readonly<Record<string, unknown>> & { readonly event: string };
+
+/** A folder as a node has it: settings, bootstrap kubeconfig, cert-dir. */
+export class NodeFolder {
+  readonly path: string;
+  readonly name: string;
+
+  constructor(t: Test, name = 'n1') {
+    this.path = t.testdir({});
+    this.name = name;
+  }
+
+  file(name: string): string {
+    return join(this.path, name);
+  }
+
+  /** Everything in this folder, nothing slow; `more` are lines of YAML. */
+  writeSettings(more = ''): void {
+    const rotation = '{minimumSpacing: 1s, addressDebounce: 0s, startSpread: 0s, pruneGrace: 0s}';
+    const lines = [
+      `bootstrapKubeconfig: ${this.file('bootstrap.conf')}`,
+      `kubeconfig: ${this.file('kubelet.conf')}`,
+      `certDir: ${this.file('pki')}`,
+      `runtimeDir: ${this.file('run')}`,
+      `hostnameOverride: ${this.name}`,
+      'nodeIP: [127.0.0.1]',
+      ...(more.includes('rotation:') ? [] : [`rotation: ${rotation}`]),
+      'log: {format: json, level: debug}',
+    ];
+    writeFileSync(this.file('config.yaml'), `${lines.join('\n')}\n${more}\n`, { mode: 0o600 });
+  }
+
+  writeBootstrap(text: string): void {
+    writeFileSync(this.file('bootstrap.conf'), text, { mode: 0o600 });
+  }
+
+  /** The pair behind the link; undefined where there is no link. Throws when the link names anything but a whole, matching pair. */
+  current(purpose: Purpose): CertificatePair | undefined {
+    const link = join(this.path, 'pki', `kubelet-${purpose === 'client' ? 'client' : 'server'}-current.pem`);
+    if (lstatSync(link, { throwIfNoEntry: false }) === undefined) return undefined;
+    return parsePair(new Secret(readFileSync(link, 'utf8')));
+  }
+
+  /** Names in the cert-dir without those of certlet's own records. */
+  get files(): readonly string[] {
+    return readdirSync(this.file('pki'))
+      .filter((name) => !name.startsWith('.'))
+      .sort();
+  }
+
+  run(command: string, ...args: readonly string[]): Program {
+    return new Program([command, '--config', this.file('config.yaml'), ...args]);
+  }
+}
+
+/** The real program as a child process, its log read as it comes. */
+export class Program {
+  readonly lines: LogLine[] = [];
+  /** What was printed that is no line of the log. */
+  readonly text: string[] = [];
+  readonly exited: Promise<number | string | null>;
+  readonly #child: ChildProcess;
+  readonly #waiting = new Set<() => void>();
+  #closed = false;
+
+  constructor(args: readonly string[]) {
+    this.#child = spawn(
+      process.execPath,
+      ['--disable-warning=ExperimentalWarning', join(root, 'src/main.ts'), ...args],
+      // Not the environment of the tests: a proxy in it would be used.
+      { stdio: ['ignore', 'pipe', 'pipe'], env: { PATH: process.env['PATH'] } },
+    );
+    for (const stream of [this.#child.stdout, this.#child.stderr]) {
+      if (stream !== null) createInterface({ input: stream }).on('line', (line) => this.#take(line));
+    }
+    this.exited = new Promise((done) => {
+      this.#child.once('close', (code, signal) => {
+        this.#closed = true;
+        done(signal ?? code);
+        this.#look();
+      });
+    });
+  }
+
+  #take(line: string): void {
+    try {
+      this.lines.push(JSON.parse(line) as LogLine);
+    } catch (error) {
+      if (!(error instanceof SyntaxError)) throw error;
+      this.text.push(line);
+    }
+    this.#look();
+  }
+
+  #look(): void {
+    for (const look of this.#waiting) look();
+  }
+
+  of(event: string): readonly LogLine[] {
+    return this.lines.filter((line) => line.event === event);
+  }
+
+  /** Resolves when `condition` holds, looked at after each line; rejects when the program has ended without. */
+  until(condition: () => boolean): Promise<void> {
+    return new Promise((done, fail) => {
+      const look = (): void => {
+        if (!condition() && !this.#closed) return;
+        this.#waiting.delete(look);
+        if (condition()) done();
+        else fail(new Error(`ended before: ${this.text.join('\n')}\n${JSON.stringify(this.lines.slice(-3))}`));
+      };
+      this.#waiting.add(look);
+      look();
+    });
+  }
+
+  /** Resolves when this has been logged so many times. */
+  said(event: string, times = 1): Promise<void> {
+    return this.until(() => this.of(event).length >= times);
+  }
+
+  signal(name: NodeJS.Signals): void {
+    this.#child.kill(name);
+  }
+
+  /** Asks it to end and gives what it ended with. */
+  async end(name: NodeJS.Signals = 'SIGTERM'): Promise<number | string | null> {
+    this.signal(name);
+    return await this.exited;
+  }
+}
+
+/** What a node asked for, as words. */
+export function asked(cluster: FakeCluster): readonly string[] {
+  return cluster.requests.map(({ verb, resource, path }) => `${verb} ${resource === '' ? path : resource}`);
+}

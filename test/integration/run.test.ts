@@ -1,0 +1,166 @@
+import { readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import t, { type Test } from 'tap';
+import { type FakeClusterOptions, startFakeCluster } from '../fixtures/cluster/fake-cluster.ts';
+import { NodeFolder, asked, type Program } from './program.ts';
+
+async function prepare(t: Test, options: FakeClusterOptions = {}) {
+  const cluster = await startFakeCluster({ approveServing: true, ...options });
+  t.teardown(() => cluster.close());
+  const node = new NodeFolder(t);
+  node.writeSettings();
+  node.writeBootstrap(cluster.bootstrapKubeconfig());
+  return { cluster, node };
+}
+
+function ended(t: Test, program: Program): Program {
+  t.teardown(() => program.end('SIGKILL'));
+  return program;
+}
+
+t.test('run: both certificates, seven requests, the kubeconfig, a clean end', async (t) => {
+  const { cluster, node } = await prepare(t);
+  const program = ended(t, node.run('run'));
+  await program.said('Certificate rotation deadline determined', 2);
+  t.equal(cluster.requests.length, 7, asked(cluster).join(', '));
+  t.equal(node.current('client')?.chain.leaf.commonName, 'system:node:n1');
+  t.strictSame(node.current('serving')?.chain.leaf.ipAddresses, ['127.0.0.1']);
+  t.equal(statSync(node.file('kubelet.conf')).mode & 0o777, 0o600);
+  t.match(readFileSync(node.file('kubelet.conf'), 'utf8'), /kubelet-client-current\.pem/);
+  t.equal(await program.end(), 0);
+  t.notMatch(JSON.stringify(program.lines), /0123456789abcdef/, 'no token in the log');
+});
+
+t.test('run: waits for a manual approval, is killed, resumes the same request', async (t) => {
+  const { cluster, node } = await prepare(t, { approval: 'manual', approveServing: false });
+  const first = ended(t, node.run('run'));
+  await cluster.until(() => cluster.requests.some(({ verb }) => verb === 'watch'));
+  t.equal(node.current('client'), undefined);
+  t.equal(node.current('serving')?.chain.leaf.selfSigned, true);
+  await first.end('SIGKILL');
+  const second = ended(t, node.run('run'));
+  await second.said('Resuming the pending certificate signing request');
+  const [csr] = cluster.csrs;
+  cluster.approve(csr?.name ?? '');
+  await second.said('Certificate is current');
+  await cluster.until(() => cluster.csrs.length === 2);
+  const serving = cluster.csrs.find(({ name }) => name !== csr?.name);
+  cluster.approve(serving?.name ?? '');
+  await second.said('Certificate is current', 2);
+  t.equal(cluster.csrs.length, 2);
+  t.equal(await second.end(), 0);
+});
+
+t.test('run: a fresh token dropped into the bootstrap kubeconfig is noticed without a restart', async (t) => {
+  const { cluster, node } = await prepare(t);
+  node.writeBootstrap(cluster.bootstrapKubeconfig({ token: 'fedcba.fedcba9876543210' }));
+  const program = ended(t, node.run('run'));
+  await program.said('Failed while requesting a signed certificate');
+  t.equal(program.of('Failed while requesting a signed certificate')[0]?.['code'], 'ERR_API_UNAUTHORIZED');
+  node.writeBootstrap(cluster.bootstrapKubeconfig());
+  await program.said('Certificate is current', 2);
+  t.equal(program.of('The bootstrap kubeconfig changed').length, 1);
+});
+
+t.test('run: starts without a bootstrap kubeconfig and goes on when it appears', async (t) => {
+  const { cluster, node } = await prepare(t);
+  rmSync(node.file('bootstrap.conf'));
+  const program = ended(t, node.run('run'));
+  await program.said('Failed while requesting a signed certificate');
+  t.equal(cluster.requests.length, 0);
+  node.writeBootstrap(cluster.bootstrapKubeconfig());
+  await program.said('Certificate is current', 2);
+});
+
+t.test('run: SIGHUP takes good settings, refuses bad ones, and does not end', async (t) => {
+  const { cluster, node } = await prepare(t, { lifetimeMs: 30_000, backdateMs: 0 });
+  const program = ended(t, node.run('run'));
+  await program.said('Certificate is current', 2);
+  node.writeSettings('servingNames: [web.example.org]');
+  program.signal('SIGHUP');
+  await program.said('Certificate is current', 3);
+  t.strictSame(node.current('serving')?.chain.leaf.dnsNames, ['n1', 'web.example.org']);
+  node.writeSettings('nonsense: true');
+  program.signal('SIGHUP');
+  await program.said('The new settings cannot be used; keeping the old ones');
+  t.equal(cluster.csrs.length, 3);
+  node.writeSettings('servingNames: [web.example.org]');
+  const reloads = program.of('Settings reloaded').length;
+  program.signal('SIGHUP');
+  await program.said('Settings reloaded', reloads + 1);
+  t.equal(await program.end(), 0);
+});
+
+t.test('run: a second one says who holds the cert-dir', async (t) => {
+  const { node } = await prepare(t);
+  const first = ended(t, node.run('run'));
+  await first.said('Certificate is current', 2);
+  const second = ended(t, node.run('run'));
+  t.equal(await second.exited, 75);
+  t.match(JSON.stringify(second.lines), /is managed by process \d+ \(certlet run/);
+});
+
+t.test('run: certificates that expired while it was stopped', async (t) => {
+  const { cluster, node } = await prepare(t, { lifetimeMs: 1500, backdateMs: 0 });
+  const first = ended(t, node.run('run'));
+  await first.said('Certificate is current', 2);
+  await first.end('SIGKILL');
+  const expiry = node.current('client')?.chain.leaf.notAfter ?? new Date();
+  await new Promise((done) => setTimeout(done, Math.max(0, expiry.getTime() - Date.now()) + 1000));
+  cluster.settings.lifetimeMs = 3_600_000;
+  const second = ended(t, node.run('run'));
+  await second.said('Certificate is current', 2);
+  t.ok((node.current('client')?.chain.leaf.notAfter ?? 0) > new Date());
+});
+
+t.test('once: 0 when all is up to date, and again with next to no request', async (t) => {
+  const { cluster, node } = await prepare(t);
+  t.equal(await node.run('once').exited, 0);
+  t.equal(cluster.requests.length, 7);
+  cluster.forgetRequests();
+  t.equal(await node.run('once').exited, 0);
+  t.equal(cluster.csrs.length, 2);
+  t.ok(cluster.requests.length <= 3, asked(cluster).join(', '));
+});
+
+t.test('once: 75 when it waits for approval, and the next run resumes', async (t) => {
+  const { cluster, node } = await prepare(t, { approval: 'manual' });
+  const waiting = node.run('once', '--timeout', '2s');
+  t.equal(await waiting.exited, 75);
+  t.match(JSON.stringify(waiting.lines), /kubectl certificate approve node-csr-/);
+  t.equal(cluster.csrs.length, 1);
+  cluster.approve(cluster.csrs[0]?.name ?? '');
+  t.equal(await node.run('once').exited, 0);
+  t.equal(cluster.csrs.length, 2);
+});
+
+for (const row of [
+  { name: 'API unreachable', break: 'server' },
+  { name: 'credential refused', break: 'token' },
+]) {
+  t.test(`once: 75 after the timeout, ${row.name}`, async (t) => {
+    const { cluster, node } = await prepare(t);
+    if (row.break === 'server') await cluster.stop();
+    else node.writeBootstrap(cluster.bootstrapKubeconfig({ token: 'fedcba.fedcba9876543210' }));
+    t.equal(await node.run('once', '--timeout', '1s').exited, 75);
+    t.equal(node.current('serving')?.chain.leaf.selfSigned, true);
+  });
+}
+
+for (const row of [
+  { name: 'a settings error', file: 'config.yaml' },
+  { name: 'a kubeconfig that cannot be parsed', file: 'bootstrap.conf' },
+]) {
+  t.test(`once: 78 at once for ${row.name}`, async (t) => {
+    const { node } = await prepare(t);
+    writeFileSync(node.file(row.file), '{', { mode: 0o600 });
+    t.equal(await node.run('once').exited, 78);
+  });
+}
+
+t.test('once: 78 for a broken node kubeconfig that nothing can replace', async (t) => {
+  const { node } = await prepare(t);
+  t.equal(await node.run('once').exited, 0);
+  writeFileSync(node.file('kubelet.conf'), '{', { mode: 0o600 });
+  writeFileSync(node.file('bootstrap.conf'), '{', { mode: 0o600 });
+  t.equal(await node.run('once').exited, 78);
+});
