@@ -216,6 +216,8 @@ export class CertificateManager {
     const leaf = this.#state.current?.chain.leaf;
     const deadline = this.deadline();
     if (leaf === undefined || deadline === undefined || this.#said === leaf.serial) return;
+    // One that is due already is rotated, not waited for.
+    if (deadline <= this.#context.clock.now()) return;
     this.#said = leaf.serial;
     this.#context.log.log('info', 'Certificate rotation deadline determined', {
       purpose: this.purpose,
