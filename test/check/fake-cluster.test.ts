@@ -1,22 +1,453 @@
-/** What check says about failures that the fake cluster and this host can produce. */
+/** What check says about failures that the fake cluster and this host can produce: real TLS, real disk. */
+import { createServer } from 'node:net';
+import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
 import t from 'tap';
-import { CheckHost } from '../fixtures/check/host.ts';
+import type { Test } from 'tap';
+import type { CheckPorts } from '../../src/check/facts.ts';
+import { CheckHost, folder, NO_KUBELET } from '../fixtures/check/host.ts';
+import type { CheckResult } from '../fixtures/check/host.ts';
+import { createAuthority } from '../fixtures/cluster/authority.ts';
+import type { FakeCluster, FakeClusterOptions } from '../fixtures/cluster/fake-cluster.ts';
 import { startFakeCluster } from '../fixtures/cluster/fake-cluster.ts';
+import { LOGIN_PAGE } from '../fixtures/cluster/faults.ts';
+import { sendJson, startServer } from '../fixtures/http/scripted-server.ts';
+import { loopbackLeaf } from '../fixtures/http/api.ts';
+
+const NODE = { name: 'n1', addresses: [{ type: 'InternalIP', address: '127.0.0.1' }] };
+
+async function clusterFor(t: Test, options: FakeClusterOptions = {}): Promise<FakeCluster> {
+  const cluster = await startFakeCluster({ nodes: [NODE], ...options });
+  t.teardown(() => cluster.close());
+  return cluster;
+}
+
+/** A node that has only its bootstrap kubeconfig. */
+function freshHost(t: Test, cluster: FakeCluster): CheckHost {
+  const host = new CheckHost(t);
+  host.bootstrap(cluster.bootstrapKubeconfig());
+  return host;
+}
+
+/** A node with both certificates. */
+function settledHost(t: Test, cluster: FakeCluster): CheckHost {
+  const host = freshHost(t, cluster);
+  host.pair(cluster.clientCa, 'client');
+  host.pair(cluster.clientCa, 'serving');
+  host.nodeKubeconfig(cluster.url, cluster.serverCa.pem);
+  return host;
+}
 
 t.test(
-  'a node with both certificates in a good cluster: nothing wrong, nothing changed, nothing but reads and reviews',
+  'a node with both certificates in a good cluster: nothing wrong, nothing changed, reads and reviews only',
   async (t) => {
-    const cluster = await startFakeCluster({
-      nodes: [{ name: 'n1', addresses: [{ type: 'InternalIP', address: '127.0.0.1' }] }],
-    });
-    t.teardown(() => cluster.close());
-    const host = new CheckHost(t);
-    host.bootstrap(cluster.bootstrapKubeconfig());
-    host.pair(cluster.clientCa, 'client');
-    host.pair(cluster.clientCa, 'serving');
-    host.nodeKubeconfig(cluster.url, cluster.serverCa.pem);
-    const result = await host.check();
-    console.error(result.text);
-    t.strictSame(result.ids('problem'), []);
+    const cluster = await clusterFor(t);
+    const host = settledHost(t, cluster);
+    folder(join(host.certDir, '.certlet'));
+    const result = await host.check({ daemon: () => Promise.resolve('running') });
+    t.strictSame(result.ids('problem', 'warning', 'skipped'), [], result.text);
+    t.ok(result.unchanged, 'every name, mode, time and byte is as before');
+    const writes = cluster.requests
+      .filter(({ method }) => method !== 'GET')
+      .map(({ method, path }) => `${method} ${path}`);
+    t.strictSame([...new Set(writes)], ['POST /apis/authorization.k8s.io/v1/selfsubjectaccessreviews']);
+    t.strictSame(cluster.csrs, [], 'no request was made');
   },
 );
+
+t.test('a fresh node with a good token: nothing wrong', async (t) => {
+  const cluster = await clusterFor(t);
+  const host = freshHost(t, cluster);
+  const result = await host.check({ daemon: () => Promise.resolve('running') });
+  t.strictSame(result.ids('problem', 'warning'), [], result.text);
+  t.equal(result.find('approval.bootstrap')?.verdict, 'ok');
+  t.ok(result.unchanged);
+});
+
+interface Row {
+  readonly name: string;
+  readonly options?: FakeClusterOptions;
+  /** `fresh`: a bootstrap kubeconfig alone; `settled`: certificates too. */
+  readonly host: 'fresh' | 'settled';
+  readonly arrange?: (cluster: FakeCluster, host: CheckHost, t: Test) => void | Promise<void>;
+  readonly ports?: (cluster: FakeCluster) => Partial<CheckPorts>;
+  /** The finding that must be there. */
+  readonly id: string;
+  readonly verdict?: 'problem' | 'warning' | 'note';
+  readonly sure?: 'certain' | 'likely' | 'possible';
+  readonly what: RegExp;
+  /** In the remedy or in that of the first cause. */
+  readonly mend?: RegExp;
+  /** Words of the causes, most likely first. */
+  readonly causes?: readonly RegExp[];
+  /** Problems besides this one; none unless told. */
+  readonly others?: readonly string[];
+}
+
+const rows: readonly Row[] = [
+  {
+    name: 'the kubeconfig has the CA of another cluster',
+    host: 'fresh',
+    arrange: (cluster, host) =>
+      host.bootstrap(cluster.bootstrapKubeconfig({ caPem: createAuthority({ name: 'other' }).pem })),
+    id: 'tls.wrong-ca',
+    what: /not signed by the CA/,
+    causes: [
+      /another cluster, or the cluster's CA has changed \(the server's certificate is from CN=fake-server-ca\)/,
+      /proxy or load balancer/,
+    ],
+  },
+  {
+    name: 'the server was given another name than the kubeconfig uses',
+    host: 'fresh',
+    arrange: (cluster) => cluster.useServerCertificate('wrong name'),
+    id: 'tls.name',
+    what: /another name/,
+    mend: /tls-server-name/,
+  },
+  {
+    name: 'the certificate of the API server has expired',
+    host: 'settled',
+    arrange: (cluster) => cluster.useServerCertificate('expired'),
+    id: 'tls.server-expired',
+    what: /expired 2 hours ago .*the clocks agree/,
+    mend: /kubeadm certs renew apiserver/,
+  },
+  {
+    name: 'the clock of this host is a week ahead, and TLS still works',
+    host: 'settled',
+    ports: () => ({ now: () => new Date(Date.now() + 7 * 86_400_000) }),
+    id: 'clock.skew',
+    what: /clock is 7 days ahead of the API server's/,
+    mend: /timedatectl/,
+  },
+  {
+    name: 'the clock of the server is three minutes behind',
+    options: { dateSkewMs: -180_000 },
+    host: 'settled',
+    id: 'clock.skew',
+    verdict: 'warning',
+    what: /clock is 3 minutes ahead of/,
+  },
+  {
+    name: 'a load balancer ends TLS, so that client certificates get lost',
+    options: { stripClientCertificates: true },
+    host: 'settled',
+    id: 'authentication.node-stripped',
+    what: /saw nobody \(system:anonymous\)/,
+    mend: /pass TCP through/,
+  },
+  {
+    name: 'the name of the server does not resolve',
+    host: 'fresh',
+    arrange: (cluster, host) =>
+      host.bootstrap(cluster.bootstrapKubeconfig({ server: 'https://api.does-not-exist.invalid:6443' })),
+    ports: () => ({ lookUp: () => Promise.resolve({ kind: 'failed', code: 'ENOTFOUND' }) }),
+    id: 'network.name',
+    what: /api\.does-not-exist\.invalid, does not resolve: nobody knows that name/,
+    mend: /getent hosts api\.does-not-exist\.invalid/,
+  },
+  {
+    name: 'nothing listens at the server',
+    host: 'fresh',
+    arrange: (cluster) => cluster.stop(),
+    id: 'network.connect',
+    what: /no TCP connection to the API server at 127\.0\.0\.1:\d+: 127\.0\.0\.1 \(nothing listens there\)/,
+    mend: /nc -vz 127\.0\.0\.1/,
+  },
+  {
+    name: 'a login page answers in place of the API server',
+    host: 'fresh',
+    arrange: (cluster) =>
+      void cluster.faults.add({ kind: 'answer', body: LOGIN_PAGE, code: 200, contentType: 'text/html' }),
+    id: 'tls.stranger',
+    what: /text\/html instead of JSON/,
+    mend: /curl -k/,
+  },
+  {
+    name: 'the server serves v1beta1 alone',
+    options: { version: '1.16' },
+    host: 'fresh',
+    id: 'versions.v1beta1',
+    verdict: 'note',
+    what: /v1\.16.*v1beta1 only/,
+  },
+  {
+    name: 'the certificate is for another node',
+    host: 'fresh',
+    arrange: (cluster, host) => void host.pair(cluster.clientCa, 'client', { commonName: 'system:node:n2' }),
+    id: 'certificate.client-name',
+    what: /for system:node:n2, not for system:node:n1/,
+    mend: /hostnameOverride/,
+  },
+  {
+    name: 'the token can be read by every user',
+    host: 'fresh',
+    arrange: (cluster, host) => host.bootstrap(cluster.bootstrapKubeconfig(), 0o644),
+    id: 'files.readable-by-others',
+    what: /every user can read it \(mode 0644\)/,
+    mend: /chmod 600 .*bootstrap\.conf/,
+  },
+  {
+    name: 'the client certificate has expired',
+    host: 'fresh',
+    arrange: (cluster, host) =>
+      void host.pair(cluster.clientCa, 'client', { notAfter: new Date(Date.now() - 86_400_000 * 3) }),
+    id: 'certificate.client-expired',
+    what: /expired 3 days ago/,
+    mend: /kubeadm token create/,
+  },
+  {
+    name: 'the serving certificate lacks an address of the Node',
+    options: {
+      nodes: [
+        {
+          name: 'n1',
+          addresses: [
+            { type: 'InternalIP', address: '10.0.0.5' },
+            { type: 'Hostname', address: 'n1' },
+          ],
+        },
+      ],
+    },
+    host: 'settled',
+    id: 'serving.names',
+    what: /missing IP address 10\.0\.0\.5/,
+    mend: /certlet renew serving/,
+  },
+  {
+    name: 'the bootstrap token was deleted',
+    options: { bootstrapTokens: [] },
+    host: 'fresh',
+    arrange: (cluster, host) => host.bootstrap(cluster.bootstrapKubeconfig({ token: 'abcdef.0123456789abcdef' })),
+    id: 'authentication.bootstrap-refused',
+    what: /bootstrap token abcdef \(401\); cluster-info is signed for no token at all/,
+    causes: [/expired or was deleted/],
+    mend: /kubeadm token create/,
+  },
+  {
+    name: 'the bootstrap token was deleted, others are there',
+    options: { bootstrapTokens: [{ id: 'ghijkl', secret: '0123456789abcdef' }] },
+    host: 'fresh',
+    arrange: (cluster, host) => host.bootstrap(cluster.bootstrapKubeconfig({ token: 'abcdef.0123456789abcdef' })),
+    id: 'authentication.bootstrap-refused',
+    what: /signed for other tokens/,
+    causes: [/expired, was deleted, or never was/],
+  },
+  {
+    name: 'bootstrap tokens are switched off in the API server',
+    options: { bootstrapTokenAuth: false },
+    host: 'fresh',
+    id: 'authentication.bootstrap-refused',
+    what: /so the cluster knows it/,
+    causes: [/without --enable-bootstrap-token-auth/, /usage-bootstrap-authentication/],
+    mend: /--enable-bootstrap-token-auth=true/,
+  },
+  {
+    name: 'the second half of the token is mistyped',
+    host: 'fresh',
+    arrange: (cluster, host) => host.bootstrap(cluster.bootstrapKubeconfig({ token: 'abcdef.aaaaaaaaaaaaaaaa' })),
+    id: 'authentication.bootstrap-refused',
+    what: /signed under this id with another secret/,
+    causes: [/second half is not the one/],
+  },
+  {
+    name: 'anonymous access is off, so nobody can tell why the token is refused',
+    options: { anonymous: false, bootstrapTokens: [] },
+    host: 'fresh',
+    arrange: (cluster, host) => host.bootstrap(cluster.bootstrapKubeconfig({ token: 'abcdef.0123456789abcdef' })),
+    id: 'authentication.bootstrap-refused',
+    what: /cluster-info tells nothing \(anonymous users may not read it\)/,
+    causes: [/expired or was deleted/, /--enable-bootstrap-token-auth/, /mistyped/],
+  },
+  {
+    name: 'a static token that the server does not have',
+    host: 'fresh',
+    arrange: (cluster, host) => host.bootstrap(cluster.bootstrapKubeconfig({ token: 'some-static-token' })),
+    id: 'authentication.bootstrap-refused',
+    what: /rejects the token \(401\)/,
+    causes: [/expired, was revoked/, /--token-auth-file/],
+  },
+  {
+    name: 'a used-up token beside a good certificate is no problem',
+    options: { bootstrapTokens: [] },
+    host: 'settled',
+    arrange: (cluster, host) => host.bootstrap(cluster.bootstrapKubeconfig({ token: 'abcdef.0123456789abcdef' })),
+    id: 'authentication.bootstrap-refused',
+    verdict: 'note',
+    what: /401/,
+  },
+  {
+    name: 'a client certificate of another cluster',
+    host: 'fresh',
+    arrange: (cluster, host) => {
+      host.pair(createAuthority({ name: 'old-cluster' }), 'client');
+      host.nodeKubeconfig(cluster.url, cluster.serverCa.pem);
+    },
+    id: 'authentication.node-refused',
+    what: /rejects the client certificate CN=system:node:n1/,
+    causes: [/from another cluster or an older CA: CN=old-cluster signed it/, /--client-ca-file/],
+    mend: /certlet reset/,
+  },
+  {
+    name: 'a stale kubeconfig: same address, CA of the old cluster',
+    host: 'fresh',
+    arrange: (cluster, host) => {
+      const old = createAuthority({ name: 'old-cluster' });
+      host.pair(old, 'client');
+      host.nodeKubeconfig(cluster.url, old.pem);
+    },
+    id: 'tls.stale-kubeconfig',
+    sure: 'likely',
+    what: /kubelet\.conf is from another cluster/,
+    mend: /certlet reset/,
+  },
+  {
+    name: 'nobody is bound to system:node-bootstrapper',
+    options: { bindings: [] },
+    host: 'fresh',
+    id: 'authorization.bootstrap-forbidden',
+    what: /\(system:bootstrap:abcdef\) may not create, get, list, watch/,
+    mend: /^kubectl create clusterrolebinding certlet-bootstrap --clusterrole=system:node-bootstrapper --group=system:bootstrappers$/,
+  },
+  {
+    name: 'client requests are approved by nobody',
+    options: { approval: 'manual' },
+    host: 'fresh',
+    id: 'approval.bootstrap-manual',
+    verdict: 'warning',
+    what: /waits for a person/,
+    mend: /clusterrolebinding .*:nodeclient --group=system:bootstrappers/,
+  },
+  {
+    name: 'the word on serving requests',
+    host: 'settled',
+    id: 'approval.serving',
+    verdict: 'note',
+    what: /since 1\.11/,
+    mend: /kubectl certificate approve/,
+  },
+  {
+    name: 'the role selfnodeserver of old guides is bound',
+    options: {
+      bindings: [
+        {
+          role: 'selfnodeserver',
+          groups: ['system:nodes'],
+          rules: [
+            {
+              verbs: ['create'],
+              group: 'certificates.k8s.io',
+              resources: ['certificatesigningrequests/selfnodeserver'],
+            },
+          ],
+        },
+      ],
+    },
+    host: 'settled',
+    id: 'approval.selfnodeserver',
+    verdict: 'note',
+    what: /approves nothing since Kubernetes 1\.11/,
+  },
+];
+
+for (const row of rows) {
+  t.test(row.name, async (t) => {
+    const cluster = await clusterFor(t, row.options);
+    const host = row.host === 'fresh' ? freshHost(t, cluster) : settledHost(t, cluster);
+    await row.arrange?.(cluster, host, t);
+    const result = await host.check({ daemon: () => Promise.resolve('running'), ...row.ports?.(cluster) });
+    verify(t, row, result);
+  });
+}
+
+function verify(t: Test, row: Row, result: CheckResult): void {
+  const { id, verdict = 'problem' } = row;
+  const found = result.find(id);
+  t.equal(found?.verdict, verdict, `${id}\n${result.text}`);
+  t.match(found?.what ?? '', row.what);
+  if (row.sure !== undefined) t.equal(found?.sure, row.sure);
+  if (row.mend !== undefined) t.match(found?.causes?.[0]?.remedy ?? found?.remedy ?? '', row.mend);
+  for (const [index, cause] of (row.causes ?? []).entries()) t.match(found?.causes?.[index]?.what ?? '', cause);
+  const others = result.ids('problem').filter((each) => each !== id);
+  t.strictSame(others, row.others ?? [], `no other problem is told\n${result.text}`);
+  t.ok(result.unchanged, 'the disk is as before');
+  t.notMatch(JSON.stringify(result.findings), /0123456789abcdef|a{16}|some-static-token|PRIVATE KEY/, 'no secret');
+}
+
+t.test('what comes after a failure is skipped with its reason', async (t) => {
+  const cluster = await clusterFor(t);
+  const host = freshHost(t, cluster);
+  await cluster.stop();
+  const result = await host.check();
+  t.match(result.find('tls.skipped')?.what ?? '', /no server can be reached/);
+  t.match(result.find('authentication.skipped')?.what ?? '', /no server is reached with trust/);
+  t.match(result.find('requests.skipped')?.what ?? '', /no credential is accepted/);
+});
+
+t.test('the kubelet rotates in the same folder', async (t) => {
+  const cluster = await clusterFor(t);
+  const host = settledHost(t, cluster);
+  const facts = {
+    kubeconfig: host.kubeconfig,
+    bootstrapKubeconfig: undefined,
+    certDir: host.certDir,
+    rotatesClient: true,
+    rotatesServing: true,
+    tlsCertFile: undefined,
+    tlsPrivateKeyFile: undefined,
+    hostnameOverride: 'other',
+    nodeIPs: [],
+    cloudProvider: undefined,
+  };
+  const kubelet = { ...NO_KUBELET, facts, version: 'v1.20.2' };
+  const result = await host.check({
+    readKubelet: () => Promise.resolve(kubelet),
+    daemon: () => Promise.resolve('down'),
+  });
+  t.strictSame(result.ids('problem'), ['name.kubelet', 'kubelet.rotates'], result.text);
+  t.match(result.find('kubelet.rotates')?.what ?? '', /client and serving certificate in the same folder/);
+  t.match(result.find('kubelet.rotates')?.remedy ?? '', /certlet adopt --write/);
+  t.match(result.find('daemon.down')?.remedy ?? '', /systemctl enable --now certlet/);
+});
+
+for (const known of [true, false]) {
+  t.test(
+    `a server that demands a client certificate in the handshake ${known ? 'takes ours' : 'refuses ours'}`,
+    async (t) => {
+      const authority = createAuthority({ name: 'kubernetes' });
+      const server = await startServer(
+        {
+          leaf: loopbackLeaf(authority),
+          clientCas: [known ? authority : createAuthority({ name: 'clients' })],
+          demandClientCertificate: true,
+          maxVersion: 'TLSv1.2',
+        },
+        (_request, response) => sendJson(response, 401, { kind: 'Status', code: 401 }),
+      );
+      t.teardown(() => server.close());
+      const host = new CheckHost(t);
+      host.pair(authority, 'client');
+      host.nodeKubeconfig(server.url, authority.pem);
+      const result = await host.check();
+      t.strictSame(result.ids('problem'), [known ? 'authentication.node-refused' : 'tls.failed'], result.text);
+    },
+  );
+}
+
+t.test('a server that fails, one that says nothing', async (t) => {
+  const cluster = await clusterFor(t);
+  const host = freshHost(t, cluster);
+  cluster.faults.add({ kind: 'status', code: 503 });
+  const failing = await host.check();
+  t.match(failing.ids('problem'), ['tls.server-fails', 'authentication.bootstrap-failed'], failing.text);
+
+  const silent = createServer((socket) => socket.on('error', () => undefined).end('220 mail ready\r\n'));
+  await new Promise<void>((done) => silent.listen(0, '127.0.0.1', done));
+  t.teardown(() => silent.close());
+  host.bootstrap(
+    cluster.bootstrapKubeconfig({ server: `https://127.0.0.1:${String((silent.address() as AddressInfo).port)}` }),
+  );
+  const strange = await host.check();
+  t.match(strange.ids('problem'), ['tls.failed'], strange.text);
+});

@@ -112,19 +112,32 @@ async function look(context: CheckContext, target: Target, before: readonly TlsS
   return { target, error, glimpse: shown, at: context.ports.now(), weight };
 }
 
-/** Any answer in the manner of an API server, also 401 and 403, shows that the verified handshake was good. */
+/**
+ * Asks without a credential first. A server that demands a client certificate breaks that handshake off, each TLS version and library in a
+ * way of its own: then the certificate is shown.
+ */
 async function verifiedRequest(context: CheckContext, target: Target): Promise<CertletError | undefined> {
+  const { cluster, credential } = target;
+  const error = await answerAs(context, { cluster, credential: { kind: 'none' } });
+  if (credential.kind !== 'certificate' || !isCertletError(error, 'ERR_API_TLS', 'ERR_API_UNREACHABLE')) return error;
+  const shown = await answerAs(context, { cluster, credential });
+  return isThrough(shown) ? shown : error;
+}
+
+/** Any answer in the manner of an API server, also 401 and 403, shows that the verified handshake was good: undefined. */
+async function answerAs(
+  context: CheckContext,
+  as: Pick<Target, 'cluster' | 'credential'>,
+): Promise<CertletError | undefined> {
   try {
-    const anonymous = { cluster: target.cluster, credential: { kind: 'none' } } as const;
-    await withApi(context, anonymous, (api) => api.request('GET', '/version', undefined, context.signal));
+    await withApi(context, as, (api) => api.request('GET', '/version', undefined, context.signal));
     return undefined;
   } catch (error) {
     if (!isCertletError(error)) throw error;
     // Without a status the TLS alert of a server that wants a client certificate is meant.
     if (error.status !== undefined && isCertletError(error, 'ERR_API_UNAUTHORIZED')) return undefined;
-    return isCertletError(error, 'ERR_API_FORBIDDEN', 'ERR_API_ANONYMOUS', 'ERR_API_NOT_FOUND', 'ERR_API_REJECTED')
-      ? undefined
-      : error;
+    const answered = ['ERR_API_FORBIDDEN', 'ERR_API_ANONYMOUS', 'ERR_API_NOT_FOUND', 'ERR_API_REJECTED'] as const;
+    return isCertletError(error, ...answered) ? undefined : error;
   }
 }
 
