@@ -2,7 +2,6 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { lstatSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
-import type { Test } from 'tap';
 import type { Purpose } from '../../src/csr/template.ts';
 import { type CertificatePair, parsePair } from '../../src/pki/certificate.ts';
 import { Secret } from '../../src/secret.ts';
@@ -17,8 +16,8 @@ export class NodeFolder {
   readonly path: string;
   readonly name: string;
 
-  constructor(t: Test, name = 'n1') {
-    this.path = t.testdir({});
+  constructor(path: string, name = 'n1') {
+    this.path = path;
     this.name = name;
   }
 
