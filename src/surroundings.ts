@@ -1,11 +1,10 @@
-import { join } from 'node:path';
 import type { OpenServer } from './adapters/control/http-server.ts';
 import type { ControlHandlers } from './adapters/control/routes.ts';
 import { openControlServer } from './adapters/control/server.ts';
 import { NodeFileSystem } from './adapters/file-system.ts';
 import type { RotationHooks } from './adapters/hooks/rotation-hooks.ts';
 import { openMetricsEndpoint } from './adapters/metrics-endpoint.ts';
-import { PublishedFile } from './adapters/status-file.ts';
+import { PublishedFile, statusFilePath } from './adapters/status-file.ts';
 import type { Settings } from './config.ts';
 import { asCertletError } from './errors.ts';
 import { hostHooks, presentPairs } from './host-hooks.ts';
@@ -55,9 +54,6 @@ export interface DaemonControl {
   logLevel(): LogLevel;
   setLogLevel(level: LogLevel): void;
 }
-
-/** Name of the status file in the runtime folder. */
-export const statusFilePath = (runtimeDir: string): string => join(runtimeDir, 'status.json');
 
 /** The file follows within a second; a burst of changes is one write. */
 const STATUS_SPACING_MS = 1_000;

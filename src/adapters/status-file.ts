@@ -1,8 +1,11 @@
-import { dirname } from 'node:path';
+import { dirname, join } from 'node:path';
 import { asCertletError, type CertletError } from '../errors.ts';
 import type { Clock } from '../ports.ts';
 import type { FileSystem } from './file-system.ts';
 import { ensureFolder, replaceFile } from './files.ts';
+
+/** Where the status document lies in the runtime folder. */
+export const statusFilePath = (runtimeDir: string): string => join(runtimeDir, 'status.json');
 
 /** What the file should hold: `text` is asked for when it is written; texts with the same `mark` need no writing. */
 export interface Publication {

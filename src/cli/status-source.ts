@@ -3,13 +3,12 @@ import { controlSocketPath } from '../adapters/control/server.ts';
 import { NodeFileSystem } from '../adapters/file-system.ts';
 import { readIfPresent } from '../adapters/files.ts';
 import { isProcessAlive } from '../adapters/process-alive.ts';
+import { statusFilePath } from '../adapters/status-file.ts';
 import type { Settings } from '../config.ts';
-import { openStore } from '../daemon.ts';
 import { CertletError } from '../errors.ts';
 import { decodeStatus, type StatusDocument } from '../status/document.ts';
 import { diskStatus } from '../status/disk.ts';
 import type { Source } from '../status/text.ts';
-import { statusFilePath } from '../surroundings.ts';
 import { VERSION } from './version.ts';
 
 /** A document and where it was found. */
@@ -51,6 +50,8 @@ export async function findStatus(
 }
 
 async function fromDisk(settings: Settings, now: Date): Promise<FoundStatus> {
+  // Late: with a daemon or a file to read, neither store nor network are needed.
+  const { openStore } = await import('../daemon.ts');
   const { certDir, nodeName, rotateServerCertificates } = settings;
   const store = openStore(settings, { log: () => undefined });
   const purposes = rotateServerCertificates ? (['client', 'serving'] as const) : (['client'] as const);

@@ -3,15 +3,12 @@ import { callControl, type ControlReply } from '../../adapters/control/client.ts
 import { controlSocketPath } from '../../adapters/control/server.ts';
 import type { Settings } from '../../config.ts';
 import type { Purpose } from '../../csr/template.ts';
-import { openStore } from '../../daemon.ts';
 import { CertletError, EXIT } from '../../errors.ts';
 import { diskStatus } from '../../status/disk.ts';
 import { type CertificateStatus, decodeStatus, type StatusDocument, statusDocument } from '../../status/document.ts';
 import { RenewalWatch } from '../../status/renewal.ts';
 import type { RenewArguments } from '../command.ts';
 import type { CommandContext } from '../context.ts';
-import { runOwnAgent } from '../own-agent.ts';
-import { describePlan, planRenewal } from '../renewal-plan.ts';
 import { VERSION } from '../version.ts';
 
 /** How often the daemon is asked how far it is. */
@@ -25,6 +22,7 @@ export async function runRenew(context: CommandContext, args: RenewArguments): P
   const settings = await context.loadSettings();
   const purposes = managedPurposes(settings, args.purposes);
   if (args.dryRun) {
+    const { describePlan, planRenewal } = await import('../renewal-plan.ts');
     for (const plan of await planRenewal(settings, purposes, context.edge)) context.print(describePlan(plan));
     return EXIT.ok;
   }
@@ -105,6 +103,8 @@ async function renewAlone(
   purposes: readonly Purpose[],
   { timeoutMs }: RenewArguments,
 ): Promise<number> {
+  // Late: through a daemon none of this is needed.
+  const { runOwnAgent } = await import('../own-agent.ts');
   // What goes on is told on standard output; the log has what needs attention.
   const level = settings.log.level === 'debug' ? 'debug' : 'warn';
   const log = await context.openLog({ ...settings.log, level });
@@ -138,6 +138,7 @@ async function onDisk(
   settings: Settings,
   purposes: readonly Purpose[],
 ): Promise<StatusDocument> {
+  const { openStore } = await import('../../daemon.ts');
   const store = openStore(settings, { log: () => undefined });
   const certificates = await Promise.all(
     purposes.map(async (purpose) => {

@@ -72,7 +72,7 @@ async function lookOnce(
     return { kind: 'shown', state: verdict.state, text: formed(context, args, { ...found, verdict, now }) };
   } catch (error) {
     if (!isCertletError(error)) throw error;
-    const remedy = error.remedy === undefined ? '' : `  ${error.remedy}\n`;
+    const remedy = error.remedy === undefined ? '' : `  remedy: ${error.remedy}\n`;
     return { kind: 'problem', state: 'unknown', text: `certlet: ${error.message}\n${remedy}` };
   }
 }
