@@ -75,7 +75,7 @@ function confined(t: Test, found: Readonly<Record<string, string>>): void {
     'bus call': /^exit /,
     NoNewPrivs: /^1$/,
     Seccomp: /^2$/,
-    core: /^0$/,
+    core: /^0\s+0$/,
     tmp: /^$/,
   }))
     t.match(found[what], expected, what);

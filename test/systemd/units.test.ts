@@ -69,6 +69,15 @@ t.test('what the units must have, whatever else changes', async (t) => {
   t.match(text('certlet.service'), /^ExecStart=\/usr\/bin\/certlet run$/m);
 });
 
+t.test('a flag is removed before it is served, or one raised meanwhile would be lost', async (t) => {
+  for (const name of ['certlet-kubelet-restart.service', 'certlet-hook@.service'])
+    t.match(
+      directives(text(name)).find((line) => line.startsWith('ExecStart=')),
+      /^ExecStart=rm -f \/run\/certlet\//,
+      name,
+    );
+});
+
 t.test('the staged program runs outside a unit too', { skip: noLab }, async (t) => {
   await reset();
   t.match(run('/usr/bin/certlet', '--version'), /^certlet \d/);

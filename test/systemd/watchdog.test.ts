@@ -3,11 +3,11 @@ import { dropIn, messages, noLab, reset, run, show, start, until } from './fixtu
 
 t.test('a daemon that hangs is killed and comes back', { skip: noLab }, async (t) => {
   await reset();
-  dropIn('certlet.service', 'fast', '[Service]\nWatchdogSec=2s\nRestartSec=100ms\n');
+  dropIn('certlet.service', 'fast', '[Service]\nWatchdogSec=4s\nRestartSec=100ms\n');
   start('certlet');
   const pid = show('certlet', 'MainPID');
   // Longer than the limit: a daemon that lives is left alone.
-  await new Promise((resolve) => setTimeout(resolve, 3000));
+  await new Promise((resolve) => setTimeout(resolve, 5000));
   t.equal(show('certlet', 'MainPID'), pid);
   t.equal(show('certlet', 'NRestarts'), '0');
   run('systemctl', 'kill', '--signal=STOP', '--kill-who=main', 'certlet');
