@@ -63,9 +63,13 @@ export async function ensureFolder(fs: FileSystem, path: string, mode: number): 
   }
 }
 
-/** Removes what replacements that a crash cut short left in a folder. Only for whoever is the one writer there. */
-export async function sweepTemporaries(fs: FileSystem, folder: string): Promise<readonly string[]> {
-  const swept = (await fs.readdir(folder)).filter((name) => TEMPORARY.test(name)).map((name) => join(folder, name));
+/**
+ * Removes what replacements that a crash cut short left in a folder: all of them, or those of the one file that is named, where others have
+ * files in that folder too. Only for whoever is the one writer there.
+ */
+export async function sweepTemporaries(fs: FileSystem, folder: string, file?: string): Promise<readonly string[]> {
+  const ours = (name: string): boolean => TEMPORARY.test(name) && (file === undefined || name.startsWith(`.${file}.`));
+  const swept = (await fs.readdir(folder)).filter(ours).map((name) => join(folder, name));
   for (const path of swept) await fs.unlink(path);
   return swept;
 }

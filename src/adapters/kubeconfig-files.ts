@@ -1,4 +1,4 @@
-import { dirname, resolve } from 'node:path';
+import { basename, dirname, resolve } from 'node:path';
 import { CertletError, isCertletError } from '../errors.ts';
 import { clientConfig, encodeNodeKubeconfig, filesNeeded } from '../kubeconfig/client-config.ts';
 import type { ClientConfig, ClusterAccess, FileContent } from '../kubeconfig/client-config.ts';
@@ -8,7 +8,7 @@ import type { KubeconfigFiles, KubeconfigReading } from '../ports.ts';
 import { Secret } from '../secret.ts';
 import { errnoOf, fileError, shellWord } from './file-errors.ts';
 import type { FileSystem } from './file-system.ts';
-import { ensureFolder, readIfPresent, replaceFile } from './files.ts';
+import { ensureFolder, readIfPresent, replaceFile, sweepTemporaries } from './files.ts';
 import { checkExecSafety } from './kubeconfig-safety.ts';
 import type { Trusted } from './kubeconfig-safety.ts';
 
@@ -37,8 +37,13 @@ export function createKubeconfigFiles(options: KubeconfigFilesOptions): Kubeconf
     async writeNode(cluster: ClusterAccess, pairPath: string) {
       const text = encodeNodeKubeconfig(cluster, pairPath).reveal();
       if ((await readIfPresent(fs, nodePath, MAX_BYTES)) === text) return false;
-      await ensureFolder(fs, dirname(nodePath), 0o755);
-      await replaceFile(fs, nodePath, text, 0o600);
+      try {
+        await ensureFolder(fs, dirname(nodePath), 0o755);
+        await sweepTemporaries(fs, dirname(nodePath), basename(nodePath));
+        await replaceFile(fs, nodePath, text, 0o600);
+      } catch (error) {
+        throw fileError(error, nodePath);
+      }
       return true;
     },
     async removeBootstrap() {

@@ -1,8 +1,8 @@
-import { dirname } from 'node:path';
+import { basename, dirname } from 'node:path';
 import type { CertificatePair } from '../../pki/certificate.ts';
 import { encodePrivateKey } from '../../pki/keys.ts';
-import { ensureFolder, readIfPresent, replaceFile } from '../files.ts';
-import { FILE_LIMIT_BYTES, type StoreContext } from './context.ts';
+import { ensureFolder, readIfPresent, replaceFile, sweepTemporaries } from '../files.ts';
+import { FILE_LIMIT_BYTES, mapped, type StoreContext } from './context.ts';
 
 /** Absolute paths of a pair as two files. */
 export interface PlainPaths {
@@ -26,5 +26,7 @@ async function writeIfDifferent(context: StoreContext, path: string, text: strin
   const facts = await context.fs.lstat(path);
   const right = facts?.kind === 'file' && facts.mode === mode && facts.uid === context.uid;
   if (right && (await readIfPresent(context.fs, path, FILE_LIMIT_BYTES)) === text) return;
+  // The folder may be any: what a crash left of this file there would stay, a private key among it.
+  await mapped(path, () => sweepTemporaries(context.fs, dirname(path), basename(path)));
   await replaceFile(context.fs, path, text, mode);
 }
