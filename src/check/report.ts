@@ -52,13 +52,32 @@ export function checkText(
 ): string {
   const paint = facts.colour ? painted : plain;
   const columns = Math.max(60, facts.columns);
-  const lines = reports.flatMap(({ title, findings }) => [
+  const lines = blocksOf(reports).flatMap(({ title, findings }) => [
     paint(BOLD, title),
     ...findings.flatMap((found) => findingLines(found, paint, columns)),
     '',
   ]);
   return `${[...lines, ...summaryLines(reports, paint)].join('\n')}\n`;
 }
+
+/** Steps in a row that were not taken become one block: what matters is where the way ended. */
+function blocksOf(reports: readonly StepReport[]): readonly StepReport[] {
+  const blocks: StepReport[] = [];
+  for (const report of reports) {
+    const [first] = report.findings;
+    if (first === undefined || first.id !== `${report.step}.skipped`) {
+      blocks.push(report);
+      continue;
+    }
+    const last = blocks.at(-1);
+    const told = { ...first, what: `${report.title}: ${first.what}` };
+    if (last?.step === NOT_TAKEN) blocks[blocks.length - 1] = { ...last, findings: [...last.findings, told] };
+    else blocks.push({ step: NOT_TAKEN, title: 'Not looked at', findings: [told] });
+  }
+  return blocks;
+}
+
+const NOT_TAKEN = 'not taken';
 
 function findingLines(found: Finding, paint: Paint, columns: number): readonly string[] {
   const { verdict, what, sure, remedy, causes = [] } = found;

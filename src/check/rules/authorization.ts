@@ -1,3 +1,4 @@
+import { shellWord } from '../../adapters/file-errors.ts';
 import type { CertletError } from '../../errors.ts';
 import type { Target } from '../facts.ts';
 import { type Finding, finding, good } from '../finding.ts';
@@ -10,19 +11,22 @@ export type CsrVerb = (typeof CSR_VERBS)[number];
 /** Without these there is no certificate; without the others certlet asks again and again where it would have watched. */
 const NEEDED: readonly CsrVerb[] = ['create', 'get'];
 
-/** Group of every bootstrap token, and of every node (kube-apiserver bootstraptoken and x509 authenticators). */
-const subjectOf = ({ credential, role }: Target): string => {
+/** Group of every bootstrap token, and of every node (kube-apiserver's bootstraptoken and x509 authenticators); else the user by name. */
+function subjectOf({ credential, role }: Target, user: string | undefined): string {
   if (role === 'node') return '--group=system:nodes';
-  const isBootstrapToken = credential.kind === 'token' && /^[a-z0-9]{6}\.[a-z0-9]{16}$/.test(credential.token.reveal());
-  return isBootstrapToken ? '--group=system:bootstrappers' : '--user=USER   # its name: kubectl auth whoami';
-};
+  const isBootstrapToken =
+    user?.startsWith('system:bootstrap:') === true ||
+    (credential.kind === 'token' && /^[a-z0-9]{6}\.[a-z0-9]{16}$/.test(credential.token.reveal()));
+  if (isBootstrapToken) return '--group=system:bootstrappers';
+  return user === undefined ? '--user=USER   # its name: kubectl auth whoami' : `--user=${shellWord(user)}`;
+}
 
 /** The binding that lets an identity ask for certificates. `refusal`: a 403 that names the identity, where one was seen. */
 function bindingFor(target: Target, refusal: CertletError | undefined): string {
   const told = commandOf(refusal?.remedy);
   if (told?.startsWith('kubectl create clusterrolebinding') === true) return told;
   const name = target.role === 'node' ? 'certlet-nodes' : 'certlet-bootstrap';
-  return `kubectl create clusterrolebinding ${name} --clusterrole=system:node-bootstrapper ${subjectOf(target)}`;
+  return `kubectl create clusterrolebinding ${name} --clusterrole=system:node-bootstrapper ${subjectOf(target, undefined)}`;
 }
 
 /** Which of the four verbs an accepted identity lacks, with the binding that gives them. */
@@ -56,12 +60,14 @@ export interface ApprovalAnswers {
   readonly target: Target;
   /** Whether the stock approver would approve a client request of this identity; undefined when it could not be asked. */
   readonly automatic: boolean | undefined;
+  /** What the API server calls this identity, where it told. */
+  readonly user: string | undefined;
 }
 
 const APPROVING = 'system:certificates.k8s.io:certificatesigningrequests';
 
 /** Whether client requests are approved by kube-controller-manager, for the first certificate (bootstrap) and for renewals (node). */
-export function clientApprovalFinding({ target, automatic }: ApprovalAnswers): Finding {
+export function clientApprovalFinding({ target, automatic, user }: ApprovalAnswers): Finding {
   const sub = target.role === 'node' ? 'selfnodeclient' : 'nodeclient';
   const which = target.role === 'node' ? 'renewals of the client certificate' : 'the first client certificate';
   const id = `approval.${target.role}`;
@@ -79,7 +85,7 @@ export function clientApprovalFinding({ target, automatic }: ApprovalAnswers): F
     `${id}-manual`,
     `${which}: nobody approves automatically, each request waits for a person (create certificatesigningrequests/${sub} is not allowed)`,
     {
-      remedy: `kubectl create clusterrolebinding ${binding} --clusterrole=${APPROVING}:${sub} ${subjectOf(target)}`,
+      remedy: `kubectl create clusterrolebinding ${binding} --clusterrole=${APPROVING}:${sub} ${subjectOf(target, user)}`,
     },
   );
 }

@@ -1,3 +1,4 @@
+import { parseForbidden } from '../../adapters/api/forbidden.ts';
 import { type CertletError, isCertletError } from '../../errors.ts';
 import { minorOf } from '../../kubelet/facts.ts';
 import type { ApiConnection } from '../../ports.ts';
@@ -146,19 +147,44 @@ export const approvalStep: Step = {
     let automatic: boolean | undefined;
     let legacy: boolean | undefined;
     for (const target of accepted) {
-      const subresource = target.role === 'node' ? 'selfnodeclient' : 'nodeclient';
-      const answers = await withApi(context, target, async (api) => ({
-        client: await ask(api, { verb: 'create', ...CSRS, subresource }, context.signal),
-        legacy:
-          target.role === 'node'
-            ? await ask(api, { verb: 'create', ...CSRS, subresource: 'selfnodeserver' }, context.signal)
-            : undefined,
-      }));
-      findings.push(clientApprovalFinding({ target, automatic: answers.client }));
-      if (target.inUse) automatic = answers.client;
+      const answers = await withApi(context, target, (api) => approvalAnswers(context, api, target));
+      findings.push(clientApprovalFinding({ target, automatic: answers.client, user: answers.user }));
+      // The one in use comes first.
+      automatic ??= answers.client;
       legacy ??= answers.legacy;
     }
     if (settings?.rotateServerCertificates === true) findings.push(...servingApprovalFindings(legacy, serverMinor));
     return { findings, facts: automatic === undefined ? {} : { automatic } };
   },
 };
+
+interface ApprovalSeen {
+  readonly client: boolean | undefined;
+  readonly legacy: boolean | undefined;
+  readonly user: string | undefined;
+}
+
+async function approvalAnswers(context: CheckContext, api: ApiConnection, target: Target): Promise<ApprovalSeen> {
+  const { signal } = context;
+  const may = (subresource: string): Promise<boolean | undefined> =>
+    ask(api, { verb: 'create', ...CSRS, subresource }, signal);
+  if (target.role === 'node') {
+    return { client: await may('selfnodeclient'), legacy: await may('selfnodeserver'), user: undefined };
+  }
+  const client = await may('nodeclient');
+  return { client, legacy: undefined, user: client === false ? await nameOf(api, signal) : undefined };
+}
+
+/** No role allows this path, and the refusal has the name that roles must be bound to. Whoever may everything is not told. */
+const NOWHERE = '/certlet-whoami';
+
+async function nameOf(api: ApiConnection, signal: AbortSignal): Promise<string | undefined> {
+  try {
+    await api.request('GET', NOWHERE, undefined, signal);
+    return undefined;
+  } catch (error) {
+    if (!isCertletError(error)) throw error;
+    const { user } = parseForbidden(error.message);
+    return user === '' ? undefined : user;
+  }
+}

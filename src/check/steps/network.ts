@@ -7,18 +7,18 @@ import { connectFindings, lookupFindings, type Peer } from '../rules/network.ts'
 import { clockFindings, isThrough, tlsFindings, type TlsSeen } from '../rules/tls.ts';
 import { distinctClusters, lostRoles, sameCluster, weightOf, withApi } from '../targets.ts';
 import { fromError } from '../walk.ts';
+import { needsSettings } from './host.ts';
 
 /** Addresses of one name that are tried; a load balancer with more behind it is not this node's business. */
 const MAX_ADDRESSES = 8;
+
+const NO_TARGETS = 'no kubeconfig names a server and a credential that can be used';
 
 /** Name resolution and TCP to each server, or to the proxy before it. */
 export const networkStep: Step = {
   id: 'network',
   title: 'Network',
-  missing: ({ targets }) =>
-    targets === undefined || targets.length === 0
-      ? 'no kubeconfig names a server and a credential that can be used'
-      : undefined,
+  missing: (facts) => needsSettings(facts) ?? (facts.targets?.length ? undefined : NO_TARGETS),
   async run(context): Promise<StepOutcome> {
     const { targets = [] } = context.facts;
     const findings: Finding[] = [];
@@ -81,8 +81,7 @@ async function probe(
 export const tlsStep: Step = {
   id: 'tls',
   title: 'TLS and clock',
-  missing: ({ reachable }) =>
-    reachable === undefined || reachable.length === 0 ? 'no server can be reached' : undefined,
+  missing: ({ reachable }) => (reachable?.length ? undefined : 'no server can be reached'),
   async run(context): Promise<StepOutcome> {
     const { reachable = [] } = context.facts;
     const seen: TlsSeen[] = [];
