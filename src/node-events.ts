@@ -49,6 +49,7 @@ export class NodeEvents implements Observer {
   /** Sends what waits, unless that is going on or there is no connection. */
   flush(): void {
     if (this.#queue.length === 0 || this.#sending !== undefined || this.#ended.signal.aborted) return;
+    if (this.#parts.connection() === undefined) return;
     this.#sending = this.#send().finally(() => {
       this.#sending = undefined;
     });
