@@ -78,6 +78,11 @@ t.test('a flag is removed before it is served, or one raised meanwhile would be 
     );
 });
 
+t.test('a flag that cannot be removed is tried again at a slow pace', async (t) => {
+  for (const name of ['certlet-kubelet-restart.service', 'certlet-hook@.service'])
+    t.match(text(name), /^ExecStopPost=sh -c 'test "\$\$SERVICE_RESULT" = success \|\| sleep 20'$/m, name);
+});
+
 t.test('the staged program runs outside a unit too', { skip: noLab }, async (t) => {
   await reset();
   t.match(run('/usr/bin/certlet', '--version'), /^certlet \d/);
