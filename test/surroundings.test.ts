@@ -1,0 +1,87 @@
+/** The daemon's surroundings as the outside sees them: socket, files, port; and what happens where they cannot be opened. */
+import { readFileSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import t from 'tap';
+import { callControl, type ControlCall } from '../src/adapters/control/client.ts';
+import { CertletHost } from './fixtures/certlet-host.ts';
+import { startFakeCluster } from './fixtures/cluster/fake-cluster.ts';
+
+const cluster = await startFakeCluster({ approveServing: true });
+t.teardown(() => cluster.close());
+
+async function answer(socket: string, call: ControlCall): Promise<{ readonly status: number; readonly text: string }> {
+  const reply = await callControl(socket, call);
+  if (reply.kind !== 'answer') throw new Error(`control socket: ${reply.kind}`);
+  return reply;
+}
+
+t.test('a daemon with everything: socket, port, textfile, hooks', async (t) => {
+  const touched = join(t.testdir({}), 'hook');
+  const textfile = join(t.testdir({}), 'node', 'certlet.prom');
+  const host = new CertletHost(t, cluster, {
+    metrics: { address: '127.0.0.1:0', textfile },
+    hooks: [
+      { name: 'failing', command: ['/bin/sh', '-c', `echo "$CERTLET_PURPOSE" >> ${touched}; exit 3`], on: ['client'] },
+    ],
+  });
+  const socket = join(host.runtimeDir, 'control.sock');
+  const daemon = host.start(['run']);
+  await host.until(({ upToDate, hooks }) => upToDate && hooks.length > 0);
+  t.match(host.status(), {
+    process: { command: 'run', pid: daemon.child.pid },
+    certificates: [{ phase: 'valid' }, { phase: 'valid' }],
+    hooks: [{ hook: 'command failing', purpose: 'client', message: /exit code 3/ }],
+  });
+  t.match(readFileSync(touched, 'utf8'), /^client\n/);
+
+  t.match(await answer(socket, { method: 'GET', path: '/health' }), { status: 200 });
+  const metrics = await answer(socket, { method: 'GET', path: '/metrics' });
+  t.match(metrics.text, /^certlet_attempts_total\{purpose="serving",result="issued"\} 1$/m);
+  t.match(metrics.text, /^kubelet_certificate_manager_client_ttl_seconds 31\d{6}$/m);
+  t.match(metrics.text, /^certlet_hook_problems 1$/m);
+  t.match(readFileSync(textfile, 'utf8'), /^# HELP kubelet_certificate_manager_client_ttl_seconds/);
+  t.equal(statSync(textfile).mode & 0o777, 0o644);
+
+  t.match(await answer(socket, { method: 'PUT', path: '/log-level', body: { level: 'debug' } }), { status: 200 });
+  t.match(await answer(socket, { method: 'GET', path: '/log-level' }), { text: '{"level":"debug"}\n' });
+
+  const good = readFileSync(host.settingsPath, 'utf8');
+  writeFileSync(host.settingsPath, '{"nodeIP": ["nonsense"]}');
+  const refused = await answer(socket, { method: 'POST', path: '/reload' });
+  t.equal(refused.status, 422);
+  t.match(JSON.parse(refused.text), { error: { code: 'ERR_CONFIG_INVALID', message: /nodeIP/ } });
+
+  const started = host.status()?.process.startedAt;
+  writeFileSync(host.settingsPath, JSON.stringify({ ...(JSON.parse(good) as object), hooks: [] }));
+  // The changed file may have been noticed already; asking for it is answered either way, by this generation or the next.
+  await host.until(
+    ({ process, hooks }) => process.stoppedAt === undefined && process.startedAt !== started && hooks.length === 0,
+  );
+  t.match(
+    await answer(socket, { method: 'GET', path: '/log-level' }),
+    { text: '{"level":"info"}\n' },
+    'the level of the settings again',
+  );
+  t.equal((await daemon.end('SIGTERM')).code, 0);
+});
+
+t.test('where nothing can be opened it says so once and goes on', async (t) => {
+  const host = new CertletHost(t, cluster, {
+    runtimeDir: '/proc/certlet',
+    metrics: { address: '127.0.0.1:1', textfile: '/proc/certlet.prom' },
+    log: { format: 'json' },
+  });
+  const daemon = host.start(['run']);
+  await daemon.printed('stderr', /"Certificate is current","purpose":"serving"/);
+  const { code, stderr } = await daemon.end('SIGTERM');
+  t.equal(code, 0);
+  const warned = stderr
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line) as { level: string; event: string })
+    .filter(({ level }) => level === 'warn')
+    .map(({ event }) => event);
+  for (const event of ['No control socket', 'Cannot write the status file', 'Cannot write the metrics file']) {
+    t.equal(warned.filter((each) => each === event).length, 1, event);
+  }
+});
