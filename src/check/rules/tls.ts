@@ -151,7 +151,9 @@ function datesFinding(seen: TlsSeen, error: CertletError): Finding {
     return finding(weight, 'tls.clock', what, { sure: 'likely', remedy, evidence });
   }
   const certificate = glimpse?.certificate;
-  if (certificate === undefined) return fromError('tls.dates', error, weight);
+  // Within its dates: then it is an intermediate, or the CA, that is outside of its own.
+  const within = certificate !== undefined && at >= certificate.notBefore && at <= certificate.notAfter;
+  if (certificate === undefined || within) return fromError('tls.dates', error, weight);
   return serverDatesFinding(seen, certificate, evidence);
 }
 

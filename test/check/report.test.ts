@@ -1,0 +1,98 @@
+import t from 'tap';
+import { finding, good } from '../../src/check/finding.ts';
+import type { StepReport } from '../../src/check/finding.ts';
+import { checkJson, checkText, tally } from '../../src/check/report.ts';
+
+const about = { nodeName: 'n1', program: '0.1.0', now: new Date('2030-01-01T00:00:00Z') };
+const reports: readonly StepReport[] = [
+  { step: 'a', title: 'First', findings: [good('a', 'all is well')] },
+  {
+    step: 'b',
+    title: 'Second',
+    findings: [
+      finding('problem', 'b.bad', `a long sentence ${'word '.repeat(12)}that is broken at its blanks`, {
+        sure: 'likely',
+        remedy: 'kubectl do this',
+        causes: [
+          { what: 'the first cause', sure: 'likely', remedy: 'kubectl do this' },
+          { what: 'the second cause', sure: 'possible' },
+        ],
+      }),
+      finding('warning', 'b.hm', 'something', {
+        remedy: 'a command that is never broken however long it may be, since people copy it into a shell',
+      }),
+    ],
+  },
+  { step: 'c', title: 'Third', findings: [finding('skipped', 'c.skipped', 'no ground')] },
+  { step: 'd', title: 'Fourth', findings: [finding('skipped', 'd.skipped', 'no ground')] },
+  { step: 'e', title: 'Fifth', findings: [finding('skipped', 'e.unreadable', 'may not be read')] },
+];
+
+t.test(
+  'for a person: headings, aligned words, causes in order, steps not taken in one block, a last line',
+  async (t) => {
+    t.equal(
+      checkText(reports, { ...about, colour: false, columns: 70 }),
+      `First
+  ok       all is well
+
+Second
+  PROBLEM  a long sentence word word word word word word word word
+           word word word word that is broken at its blanks (likely)
+           1. the first cause (likely)
+              mend: kubectl do this
+           2. the second cause (possible)
+  warning  something
+           mend: a command that is never broken however long it may be, since people copy it into a shell
+
+Not looked at
+  skipped  Third: no ground
+  skipped  Fourth: no ground
+
+Fifth
+  skipped  may not be read
+
+1 problem, 1 warning; 3 not looked at
+`,
+    );
+  },
+);
+
+t.test('colours on a terminal only', async (t) => {
+  const text = checkText(reports, { ...about, colour: true, columns: 100 });
+  t.ok(text.includes('\u001b[31mPROBLEM\u001b[0m  a long'));
+  t.ok(text.includes('\u001b[1mFirst\u001b[0m'));
+});
+
+t.test('the last line where nothing is wrong, and where there are warnings only', async (t) => {
+  const last = (verdict: 'ok' | 'warning'): string | undefined =>
+    checkText([{ step: 'a', title: 'A', findings: [finding(verdict, 'a', 'x')] }], {
+      ...about,
+      colour: false,
+      columns: 0,
+    })
+      .trimEnd()
+      .split('\n')
+      .at(-1);
+  t.equal(last('ok'), 'Nothing wrong was found');
+  t.equal(last('warning'), '0 problems, 1 warning');
+});
+
+t.test('for programs: one versioned document', async (t) => {
+  const document = JSON.parse(checkJson(reports, about)) as Record<string, unknown>;
+  t.match(document, {
+    version: 1,
+    checkedAt: '2030-01-01T00:00:00.000Z',
+    certlet: '0.1.0',
+    node: 'n1',
+    summary: { ok: 1, note: 0, warning: 1, problem: 1, skipped: 3 },
+  });
+  t.match((document['findings'] as readonly unknown[])[1], {
+    step: 'b',
+    id: 'b.bad',
+    verdict: 'problem',
+    sure: 'likely',
+    remedy: 'kubectl do this',
+  });
+  t.strictSame(tally([]), { ok: 0, note: 0, warning: 0, problem: 0, skipped: 0 });
+});

@@ -1,0 +1,89 @@
+import t from 'tap';
+import type { CheckPorts, Facts, Step } from '../../src/check/facts.ts';
+import { finding, good } from '../../src/check/finding.ts';
+import { walk } from '../../src/check/walk.ts';
+import { CertletError } from '../../src/errors.ts';
+
+// No step here touches a port.
+const ports = {} as CheckPorts;
+const never = new AbortController().signal;
+const step = (id: string, run: Step['run'], missing: Step['missing'] = () => undefined): Step => ({
+  id,
+  title: id,
+  missing,
+  run,
+});
+
+t.test('later steps are told what earlier ones established', async (t) => {
+  const seen: Facts[] = [];
+  const { reports, facts } = await walk(
+    [
+      step('a', async () => ({ findings: [good('a', 'x')], facts: { skewMs: 5 } })),
+      step('b', async (context) => {
+        seen.push(context.facts);
+        return { findings: [] };
+      }),
+    ],
+    ports,
+    never,
+  );
+  t.strictSame(seen, [{ skewMs: 5 }]);
+  t.strictSame(facts, { skewMs: 5 });
+  t.strictSame(
+    reports.map(({ step }) => step),
+    ['a'],
+    'a step without findings is not told',
+  );
+});
+
+t.test('a step without ground is skipped with the reason, and a failing one becomes a finding', async (t) => {
+  const fail = (error: Error) => step('b', () => Promise.reject(error));
+  const { reports } = await walk(
+    [
+      step(
+        'a',
+        async () => ({ findings: [] }),
+        () => 'no ground',
+      ),
+      fail(new CertletError('ERR_API_SERVER', '503', { remedy: 'Run: kubectl x' })),
+      fail(new Error('a defect')),
+    ],
+    ports,
+    never,
+  );
+  t.match(
+    reports.flatMap(({ findings }) => findings),
+    [
+      { id: 'a.skipped', verdict: 'skipped', what: 'no ground' },
+      { id: 'b.failed', verdict: 'problem', what: '503', remedy: 'kubectl x', evidence: { code: 'ERR_API_SERVER' } },
+      { id: 'b.failed', verdict: 'problem', what: /a defect/, evidence: { code: 'ERR_INTERNAL' } },
+    ],
+  );
+});
+
+t.test('an abort ends it', async (t) => {
+  const stop = new AbortController();
+  const reason = new Error('stopped');
+  const steps = [
+    step('a', () => {
+      stop.abort(reason);
+      return Promise.reject(new Error('torn down'));
+    }),
+  ];
+  await t.rejects(walk(steps, ports, stop.signal), reason);
+});
+
+t.test('what looks like a secret is taken out of every text', async (t) => {
+  const token = 'abcdef.0123456789abcdef';
+  const found = finding('note', 'a', `x ${token}`, {
+    remedy: token,
+    causes: [
+      { what: token, sure: 'possible', remedy: token },
+      { what: token, sure: 'possible' },
+    ],
+    evidence: { one: token, list: [token], number: 1, none: undefined },
+  });
+  const { reports } = await walk([step('a', async () => ({ findings: [found] }))], ports, never);
+  t.notMatch(JSON.stringify(reports), /0123456789abcdef/);
+  t.strictSame(reports[0]?.findings[0]?.evidence, { one: 'abcdef.[secret]', list: ['abcdef.[secret]'], number: 1 });
+});
