@@ -7,6 +7,7 @@ import { CertletError } from '../errors.ts';
 import { fileError, shellWord } from './file-errors.ts';
 import { NodeFileSystem } from './file-system.ts';
 import { ensureFolder, readIfPresent, replaceFile } from './files.ts';
+import { isProcessAlive } from './process-alive.ts';
 
 /** Who has a cert-dir. */
 export interface LockHolder {
@@ -94,7 +95,9 @@ async function lockedDatabase(fs: NodeFileSystem, certDir: string, path: string)
     const database = tryLock(new DatabaseSync(path), path);
     if (database !== undefined) return database;
     const holder = await readNote(fs, path);
-    if ((holder !== undefined && isAlive(holder.pid)) || attempt >= NOTE_TRIES) throw heldBy(certDir, path, holder);
+    // Only to tell a fresh note from one left by a killed holder; in another pid namespace it costs half a second, no more.
+    if ((holder !== undefined && isProcessAlive(holder.pid)) || attempt >= NOTE_TRIES)
+      throw heldBy(certDir, path, holder);
     await delay(NOTE_DELAY_MS);
   }
 }
@@ -140,16 +143,6 @@ async function readNote(fs: NodeFileSystem, path: string): Promise<LockHolder | 
   } catch (error) {
     if (error instanceof SyntaxError) return undefined;
     throw error;
-  }
-}
-
-/** Only to tell a fresh note from one left by a killed holder; in another pid namespace it costs half a second, no more. */
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return error instanceof Error && 'code' in error && error.code === 'EPERM';
   }
 }
 

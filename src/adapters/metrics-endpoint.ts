@@ -1,10 +1,8 @@
 import type { IncomingMessage } from 'node:http';
 import { CertletError } from '../errors.ts';
 import { openHttpServer, type OpenServer } from './control/http-server.ts';
-import type { ControlAnswer } from './control/routes.ts';
+import { type ControlAnswer, METRICS_TYPE } from './control/routes.ts';
 import { errnoOf } from './file-errors.ts';
-
-const METRICS_TYPE = 'text/plain; version=0.0.4; charset=utf-8';
 
 /** `GET /metrics` on a loopback address and nothing else. Throws `ERR_CONTROL` where it cannot listen. */
 export async function openMetricsEndpoint(

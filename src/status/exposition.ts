@@ -13,9 +13,6 @@ export interface Family {
   readonly samples: readonly Sample[];
 }
 
-/** For HTTP answers. */
-export const EXPOSITION_TYPE = 'text/plain; version=0.0.4; charset=utf-8';
-
 /** Prometheus' text format 0.0.4. Families without samples are left out. */
 export function expositionText(families: readonly Family[]): string {
   return families

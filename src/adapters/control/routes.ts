@@ -29,7 +29,8 @@ export interface ControlAnswer {
 type Route = (handlers: ControlHandlers, request: IncomingMessage) => Promise<ControlAnswer> | ControlAnswer;
 
 const JSON_TYPE = 'application/json';
-const METRICS_TYPE = 'text/plain; version=0.0.4; charset=utf-8';
+/** Prometheus' text format. */
+export const METRICS_TYPE = 'text/plain; version=0.0.4; charset=utf-8';
 const LEVELS: readonly LogLevel[] = ['error', 'warn', 'info', 'debug'];
 
 const json = (status: number, value: unknown): ControlAnswer => ({
