@@ -36,7 +36,7 @@ export interface RetryInput {
 }
 
 /**
- * How long to wait after a failed attempt: full jitter over an exponential delay, never below the floor of the action.
+ * How long to wait after a failed attempt: full jitter between the floor of the action and an exponential delay.
  * The cap shrinks to a tenth of what is left before expiry. `Retry-After` is a lower bound, spread by up to a quarter.
  */
 export function retryDelayMs(input: RetryInput): number {
@@ -55,6 +55,7 @@ function paced(action: ErrorAction, input: RetryInput): number {
   const pace = PACES[action];
   const urgentMs = input.msToExpiry !== undefined && input.msToExpiry > 0 ? input.msToExpiry / 10 : pace.capMs;
   const capMs = Math.max(pace.floorMs, Math.min(pace.capMs, urgentMs));
-  const spreadMs = Math.min(capMs, pace.baseMs * 2 ** doublings);
-  return Math.max(pace.floorMs, spreadMs * input.roll);
+  const longestMs = Math.max(pace.floorMs, Math.min(capMs, pace.baseMs * 2 ** doublings));
+  // From the floor on, not cut off at it: else half of a fleet would come again in the same instant after its first failure.
+  return pace.floorMs + (longestMs - pace.floorMs) * input.roll;
 }
