@@ -15,11 +15,14 @@ export class NodeWatch {
   #route: string | undefined;
   #settled: SettledNames | undefined;
   #readAt: Date | undefined;
+  /** How long after the last reading the next one comes. */
+  #paceMs: number;
   #informed = false;
 
   constructor(context: RotationContext, credentials: Credentials) {
     this.#context = context;
     this.#credentials = credentials;
+    this.#paceMs = context.options.nodeRefreshMs;
   }
 
   /** Names and addresses for the serving certificate, host name first. */
@@ -42,13 +45,13 @@ export class NodeWatch {
     const now = clock.now();
     // A clock that was set back must not postpone the next reading.
     if (this.#readAt === undefined || this.#readAt > now) return now;
-    const waitMs = this.#settled?.candidate === undefined ? options.nodeRefreshMs : options.addressDebounceMs;
+    const waitMs = this.#settled?.candidate === undefined ? this.#paceMs : options.addressDebounceMs;
     return new Date(this.#readAt.getTime() + waitMs);
   }
 
   /** Nothing can be read yet (no client certificate): the next reading is one pace away, or comes with the first serving request. */
   postpone(): void {
-    this.#readAt = this.#context.clock.now();
+    this.#noteReading();
   }
 
   /** The settings changed: names from them count at once. */
@@ -66,7 +69,7 @@ export class NodeWatch {
   /** Reads Node and route again. What cannot be read keeps its last value; only a credential refused is passed on, to be counted. */
   async refresh(signal: AbortSignal): Promise<void> {
     const { clock, log, options } = this.#context;
-    this.#readAt = clock.now();
+    this.#noteReading();
     await this.probeRoute();
     if (this.#credentials.choice().kind === 'node' && this.#credentials.cluster.active !== undefined) {
       await this.#readNode(signal);
@@ -75,6 +78,18 @@ export class NodeWatch {
     this.#settled = settleNames(before, this.#seen(), clock.now(), options.addressDebounceMs);
     const gained = this.#settled.names.filter((name) => before !== undefined && !before.names.includes(name));
     if (gained.length > 0) log.log('info', 'Certificate template changed', { purpose: 'serving', gained });
+  }
+
+  /**
+   * A reading out of turn (a start, a request) is followed by one at a moment drawn by lot: nodes that came up in one second must not read in one
+   * second every few minutes from then on. After that the pace is even, so that no wake-up is added.
+   */
+  #noteReading(): void {
+    const { clock, chance, options } = this.#context;
+    const now = clock.now();
+    const inTurn = this.#readAt !== undefined && this.nextRefresh() <= now;
+    this.#paceMs = inTurn ? options.nodeRefreshMs : options.nodeRefreshMs * (0.5 + chance.roll());
+    this.#readAt = now;
   }
 
   async #readNode(signal: AbortSignal): Promise<void> {
