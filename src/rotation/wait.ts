@@ -10,6 +10,8 @@ const POLL_FIRST_MS = 5_000;
 const POLL_LAST_MS = 60_000;
 /** Between two watches, so that a server that ends each at once is not hammered. */
 const PAUSE_MS = 1_000;
+/** An API server that ends takes the watches of a whole fleet with it: whoever has waited long comes back within this. */
+const LONGEST_PAUSE_MS = 30_000;
 
 export type FinalOutcome = Exclude<RequestOutcome, { readonly kind: 'pending' }>;
 
@@ -42,10 +44,12 @@ export async function waitForOutcome(first: CertificateSigningRequest, waiting: 
       const started = waiting.clock.now().getTime();
       const ending = await watchOnce(csr, waiting);
       if (ending.kind === 'outcome') return ending.outcome;
-      const short = waiting.clock.now().getTime() - started < SHORT_WATCH_MS;
+      const lastedMs = waiting.clock.now().getTime() - started;
+      const short = lastedMs < SHORT_WATCH_MS;
       if (ending.kind === 'refused') brokenWatches = BROKEN_WATCHES;
       else brokenWatches = short && !ending.progress ? brokenWatches + 1 : 0;
-      await pause(waiting, PAUSE_MS * (1 + waiting.chance.roll()));
+      const spreadMs = Math.max(PAUSE_MS, Math.min(LONGEST_PAUSE_MS, lastedMs / 10));
+      await pause(waiting, PAUSE_MS + spreadMs * waiting.chance.roll());
       if (ending.kind === 'again') {
         csr = ending.csr;
         continue;
