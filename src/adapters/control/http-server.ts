@@ -1,8 +1,10 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { ControlAnswer } from './routes.ts';
 
-/** A client has so long for its whole request. */
-const REQUEST_LIMIT_MS = 5_000;
+/** A connection carries one request and lives so long at most. */
+const CONNECTION_LIMIT_MS = 10_000;
+/** Node would look at its connections at intervals for ever, which wakes an idle process; each connection has a timer of its own instead. */
+const NEVER_MS = 2 ** 31 - 1;
 /** Answers that take longer are broken off when the server closes. */
 const CLOSE_LIMIT_MS = 2_000;
 const MAX_CONNECTIONS = 32;
@@ -25,12 +27,13 @@ export interface OpenServer {
 export async function openHttpServer(
   place: ListenPlace,
   answer: (request: IncomingMessage) => Promise<ControlAnswer>,
+  connectionLimitMs = CONNECTION_LIMIT_MS,
 ): Promise<OpenServer> {
   const server = createServer(
     {
-      requestTimeout: REQUEST_LIMIT_MS,
-      headersTimeout: REQUEST_LIMIT_MS,
-      connectionsCheckingInterval: REQUEST_LIMIT_MS,
+      requestTimeout: 0,
+      headersTimeout: 0,
+      connectionsCheckingInterval: NEVER_MS,
       maxHeaderSize: MAX_HEADER_BYTES,
       // One answer for each connection: nothing idles, and closing needs no hunt for idle ones.
       keepAlive: false,
@@ -38,6 +41,11 @@ export async function openHttpServer(
     (request, response) => void respond(request, response, answer),
   );
   server.maxConnections = MAX_CONNECTIONS;
+  server.on('connection', (socket) => {
+    const limit = setTimeout(() => socket.destroy(), connectionLimitMs);
+    limit.unref();
+    socket.once('close', () => clearTimeout(limit));
+  });
   await listen(server, place);
   const address = server.address();
   return {

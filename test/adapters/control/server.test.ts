@@ -5,7 +5,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { callControl, type ControlCall } from '../../../src/adapters/control/client.ts';
-import type { ControlHandlers } from '../../../src/adapters/control/routes.ts';
+import { openHttpServer } from '../../../src/adapters/control/http-server.ts';
+import type { ControlAnswer, ControlHandlers } from '../../../src/adapters/control/routes.ts';
 import { controlSocketPath, openControlServer } from '../../../src/adapters/control/server.ts';
 import { NodeFileSystem } from '../../../src/adapters/file-system.ts';
 import { openMetricsEndpoint } from '../../../src/adapters/metrics-endpoint.ts';
@@ -346,6 +347,15 @@ t.test('a folder in the way of the path counts as absent', async (t) => {
   t.strictSame(await callControl(join(folder, 'file', 'control.sock'), { method: 'GET', path: '/' }), {
     kind: 'absent',
   });
+});
+
+t.test('a client that never ends its request is cut off, and the next one is served', async (t) => {
+  const path = controlSocketPath(shortFolder(t));
+  const answer = async (): Promise<ControlAnswer> => ({ status: 200, type: 'text/plain', text: 'ok' });
+  const server = await openHttpServer({ path }, answer, 30);
+  t.teardown(() => server.close());
+  t.equal(await raw(path, 'GET / HTTP/1.1\r\nhost: x\r\nx: never ends'), '');
+  t.match(await callControl(path, { method: 'GET', path: '/' }), { kind: 'answer', text: 'ok' });
 });
 
 t.test('a path that no socket can have is told as such, and nobody listens there', async (t) => {
