@@ -37,7 +37,10 @@ t.test('later steps are told what earlier ones established', async (t) => {
 });
 
 t.test('a step without ground is skipped with the reason, and a failing one becomes a finding', async (t) => {
-  const fail = (error: Error) => step('b', () => Promise.reject(error));
+  const fail = (error: Error) =>
+    step('b', async () => {
+      throw error;
+    });
   const { reports } = await walk(
     [
       step(

@@ -1,4 +1,5 @@
 /** The command: forms of the answer, exit codes, users who may not read. */
+import { spawn, spawnSync } from 'node:child_process';
 import t from 'tap';
 import { runCheck } from '../../src/cli/commands/check.ts';
 import type { FileSystem } from '../../src/adapters/file-system.ts';
@@ -13,7 +14,7 @@ t.test('nothing wrong: 0, as text and as JSON', async (t) => {
   host.bootstrap(cluster.bootstrapKubeconfig());
   t.equal(await runCheck(host.context(), { name: 'check', output: 'text' }), 0, host.stdout.text);
   t.match(host.stdout.text, /^Settings\n {2}ok {7}.*node n1/);
-  t.notMatch(host.stdout.text, /\u001b/, 'no colours in a pipe');
+  t.notOk(host.stdout.text.includes('\u001b'), 'no colours in a pipe');
   host.stdout.text = '';
   t.equal(await runCheck(host.context(), { name: 'check', output: 'json' }), 0);
   t.match(JSON.parse(host.stdout.text), { version: 1, node: 'n1', summary: { problem: 0 } });
@@ -74,3 +75,38 @@ t.test('an ordinary user is told what root would see, and it is no problem of th
     'the user of the service must be able to',
   );
 });
+
+const hasScript = spawnSync('script', ['--version']).status === 0;
+t.test(
+  'at a real terminal: coloured, and the exit code of the program',
+  { skip: !hasScript && 'no script(1) here' },
+  async (t) => {
+    const cluster = await startFakeCluster({ bootstrapTokens: [] });
+    t.teardown(() => cluster.close());
+    const host = new CheckHost(t);
+    host.bootstrap(cluster.bootstrapKubeconfig({ token: 'abcdef.0123456789abcdef' }));
+    const main = new URL('../../src/main.ts', import.meta.url).pathname;
+    const words = [
+      process.execPath,
+      '--disable-warning=ExperimentalWarning',
+      main,
+      'check',
+      '--config',
+      host.settingsPath,
+    ];
+    const command = words.map((word) => `'${word}'`).join(' ');
+    const child = spawn('script', ['-qec', command, '/dev/null'], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+      env: { PATH: process.env['PATH'], TERM: 'xterm' },
+    });
+    let text = '';
+    child.stdout.on('data', (part: Buffer) => {
+      text += part.toString();
+    });
+    const code = await new Promise((resolve) => child.once('close', resolve));
+    t.equal(code, 1, text);
+    t.ok(text.includes('\u001b[31mPROBLEM\u001b[0m'), text);
+    t.match(text, /1\. the token has expired or was deleted \(likely\)/);
+    t.match(text, /1 problem, 1 warning/);
+  },
+);

@@ -1,0 +1,177 @@
+/** The less usual turns of the way: other credentials, hardened clusters, records of certlet, users who may not look. */
+import { chmodSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import t from 'tap';
+import type { Test } from 'tap';
+import type { FileSystem } from '../../src/adapters/file-system.ts';
+import { NodeFileSystem } from '../../src/adapters/file-system.ts';
+import { encodeHistory } from '../../src/csr/pending.ts';
+import { CheckHost, folder } from '../fixtures/check/host.ts';
+import type { CheckResult } from '../fixtures/check/host.ts';
+import type { FakeCluster, FakeClusterOptions } from '../fixtures/cluster/fake-cluster.ts';
+import { startFakeCluster } from '../fixtures/cluster/fake-cluster.ts';
+import { startProxy } from '../fixtures/http/connect-proxy.ts';
+
+async function scene(t: Test, options: FakeClusterOptions = {}): Promise<{ cluster: FakeCluster; host: CheckHost }> {
+  const cluster = await startFakeCluster(options);
+  t.teardown(() => cluster.close());
+  const host = new CheckHost(t);
+  host.bootstrap(cluster.bootstrapKubeconfig());
+  return { cluster, host };
+}
+
+function settle(cluster: FakeCluster, host: CheckHost): void {
+  host.pair(cluster.clientCa, 'client');
+  host.nodeKubeconfig(cluster.url, cluster.serverCa.pem);
+}
+
+const REVIEWS = 'selfsubjectaccessreviews';
+const forbidden = (what: string, user: string) => ({
+  kind: 'status' as const,
+  code: 403,
+  body: {
+    kind: 'Status',
+    status: 'Failure',
+    code: 403,
+    message: `${what} is forbidden: User "${user}" cannot create resource "${what}" in API group "x" at the cluster scope`,
+  },
+});
+
+t.test('a token file that the server refuses is read and judged as the token in it', async (t) => {
+  const { cluster, host } = await scene(t, { bootstrapTokenAuth: false });
+  const tokenFile = join(host.root, 'token');
+  host.write(tokenFile, 'abcdef.0123456789abcdef\n', 0o644);
+  host.bootstrap(cluster.bootstrapKubeconfig({ tokenFile }));
+  const result = await host.check();
+  t.match(result.find('authentication.bootstrap-refused')?.what, /the cluster knows it/, result.text);
+  t.match(result.find('files.readable-by-others')?.evidence, { path: tokenFile });
+  host.write(tokenFile, 'other-token');
+  t.match((await host.check()).find('authentication.bootstrap-refused')?.causes?.[1]?.what, /--token-auth-file/);
+});
+
+t.test('an exec plugin whose credential is refused, and one that fails', async (t) => {
+  const { cluster, host } = await scene(t);
+  const plugin = join(host.root, 'plugin');
+  const write = (body: string): void => {
+    writeFileSync(plugin, `#!/bin/sh\n${body}\n`, { mode: 0o755 });
+    chmodSync(plugin, 0o755);
+  };
+  const ca = Buffer.from(cluster.serverCa.pem).toString('base64');
+  const exec = { apiVersion: 'client.authentication.k8s.io/v1', command: plugin, interactiveMode: 'Never' };
+  host.bootstrap(
+    JSON.stringify({
+      clusters: [{ name: 'c', cluster: { server: cluster.url, 'certificate-authority-data': ca } }],
+      users: [{ name: 'u', user: { exec } }],
+      contexts: [{ name: 'x', context: { cluster: 'c', user: 'u' } }],
+      'current-context': 'x',
+    }),
+  );
+  write(
+    `echo '{"apiVersion":"client.authentication.k8s.io/v1","kind":"ExecCredential","status":{"token":"zzzzzz.0123456789abcdef"}}'`,
+  );
+  const refused = (await host.check()).find('authentication.bootstrap-refused');
+  t.match(refused?.causes?.[0]?.what, /plugin printed is not valid here/);
+  write('exit 3');
+  t.match((await host.check()).find('authentication.bootstrap-failed'), { evidence: { code: 'ERR_EXEC_PLUGIN' } });
+});
+
+t.test('a cluster that forbids access reviews: accepted, and the rest cannot be asked', async (t) => {
+  const { cluster, host } = await scene(t);
+  cluster.faults.add(forbidden(REVIEWS, 'system:bootstrap:abcdef'), { resource: REVIEWS });
+  const result = await host.check();
+  t.equal(result.find('authentication.bootstrap')?.verdict, 'ok', result.text);
+  t.match(result.find('authorization.bootstrap-unknown'), { verdict: 'skipped', remedy: /system:basic-user/ });
+  t.equal(result.find('approval.bootstrap')?.verdict, 'skipped');
+});
+
+t.test('an identity that may create and get, not list: it polls', async (t) => {
+  const rules = [{ verbs: ['create', 'get'], group: 'certificates.k8s.io', resources: ['certificatesigningrequests'] }];
+  const { host } = await scene(t, { bindings: [{ role: 'few', groups: ['system:bootstrappers'], rules }] });
+  const result = await host.check();
+  t.match(result.find('authorization.bootstrap-forbidden'), { verdict: 'warning', what: /may not list, watch/ });
+  t.equal(result.find('requests.unlisted')?.verdict, 'skipped');
+  t.strictSame(result.ids('problem'), []);
+});
+
+t.test('an identity that may list and not create', async (t) => {
+  const rules = [
+    { verbs: ['get', 'list', 'watch'], group: 'certificates.k8s.io', resources: ['certificatesigningrequests'] },
+  ];
+  const { host } = await scene(t, { bindings: [{ role: 'few', groups: ['system:bootstrappers'], rules }] });
+  t.match((await host.check()).find('authorization.bootstrap-forbidden'), {
+    verdict: 'problem',
+    remedy: /--group=system:bootstrappers$/,
+  });
+});
+
+t.test('a hardened cluster that hides its version', async (t) => {
+  const { cluster, host } = await scene(t);
+  cluster.faults.add(forbidden('/version', 'system:bootstrap:abcdef'), { path: '/version' });
+  const result = await host.check();
+  t.match(result.find('versions')?.what, /^the API server serves/, result.text);
+});
+
+t.test('the Node may not be read, and does not exist', async (t) => {
+  const { cluster, host } = await scene(t);
+  settle(cluster, host);
+  t.equal((await host.check()).find('name.no-node')?.verdict, 'note');
+  cluster.faults.add(forbidden('nodes', 'system:node:n1'), { resource: 'nodes' });
+  t.equal((await host.check()).find('name.node-forbidden')?.verdict, 'warning');
+});
+
+t.test("certlet's own records: a delay after a denial, a damaged one", async (t) => {
+  const { host } = await scene(t);
+  const state = folder(join(host.certDir, '.certlet'));
+  const refusal = (at: Date) =>
+    encodeHistory({ refusal: { code: 'ERR_CSR_DENIED', message: 'no', at, count: 2, templateDigest: 'x' } });
+  host.write(join(state, 'client-history.json'), refusal(new Date()));
+  host.write(join(state, 'serving-history.json'), refusal(new Date(0)));
+  host.write(join(state, 'client-pending.json'), '{');
+  const result = await host.check();
+  t.match(result.find('requests.client-held'), {
+    verdict: 'note',
+    what: /after 2 refused client requests/,
+    remedy: 'certlet renew client',
+  });
+  t.equal(result.find('requests.serving-held'), undefined, 'long ago');
+  t.equal(result.find('requests.record-broken')?.verdict, 'warning');
+  t.ok(result.unchanged, 'the damaged record stays where it is');
+});
+
+t.test('through a proxy: the proxy is what is connected to', async (t) => {
+  const { cluster, host } = await scene(t);
+  const proxy = await startProxy();
+  t.teardown(() => proxy.close());
+  host.bootstrap(cluster.bootstrapKubeconfig({ proxyUrl: `http://${proxy.host}` }));
+  const result = await host.check();
+  t.match(result.find('network.connect')?.what, /the proxy before 127\.0\.0\.1:\d+ accepts/, result.text);
+  t.equal(result.find('authentication.bootstrap')?.verdict, 'ok');
+});
+
+/** A disk that this user may not look into. */
+function closed(root: string): FileSystem {
+  const disk = new NodeFileSystem();
+  const refuse = (path: string) =>
+    Object.assign(new Error(`EACCES: permission denied, stat '${path}'`), { code: 'EACCES', path, syscall: 'stat' });
+  return new Proxy(disk, {
+    get(target, name: keyof FileSystem) {
+      const method = target[name] as (path: string, ...words: unknown[]) => Promise<unknown>;
+      return async (path: string, ...words: unknown[]) => {
+        if (path.startsWith(root)) throw refuse(path);
+        return await method.call(target, path, ...words);
+      };
+    },
+  });
+}
+
+t.test('a user who may not look into the folders gets a list of what was not looked at', async (t) => {
+  const { host } = await scene(t);
+  const result: CheckResult = await host.check({
+    fs: closed(host.root),
+    uid: 65_534,
+    daemon: () => Promise.resolve('unknown'),
+  });
+  t.strictSame(result.ids('problem'), [], result.text);
+  t.ok(result.ids('skipped').includes('files.unreadable'));
+  t.ok(result.ids('skipped').includes('daemon.unknown'));
+});
