@@ -17,8 +17,10 @@ import {
 import { flagText, parseKubeletFlags } from '../kubelet/flags.ts';
 import { type KubeconfigUser, kubeconfigUser } from '../kubelet/kubeconfig-user.ts';
 import { parseChain } from '../pki/certificate.ts';
+import { NodeFileSystem } from './file-system.ts';
 import { HostFiles } from './host-files.ts';
 import { findDistribution, readProcesses } from './host-processes.ts';
+import { checkExecSafety } from './kubeconfig-safety.ts';
 import { type InstalledKubelet, readArgumentsFile, readInstalledKubelet } from './installed-kubelet.ts';
 
 export interface HostKubeletOptions {
@@ -141,14 +143,18 @@ async function findInstalled(
   return undefined;
 }
 
-/** Runs `<program> --version`; a kubelet answers at once and touches nothing. Wrappers of another name are not run: they might start one. */
+/**
+ * Runs `<program> --version`; a kubelet answers at once and touches nothing. Wrappers of another name are not run: they might start one.
+ * A program that another user could change is not run either.
+ */
 export async function askKubeletVersion(program: readonly string[]): Promise<string | undefined> {
   const [path, ...words] = program;
   if (path === undefined || !isAbsolute(path) || !['kubelet', 'hyperkube'].includes(basename(path))) return undefined;
   try {
+    await checkExecSafety(new NodeFileSystem(), path, path, { uid: process.geteuid?.() ?? 0, searchPath: '' });
     return (await promisify(execFile)(path, [...words, '--version'], { timeout: 5000 })).stdout;
   } catch {
-    // Not there or not for this machine: the version stays unknown, which is said.
+    // Not there, not safe or not for this machine: the version stays unknown, which is said.
     return undefined;
   }
 }

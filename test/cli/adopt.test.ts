@@ -51,6 +51,10 @@ function hostTree(t: Test, tree: Tree): string {
   for (const [path, text] of Object.entries(tree)) {
     mkdirSync(dirname(join(root, path)), { recursive: true });
     writeFileSync(join(root, path), text);
+    // Each process runs as root unless the tree says otherwise.
+    const status = path.replace(/cmdline$/, 'status');
+    if (status !== path && tree[status] === undefined)
+      writeFileSync(join(root, status), 'Name:\tx\nUid:\t0\t0\t0\t0\n');
   }
   return root;
 }
@@ -214,6 +218,7 @@ t.test('a running kubelet with other flags than its unit is pointed out, but not
   const running = (args: readonly string[]): Tree => ({
     '/proc/812/cmdline': ['/usr/bin/kubelet', ...args, ''].join('\0'),
     '/proc/812/cgroup': '0::/system.slice/kubelet.service\n',
+    '/proc/812/status': 'Uid:\t0\t0\t0\t0\n',
     '/proc/900/cmdline': 'sleep\x001\x00',
     '/proc/901/cmdline': '',
   });
