@@ -16,7 +16,10 @@ export function parseKubeletFlags(args: readonly string[]): KubeletFlags {
   const add = (name: string, value: string): void => {
     const normal = name.replaceAll('_', '-');
     const key = ALIASES[normal] ?? normal;
-    flags.set(key, [...(flags.get(key) ?? []), value]);
+    const values = flags.get(key);
+    // In place: a command line with a flag a million times must not cost a million copies.
+    if (values === undefined) flags.set(key, [value]);
+    else values.push(value);
   };
   for (let at = 0; at < args.length; at += 1) {
     const word = args[at] ?? '';

@@ -86,18 +86,18 @@ function assignments(text: string): readonly Assignment[] {
 /** Trimmed lines without comments; a backslash at the end joins the next line with a blank, over comments between (systemd.syntax(7)). */
 function logicalLines(text: string): readonly string[] {
   const lines: string[] = [];
-  let open: string | undefined;
+  let open: string[] | undefined;
   for (const raw of text.split(/\r?\n/u)) {
     const line = raw.trim();
     if (/^[#;]/u.test(line) || (line === '' && open === undefined)) continue;
-    const joined = open === undefined ? line : `${open} ${line}`;
     if (line.endsWith('\\')) {
-      open = joined.slice(0, -1).trimEnd();
+      (open ??= []).push(line.slice(0, -1).trimEnd());
     } else {
-      lines.push(joined.trim());
+      lines.push([...(open ?? []), line].join(' ').trim());
       open = undefined;
     }
   }
-  if (open !== undefined && open !== '') lines.push(open);
+  const last = open?.join(' ').trim() ?? '';
+  if (last !== '') lines.push(last);
   return lines;
 }

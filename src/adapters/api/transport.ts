@@ -119,7 +119,7 @@ export class Transport {
     const { timeouts, version } = this.#options;
     return {
       method: call.method,
-      path: `${new URL(this.#cluster.server).pathname.replace(/\/+$/, '')}${call.path}`,
+      path: `${new URL(this.#cluster.server).pathname.replace(/(?<!\/)\/+$/, '')}${call.path}`,
       headers: {
         accept: 'application/json',
         'user-agent': `certlet/${version}`,

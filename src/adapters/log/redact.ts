@@ -10,8 +10,9 @@ const SECRETS: readonly { readonly looksLike: RegExp; readonly becomes: string }
   },
   // A bootstrap token is `<id>.<secret>`; its id is public and tells the admin which one it is.
   { looksLike: /(?<![\w.-])([a-z0-9]{6})\.[a-z0-9]{16}(?![\w.-])/g, becomes: '$1.[secret]' },
-  // A JSON web token, as service accounts and exec plugins use them.
-  { looksLike: /\beyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*/g, becomes: '[secret]' },
+  // A JSON web token, as service accounts and exec plugins use them. It begins where a word begins: tried at each `-eyJ` of a long text, the
+  // pattern would take a square of its length.
+  { looksLike: /(?<![\w-])eyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*/g, becomes: '[secret]' },
   { looksLike: /\b(bearer|basic)\s+[\w.~+/=-]{8,}/gi, becomes: '$1 [secret]' },
   // The password of a proxy URL.
   { looksLike: /(\/\/[^\s/:@]*:)[^\s/@]+@/g, becomes: '$1[secret]@' },
