@@ -20,6 +20,9 @@ export interface YamlDocument {
 
 /** Real kubeconfigs and settings have some kilobytes; this only keeps a wrong file from filling the memory. */
 const MAX_BYTES = 1024 * 1024;
+/** Characters that can begin a value or a comment. The parser needs some kilobytes for each, and a megabyte of `[` would fill a small host's memory. */
+const MARKS = /[[\]{},:&*?#!'"\t\n]|- /g;
+const MAX_MARKS = 20_000;
 /** An alias may not stand for more than this many nodes in all ("billion laughs"). */
 const MAX_ALIASES = 100;
 
@@ -32,14 +35,14 @@ export function parseYaml(text: string, path: string, code: ErrorCode = 'ERR_KUB
   if (Buffer.byteLength(text) > MAX_BYTES) {
     throw new CertletError(code, `${path}: larger than 1 MiB`, { remedy: `Check that ${path} is the right file.` });
   }
+  const crowded = lineOfMark(text, MAX_MARKS);
+  if (crowded !== undefined) {
+    throw new CertletError(code, `${path}:${String(crowded)}:1: more values than any such file has`, {
+      remedy: `Check that ${path} is the right file.`,
+    });
+  }
   const lines = new LineCounter();
-  const parsed = parseDocument(text, {
-    strict: true,
-    uniqueKeys: true,
-    prettyErrors: false,
-    merge: true,
-    lineCounter: lines,
-  });
+  const parsed = parsedDocument(text, { path, code, lines });
   const problem = parsed.errors[0] ?? parsed.warnings[0];
   if (problem !== undefined) {
     const { line, col } = lines.linePos(problem.pos[0]);
@@ -70,6 +73,42 @@ export function parseYaml(text: string, path: string, code: ErrorCode = 'ERR_KUB
       return undefined;
     },
   };
+}
+
+interface ParseContext {
+  readonly path: string;
+  readonly code: ErrorCode;
+  readonly lines: LineCounter;
+}
+
+function parsedDocument(text: string, { path, code, lines }: ParseContext): ReturnType<typeof parseDocument> {
+  try {
+    return parseDocument(text, {
+      strict: true,
+      uniqueKeys: true,
+      prettyErrors: false,
+      merge: true,
+      lineCounter: lines,
+    });
+  } catch (error) {
+    // The parser calls itself for each level, and thousands of them are more than its stack holds.
+    throw new CertletError(code, `${path}:1:1: nests too deeply`, {
+      remedy: `Check that ${path} is the right file.`,
+      cause: error,
+    });
+  }
+}
+
+/** The line of the first mark beyond `limit`; undefined when there are no more than that. */
+function lineOfMark(text: string, limit: number): number | undefined {
+  let count = 0;
+  let line = 1;
+  for (const [mark] of text.matchAll(MARKS)) {
+    count += 1;
+    if (count > limit) return line;
+    if (mark === '\n') line += 1;
+  }
+  return undefined;
 }
 
 const EXPLANATIONS: Readonly<Record<string, string>> = {

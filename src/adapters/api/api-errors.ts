@@ -1,5 +1,6 @@
 import { CertletError } from '../../errors.ts';
 import type { ErrorCode } from '../../errors.ts';
+import { parseJson } from './body.ts';
 import { forbiddenError } from './forbidden.ts';
 import type { Identity } from './identity.ts';
 import { plainText } from './response-headers.ts';
@@ -51,7 +52,7 @@ export function apiError(asked: Asked, refusal: Refusal): CertletError {
 export function readStatus(body: string): ApiStatus | undefined {
   let json: unknown;
   try {
-    json = JSON.parse(body);
+    json = parseJson(body, 'Status');
   } catch {
     // Proxies answer in HTML; the status code tells enough then.
     return undefined;

@@ -1,26 +1,26 @@
 import { setImmediate } from 'node:timers/promises';
 import { CertletError } from '../../errors.ts';
+import { ByteBuffer } from './byte-buffer.ts';
 import type { PoolResponse } from './dispatcher.ts';
 
 /** The API server's own limit for one object is about 1.5 MB; nothing that certlet asks for comes near. */
 const MAX_BODY_BYTES = 8 * 1024 * 1024;
-/** Real objects nest some twenty levels. */
+/** Real objects nest some twenty levels and have some thousand values; eight megabytes of `{},` would fill the memory of a small host. */
 const MAX_DEPTH = 100;
+const MAX_VALUES = 100_000;
 
 /** The whole body as text. Throws `ERR_API_PROTOCOL` above 8 MiB; the connection's own errors pass. */
 export async function readText(response: PoolResponse, what: string): Promise<string> {
-  const parts: Uint8Array[] = [];
-  let length = 0;
+  const bytes = new ByteBuffer();
   for await (const part of response.body) {
-    length += part.length;
-    if (length > MAX_BODY_BYTES) {
+    if (bytes.length + part.length > MAX_BODY_BYTES) {
       response.discard();
       throw protocolError(what, 'the answer is larger than 8 MiB');
     }
-    parts.push(part);
+    bytes.append(part);
   }
   await connectionFree();
-  return Buffer.concat(parts).toString('utf8');
+  return bytes.takeText();
 }
 
 /** undici frees a connection just after the body has ended: the next request must find it free, or it opens another one. */
@@ -38,9 +38,10 @@ export function checkJsonType(response: PoolResponse, what: string): void {
   );
 }
 
-/** `JSON.parse` with a bound on nesting. Throws `ERR_API_PROTOCOL`; the text is not quoted. */
+/** `JSON.parse` with a bound on nesting and on the number of values. Throws `ERR_API_PROTOCOL`; the text is not quoted. */
 export function parseJson(text: string, what: string): unknown {
-  if (nestsDeeperThan(text, MAX_DEPTH)) throw protocolError(what, 'the answer nests too deeply');
+  const excess = excessOf(text);
+  if (excess !== undefined) throw protocolError(what, `the answer ${excess}`);
   try {
     return JSON.parse(text);
   } catch (error) {
@@ -58,9 +59,10 @@ function protocolError(what: string, problem: string): CertletError {
   return new CertletError('ERR_API_PROTOCOL', `${what}: ${problem}`, { remedy: PROTOCOL_REMEDY });
 }
 
-/** `JSON.parse` itself takes any depth; what walks its result later might not. */
-function nestsDeeperThan(text: string, limit: number): boolean {
+/** Looked for before parsing: what walks the result later might not take any depth, and the result takes many times the memory of its text. */
+function excessOf(text: string): string | undefined {
   let depth = 0;
+  let values = 0;
   let quoted = false;
   for (let at = 0; at < text.length; at += 1) {
     const code = text.charCodeAt(at);
@@ -68,16 +70,16 @@ function nestsDeeperThan(text: string, limit: number): boolean {
       if (code === BACKSLASH) at += 1;
       else if (code === QUOTE) quoted = false;
     } else if (code === QUOTE) quoted = true;
-    else if (code === OPEN_BRACE || code === OPEN_BRACKET) depth += 1;
-    else if (code === CLOSE_BRACE || code === CLOSE_BRACKET) depth -= 1;
-    if (depth > limit) return true;
+    else if (code === COMMA) values += 1;
+    else depth += DEPTH_STEPS[code] ?? 0;
+    if (depth > MAX_DEPTH) return 'nests too deeply';
+    if (values > MAX_VALUES) return 'has too many values';
   }
-  return false;
+  return undefined;
 }
 
+const COMMA = 0x2c;
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
-const OPEN_BRACE = 0x7b;
-const CLOSE_BRACE = 0x7d;
-const OPEN_BRACKET = 0x5b;
-const CLOSE_BRACKET = 0x5d;
+/** Braces and brackets. */
+const DEPTH_STEPS: Readonly<Record<number, number>> = { 0x7b: 1, 0x7d: -1, 0x5b: 1, 0x5d: -1 };

@@ -1,4 +1,5 @@
 import { CertletError } from '../../errors.ts';
+import { ByteBuffer } from './byte-buffer.ts';
 
 /** One watch line holds one object; the API server's limit for an object is about 1.5 MB. */
 const MAX_LINE_BYTES = 4 * 1024 * 1024;
@@ -8,35 +9,24 @@ const MAX_LINE_BYTES = 4 * 1024 * 1024;
  * line break is given too. Throws `ERR_API_PROTOCOL` for a line above 4 MiB.
  */
 export async function* splitLines(chunks: AsyncIterable<Uint8Array>, what: string): AsyncGenerator<string> {
-  let parts: Uint8Array[] = [];
-  let length = 0;
+  const open = new ByteBuffer();
   for await (const chunk of chunks) {
     let from = 0;
     for (let to = chunk.indexOf(NEWLINE); to >= 0; to = chunk.indexOf(NEWLINE, from)) {
-      const line = joinText(parts, chunk.subarray(from, to));
-      parts = [];
-      length = 0;
+      open.append(chunk.subarray(from, to));
       from = to + 1;
+      const line = open.takeText().trim();
       if (line !== '') yield line;
     }
-    if (from === chunk.length) continue;
-    // A copy: the stream may reuse its buffer while the rest of the line is awaited.
-    parts.push(Uint8Array.from(chunk.subarray(from)));
-    length += chunk.length - from;
-    if (length > MAX_LINE_BYTES) {
+    open.append(chunk.subarray(from));
+    if (open.length > MAX_LINE_BYTES) {
       throw new CertletError('ERR_API_PROTOCOL', `${what}: a line of the watch is longer than 4 MiB`, {
         remedy: 'Check that server in the kubeconfig names the API server.',
       });
     }
   }
-  const last = joinText(parts, new Uint8Array());
+  const last = open.takeText().trim();
   if (last !== '') yield last;
 }
 
 const NEWLINE = 0x0a;
-
-function joinText(parts: readonly Uint8Array[], end: Uint8Array): string {
-  return Buffer.concat([...parts, end])
-    .toString('utf8')
-    .trim();
-}

@@ -37,6 +37,10 @@ const MAX_WARNING_LENGTH = 500;
 
 /** Foreign text made fit for one line of a log: no control characters, no runs of blanks, at most `limit` characters. */
 export function plainText(text: string, limit: number): string {
-  const line = text.replaceAll(/[\s\p{Cc}\p{Cf}]+/gu, ' ').trim();
+  // Cut first: a text of megabytes would be copied whole to show a line of it.
+  const line = text
+    .slice(0, limit * 16)
+    .replaceAll(/[\s\p{Cc}\p{Cf}]+/gu, ' ')
+    .trim();
   return line.length <= limit ? line : `${line.slice(0, limit - 1)}…`;
 }
