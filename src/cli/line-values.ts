@@ -39,8 +39,12 @@ export function checkedValues(raw: RawValues, command: CommandSpec): CheckedValu
   return values;
 }
 
+/** A word of the command line may be a file that was pasted by mistake. */
+const LONGEST_MESSAGE = 1000;
+
 /** An error that points to the help of the command. */
-export function usageError(message: string, command: CommandSpec | undefined): CertletError {
+export function usageError(words: string, command: CommandSpec | undefined): CertletError {
+  const message = words.length <= LONGEST_MESSAGE ? words : `${words.slice(0, LONGEST_MESSAGE)}…`;
   const help = command === undefined ? 'certlet --help' : `certlet ${command.name} --help`;
   return new CertletError('ERR_USAGE', message, { remedy: `See: ${help}` });
 }

@@ -42,8 +42,8 @@ export function readCaBundle(text: string, origin: Origin): CaBundle {
       );
       continue;
     }
-    good.push(block);
     const weakness = weakKey(certificate);
+    good.push(block);
     if (weakness !== undefined) warnings.push(`${label}: ${weakness}`);
   }
   if (good.length === 0) {
@@ -68,9 +68,11 @@ export function weakKey(certificate: X509Certificate): string | undefined {
   );
 }
 
+/** Undefined also where the key in it cannot be read: nothing that it signed could be checked. */
 function parse(pem: string): X509Certificate | undefined {
   try {
-    return new X509Certificate(pem);
+    const certificate = new X509Certificate(pem);
+    return certificate.publicKey.asymmetricKeyType === undefined ? undefined : certificate;
   } catch {
     return undefined;
   }
