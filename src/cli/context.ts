@@ -41,7 +41,7 @@ export interface CommandContext {
   readonly openLog: (settings: LogSettings) => Promise<LevelledLogger>;
   /** Calls `listener` at each SIGHUP; without one SIGHUP ends the program. Returns how to stop that. */
   readonly onReload: (listener: () => void) => () => void;
-  /** Writes to standard output as it is. */
+  /** Writes to standard output; what could steer a terminal is escaped, but for our own colours. */
   readonly print: (text: string) => void;
 }
 

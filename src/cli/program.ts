@@ -1,4 +1,5 @@
 import { journalLine } from '../adapters/log/format.ts';
+import { forTerminal } from '../adapters/log/printable.ts';
 import { redact } from '../adapters/log/redact.ts';
 import { asCertletError, EXIT } from '../errors.ts';
 import type { CertletError } from '../errors.ts';
@@ -69,7 +70,7 @@ class Session {
         return undo;
       },
       print: (text) => {
-        edge.stdout.write(text);
+        edge.stdout.write(forTerminal(text));
       },
     };
   }
@@ -108,7 +109,7 @@ function failureText(error: CertletError, stack: string | undefined, journal: bo
   }
   const [first = '', ...rest] = facts;
   const lines = [`certlet: ${first}`, ...rest.map((fact) => `  ${fact}`), ...(stack === undefined ? [] : [stack])];
-  return `${redact(lines.join('\n'))}\n`;
+  return `${forTerminal(redact(lines.join('\n')))}\n`;
 }
 
 /** Where a defect happened: what a report needs. */

@@ -1,3 +1,4 @@
+import { escaped } from '../adapters/log/printable.ts';
 import { redact } from '../adapters/log/redact.ts';
 import { CertletError } from '../errors.ts';
 import type { AgentSnapshot, ManagerSnapshot, Phase } from '../rotation/snapshot.ts';
@@ -109,6 +110,9 @@ export interface HookProblemFacts {
   readonly nextAttempt: Date | undefined;
 }
 
+/** Text that others may have written (an approver, a server, a hook): without secrets, on one line, nothing in it that steers a terminal. */
+const foreign = (text: string): string => escaped(redact(text));
+
 /** The document of this moment. Texts of foreign origin pass the filter for secrets once more: the file is readable by everyone. */
 export function statusDocument(snapshot: AgentSnapshot, parts: StatusParts): StatusDocument {
   const { nodeName, server, clockSkewMs, kubeletVersion } = snapshot;
@@ -123,7 +127,7 @@ export function statusDocument(snapshot: AgentSnapshot, parts: StatusParts): Sta
     },
     node: present({
       name: nodeName,
-      server: server === undefined ? undefined : redact(server),
+      server: server === undefined ? undefined : foreign(server),
       clockSkewSeconds: clockSkewMs === undefined ? undefined : Math.round(clockSkewMs / 1000),
       kubeletVersion,
     }),
@@ -138,8 +142,8 @@ function certificateStatus(manager: ManagerSnapshot): CertificateStatus {
   return present({
     purpose,
     phase,
-    reason: redact(reason),
-    command: command === undefined ? undefined : redact(command),
+    reason: foreign(reason),
+    command: command === undefined ? undefined : foreign(command),
     since: timestamp(since),
     path: manager.currentPath,
     placeholder,
@@ -152,8 +156,8 @@ function certificateStatus(manager: ManagerSnapshot): CertificateStatus {
       lastError &&
       present({
         code: lastError.code,
-        message: redact(lastError.message),
-        remedy: lastError.remedy === undefined ? undefined : redact(lastError.remedy),
+        message: foreign(lastError.message),
+        remedy: lastError.remedy === undefined ? undefined : foreign(lastError.remedy),
         at: timestamp(lastError.at),
       }),
     attempts: manager.attempts,
@@ -179,8 +183,8 @@ function hookStatus(problem: HookProblemFacts): HookStatus {
   return present({
     hook,
     purpose,
-    message: redact(message),
-    remedy: remedy === undefined ? undefined : redact(remedy),
+    message: foreign(message),
+    remedy: remedy === undefined ? undefined : foreign(remedy),
     since: timestamp(since),
     attempts,
     nextAttempt: optionalTimestamp(nextAttempt),

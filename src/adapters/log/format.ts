@@ -1,4 +1,5 @@
 import type { LogFields, LogLevel } from '../../ports.ts';
+import { escaped } from './printable.ts';
 import { redact } from './redact.ts';
 
 /** One line to be written. */
@@ -16,10 +17,6 @@ const COLOUR: Readonly<Record<LogLevel, string>> = { error: '31', warn: '33', in
 
 /** journald splits a line at 48 KiB; a single value never gets near it. */
 const LONGEST_TEXT = 4096;
-
-/** C0, DEL, C1, line and paragraph separators, and the marks that turn the reading direction: what could forge a line or a terminal. */
-// oxlint-disable-next-line no-control-regex -- control characters are what this looks for
-const UNPRINTABLE = /[\u0000-\u001f\u007f-\u009f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]/gu;
 
 /** As one journal line, with the priority in front; journald adds time, host and unit. */
 export function journalLine(record: LogRecord): string {
@@ -69,13 +66,6 @@ function printable(text: string): string {
 
 function clean(text: string): string {
   return shortened(redact(text));
-}
-
-function escaped(text: string): string {
-  return text.replace(UNPRINTABLE, (character) => {
-    const known = { '\n': '\\n', '\r': '\\r', '\t': '\\t' }[character];
-    return known ?? `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;
-  });
 }
 
 function shortened(text: string): string {

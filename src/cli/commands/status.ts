@@ -1,3 +1,4 @@
+import { forTerminal } from '../../adapters/log/printable.ts';
 import { SystemClock } from '../../adapters/system-clock.ts';
 import { isCertletError } from '../../errors.ts';
 import { encodeYaml } from '../../kubeconfig/yaml.ts';
@@ -23,7 +24,7 @@ export async function runStatus(context: CommandContext, args: StatusArguments):
 async function show(context: CommandContext, args: StatusArguments, look: () => Promise<FoundStatus>): Promise<number> {
   const seen = await lookOnce(context, args, look);
   if (seen.kind === 'shown') context.print(seen.text);
-  else context.edge.stderr.write(seen.text);
+  else context.edge.stderr.write(forTerminal(seen.text));
   return STATE_EXIT[seen.state];
 }
 
