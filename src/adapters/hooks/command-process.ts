@@ -1,5 +1,4 @@
 import { spawn, type ChildProcess } from 'node:child_process';
-import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
 
 /** Between the request to end and the kill, unless the caller says otherwise. */
@@ -84,15 +83,26 @@ function signalGroup(child: ChildProcess, signal: NodeJS.Signals): void {
   }
 }
 
+/** Line by line, and never more than a line's beginning in memory: a command may print for ever without a line break. */
 async function readLines(stream: Readable, name: 'stdout' | 'stderr', onLine: CommandRequest['onLine']): Promise<void> {
   let count = 0;
-  const lines = createInterface({ input: stream, crlfDelay: Number.POSITIVE_INFINITY });
-  lines.on('line', (line) => {
+  let line = '';
+  const tell = (): void => {
     count += 1;
     if (count === MAX_LINES + 1) onLine(name, 'more output is left out');
-    if (count <= MAX_LINES) onLine(name, line.slice(0, MAX_LINE_CHARACTERS));
+    if (count <= MAX_LINES) onLine(name, line);
+    line = '';
+  };
+  stream.setEncoding('utf8').on('data', (chunk: string) => {
+    const [first = '', ...others] = chunk.split(/\r?\n/);
+    line += first.slice(0, MAX_LINE_CHARACTERS - line.length);
+    for (const other of others) {
+      tell();
+      line = other.slice(0, MAX_LINE_CHARACTERS);
+    }
   });
-  await new Promise((resolve) => lines.once('close', resolve));
+  await new Promise((resolve) => stream.once('close', resolve));
+  if (line !== '') tell();
 }
 
 function pause(ms: number): Promise<void> {
