@@ -19,8 +19,8 @@ export type DiscoveryFetch = (url: string, trust: FetchTrust, signal: AbortSigna
 
 /** kubeadm asks with 10 s per request too; a whole answer must fit in. */
 const REQUEST_TIMEOUT_MS = 10_000;
-/** A cluster-info ConfigMap is some kilobytes; the API server's own limit for one object is about 1.5 MB. */
-const BODY_LIMIT_BYTES = 2 * 1024 * 1024;
+/** A cluster-info ConfigMap is some kilobytes, and `join` runs with the small heap of the service. */
+const BODY_LIMIT_BYTES = 512 * 1024;
 
 const DATE_CODES = ['CERT_HAS_EXPIRED', 'CERT_NOT_YET_VALID'];
 
