@@ -199,6 +199,11 @@ export const ERROR_RULES = {
     'The folder is read-only for this service.',
     'Outside the default paths the unit needs a drop-in with ReadWritePaths=; the message has it.',
   ),
+  ERR_STORE_DETACHED: rule(
+    'stop',
+    'A folder that the service writes to was removed and made anew while it ran, so its sandbox shows the old one.',
+    'Nothing under systemd: the service is started again by itself. Else start certlet anew.',
+  ),
   ERR_STORE_NOT_A_LINK: rule(
     'waitForPerson',
     'A `-current.pem` that is not a symbolic link stands in the way.',

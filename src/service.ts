@@ -2,10 +2,12 @@ import { isDeepStrictEqual } from 'node:util';
 import { acquireLock, type Lock } from './adapters/lock.ts';
 import { openNotifier } from './adapters/systemd/notifier.ts';
 import { watchdogIntervalMs } from './adapters/systemd/notify-message.ts';
+import { startWatchdog } from './adapters/systemd/watchdog.ts';
 import { watchFiles } from './adapters/watcher.ts';
 import type { LevelledLogger } from './adapters/log/logger.ts';
 import { assembleAgent, openStore, systemClock } from './daemon.ts';
 import type { Settings } from './config.ts';
+import { DiskWatch } from './disk-watch.ts';
 import { asCertletError, type CertletError } from './errors.ts';
 import type { Clock, ServiceNotifier } from './ports.ts';
 import type { Agent } from './rotation/agent.ts';
@@ -31,6 +33,9 @@ const READY_WITHIN_MS = 25_000;
 /** The watchdog is fed only while the loop's last round is at most so old. */
 const LOOP_ALIVE_MS = 90_000;
 
+/** The settings file is looked at again so often, should its watch have missed a change. */
+const SETTINGS_POLL_MS = 5 * 60_000;
+
 /** `certlet run`: one agent after another, a new one at each reload, until the signal aborts. */
 export class Service {
   readonly #edge: ServiceEdge;
@@ -42,6 +47,11 @@ export class Service {
   #hadLock = false;
   #lastStatus = '';
   #lastTick: Date;
+  #settingsSeen: Date;
+  #lastComplaint = '';
+  readonly #disk = new DiskWatch();
+  /** What a restart of the process mends, and nothing else does. */
+  #restart: CertletError | undefined;
   #agent: Agent | undefined;
   #reload = new AbortController();
 
@@ -50,17 +60,22 @@ export class Service {
     this.#settings = settings;
     this.#log = log;
     this.#lastTick = this.#clock.now();
+    this.#settingsSeen = this.#lastTick;
   }
 
+  /** Resolves when the signal aborts. Throws `ERR_LOCK_HELD` at the start, and `ERR_STORE_DETACHED` for systemd to start the service anew. */
   async run(): Promise<void> {
     const { environment, signal, pid } = this.#edge;
     this.#notifier = await openNotifier(environment);
     const undoReload = this.#edge.onReload(() => void this.#reloadSettings());
     const watchdog = startWatchdog(this.#notifier, watchdogIntervalMs(environment, pid), () => this.#alive());
     const firstWord = setTimeout(() => this.#tellReady('starting'), READY_WITHIN_MS);
-    this.#sayStart();
+    sayStart(this.#log, this.#settings, this.#edge.version);
     try {
-      while (!signal.aborted) await this.#generation();
+      while (!signal.aborted) {
+        await this.#generation();
+        if (this.#restart !== undefined) throw this.#restart;
+      }
     } finally {
       clearTimeout(firstWord);
       this.#notifier.stopping();
@@ -173,6 +188,14 @@ export class Service {
     else if (status !== this.#lastStatus) this.#notifier?.status(status);
     this.#lastStatus = status;
     surroundings.publish(snapshot);
+    this.#checkDisk(snapshot);
+    const pollMs = Math.abs(snapshot.at.getTime() - this.#settingsSeen.getTime());
+    if (pollMs >= SETTINGS_POLL_MS) void this.#reloadSettings('if changed');
+  }
+
+  #checkDisk(snapshot: AgentSnapshot): void {
+    this.#restart ??= this.#disk.reasonToRestart(snapshot);
+    if (this.#restart !== undefined) this.#reload.abort();
   }
 
   #tellReady(status: string): void {
@@ -191,14 +214,16 @@ export class Service {
     if (others.length > 0) this.#agent?.filesChanged(others);
   }
 
-  /** SIGHUP, the control socket or a changed settings file. Bad new settings keep the old ones and say so. */
+  /** SIGHUP, the control socket or a changed settings file. Bad new settings keep the old ones and say so, the same complaint once. */
   async #reloadSettings(mode: 'always' | 'if changed' = 'always'): Promise<CertletError | undefined> {
-    // The service manager must not take the end of a reload for the end of the start.
-    if (this.#ready) this.#notifier?.reloading();
+    this.#settingsSeen = this.#clock.now();
     try {
       const settings = await this.#edge.loadSettings();
+      this.#lastComplaint = '';
       // A file that was only touched is no reason to begin anew.
       if (mode === 'if changed' && isDeepStrictEqual(settings, this.#settings)) return undefined;
+      // The service manager must not take the end of a reload for the end of the start.
+      if (this.#ready) this.#notifier?.reloading();
       this.#settings = settings;
       this.#log.setLevel(this.#settings.log.level);
       this.#log.log('info', 'Settings reloaded', { file: this.#edge.settingsPath });
@@ -206,33 +231,22 @@ export class Service {
       return undefined;
     } catch (thrown) {
       const error = asCertletError(thrown);
-      const { code, message, remedy } = error;
-      this.#log.log('error', 'The new settings cannot be used; keeping the old ones', { code, error: message, remedy });
+      if (mode === 'always' || error.message !== this.#lastComplaint) this.#complain(error);
       return error;
     } finally {
-      if (this.#ready) this.#notifier?.ready(this.#lastStatus);
+      if (this.#ready && mode === 'always') this.#notifier?.ready(this.#lastStatus);
     }
   }
 
-  #sayStart(): void {
-    const { nodeName, certDir, kubeconfig, bootstrapKubeconfig, source } = this.#settings;
-    this.#log.log('info', 'Starting certlet', {
-      version: this.#edge.version,
-      node: nodeName,
-      certDir,
-      kubeconfig,
-      bootstrapKubeconfig,
-      settings: source ?? 'defaults',
-    });
+  #complain(error: CertletError): void {
+    const { code, message, remedy } = error;
+    this.#lastComplaint = message;
+    this.#log.log('error', 'The new settings cannot be used; keeping the old ones', { code, error: message, remedy });
   }
 }
 
-/** Feeds systemd's watchdog while `alive` says so. Returns how to stop. */
-function startWatchdog(notifier: ServiceNotifier, intervalMs: number | undefined, alive: () => boolean): () => void {
-  if (intervalMs === undefined) return () => undefined;
-  const timer = setInterval(() => {
-    if (alive()) notifier.watchdog();
-  }, intervalMs);
-  timer.unref();
-  return () => clearInterval(timer);
+/** The first line: what is managed, for whom, by which settings. */
+function sayStart(log: LevelledLogger, settings: Settings, version: string): void {
+  const { nodeName: node, certDir, kubeconfig, bootstrapKubeconfig, source = 'defaults' } = settings;
+  log.log('info', 'Starting certlet', { version, node, certDir, kubeconfig, bootstrapKubeconfig, settings: source });
 }

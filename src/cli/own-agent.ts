@@ -61,9 +61,18 @@ export async function runOwnAgent(
     const limit = clock.sleepUntil(new Date(clock.now().getTime() + options.timeoutMs), ended).then(() => done.abort());
     await agent.run(ended);
     await limit;
-    if (!context.signal.aborted) await surroundings.settled();
+    await orStopped(surroundings.settled(), context.signal);
   } finally {
     await surroundings.close();
     await lock.release();
   }
+}
+
+/** Waits for `work` unless the command is told to stop. */
+async function orStopped(work: Promise<void>, signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return;
+  const stopped = new Promise<void>((done) => {
+    signal.addEventListener('abort', () => done(), { once: true });
+  });
+  await Promise.race([work, stopped]);
 }

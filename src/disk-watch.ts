@@ -1,0 +1,22 @@
+import { CertletError } from './errors.ts';
+import type { AgentSnapshot } from './rotation/snapshot.ts';
+
+/**
+ * Tells when only a new process can write again: a folder that could be written and is read-only now was removed and made anew (`kubeadm reset`),
+ * so its mount in the sandbox of the service is detached. A process that never could write stays up and waits for a person.
+ */
+export class DiskWatch {
+  #worked = false;
+
+  /** `ERR_STORE_DETACHED` once the folders of this process are lost. */
+  reasonToRestart(snapshot: AgentSnapshot): CertletError | undefined {
+    const failed = snapshot.managers.find(({ lastError }) => lastError?.code === 'ERR_STORE_READ_ONLY');
+    if (failed === undefined) {
+      this.#worked ||= snapshot.managers.every(({ phase }) => phase !== 'starting');
+      return undefined;
+    }
+    if (!this.#worked) return undefined;
+    const message = `the folder was removed under the running service: ${failed.lastError?.message ?? ''}`;
+    return new CertletError('ERR_STORE_DETACHED', message);
+  }
+}

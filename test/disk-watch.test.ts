@@ -1,0 +1,26 @@
+import t from 'tap';
+import { DiskWatch } from '../src/disk-watch.ts';
+import type { AgentSnapshot } from '../src/rotation/snapshot.ts';
+
+/** Only what the watch looks at. */
+const round = (phase: string, code?: string): AgentSnapshot =>
+  ({ managers: [{ phase, lastError: code && { code, message: 'open /pki: EROFS' } }] }) as unknown as AgentSnapshot;
+
+t.test('a folder that was read-only from the start is waited out', async (t) => {
+  const watch = new DiskWatch();
+  t.equal(watch.reasonToRestart(round('starting')), undefined);
+  t.equal(watch.reasonToRestart(round('waiting to retry', 'ERR_STORE_READ_ONLY')), undefined);
+  t.equal(watch.reasonToRestart(round('waiting to retry', 'ERR_STORE_READ_ONLY')), undefined);
+});
+
+t.test('a cert-dir removed under the running service (kubeadm reset) asks for a new process', async (t) => {
+  const watch = new DiskWatch();
+  t.equal(watch.reasonToRestart(round('valid')), undefined);
+  t.equal(
+    watch.reasonToRestart(round('waiting to retry', 'ERR_STORE_FULL')),
+    undefined,
+    'a full disk is no such thing',
+  );
+  const reason = watch.reasonToRestart(round('waiting to retry', 'ERR_STORE_READ_ONLY'));
+  t.match(reason, { code: 'ERR_STORE_DETACHED', message: /removed under the running service: open \/pki: EROFS/ });
+});
