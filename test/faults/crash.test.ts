@@ -9,7 +9,7 @@ import { FakeClock } from '../fixtures/fakes/clock.ts';
 import type { RotationOptions } from '../../src/rotation/options.ts';
 import { cutStates } from './fixtures/crash-states.ts';
 import { exposedSecrets, linkState, violations } from './fixtures/disk-checks.ts';
-import { type Change, cloneImage, type Image, listing } from './fixtures/disk-image.ts';
+import { type Change, cloneImage, type Image, listing, replay } from './fixtures/disk-image.ts';
 import { BOOTSTRAP_KUBECONFIG, bootstrapText, DiskNode, LINKS } from './fixtures/disk-node.ts';
 import { MemoryDisk } from './fixtures/memory-disk.ts';
 
@@ -147,12 +147,18 @@ function durableLinks(recording: Recording, count: number): readonly (typeof PUR
   });
 }
 
-/** Starts the agent on what a crash left, and tells what is wrong with how that ends. */
-async function problemsOfRestart(recording: Recording, image: Image, moment: Moment): Promise<readonly string[]> {
+/** The same node and cluster a second later, nothing started yet. */
+function restarted(recording: Recording, image: Image, moment: Moment): Machine {
   const machine = new Machine(recording.options, cloneImage(image), new Date(moment.now.getTime() + 1000));
   machine.api.authority = recording.authority;
   machine.api.lifetimeMs = recording.wanted === 1 ? 365 * DAY_MS : DAY_MS;
   for (const [name, { csr }] of moment.requests) machine.api.requests.set(name, { csr, watchers: new Set() });
+  return machine;
+}
+
+/** Starts the agent on what a crash left, and tells what is wrong with how that ends. */
+async function problemsOfRestart(recording: Recording, image: Image, moment: Moment): Promise<readonly string[]> {
+  const machine = restarted(recording, image, moment);
   const posted = new Set(machine.api.requests.keys());
   const problems: string[] = [];
   machine.disk.onChange = (when) => {
@@ -187,6 +193,35 @@ async function problemsOfRestart(recording: Recording, image: Image, moment: Mom
   await node.stop();
   return problems;
 }
+
+/**
+ * A kill loses nothing, but what was not synced then is not synced now. Killed after so many changes, started again and done: a power cut
+ * after that takes neither a link nor a certificate away.
+ */
+async function problemsOfKillThenCut(recording: Recording, count: number): Promise<readonly string[]> {
+  const before = recording.changes.slice(0, count);
+  const second = restarted(recording, replay(recording.start, before), momentsAt(recording, count)[0]!);
+  for (const name of second.api.pendingNames) second.api.approveRequest(name);
+  second.start();
+  await second.untilUpToDate();
+  const issued = [...second.api.requests.keys()];
+  await second.node?.stop();
+  const [, lost = cutStates(recording.start, [...before, ...second.disk.journal], NO_CHANCE)[0]!] = cutStates(
+    recording.start,
+    [...before, ...second.disk.journal],
+    NO_CHANCE,
+  );
+  const third = restarted(recording, lost.image, second.moment());
+  const problems = [...violations(lost.image, PURPOSES)];
+  third.start();
+  await third.untilUpToDate();
+  await third.node?.stop();
+  const again = [...third.api.requests.keys()].filter((name) => !issued.includes(name));
+  if (again.length > 0) problems.push(`asked again: ${again.join(', ')}`);
+  return problems;
+}
+
+const NO_CHANCE = { roll: () => 0.9 };
 
 /** Replays every prefix; gives what went wrong where. */
 async function problemsOf(recording: Recording): Promise<readonly string[]> {
@@ -230,6 +265,22 @@ t.test('a power cut at any moment of a bootstrap', async (t) => {
   t.ok(recording.changes.length > 100, `${String(recording.changes.length)} changes`);
   noProblems(t, await problemsOf(recording));
 });
+
+t.test(
+  'killed at any moment of a bootstrap, started again, and then a power cut: what was issued is still there',
+  async (t) => {
+    t.setTimeout(4 * MINUTE_MS);
+    const recording = await recordBootstrap({});
+    const problems: string[] = [];
+    for (let count = 0; count <= recording.changes.length; count += 1) {
+      figures.prefixes += 1;
+      figures.restarts += 2;
+      const told = (problem: string): string => `killed after change ${String(count)}: ${problem}`;
+      problems.push(...(await problemsOfKillThenCut(recording, count)).map(told));
+    }
+    noProblems(t, problems.slice(0, 10));
+  },
+);
 
 t.test('… of a bootstrap that deletes the bootstrap kubeconfig in the end', async (t) => {
   t.setTimeout(4 * MINUTE_MS);

@@ -164,9 +164,15 @@ export class FileCertificateStore implements CertificateStore {
     const current = await this.current(purpose);
     const path =
       previous !== undefined && current !== undefined && samePair(current, pair)
-        ? previous
+        ? await this.#settled(previous)
         : await swapTo(this.#context, purpose, { pair, at: now });
     await this.#afterSwap(purpose, pair, previous);
+    return path;
+  }
+
+  /** The swap before may have ended before its sync: killed there, or the disk failed. What follows counts on the link. */
+  async #settled(path: string): Promise<string> {
+    await this.#context.fs.syncFolder(this.#context.certDir);
     return path;
   }
 
@@ -176,11 +182,17 @@ export class FileCertificateStore implements CertificateStore {
     if (paths !== undefined) await writePlainFiles(this.#context, paths, pair);
   }
 
-  /** Once, before this process has any replacement of its own under way. */
+  /**
+   * Once, before this process has any replacement of its own under way. A process that was killed may have made names that are not durable:
+   * they become so before anything is built on them, or a power cut later takes them away from under it.
+   */
   async #sweepOnce(): Promise<void> {
     if (this.#swept) return;
-    for (const folder of [this.#context.certDir, this.#context.stateDir])
-      await attempted(this.#context, folder, () => sweepTemporaries(this.#context.fs, folder));
+    const { fs, certDir, stateDir } = this.#context;
+    for (const folder of [certDir, stateDir])
+      await attempted(this.#context, folder, () => sweepTemporaries(fs, folder));
+    for (const folder of new Set([...withAncestors(certDir), ...withAncestors(stateDir)]))
+      await attempted(this.#context, folder, () => fs.syncFolder(folder));
     this.#swept = true;
   }
 
@@ -189,4 +201,10 @@ export class FileCertificateStore implements CertificateStore {
     this.#last = turn.catch(() => undefined);
     return turn;
   }
+}
+
+/** An absolute path and every folder above it, the root first. */
+function withAncestors(path: string): readonly string[] {
+  const above = dirname(path);
+  return above === path ? [path] : [...withAncestors(above), path];
 }
