@@ -183,14 +183,13 @@ export class Service {
   #tick(snapshot: AgentSnapshot, surroundings: Surroundings): void {
     this.#lastTick = snapshot.lastTick;
     const status = statusText(snapshot);
-    const lateMs = snapshot.at.getTime() - snapshot.startedAt.getTime();
-    if (!this.#ready && (isUsefulState(snapshot) || lateMs >= READY_WITHIN_MS)) this.#tellReady(status);
+    if (!this.#ready && isUsefulState(snapshot)) this.#tellReady(status);
     else if (status !== this.#lastStatus) this.#notifier?.status(status);
     this.#lastStatus = status;
     surroundings.publish(snapshot);
     this.#checkDisk(snapshot);
-    const pollMs = Math.abs(snapshot.at.getTime() - this.#settingsSeen.getTime());
-    if (pollMs >= SETTINGS_POLL_MS) void this.#reloadSettings('if changed');
+    if (Math.abs(snapshot.at.getTime() - this.#settingsSeen.getTime()) >= SETTINGS_POLL_MS)
+      void this.#reloadSettings('if changed');
   }
 
   #checkDisk(snapshot: AgentSnapshot): void {
