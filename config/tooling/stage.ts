@@ -20,6 +20,7 @@ import { dirname, join, resolve } from 'node:path';
 import { completionScript } from '../../src/cli/completion.ts';
 import { bundle, NODE_FLAGS } from './bundle.ts';
 import { programPage, settingsPage } from './man.ts';
+import { sbom } from './sbom.ts';
 
 const root = resolve(import.meta.dirname, '../..');
 
@@ -87,6 +88,7 @@ function stageDocuments(at: (path: string) => string): void {
   text(at('usr/share/zsh/vendor-completions/_certlet'), completionScript('zsh'), 0o644);
   text(at('usr/share/fish/vendor_completions.d/certlet.fish'), completionScript('fish'), 0o644);
   file(join(root, 'LICENSE'), at('usr/share/doc/certlet/LICENSE'));
+  text(at('usr/share/doc/certlet/sbom.cdx.json'), sbom(), 0o644);
 }
 
 function file(source: string, target: string): void {

@@ -1,0 +1,81 @@
+/**
+ * The software bill of materials: CycloneDX 1.6 JSON (https://cyclonedx.org/docs/1.6/json/) of what is shipped, made from package-lock.json
+ * alone. The same lockfile gives the same bytes.
+ */
+import { createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { type LockedPackage, lockedPackages } from './lockfile.ts';
+
+const root = resolve(import.meta.dirname, '../..');
+
+/** The document for one architecture (`x64`, `arm64`): the packages of the bundle and the Node that runs it. Ends in a newline. */
+export function sbom(architecture: string = process.arch): string {
+  const { name, version, license } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as Readonly<
+    Record<'name' | 'version' | 'license', string>
+  >;
+  const node = `node-linux-${architecture}`;
+  const shipped = lockedPackages().filter((entry) => entry.name === node || (!entry.dev && !isOwn(entry)));
+  const components = [...new Map(shipped.map((entry) => [reference(entry), entry])).values()].map(componentOf);
+  const subject = {
+    type: 'application',
+    'bom-ref': `pkg:npm/${name}@${version}`,
+    name,
+    version,
+    licenses: licensesOf(license),
+  };
+  const document = {
+    bomFormat: 'CycloneDX',
+    specVersion: '1.6',
+    serialNumber: `urn:uuid:${uuidOf(JSON.stringify([subject, components]))}`,
+    version: 1,
+    metadata: { component: subject },
+    components,
+  };
+  return `${JSON.stringify(document, undefined, 2)}\n`;
+}
+
+/** Folders of this repository, and the other Nodes that the toolchain names. */
+function isOwn({ link, place, name }: LockedPackage): boolean {
+  return link || !place.includes('node_modules/') || name.startsWith('node-linux-');
+}
+
+/** https://github.com/package-url/purl-spec: the `@` of a scope is escaped. */
+function reference({ name, version }: LockedPackage): string {
+  return `pkg:npm/${name.replace('@', '%40')}@${version}`;
+}
+
+function componentOf(entry: LockedPackage): object {
+  const purl = reference(entry);
+  const { name, version, license, integrity } = entry;
+  const hashes = (integrity ?? '').split(' ').filter((hash) => hash.startsWith('sha512-'));
+  return {
+    type: name.startsWith('node-linux-') ? 'platform' : 'library',
+    'bom-ref': purl,
+    name,
+    version,
+    purl,
+    licenses: licensesOf(license),
+    hashes: hashes.map((hash) => ({ alg: 'SHA-512', content: Buffer.from(hash.slice(7), 'base64').toString('hex') })),
+  };
+}
+
+function licensesOf(license: string | undefined): readonly object[] {
+  if (license === undefined) return [];
+  return [/^[\w.+-]+$/.test(license) ? { license: { id: license } } : { expression: license }];
+}
+
+/** A UUID of the content (RFC 9562 version 8), so that the same content has the same. */
+function uuidOf(content: string): string {
+  const hex = createHash('sha256').update(content).digest('hex');
+  const variant = ((Number.parseInt(hex.slice(16, 17), 16) & 3) | 8).toString(16);
+  return [
+    hex.slice(0, 8),
+    hex.slice(8, 12),
+    `8${hex.slice(13, 16)}`,
+    variant + hex.slice(17, 20),
+    hex.slice(20, 32),
+  ].join('-');
+}
+
+if (import.meta.main) process.stdout.write(sbom());
