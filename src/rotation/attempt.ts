@@ -1,4 +1,4 @@
-import { asCertletError, CertletError, isCertletError } from '../errors.ts';
+import { isCertletError } from '../errors.ts';
 import type { CertificateFacts, CertificatePair } from '../pki/certificate.ts';
 import type { PendingRequest } from '../csr/pending.ts';
 import type { RequestOutcome } from '../csr/outcome.ts';
@@ -6,11 +6,12 @@ import type { ClusterAccess } from '../kubeconfig/client-config.ts';
 import { ApprovalReminder } from './approval-reminder.ts';
 import { type RotationContext, judgedNow } from './context.ts';
 import type { Asker } from './credentials.ts';
+import { endAttempt } from './ending.ts';
 import { checkIssued } from './issued.ts';
 import type { ManagerState } from './manager-state.ts';
 import type { PurposeRules } from './purpose-rules.ts';
 import { explainTlsDates } from './tls-dates.ts';
-import { createPending, endsRequest, obtain, pendingMisfits } from './request.ts';
+import { createPending, obtain, pendingMisfits } from './request.ts';
 
 interface Staged {
   readonly pair: CertificatePair;
@@ -49,8 +50,9 @@ export class Attempt {
       await this.#prove(pair, cluster, signal);
       await this.#install(issued, { pair, cluster, signal });
     } catch (error) {
-      if (signal.aborted) throw await this.#endRequest(signal.reason);
-      if (cluster === undefined || !isCertletError(error, 'ERR_API_TLS_DATES')) throw await this.#endRequest(error);
+      if (signal.aborted) throw await endAttempt(this.#context, this.#state, signal.reason);
+      if (cluster === undefined || !isCertletError(error, 'ERR_API_TLS_DATES'))
+        throw await endAttempt(this.#context, this.#state, error);
       throw await explainTlsDates(this.#context, cluster, error, signal);
     }
   }
@@ -228,39 +230,6 @@ export class Attempt {
     const next = { ...history, lastIssuedAt: receivedAt, lastSerial: pair.chain.leaf.serial };
     await this.#context.store.writeHistory(this.#rules.purpose, next);
     this.#state.history = next;
-  }
-
-  /** A terminal outcome: the record goes, a refusal is kept, so that a restart does not ask again at once. Returns what to throw. */
-  async #endRequest(thrown: unknown): Promise<unknown> {
-    const { purpose } = this.#rules;
-    const record = this.#state.pending;
-    const error = this.#usagesTriedTwice(asCertletError(thrown), record);
-    if (record === undefined || !endsRequest(error, record)) return error === thrown ? error : thrown;
-    const { store, clock, options, log } = this.#context;
-    const { lastRequestAt: _spacing, ...history } = this.#state.history;
-    if (error.code === 'ERR_CSR_USAGES') {
-      const keyEncipherment = !options.keyEncipherment;
-      log.log('info', 'The signer wants the other set of usages; asking once more', { purpose, keyEncipherment });
-      this.#state.history = { ...history, keyEncipherment };
-    } else if (isCertletError(error, 'ERR_CSR_DENIED', 'ERR_CSR_FAILED', 'ERR_ISSUED_UNACCEPTABLE')) {
-      this.#state.history = { ...this.#state.history, refusal: this.#refusal(record, error, clock.now()) };
-    }
-    await store.writeHistory(purpose, this.#state.history);
-    await store.removePending(purpose);
-    this.#state.pending = undefined;
-    return error;
-  }
-
-  /** A signer that wants neither set is a failure like any other. Told by what was asked: the history may have been switched before a crash. */
-  #usagesTriedTwice(error: CertletError, record: PendingRequest | undefined): CertletError {
-    const asked = record?.template.usages.includes('key encipherment');
-    if (error.code !== 'ERR_CSR_USAGES' || asked === this.#context.options.keyEncipherment) return error;
-    return new CertletError('ERR_CSR_FAILED', error.message, { cause: error });
-  }
-
-  #refusal(record: PendingRequest, error: CertletError, at: Date): NonNullable<ManagerState['history']['refusal']> {
-    const count = (this.#state.history.refusal?.count ?? 0) + 1;
-    return { code: error.code, message: error.message, at, count, templateDigest: record.templateDigest };
   }
 
   #enter(phase: Parameters<ManagerState['enter']>[0], reason: string): void {

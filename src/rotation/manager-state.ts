@@ -20,6 +20,8 @@ export class ManagerState {
   pendingApproved = false;
   history: RequestHistory = {};
   retry: RetryGate | undefined;
+  /** When the files are looked at again after they could not be brought in order: for status. */
+  filesRetry: RetryGate | undefined;
   /** Failed attempts in a row. */
   failures = 0;
   forced = false;
@@ -92,7 +94,7 @@ export function managerSnapshot(
     currentPath: at.currentPath,
     placeholder: leaf?.selfSigned === true,
     rotationDeadline: at.rotationDeadline,
-    nextAttempt: openAt(state.retry, at.now),
+    nextAttempt: openAt(state.retry, at.now) ?? openAt(state.filesRetry, at.now),
     pending: pending && {
       name: pending.name,
       createdAt: pending.createdAt,

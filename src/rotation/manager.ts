@@ -3,12 +3,13 @@ import { Attempt } from './attempt.ts';
 import { type RotationContext, judgedNow } from './context.ts';
 import type { CertificatePair } from '../pki/certificate.ts';
 import { type CertificateTemplate, templateDigest, templateGains } from '../csr/template.ts';
+import { checkWriters } from './foreign-writers.ts';
 import { eventKind, gateAfter, gateOfRefusal, isRefusal } from './failure.ts';
-import { managerSnapshot, ManagerState, openAt } from './manager-state.ts';
+import { managerSnapshot, ManagerState, openAt, type RetryGate } from './manager-state.ts';
 import type { PurposeRules } from './purpose-rules.ts';
-import { laterOf, requestSpacingMs, rotationDeadline } from './schedule.ts';
-import type { ManagerSnapshot, Phase } from './snapshot.ts';
-import { nextStep, rotationReasons, type Step } from './step.ts';
+import { rotationDeadline, spacedUntil } from './schedule.ts';
+import type { ManagerSnapshot } from './snapshot.ts';
+import { nextStep, type RotationFacts, restPhase, rotationReasons, type Step } from './step.ts';
 
 /** Keeps one certificate of the node fresh: decides by `nextStep`, acts by `Attempt`, remembers by the store. */
 export class CertificateManager {
@@ -50,9 +51,10 @@ export class CertificateManager {
     return this.#loaded;
   }
 
-  /** Something outside an attempt failed (the disk): for status. */
-  fault(error: CertletError): void {
+  /** Something outside an attempt failed (the disk) and comes again at `gate`: for status. */
+  fault(error: CertletError, gate: RetryGate): void {
     const now = this.#context.clock.now();
+    this.#state.filesRetry = gate;
     this.#state.recordFailure(error, now);
     if (!this.busy) this.#state.enter('waiting to retry', error.message, { now, command: error.remedy });
   }
@@ -61,35 +63,21 @@ export class CertificateManager {
   refresh(adopt: () => Promise<CertificatePair | undefined>): Promise<void> {
     return this.#state.inTurn(async () => {
       this.#state.current = await adopt();
+      this.#state.filesRetry = undefined;
       // A running attempt knows its request better than the disk does.
       if (!this.busy) await this.#load();
-      await this.#checkWriters();
+      await checkWriters(this.#context, this.#state, this.purpose);
     });
   }
 
   async #load(): Promise<void> {
-    const { store } = this.#context;
+    const { store, options } = this.#context;
     this.#state.pending = await store.readPending(this.purpose);
     this.#state.history = await store.readHistory(this.purpose);
-    if (!this.#loaded) this.#restoreRefusal();
+    // A denial or failure before the last restart still holds back.
+    if (!this.#loaded && this.#state.pending === undefined)
+      this.#state.retry = gateOfRefusal(this.#state.history, options.refusedBackoffMs);
     this.#loaded = true;
-  }
-
-  /** Whether another program writes under our prefix; says so and holds this certificate, or lets go when the files are gone. */
-  async #checkWriters(): Promise<void> {
-    const files = await this.#context.store.foreign(this.purpose);
-    if (files.length === 0) {
-      this.#state.hold = undefined;
-      return;
-    }
-    if (this.#state.hold !== undefined) return;
-    const setting = this.purpose === 'client' ? 'rotateCertificates' : 'serverTLSBootstrap';
-    const error = new CertletError('ERR_STORE_FOREIGN', `another program writes here too: ${files.join(', ')}`, {
-      remedy: `set ${setting}: false in the kubelet's configuration and restart it, then: certlet renew ${this.purpose}`,
-    });
-    this.#state.hold = error;
-    this.#state.recordFailure(error, this.#context.clock.now());
-    this.#log('warn', 'The kubelet rotates here too; leaving this certificate alone', { files, remedy: error.remedy });
   }
 
   /** An administrator wants a new certificate now; also the decision that files of another program are fine. */
@@ -100,7 +88,7 @@ export class CertificateManager {
     await this.#context.store.acceptAll(this.purpose);
   }
 
-  /** Something changed that may mend the last failure: try at once. */
+  /** What may mend the last failure has changed: try at once. */
   release(): void {
     this.#state.retry = undefined;
     this.#state.failures = 0;
@@ -108,23 +96,26 @@ export class CertificateManager {
 
   /** What to do now. Pure decision over this manager's facts. */
   step(quietUntil: Date | undefined): Step {
-    const { clock } = this.#context;
-    const { current, pending } = this.#state;
-    const now = judgedNow(this.#context);
-    const wanted = this.wanted();
-    this.#releaseChangedTemplate(wanted);
+    const facts = this.#facts();
+    this.#releaseChangedTemplate(facts.wanted);
     return nextStep({
-      now,
-      current: current?.chain.leaf,
-      refused: this.rules.isRefused(),
-      wanted,
-      deadline: this.deadline(),
-      pending: pending !== undefined,
-      retryAt: openAt(this.#state.retry, clock.now()) ?? quietUntil,
+      ...facts,
+      pending: this.#state.pending !== undefined,
+      retryAt: openAt(this.#state.retry, this.#context.clock.now()) ?? quietUntil,
       spacedUntil: this.#spacedUntil(),
-      forced: this.#state.forced,
       hold: this.#held(),
     });
+  }
+
+  #facts(): RotationFacts {
+    return {
+      now: judgedNow(this.#context),
+      current: this.#state.current?.chain.leaf,
+      refused: this.rules.isRefused(),
+      wanted: this.wanted(),
+      deadline: this.deadline(),
+      forced: this.#state.forced,
+    };
   }
 
   #held(): string | undefined {
@@ -148,17 +139,6 @@ export class CertificateManager {
     );
   }
 
-  #reasons(): readonly string[] {
-    return rotationReasons({
-      now: judgedNow(this.#context),
-      current: this.#state.current?.chain.leaf,
-      refused: this.rules.isRefused(),
-      wanted: this.wanted(),
-      deadline: this.deadline(),
-      forced: this.#state.forced,
-    });
-  }
-
   /** Runs one attempt to its end; never throws. The agent runs one at a time. */
   async attempt(signal: AbortSignal): Promise<void> {
     const running = new AbortController();
@@ -166,7 +146,10 @@ export class CertificateManager {
     signal.addEventListener('abort', stop, { once: true });
     this.#running = running;
     try {
-      await new Attempt(this.#context, this.rules, this.#state).run(() => this.#reasons(), running.signal);
+      await new Attempt(this.#context, this.rules, this.#state).run(
+        () => rotationReasons(this.#facts()),
+        running.signal,
+      );
       this.release();
       this.#state.forced = false;
     } catch (error) {
@@ -193,7 +176,7 @@ export class CertificateManager {
   /** The phase between attempts, for status. */
   rest(step: Extract<Step, { kind: 'wait' }>): void {
     const state = this.#state;
-    const phase = this.#restPhase(step);
+    const phase = restPhase(step, { held: state.hold !== undefined, blocked: this.rules.blocked() !== undefined });
     const retrying = step.reason === 'waiting to try again';
     const command = phase === 'held' ? state.hold?.remedy : retrying ? state.lastError?.remedy : undefined;
     const spreading = 'spreading the first request after a start';
@@ -226,18 +209,14 @@ export class CertificateManager {
     });
   }
 
-  /** A new request not before this; a date in the future (clock set back) does not count. */
   #spacedUntil(): Date | undefined {
-    const { history, current } = this.#state;
-    const last = laterOf(history.lastIssuedAt, history.lastRequestAt);
-    if (last === undefined || last > this.#context.clock.now()) return undefined;
-    const leaf = current?.chain.leaf;
-    const issued = leaf?.selfSigned === true ? undefined : leaf;
-    return new Date(last.getTime() + requestSpacingMs(issued, this.#context.options.minimumSpacingMs));
+    const { clock, options } = this.#context;
+    const leaf = this.#state.current?.chain.leaf;
+    return spacedUntil(this.#state.history, leaf, { now: clock.now(), minimumSpacingMs: options.minimumSpacingMs });
   }
 
   #failed(thrown: unknown): void {
-    const { clock, observer } = this.#context;
+    const { clock, observer, chance, options } = this.#context;
     const now = clock.now();
     const state = this.#state;
     const error = state.recordFailure(thrown, now);
@@ -248,7 +227,6 @@ export class CertificateManager {
       return;
     }
     state.failures += 1;
-    const { chance, options } = this.#context;
     state.retry = gateAfter(state, error, { now, roll: chance.roll(), refusedBackoffMs: options.refusedBackoffMs });
     state.enter('waiting to retry', error.message, { now, command: error.remedy });
     this.#log(state.failures > 3 ? 'error' : 'warn', 'Failed while requesting a signed certificate', {
@@ -260,24 +238,10 @@ export class CertificateManager {
     observer.observe({ kind: eventKind(error), purpose: this.purpose, at: now, text: error.message, code: error.code });
   }
 
-  /** A denial or failure before the last restart still holds back. */
-  #restoreRefusal(): void {
-    if (this.#state.pending !== undefined) return;
-    this.#state.retry = gateOfRefusal(this.#state.history, this.#context.options.refusedBackoffMs);
-  }
-
   #releaseChangedTemplate(wanted: CertificateTemplate): void {
     const refused = this.#state.retry?.refusedDigest;
     if (refused === undefined || !this.rules.isTemplateFirm()) return;
     if (refused !== templateDigest(wanted)) this.release();
-  }
-
-  #restPhase(step: Extract<Step, { kind: 'wait' }>): Phase {
-    if (this.#state.hold !== undefined) return 'held';
-    if (this.rules.blocked() !== undefined) return 'waiting for the client certificate';
-    if (step.reason.startsWith('clock:')) return 'waiting for the clock';
-    if (step.reason === 'valid') return 'valid';
-    return 'waiting to retry';
   }
 
   #log(level: 'warn' | 'error', event: string, fields: Parameters<RotationContext['log']['log']>[2]): void {

@@ -1,5 +1,4 @@
 import type { CertificatePair } from '../pki/certificate.ts';
-import type { PendingRequest } from '../csr/pending.ts';
 import type { CertificateTemplate, Purpose } from '../csr/template.ts';
 import type { ClusterAccess } from '../kubeconfig/client-config.ts';
 import type { Asker } from './credentials.ts';
@@ -32,6 +31,3 @@ export interface PurposeRules {
   /** Why nothing may be asked yet, such as a serving request without a client certificate. */
   blocked(): string | undefined;
 }
-
-/** A record that cannot be resumed is dropped; this says why, for the log. */
-export type PendingVerdict = { readonly record: PendingRequest; readonly misfits: readonly string[] };

@@ -40,3 +40,15 @@ export function requestSpacingMs(
 /** The later of two dates, either of which may be missing. */
 export const laterOf = (left: Date | undefined, right: Date | undefined): Date | undefined =>
   left === undefined || (right !== undefined && right > left) ? right : left;
+
+/** A new request not before this; undefined when nothing was asked yet, or when the last one lies in the future (the clock was set back). */
+export function spacedUntil(
+  past: { readonly lastIssuedAt?: Date; readonly lastRequestAt?: Date },
+  current: Pick<CertificateFacts, 'notBefore' | 'notAfter' | 'selfSigned'> | undefined,
+  at: { readonly now: Date; readonly minimumSpacingMs: number },
+): Date | undefined {
+  const last = laterOf(past.lastIssuedAt, past.lastRequestAt);
+  if (last === undefined || last > at.now) return undefined;
+  const issued = current?.selfSigned === true ? undefined : current;
+  return new Date(last.getTime() + requestSpacingMs(issued, at.minimumSpacingMs));
+}

@@ -1,6 +1,7 @@
 import type { CertificateFacts } from '../pki/certificate.ts';
 import { templateMismatches, type CertificateTemplate } from '../csr/template.ts';
 import type { JudgedTime } from './clock-judge.ts';
+import type { Phase } from './snapshot.ts';
 
 /** What to do with one certificate now. */
 export type Step =
@@ -28,6 +29,20 @@ export interface StepInput {
   readonly hold: string | undefined;
 }
 
+/** The part of it that tells whether a successor is needed. */
+export type RotationFacts = Pick<StepInput, 'now' | 'current' | 'refused' | 'wanted' | 'deadline' | 'forced'>;
+
+/** What to call the state of a certificate for which nothing is done now. */
+export function restPhase(
+  step: Extract<Step, { kind: 'wait' }>,
+  why: { readonly held: boolean; readonly blocked: boolean },
+): Phase {
+  if (why.held) return 'held';
+  if (why.blocked) return 'waiting for the client certificate';
+  if (step.reason.startsWith('clock:')) return 'waiting for the clock';
+  return step.reason === 'valid' ? 'valid' : 'waiting to retry';
+}
+
 /**
  * The whole decision for one certificate. `forced` overrides the spacing, never a hold nor the retry (which an administrator's wish has cleared
  * when it came); a pending request is always resumed before a new one is made.
@@ -47,9 +62,7 @@ export function nextStep(input: StepInput): Step {
 }
 
 /** Why a certificate needs a successor now; empty when it does not. */
-export function rotationReasons(
-  input: Pick<StepInput, 'now' | 'current' | 'refused' | 'wanted' | 'deadline' | 'forced'>,
-): readonly string[] {
+export function rotationReasons(input: RotationFacts): readonly string[] {
   const { current } = input;
   if (current === undefined) return ['no certificate'];
   if (current.selfSigned) return ['self-signed placeholder'];

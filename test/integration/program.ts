@@ -7,7 +7,7 @@ import { type CertificatePair, parsePair } from '../../src/pki/certificate.ts';
 import { Secret } from '../../src/secret.ts';
 import type { FakeCluster } from '../fixtures/cluster/fake-cluster.ts';
 
-const root = resolve(import.meta.dirname, '../..');
+const SOURCE = resolve(import.meta.dirname, '../../src/main.ts');
 
 type LogLine = Readonly<Record<string, unknown>> & { readonly event: string };
 
@@ -36,6 +36,7 @@ export class NodeFolder {
       `hostnameOverride: ${this.name}`,
       'nodeIP: [127.0.0.1]',
       ...(more.includes('rotation:') ? [] : [`rotation: ${rotation}`]),
+      'kubelet: {restart: never}',
       'log: {format: json, level: debug}',
     ];
     writeFileSync(this.file('config.yaml'), `${lines.join('\n')}\n${more}\n`, { mode: 0o600 });
@@ -59,8 +60,14 @@ export class NodeFolder {
       .sort();
   }
 
+  /** Runs the program from source, or the file given. */
   run(command: string, ...args: readonly string[]): Program {
-    return new Program([command, '--config', this.file('config.yaml'), ...args]);
+    return this.runFile(SOURCE, [], command, ...args);
+  }
+
+  /** Runs the program from this file, with flags for Node. */
+  runFile(file: string, nodeFlags: readonly string[], command: string, ...args: readonly string[]): Program {
+    return new Program([...nodeFlags, file, command, '--config', this.file('config.yaml'), ...args]);
   }
 }
 
@@ -77,7 +84,7 @@ export class Program {
   constructor(args: readonly string[]) {
     this.#child = spawn(
       process.execPath,
-      ['--disable-warning=ExperimentalWarning', join(root, 'src/main.ts'), ...args],
+      ['--disable-warning=ExperimentalWarning', ...args],
       // Not the environment of the tests: a proxy in it would be used.
       { stdio: ['ignore', 'pipe', 'pipe'], env: { PATH: process.env['PATH'] } },
     );

@@ -1,0 +1,46 @@
+import { asCertletError, CertletError } from '../errors.ts';
+import type { PendingRequest, RequestHistory } from '../csr/pending.ts';
+import type { RotationContext } from './context.ts';
+import { isRefusal } from './failure.ts';
+import type { ManagerState } from './manager-state.ts';
+import { endsRequest } from './request.ts';
+
+/**
+ * What a failed attempt means for its request: after a terminal outcome the record goes, and a refusal is kept, so that a restart does not ask
+ * again at once. Returns what to throw; throws what the store throws, with the record still there.
+ */
+export async function endAttempt(context: RotationContext, state: ManagerState, thrown: unknown): Promise<unknown> {
+  const { store, options, log, clock } = context;
+  const record = state.pending;
+  const error = usagesTriedTwice(asCertletError(thrown), record, options.keyEncipherment);
+  if (record === undefined || !endsRequest(error, record)) return thrown;
+  const { purpose } = record;
+  if (error.code === 'ERR_CSR_USAGES') {
+    const keyEncipherment = !options.keyEncipherment;
+    log.log('info', 'The signer wants the other set of usages; asking once more', { purpose, keyEncipherment });
+    const { lastRequestAt: _spacing, ...history } = state.history;
+    state.history = { ...history, keyEncipherment };
+  } else if (isRefusal(error)) {
+    state.history = { ...state.history, refusal: refusalOf(record, error, { state, at: clock.now() }) };
+  }
+  await store.writeHistory(purpose, state.history);
+  await store.removePending(purpose);
+  state.pending = undefined;
+  return error;
+}
+
+/** A signer that wants neither set is a failure like any other. Told by what was asked: the history may have been switched before a crash. */
+function usagesTriedTwice(error: CertletError, record: PendingRequest | undefined, byDefault: boolean): CertletError {
+  const asked = record?.template.usages.includes('key encipherment');
+  if (error.code !== 'ERR_CSR_USAGES' || asked === byDefault) return error;
+  return new CertletError('ERR_CSR_FAILED', error.message, { cause: error });
+}
+
+function refusalOf(
+  record: PendingRequest,
+  error: CertletError,
+  past: { readonly state: ManagerState; readonly at: Date },
+): NonNullable<RequestHistory['refusal']> {
+  const count = (past.state.history.refusal?.count ?? 0) + 1;
+  return { code: error.code, message: error.message, at: past.at, count, templateDigest: record.templateDigest };
+}
