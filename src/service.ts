@@ -28,7 +28,7 @@ export interface ServiceEdge {
   readonly signal: AbortSignal;
 }
 
-/** READY comes by then in every state: the kubelet must not wait for a cluster that does not answer. */
+/** READY comes by then in every state: no kubelet waits for a cluster that does not answer. */
 const READY_WITHIN_MS = 25_000;
 /** The watchdog is fed only while the loop's last round is at most so old. */
 const LOOP_ALIVE_MS = 90_000;
@@ -45,7 +45,7 @@ export class Service {
   #notifier: ServiceNotifier | undefined;
   #ready = false;
   #hadLock = false;
-  #lastStatus = '';
+  #lastStatus = 'starting';
   #lastTick: Date;
   #settingsSeen: Date;
   #lastComplaint = '';
@@ -69,7 +69,7 @@ export class Service {
     this.#notifier = await openNotifier(environment);
     const undoReload = this.#edge.onReload(() => void this.#reloadSettings());
     const watchdog = startWatchdog(this.#notifier, watchdogIntervalMs(environment, pid), () => this.#alive());
-    const firstWord = setTimeout(() => this.#tellReady('starting'), READY_WITHIN_MS);
+    const firstWord = setTimeout(() => this.#tellReady(this.#lastStatus), READY_WITHIN_MS);
     sayStart(this.#log, this.#settings, this.#edge.version);
     try {
       while (!signal.aborted) {
@@ -135,13 +135,10 @@ export class Service {
   }
 
   #assemble(settings: Settings, surroundings: Surroundings, onTick: (snapshot: AgentSnapshot) => void): Agent {
-    const { environment, version, userId } = this.#edge;
     return assembleAgent(settings, {
+      ...this.#edge,
       log: this.#log,
       clock: this.#clock,
-      environment,
-      version,
-      userId,
       after: surroundings.after,
       observer: surroundings.observer,
       onTick,

@@ -57,7 +57,7 @@ t.test('a secret prints as nothing on every road', async (t) => {
   const secret = new Secret('hunter2');
   const shown = [
     String(secret),
-    `${secret.toString()}`,
+    secret.toString(),
     JSON.stringify({ secret }),
     inspect(secret),
     inspect({ a: [secret] }),

@@ -114,6 +114,6 @@ for (let count = Number(values.runs); count > 0; count -= 1) runs.push(await mea
 console.log(`${program}\n${String(runs.length)} runs, Node ${process.versions.node}; median (least to most)`);
 for (const key of Object.keys(runs[0] ?? {}) as (keyof Run)[]) {
   const sorted = runs.map((run) => run[key]).sort((left, right) => left - right);
-  const [least = 0, median = 0, most = 0] = [sorted[0], sorted[Math.floor(sorted.length / 2)], sorted.at(-1)];
+  const [least, median, most] = [sorted[0]!, sorted[Math.floor(sorted.length / 2)]!, sorted.at(-1)!];
   console.log(`  ${key.padEnd(16)} ${median.toFixed(1).padStart(8)}  (${least.toFixed(1)} to ${most.toFixed(1)})`);
 }

@@ -111,7 +111,7 @@ class World {
         api.sign = false;
         break;
       case 'CSRs deleted':
-        for (const name of [...api.requests.keys()]) api.remove(name);
+        for (const name of api.requests.keys()) api.remove(name);
         break;
       case 'new client CA':
         api.authority = createAuthority({
