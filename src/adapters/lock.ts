@@ -1,4 +1,4 @@
-import { constants } from 'node:fs';
+import { constants, type Stats } from 'node:fs';
 import * as disk from 'node:fs/promises';
 import type { DatabaseSync } from 'node:sqlite';
 import { join, resolve } from 'node:path';
@@ -108,6 +108,7 @@ async function prepareLockFile(path: string): Promise<void> {
   try {
     const handle = await disk.open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK, 0o600);
     try {
+      refusePlanted(await handle.stat(), path);
       await handle.chmod(0o600);
     } finally {
       await handle.close();
@@ -115,6 +116,22 @@ async function prepareLockFile(path: string): Promise<void> {
   } catch (error) {
     throw fileError(error, path);
   }
+}
+
+/**
+ * In a sticky cert-dir others may have put something there first: a pipe, a file of theirs whose lock they could hold for ever, or another
+ * name of a file that is not theirs, whose mode would be changed.
+ */
+function refusePlanted(found: Stats, path: string): void {
+  const trusted = found.uid === 0 || found.uid === process.geteuid?.();
+  if (found.isFile() && trusted && found.nlink === 1) return;
+  throw new CertletError(
+    'ERR_STORE_UNSAFE',
+    `lock ${path}: it is not a file of certlet's own (another user may have put it there)`,
+    {
+      remedy: `look at it and remove it: ls -l ${shellWord(path)}; rm ${shellWord(path)}`,
+    },
+  );
 }
 
 /** The database with its write lock taken, undefined when another process has it. Never waits. */
