@@ -1,4 +1,6 @@
 /** Every secret that a run has, looked for in everything that it prints, writes for others to read or shows of its processes. */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
@@ -105,6 +107,7 @@ t.test('no secret shows: output, log, status, metrics, process list, files that 
     t.notOk(everything.includes(secret), `${secret.slice(0, 6)}…: ${around(everything, secret)}`);
   // oxlint-disable-next-line no-control-regex -- what a terminal would obey
   t.notMatch(everything, /[\u001b\u0007\u0080-\u009f\u202e]/, 'nothing steers a terminal');
+  t.match(everything, /forged=1/, 'the words of the denial were shown');
   t.notMatch(everything, /^ERROR forged=1/m, 'no line is forged');
   console.log(`# figure secrets looked for: ${String(secrets.length)} in ${String(everything.length)} characters`);
 });
@@ -142,5 +145,20 @@ t.test('core dumps are off and a signal opens no inspector', async (t) => {
   for (const unit of ['certlet.service', 'certlet-once.service'])
     t.match(readFileSync(new URL(unit, units), 'utf8'), /^LimitCORE=0$/m, unit);
   const { NODE_FLAGS } = await import('../../config/tooling/bundle.ts');
-  t.ok(NODE_FLAGS.includes('--disable-sigusr1'));
+  const child = spawn('/usr/bin/env', [
+    '-i',
+    process.execPath,
+    ...NODE_FLAGS,
+    '-e',
+    'console.log(1);setInterval(() => {}, 1e6)',
+  ]);
+  t.teardown(() => child.kill('SIGKILL'));
+  let told = '';
+  child.stderr.setEncoding('utf8').on('data', (text: string) => (told += text));
+  await once(child.stdout, 'data');
+  child.kill('SIGUSR1');
+  // A second signal that Node takes in order: when it has ended, the first one was dealt with.
+  child.kill('SIGTERM');
+  await once(child, 'close');
+  t.notMatch(told, /Debugger/);
 });
