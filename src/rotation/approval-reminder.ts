@@ -4,9 +4,9 @@ import type { RotationContext } from './context.ts';
 import type { Asker } from './credentials.ts';
 
 const HOUR_MS = 3_600_000;
-/** When to say that a request waits: not for one that is approved at once, then ever more rarely, and daily in the end. */
-const SAY_AFTER_MS = [10_000, HOUR_MS, 6 * HOUR_MS] as const;
-const SAY_EVERY_MS = 24 * HOUR_MS;
+/** How long from one reminder to the next: none for a request that is approved at once, then ever more rarely, and daily in the end. */
+const GAPS_MS = [10_000, HOUR_MS - 10_000, 5 * HOUR_MS, 18 * HOUR_MS] as const;
+const LAST_GAP_MS = 24 * HOUR_MS;
 
 /** Says in the journal, while a request is pending, what it waits for and which command helps. */
 export class ApprovalReminder {
@@ -43,10 +43,9 @@ export class ApprovalReminder {
   async #run(): Promise<void> {
     const { clock } = this.#context;
     const { signal } = this.#stop;
-    const started = clock.now().getTime();
     for (let said = 0; ; said += 1) {
-      const afterMs = SAY_AFTER_MS[said] ?? SAY_EVERY_MS * (said - SAY_AFTER_MS.length + 1);
-      await clock.sleepUntil(new Date(started + afterMs), signal);
+      // Counted from the last one: a clock set ahead by years, or a month of sleep, is no reason to make up for every day.
+      await clock.sleepUntil(new Date(clock.now().getTime() + (GAPS_MS[said] ?? LAST_GAP_MS)), signal);
       if (signal.aborted) return;
       await this.#say(signal);
     }
