@@ -7,7 +7,7 @@ import { checkWriters } from './foreign-writers.ts';
 import { eventKind, gateAfter, gateOfRefusal, isRefusal } from './failure.ts';
 import { managerSnapshot, ManagerState, openAt, type RetryGate } from './manager-state.ts';
 import type { PurposeRules } from './purpose-rules.ts';
-import { rotationDeadline, spacedUntil } from './schedule.ts';
+import { doubtfulUntil, receivedAt, rotationDeadline, spacedUntil } from './schedule.ts';
 import type { ManagerSnapshot } from './snapshot.ts';
 import { nextStep, type RotationFacts, restPhase, rotationReasons, type Step } from './step.ts';
 
@@ -114,6 +114,7 @@ export class CertificateManager {
       refused: this.rules.isRefused(),
       wanted: this.wanted(),
       deadline: this.deadline(),
+      doubtfulUntil: doubtfulUntil(this.#state.current?.chain.leaf, this.#state.history, this.#context.clock.now()),
       forced: this.#state.forced,
     };
   }
@@ -131,12 +132,7 @@ export class CertificateManager {
   deadline(): Date | undefined {
     const leaf = this.#state.current?.chain.leaf;
     if (leaf === undefined || leaf.selfSigned) return undefined;
-    const { lastIssuedAt, lastSerial } = this.#state.history;
-    return rotationDeadline(
-      leaf,
-      this.#context.options.nodeName,
-      lastSerial === leaf.serial ? lastIssuedAt : undefined,
-    );
+    return rotationDeadline(leaf, this.#context.options.nodeName, receivedAt(leaf, this.#state.history));
   }
 
   /** Runs one attempt to its end; never throws. The agent runs one at a time. */
@@ -178,7 +174,8 @@ export class CertificateManager {
     const state = this.#state;
     const phase = restPhase(step, { held: state.hold !== undefined, blocked: this.rules.blocked() !== undefined });
     const retrying = step.reason === 'waiting to try again';
-    const command = phase === 'held' ? state.hold?.remedy : retrying ? state.lastError?.remedy : undefined;
+    const failing = retrying || !this.#loaded;
+    const command = phase === 'held' ? state.hold?.remedy : failing ? state.lastError?.remedy : undefined;
     const spreading = 'spreading the first request after a start';
     const reason = retrying ? (state.lastError?.message ?? spreading) : step.reason;
     state.enter(phase, reason, { now: this.#context.clock.now(), command });
