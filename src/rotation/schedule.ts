@@ -1,4 +1,5 @@
 import type { CertificateFacts } from '../pki/certificate.ts';
+import type { RequestHistory } from '../csr/pending.ts';
 import { stableRoll } from '../pki/roll.ts';
 
 /** client-go's certificate manager: uniform in [70 %, 90 %) of the lifetime, counted from NotBefore. */
@@ -25,6 +26,27 @@ export function rotationDeadline(
   const received = receivedAt?.getTime() ?? start;
   const floor = received < end ? received + (end - received) / 2 : drawn;
   return new Date(Math.max(drawn, floor));
+}
+
+/** When this certificate came, by this host's clock; undefined for one that certlet did not ask for. */
+export const receivedAt = (
+  certificate: Pick<CertificateFacts, 'serial'>,
+  history: Pick<RequestHistory, 'lastIssuedAt' | 'lastSerial'>,
+): Date | undefined => (history.lastSerial === certificate.serial ? history.lastIssuedAt : undefined);
+
+/**
+ * A successor that only one of two clocks asks for waits at least for half of what the certificate had left when it came, measured by this host's
+ * clock: where one of them is wrong for good, each new certificate would be due at once. Undefined when that is unknown or the clock was set back.
+ */
+export function doubtfulUntil(
+  certificate: CertificateFacts | undefined,
+  history: Pick<RequestHistory, 'lastIssuedAt' | 'lastSerial'>,
+  now: Date,
+): Date | undefined {
+  const received = certificate && receivedAt(certificate, history);
+  if (certificate === undefined || received === undefined || received > now) return undefined;
+  const from = Math.max(certificate.notBefore.getTime(), received.getTime());
+  return new Date(received.getTime() + Math.max(0, certificate.notAfter.getTime() - from) / 2);
 }
 
 /** How far apart two new requests of one certificate are at least: a twentieth of the lifetime within bounds. */

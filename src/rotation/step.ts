@@ -18,6 +18,8 @@ export interface StepInput {
   readonly refused: boolean;
   readonly wanted: CertificateTemplate;
   readonly deadline: Date | undefined;
+  /** Not due before this while only one of two clocks says so. */
+  readonly doubtfulUntil?: Date | undefined;
   readonly pending: boolean;
   /** Neither a retry nor a new request before this. */
   readonly retryAt: Date | undefined;
@@ -30,7 +32,10 @@ export interface StepInput {
 }
 
 /** The part of it that tells whether a successor is needed. */
-export type RotationFacts = Pick<StepInput, 'now' | 'current' | 'refused' | 'wanted' | 'deadline' | 'forced'>;
+export type RotationFacts = Pick<
+  StepInput,
+  'now' | 'current' | 'refused' | 'wanted' | 'deadline' | 'doubtfulUntil' | 'forced'
+>;
 
 /** What to call the state of a certificate for which nothing is done now. */
 export function restPhase(
@@ -67,7 +72,7 @@ export function rotationReasons(input: RotationFacts): readonly string[] {
   if (current === undefined) return ['no certificate'];
   if (current.selfSigned) return ['self-signed placeholder'];
   const expired = input.now.earliest > current.notAfter;
-  const due = !expired && input.deadline !== undefined && input.now.earliest >= input.deadline;
+  const due = !expired && isDue(input, current);
   return [
     ...(expired ? [`certificate expired at ${current.notAfter.toISOString()}`] : []),
     ...(input.refused ? ['the API server refuses the certificate'] : []),
@@ -75,6 +80,17 @@ export function rotationReasons(input: RotationFacts): readonly string[] {
     ...(due ? ['rotation deadline reached'] : []),
     ...(input.forced ? ['asked for by an administrator'] : []),
   ];
+}
+
+/**
+ * Either clock may say that it is due, as long as the certificate is good by that clock: a server that is ahead would refuse it before this
+ * host's clock calls it due, and a `Date` that lies about the past must not hold renewal back until it has expired.
+ */
+function isDue({ now, deadline, doubtfulUntil }: RotationFacts, current: CertificateFacts): boolean {
+  if (deadline === undefined) return false;
+  if (now.earliest >= deadline) return true;
+  if (doubtfulUntil !== undefined && now.local < doubtfulUntil) return false;
+  return now.latest >= deadline && now.latest <= current.notAfter;
 }
 
 /** A certificate that begins in the future by every clock means a wrong clock, not a reason to ask for another. */

@@ -167,9 +167,24 @@ const steps: readonly { name: string; input: Partial<StepInput>; step: object }[
     step: { kind: 'request', reasons: ['rotation deadline reached'] },
   },
   {
-    name: 'due by one clock only waits',
+    name: 'due by one clock and good by it asks: a Date that lies must not hold renewal back until the end',
     input: { deadline: NOW, now: judged(NOW, at(-DAY)) },
+    step: { kind: 'request', reasons: ['rotation deadline reached'] },
+  },
+  {
+    name: "due by the server's clock asks before the server refuses it",
+    input: { deadline: NOW, now: judged(at(-DAY), at(-DAY), NOW) },
+    step: { kind: 'request', reasons: ['rotation deadline reached'] },
+  },
+  {
+    name: 'due by one clock only waits until half of what was left has passed',
+    input: { deadline: NOW, now: judged(NOW, at(-DAY)), doubtfulUntil: at(1) },
     step: { kind: 'wait', reason: 'valid' },
+  },
+  {
+    name: 'expired by one clock and not yet due by the other waits',
+    input: { deadline: at(10 * DAY), now: judged(at(51 * DAY), NOW, at(51 * DAY)) },
+    step: { kind: 'wait', reason: 'clock: expired by one clock and valid by the other' },
   },
   {
     name: 'an expired one asks and says since when',
