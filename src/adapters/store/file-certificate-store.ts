@@ -48,6 +48,8 @@ export class FileCertificateStore implements CertificateStore {
   readonly #options: FileStoreOptions;
   #last: Promise<unknown> = Promise.resolve();
   #swept = false;
+  /** Fingerprint of the serving pair that watchers have been told of. */
+  #touchedFor = '';
 
   constructor(options: FileStoreOptions) {
     this.#options = options;
@@ -177,7 +179,12 @@ export class FileCertificateStore implements CertificateStore {
   }
 
   async #afterSwap(purpose: Purpose, pair: CertificatePair, previous: string | undefined): Promise<void> {
-    if (purpose === 'serving') await touchServingFiles(this.#context, previous);
+    // Once for each pair in a process: a kubelet reads the pair again at every touch.
+    const { fingerprint } = pair.chain.leaf;
+    if (purpose === 'serving' && this.#touchedFor !== fingerprint) {
+      await touchServingFiles(this.#context, previous);
+      this.#touchedFor = fingerprint;
+    }
     const paths = this.#options.plainFiles?.[purpose];
     if (paths !== undefined) await writePlainFiles(this.#context, paths, pair);
   }

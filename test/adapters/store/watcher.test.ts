@@ -129,3 +129,22 @@ t.test('the control: a renamed link alone gives such a watcher no event', async 
   watch.close();
   t.equal(sightings.count, 0);
 });
+
+t.test(
+  'a pair that stays is not touched again by later looks at the disk: a kubelet would read it each time',
+  async (t) => {
+    const bench = new Bench(t.testdir());
+    const store = bench.store();
+    await store.install('serving', newPair(100), new Date(2030, 0, 1));
+    await store.inspect('serving');
+    const file = real.realpathSync(store.currentPath('serving'));
+    real.utimesSync(file, 1, 1);
+    await store.inspect('serving');
+    t.equal(real.statSync(file).mtimeMs, 1000);
+    await bench.store().inspect('serving');
+    t.ok(
+      real.statSync(file).mtimeMs > 1000,
+      'but once by a new process: the one before may have been killed in between',
+    );
+  },
+);
