@@ -60,13 +60,17 @@ async function tell(plan: SoakPlan, { name, fromMs, windowSeconds, view }: Happe
         .join(', ') || 'no request'
     }`,
   );
-  const last = view.lastAtMs === undefined ? 'never' : `${((view.lastAtMs - fromMs) / 1000).toFixed(1)} s`;
+  // During a renewal every node stays up to date: there is no last one to wait for.
+  const lastNode =
+    view.lastAtMs === undefined || view.lastAtMs < fromMs
+      ? ''
+      : `, last node after ${((view.lastAtMs - fromMs) / 1000).toFixed(1)} s`;
   figure(
     plan,
     name,
     `${String(fleet.nodes)} nodes, ${String(rate.requests)} requests, peak ${String(rate.peakPerSecond)}/s at second ${String(rate.peakAtSeconds)}, ` +
       `mean ${rate.meanPerSecond.toFixed(1)}/s, ratio ${rate.peakToMean.toFixed(2)}, ` +
-      `first request after ${((startMs - fromMs) / 1000).toFixed(1)} s, last node after ${last}`,
+      `first request after ${((startMs - fromMs) / 1000).toFixed(1)} s${lastNode}`,
   );
   const problems = Object.entries(view.problems).map(([code, count]) => `${code} ${String(count)}`);
   plan.say(
