@@ -17,6 +17,9 @@ t.test('every package of the lockfile has its hash and no address', async (t) =>
         '': {},
         'node_modules/a': { version: '1', resolved: 'https://registry.test/a.tgz' },
         'node_modules/b': { version: '1', integrity: 'sha1-x' },
+        'node_modules/c-darwin': { version: '1', dev: true, optional: true, os: ['darwin'], cpu: ['arm64'] },
+        'node_modules/d-linux': { version: '1', dev: true, optional: true, os: ['linux'], cpu: ['arm64'] },
+        'node_modules/e-darwin': { version: '1', optional: true, os: ['darwin'] },
       },
     }),
   );
@@ -24,6 +27,8 @@ t.test('every package of the lockfile has its hash and no address', async (t) =>
     'node_modules/a: no sha512 integrity',
     'node_modules/a: an address: https://registry.test/a.tgz',
     'node_modules/b: no sha512 integrity',
+    'node_modules/d-linux: no sha512 integrity',
+    'node_modules/e-darwin: no sha512 integrity',
   ]);
 });
 
