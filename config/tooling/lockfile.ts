@@ -17,6 +17,9 @@ export interface LockedPackage {
   readonly otherPlatform: boolean;
 }
 
+/** Some packages say `"cpu": "x64"` without a list. */
+type OneOrMore = string | readonly string[];
+
 interface Entry {
   readonly name?: string;
   readonly version?: string;
@@ -26,9 +29,9 @@ interface Entry {
   readonly link?: boolean;
   readonly dev?: boolean;
   readonly optional?: boolean;
-  readonly os?: readonly string[];
-  readonly cpu?: readonly string[];
-  readonly libc?: readonly string[];
+  readonly os?: OneOrMore;
+  readonly cpu?: OneOrMore;
+  readonly libc?: OneOrMore;
 }
 
 const path = join(resolve(import.meta.dirname, '../..'), 'package-lock.json');
@@ -47,6 +50,7 @@ export function lockedPackages(text: string = readFileSync(path, 'utf8')): reado
 
 /** certlet is built and tested on Linux with glibc, x64 and arm64. */
 function isForElsewhere({ optional = false, os, cpu, libc }: Entry): boolean {
-  const here = (os?.includes('linux') ?? true) && (libc?.includes('glibc') ?? true);
-  return optional && !(here && (cpu?.some((name) => name === 'x64' || name === 'arm64') ?? true));
+  const allows = (listed: OneOrMore | undefined, ...wanted: readonly string[]): boolean =>
+    listed === undefined || [listed].flat().some((name) => wanted.includes(name));
+  return optional && !(allows(os, 'linux') && allows(libc, 'glibc') && allows(cpu, 'x64', 'arm64'));
 }
