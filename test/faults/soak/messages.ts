@@ -53,7 +53,7 @@ export interface ClusterReport {
 }
 
 /** One scenario's outcome. */
-export interface ScenarioResult {
+interface ScenarioResult {
   readonly name: string;
   readonly rate: RateSummary;
   readonly windowSeconds: number;
