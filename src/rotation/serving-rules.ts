@@ -1,3 +1,4 @@
+import { isCertletError } from '../errors.ts';
 import { servingTemplate, type CertificateTemplate } from '../csr/template.ts';
 import type { ClusterAccess } from '../kubeconfig/client-config.ts';
 import type { CertificatePair } from '../pki/certificate.ts';
@@ -49,7 +50,13 @@ export class ServingRules implements PurposeRules {
     if (attempt === 'pending request') return;
     // A request that is made anyway takes the newest names: the debounce only keeps changes from causing requests.
     this.#node.restart();
-    await this.#node.refresh(signal);
+    try {
+      await this.#node.refresh(signal);
+    } catch (error) {
+      // The request that follows meets the same refusal, and it is counted there. One for the Node alone (something between that lets only
+      // some paths through) keeps no certificate from coming.
+      if (!isCertletError(error, 'ERR_API_UNAUTHORIZED')) throw error;
+    }
   }
 
   async prove(): Promise<void> {

@@ -202,6 +202,16 @@ t.test('a bootstrap token that expires in the middle: the fresh one goes on with
   t.ok(world.cluster.csrs.some(({ name }) => name === before?.name));
 });
 
+t.test('an API server that answers 401 for the Node alone: the serving certificate comes all the same', async (t) => {
+  const world = await ApiWorld.open();
+  t.teardown(() => world.close());
+  world.cluster.faults.add({ kind: 'status', code: 401 }, REQUESTS.node);
+  world.node.start();
+  await world.settle();
+  t.equal(world.node.manager('serving').phase, 'valid');
+  t.equal(world.node.manager('serving').placeholder, false);
+});
+
 t.test('a balancer that strips client certificates: told as that, the issued pair is kept', async (t) => {
   const world = await ApiWorld.open({ stripClientCertificates: true });
   t.teardown(() => world.close());
