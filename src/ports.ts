@@ -100,7 +100,7 @@ export interface NodeFacts {
   readonly uid: string;
 }
 
-/** What the proof of a client certificate found (design §3, "Check before the swap"). */
+/** What the proof of a client certificate found. */
 export interface ApiIdentity {
   /** For log lines: `bootstrap token abcdef`, `client certificate CN=system:node:n1 serial 1f`. Never the secret. */
   readonly label: string;

@@ -213,13 +213,15 @@ export class Service {
   /** SIGHUP, the control socket or a changed settings file. Bad new settings keep the old ones and say so, the same complaint once. */
   async #reloadSettings(mode: 'always' | 'if changed' = 'always'): Promise<CertletError | undefined> {
     this.#settingsSeen = this.#clock.now();
+    let announced = false;
     try {
       const settings = await this.#edge.loadSettings();
       this.#lastComplaint = '';
       // A file that was only touched is no reason to begin anew.
       if (mode === 'if changed' && isDeepStrictEqual(settings, this.#settings)) return undefined;
       // The service manager must not take the end of a reload for the end of the start.
-      if (this.#ready) this.#notifier?.reloading();
+      announced = this.#ready;
+      if (announced) this.#notifier?.reloading();
       this.#settings = settings;
       this.#log.setLevel(this.#settings.log.level);
       this.#log.log('info', 'Settings reloaded', { file: this.#edge.settingsPath });
@@ -230,7 +232,7 @@ export class Service {
       if (mode === 'always' || error.message !== this.#lastComplaint) this.#complain(error);
       return error;
     } finally {
-      if (this.#ready && mode === 'always') this.#notifier?.ready(this.#lastStatus);
+      if (announced) this.#notifier?.ready(this.#lastStatus);
     }
   }
 

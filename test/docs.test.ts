@@ -28,7 +28,6 @@ t.test('every line at warn or error has a row in the troubleshooting page', asyn
 t.test('links between documents lead to files', async (t) => {
   for (const page of ['README.md', 'CONTRIBUTING.md', 'SECURITY.md', ...globSync('docs/**/*.md', { cwd: root })]) {
     for (const [, target = ''] of read(page).matchAll(/\]\((?!https?:)([^)#]+)(?:#[^)]*)?\)/g)) {
-      t.doesNotThrow(() => globSync(join(root, dirname(page), target)), `${page}: ${target}`);
       t.not(globSync(join(root, dirname(page), target)).length, 0, `${page} -> ${target}`);
     }
   }
@@ -36,9 +35,6 @@ t.test('links between documents lead to files', async (t) => {
 
 t.test('what the README names in the repository is there', async (t) => {
   for (const [, script] of read('README.md').matchAll(/npm run (?:-s )?([a-z:]+)/g)) {
-    t.ok(
-      script !== undefined && `"${script}":` && read('package.json').includes(`"${script}":`),
-      `npm run ${String(script)}`,
-    );
+    t.ok(script !== undefined && read('package.json').includes(`"${script}":`), `npm run ${String(script)}`);
   }
 });

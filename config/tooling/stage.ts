@@ -78,7 +78,9 @@ function stageSettings(at: (path: string) => string): void {
   file(join(root, 'config/config.example.yaml'), at('etc/certlet/config.yaml'));
   text(at('etc/certlet/kubelet-unit.env'), KUBELET_UNIT, 0o644);
   file(join(root, 'config/config.schema.json'), at('usr/share/certlet/config.schema.json'));
-  tree(join(root, 'config/rbac'), at('usr/share/certlet/rbac'));
+  file(join(root, 'config/status.schema.json'), at('usr/share/certlet/status.schema.json'));
+  for (const folder of ['rbac', 'prometheus', 'grafana'])
+    tree(join(root, 'config', folder), at(`usr/share/certlet/${folder}`));
 }
 
 function stageDocuments(at: (path: string) => string): void {
@@ -88,6 +90,9 @@ function stageDocuments(at: (path: string) => string): void {
   text(at('usr/share/zsh/vendor-completions/_certlet'), completionScript('zsh'), 0o644);
   text(at('usr/share/fish/vendor_completions.d/certlet.fish'), completionScript('fish'), 0o644);
   file(join(root, 'LICENSE'), at('usr/share/doc/certlet/LICENSE'));
+  for (const name of ['README.md', 'CHANGELOG.md', 'SECURITY.md'])
+    file(join(root, name), at(`usr/share/doc/certlet/${name}`));
+  tree(join(root, 'docs'), at('usr/share/doc/certlet/docs'));
   text(at('usr/share/doc/certlet/sbom.cdx.json'), sbom(), 0o644);
 }
 

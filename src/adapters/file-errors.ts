@@ -59,6 +59,9 @@ function readWritePathsRemedy(folder: string): string {
 
 function ioRemedy(errno: string, path: string): string {
   const word = shellWord(path);
+  // The unit hides this folder: on the host the path looks healthy.
+  if (errno === 'EACCES' && path.startsWith('/etc/kubernetes/pki/'))
+    return 'the service may not look there: /usr/share/certlet/drop-ins/certlet.service.d/kubernetes-pki.conf opens it for reading';
   if (errno === 'EACCES' || errno === 'EPERM')
     return `check owner, permissions and attributes: namei -l ${word}; lsattr -d ${word}`;
   if (errno === 'EIO') return `the disk fails: dmesg | tail; findmnt -T ${shellWord(dirname(path))}`;

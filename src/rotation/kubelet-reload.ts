@@ -14,7 +14,7 @@ export interface KubeletChange {
  * Last minor version of 1 that keeps the pair it read at its start.
  * Client: client-go re-reads the files at each handshake and every five minutes since 1.18 (kubernetes pull request 79083).
  * Serving: 1.31 to 1.35 reload the file but show it only to clients that send SNI, and API servers dial by address as a rule;
- * 1.36 mended that (kubernetes issue 133001).
+ * 1.36 mended that.
  */
 const LAST_STATIC_MINOR: Readonly<Record<Purpose, number>> = { client: 17, serving: 35 };
 

@@ -42,6 +42,7 @@ function kubeletFamilies({ managers }: AgentSnapshot, { now, servingRotations }:
       'Time to live of the serving certificate; negative once expired, +Inf when there is none.',
       ttl('serving'),
     ),
+    ...expirationFamilies(of),
     counter(
       'kubelet_certificate_manager_client_expiration_renew_errors',
       'Failed attempts to renew the client certificate.',
@@ -58,6 +59,29 @@ function kubeletFamilies({ managers }: AgentSnapshot, { now, servingRotations }:
       help: 'Age of the serving certificate when it was replaced.',
       samples: of('serving').length === 0 ? [] : histogramSamples(servingRotations),
     },
+  ];
+}
+
+/** Gauges that kubelets up to 1.17 (serving) and 1.18 (client) had: dashboards of legacy nodes read them. */
+function expirationFamilies(
+  of: (purpose: ManagerSnapshot['purpose']) => readonly ManagerSnapshot[],
+): readonly Family[] {
+  const ends = (purpose: ManagerSnapshot['purpose']): readonly Sample[] =>
+    of(purpose).flatMap((manager) => {
+      const end = issuedFacts(manager)?.notAfter;
+      return end === undefined ? [] : [{ value: Math.floor(end.getTime() / 1000) }];
+    });
+  return [
+    gauge(
+      'kubelet_certificate_manager_client_expiration_seconds',
+      'When the client certificate ends, Unix time, as kubelets up to 1.18 tell it.',
+      ends('client'),
+    ),
+    gauge(
+      'kubelet_certificate_manager_server_expiration_seconds',
+      'When the serving certificate ends, Unix time, as kubelets up to 1.17 tell it.',
+      ends('serving'),
+    ),
   ];
 }
 
