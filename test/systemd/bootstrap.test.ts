@@ -48,12 +48,19 @@ t.test('a host that has none of the folders is bootstrapped inside the sandbox',
   t.equal(show('certlet', 'MainPID'), pid, 'the same process');
   await until('the status after the reload', () => show('certlet', 'StatusText').startsWith('client until '));
 
+  // The daemon reloads by itself here; the unit must not stay "reloading" until its start limit ends it.
+  const reloads = (): number => messages('certlet').filter((line) => line.startsWith('Settings reloaded')).length;
+  const before = reloads();
+  shell('printf "servingNames: [%s]\\n" sdlab.test >> /etc/certlet/config.yaml');
+  await until('the edited settings file', () => reloads() > before);
+  await until('an active unit after an edit', () => show('certlet', 'ActiveState') === 'active');
+
   const began = performance.now();
   run('systemctl', 'stop', 'certlet');
   const stoppedMs = performance.now() - began;
   t.ok(stoppedMs < 2000, `stopped within two seconds: ${stoppedMs.toFixed(0)} ms`);
   t.equal(show('certlet', 'Result'), 'success');
-  t.equal((await cluster.tell()).csrs.length, 2, 'neither reload nor stop asked for more');
+  t.ok((await cluster.tell()).csrs.length <= 3, 'neither reload nor stop asked for more than the new name does');
 });
 
 t.test('journal priorities', { skip: noLab }, async (t) => {
