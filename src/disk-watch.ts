@@ -1,3 +1,4 @@
+import { dirname } from 'node:path';
 import { CertletError } from './errors.ts';
 import type { AgentSnapshot } from './rotation/snapshot.ts';
 
@@ -10,7 +11,11 @@ export class DiskWatch {
 
   /** `ERR_STORE_DETACHED` once the folders of this process are lost. */
   reasonToRestart(snapshot: AgentSnapshot): CertletError | undefined {
-    const failed = snapshot.managers.find(({ lastError }) => lastError?.code === 'ERR_STORE_READ_ONLY');
+    // Only what lies in the cert-dir: a kubeconfig or a plain file elsewhere may have been out of reach all along.
+    const failed = snapshot.managers.find(
+      ({ lastError, currentPath }) =>
+        lastError?.code === 'ERR_STORE_READ_ONLY' && lastError.message.includes(dirname(currentPath)),
+    );
     if (failed === undefined) {
       this.#worked ||= snapshot.managers.every(({ phase }) => phase !== 'starting');
       return undefined;

@@ -33,7 +33,7 @@ const READY_WITHIN_MS = 25_000;
 /** The watchdog is fed only while the loop's last round is at most so old. */
 const LOOP_ALIVE_MS = 90_000;
 
-/** The settings file is looked at again so often, should its watch have missed a change. */
+/** Should the watch of the settings file have missed a change. */
 const SETTINGS_POLL_MS = 5 * 60_000;
 
 /** `certlet run`: one agent after another, a new one at each reload, until the signal aborts. */
@@ -50,7 +50,6 @@ export class Service {
   #settingsSeen: Date;
   #lastComplaint = '';
   readonly #disk = new DiskWatch();
-  /** What a restart of the process mends, and nothing else does. */
   #restart: CertletError | undefined;
   #agent: Agent | undefined;
   #reload = new AbortController();
@@ -88,26 +87,28 @@ export class Service {
   async #generation(): Promise<void> {
     this.#reload = new AbortController();
     const ended = AbortSignal.any([this.#edge.signal, this.#reload.signal]);
-    const lock = await this.#lock(ended);
-    if (lock === undefined) return;
     const settings = this.#settings;
+    const lock = await this.#lock(settings.certDir, ended);
+    if (lock === undefined) return;
     const watcher = watchFiles(
       this.#log,
       (paths) => this.#filesChanged(paths),
       () => this.#agent?.filesChanged(),
     );
-    const surroundings = await this.#openSurroundings(settings);
+    let surroundings: Surroundings | undefined;
     try {
-      const agent = this.#assemble(settings, surroundings, (snapshot) => {
+      const opened = await this.#openSurroundings(settings);
+      surroundings = opened;
+      const agent = this.#assemble(settings, opened, (snapshot) => {
         watcher.update([this.#edge.settingsPath, ...(this.#agent?.watchedFiles ?? [])]);
-        this.#tick(snapshot, surroundings);
+        this.#tick(snapshot, opened);
       });
       this.#agent = agent;
       await agent.run(ended);
     } finally {
       this.#agent = undefined;
       await watcher.close();
-      await surroundings.close();
+      await surroundings?.close();
       await lock.release();
     }
   }
@@ -148,10 +149,10 @@ export class Service {
   }
 
   /** The lock, tried again while the disk refuses it; undefined when stopped or reloaded meanwhile. Throws `ERR_LOCK_HELD` at the start. */
-  async #lock(ended: AbortSignal): Promise<Lock | undefined> {
+  async #lock(certDir: string, ended: AbortSignal): Promise<Lock | undefined> {
     for (let failures = 1; !ended.aborted; failures += 1) {
       try {
-        const lock = await acquireLock(this.#settings.certDir, { label: 'certlet run' });
+        const lock = await acquireLock(certDir, { label: 'certlet run' });
         this.#hadLock = true;
         return lock;
       } catch (thrown) {
@@ -169,10 +170,9 @@ export class Service {
     const { refusedBackoffMs } = this.#settings.rotation;
     const delayMs = retryDelayMs({ error, failures, roll: 0.5, msToExpiry: undefined, refusedBackoffMs });
     const retry = new Date(now.getTime() + delayMs);
-    const { code, message, remedy } = error;
-    this.#log.log('error', 'Cannot use the cert-dir', { code, error: message, remedy, retry });
+    logFailure(this.#log, 'Cannot use the cert-dir', error, { retry });
     this.#lastTick = now;
-    this.#tellReady(message);
+    this.#tellReady(error.message);
     const slice = new Date(Math.min(retry.getTime(), now.getTime() + LOOP_ALIVE_MS / 2));
     await this.#clock.sleepUntil(slice, ended);
   }
@@ -229,22 +229,22 @@ export class Service {
       return undefined;
     } catch (thrown) {
       const error = asCertletError(thrown);
-      if (mode === 'always' || error.message !== this.#lastComplaint) this.#complain(error);
+      if (mode === 'always' || error.message !== this.#lastComplaint)
+        logFailure(this.#log, 'The new settings cannot be used; keeping the old ones', error, {});
+      this.#lastComplaint = error.message;
       return error;
     } finally {
       if (announced) this.#notifier?.ready(this.#lastStatus);
     }
   }
-
-  #complain(error: CertletError): void {
-    const { code, message, remedy } = error;
-    this.#lastComplaint = message;
-    this.#log.log('error', 'The new settings cannot be used; keeping the old ones', { code, error: message, remedy });
-  }
 }
 
-/** The first line: what is managed, for whom, by which settings. */
 function sayStart(log: LevelledLogger, settings: Settings, version: string): void {
   const { nodeName: node, certDir, kubeconfig, bootstrapKubeconfig, source = 'defaults' } = settings;
   log.log('info', 'Starting certlet', { version, node, certDir, kubeconfig, bootstrapKubeconfig, settings: source });
+}
+
+function logFailure(log: LevelledLogger, event: string, error: CertletError, more: { readonly retry?: Date }): void {
+  const { code, message, remedy } = error;
+  log.log('error', event, { code, error: message, remedy, ...more });
 }

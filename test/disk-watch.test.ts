@@ -3,8 +3,10 @@ import { DiskWatch } from '../src/disk-watch.ts';
 import type { AgentSnapshot } from '../src/rotation/snapshot.ts';
 
 /** Only what the watch looks at. */
-const round = (phase: string, code?: string): AgentSnapshot =>
-  ({ managers: [{ phase, lastError: code && { code, message: 'open /pki: EROFS' } }] }) as unknown as AgentSnapshot;
+const round = (phase: string, code?: string, message = 'open /pki/x: EROFS'): AgentSnapshot =>
+  ({
+    managers: [{ phase, lastError: code && { code, message }, currentPath: '/pki/kubelet-client-current.pem' }],
+  }) as unknown as AgentSnapshot;
 
 t.test('a folder that was read-only from the start is waited out', async (t) => {
   const watch = new DiskWatch();
@@ -22,5 +24,11 @@ t.test('a cert-dir removed under the running service (kubeadm reset) asks for a 
     'a full disk is no such thing',
   );
   const reason = watch.reasonToRestart(round('waiting to retry', 'ERR_STORE_READ_ONLY'));
-  t.match(reason, { code: 'ERR_STORE_DETACHED', message: /removed under the running service: open \/pki: EROFS/ });
+  t.match(reason, { code: 'ERR_STORE_DETACHED', message: /removed under the running service: open \/pki\/x: EROFS/ });
+});
+
+t.test('a bootstrap kubeconfig in a read-only folder does not start the service anew, again and again', async (t) => {
+  const watch = new DiskWatch();
+  t.equal(watch.reasonToRestart(round('valid')), undefined);
+  t.equal(watch.reasonToRestart(round('valid', 'ERR_STORE_READ_ONLY', 'unlink /etc/certlet/b.conf: EROFS')), undefined);
 });

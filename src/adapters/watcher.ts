@@ -32,8 +32,9 @@ export function watchFiles(
     const hit = path.endsWith('..data') ? [...files].filter((file) => dirname(file) === dirname(path)) : [path];
     for (const file of hit) if (files.has(file)) changed.add(file);
     if (changed.size === 0) return;
-    clearTimeout(timer);
-    timer = setTimeout(() => {
+    // Not begun anew by each event: a busy folder must not hold the word back.
+    timer ??= setTimeout(() => {
+      timer = undefined;
       const paths = [...changed];
       changed = new Set();
       onChange(paths);

@@ -25,7 +25,10 @@ export class ApprovalReminder {
 
   /** The request was seen pending; the first call starts the reminders. */
   start(): void {
-    this.#running ??= this.#run();
+    if (this.#running !== undefined) return;
+    this.#running = this.#run();
+    // A defect is thrown by `stop`; until then it must not count as unhandled.
+    this.#running.catch(() => undefined);
   }
 
   /** The request was approved and is not issued yet. */

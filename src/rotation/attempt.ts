@@ -7,7 +7,7 @@ import { ApprovalReminder } from './approval-reminder.ts';
 import { type RotationContext, judgedNow } from './context.ts';
 import type { Asker } from './credentials.ts';
 import { endAttempt } from './ending.ts';
-import { checkIssued } from './issued.ts';
+import { checkIssued, issuedFingerprint } from './issued.ts';
 import type { ManagerState } from './manager-state.ts';
 import type { PurposeRules } from './purpose-rules.ts';
 import { explainTlsDates } from './tls-dates.ts';
@@ -39,6 +39,7 @@ export class Attempt {
     let cluster: ClusterAccess | undefined;
     try {
       await this.#dropMisfit();
+      await this.#dropFinished(reasons);
       const staged = this.#state.pending?.issuedPem === undefined ? undefined : this.#state.pending;
       // One that expired while the node was off must not wait for a credential that it no longer needs.
       if (staged !== undefined) checkIssued(staged, judgedNow(this.#context));
@@ -58,18 +59,29 @@ export class Attempt {
   }
 
   async #dropMisfit(): Promise<void> {
-    const { options, store, log } = this.#context;
+    const { options, log } = this.#context;
     const record = this.#state.pending;
-    if (record === undefined) return;
-    const misfits = pendingMisfits(record, options);
-    if (misfits.length === 0) return;
-    log.log('warn', 'Dropping a pending request that is not for this node', {
-      purpose: record.purpose,
-      csr: record.name,
-      why: misfits,
-    });
-    await store.removePending(record.purpose);
+    const why = record === undefined ? [] : pendingMisfits(record, options);
+    if (record === undefined || why.length === 0) return;
+    const { purpose, name: csr } = record;
+    log.log('warn', 'Dropping a pending request that is not for this node', { purpose, csr, why });
+    await this.#dropRecord();
+  }
+
+  async #dropRecord(): Promise<void> {
+    await this.#context.store.removePending(this.#rules.purpose);
     this.#state.pending = undefined;
+  }
+
+  /**
+   * A record whose pair is current already only waits for what comes after the swap. That must not outlive the certificate: once there is a
+   * reason for the next one, the record goes.
+   */
+  async #dropFinished(reasons: () => readonly string[]): Promise<void> {
+    const record = this.#state.pending;
+    const current = this.#state.current?.chain.leaf.fingerprint;
+    if (record?.issuedPem === undefined || current === undefined || reasons().length === 0) return;
+    if (issuedFingerprint(record) === current) await this.#dropRecord();
   }
 
   /** From who asks to the issued chain; undefined when the first contact has shown that nothing needs to be asked. */
@@ -193,8 +205,7 @@ export class Attempt {
       return installed;
     });
     await this.#tellHost(path, { first: replaced === undefined, signal: staged.signal });
-    await store.removePending(purpose);
-    this.#state.pending = undefined;
+    await this.#dropRecord();
     this.#state.lastSuccess = now;
     this.#state.lastError = undefined;
     this.#state.count('issued');

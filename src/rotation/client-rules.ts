@@ -5,6 +5,7 @@ import type { RotationContext } from './context.ts';
 import type { Asker, Credentials } from './credentials.ts';
 import { isDead } from './identity.ts';
 import { freshPairRefused, proveClientPair } from './proof.ts';
+import { removeProvenBootstrap } from './proven-bootstrap.ts';
 import type { PurposeRules } from './purpose-rules.ts';
 
 /** The client certificate: asked for by the node itself or the bootstrap credential, proven before it becomes current. */
@@ -42,7 +43,7 @@ export class ClientRules implements PurposeRules {
   }
 
   refused(asker: Asker): void {
-    if (asker.identity === 'node') this.#credentials.refused();
+    if (asker.identity === 'node') this.#credentials.refused(asker.fingerprint);
   }
 
   accepted(asker: Asker): void {
@@ -67,17 +68,13 @@ export class ClientRules implements PurposeRules {
   }
 
   async installed(pair: CertificatePair, cluster: ClusterAccess): Promise<void> {
-    const { log, connections, options, kubeconfigs } = this.#context;
+    const { log, connections } = this.#context;
     this.#credentials.setPair(pair);
     log.log('debug', 'certificate rotation detected, shutting down client connections to start using new credentials');
-    await connections.drop();
+    // Not waited for: a watch of the serving request may run for minutes on the old connection.
+    void connections.drop();
     await this.#credentials.writeKubeconfig(cluster);
-    if (!options.deleteBootstrapKubeconfig || this.#credentials.bootstrapKubeconfig.kind === 'absent') return;
-    await kubeconfigs.removeBootstrap();
-    log.log('info', 'Deleted the bootstrap kubeconfig: its certificate is proven', {
-      file: this.#credentials.bootstrapKubeconfig.path,
-    });
-    await this.#credentials.reload();
+    await removeProvenBootstrap(this.#context, this.#credentials);
   }
 
   isRefused(): boolean {

@@ -12,6 +12,8 @@ export interface Asker {
   readonly identity: 'node' | 'bootstrap';
   readonly cluster: ClusterAccess;
   readonly api: ApiConnection;
+  /** Of the pair that asks, where the node itself does. */
+  readonly fingerprint?: string;
 }
 
 /**
@@ -65,7 +67,9 @@ export class Credentials {
     this.#refusals = undefined;
   }
 
-  refused(): void {
+  /** One 401 more; one that was meant for a pair that has been replaced since does not count (`fingerprint`: who asked). */
+  refused(fingerprint?: string): void {
+    if (fingerprint !== undefined && fingerprint !== this.#pair?.chain.leaf.fingerprint) return;
     this.#refusals = refusedOnceMore(this.#refusals, this.#context.clock.now());
     const { count, since } = this.#refusals;
     this.#context.log.log('warn', 'The API server refused the client certificate', {
@@ -122,7 +126,8 @@ export class Credentials {
       throw new CertletError('ERR_CREDENTIAL_MISSING', 'there is no client certificate yet');
     }
     if (cluster === undefined) throw this.#noCluster();
-    return { identity: 'node', cluster, api: this.#context.connections.node(cluster, this.#pair) };
+    const { fingerprint } = this.#pair.chain.leaf;
+    return { identity: 'node', cluster, api: this.#context.connections.node(cluster, this.#pair), fingerprint };
   }
 
   /** The cluster for the proof of a pair that was issued before a restart: where the request went, as far as that can be told. */

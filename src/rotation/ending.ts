@@ -1,5 +1,6 @@
-import { asCertletError, CertletError } from '../errors.ts';
+import { asCertletError, CertletError, isCertletError } from '../errors.ts';
 import type { PendingRequest, RequestHistory } from '../csr/pending.ts';
+import { type CertificateTemplate, templateDigest } from '../csr/template.ts';
 import type { RotationContext } from './context.ts';
 import { isRefusal } from './failure.ts';
 import type { ManagerState } from './manager-state.ts';
@@ -20,6 +21,11 @@ export async function endAttempt(context: RotationContext, state: ManagerState, 
     log.log('info', 'The signer wants the other set of usages; asking once more', { purpose, keyEncipherment });
     const { lastRequestAt: _spacing, ...history } = state.history;
     state.history = { ...history, keyEncipherment };
+  } else if (error.code === 'ERR_CSR_FAILED' && isCertletError(error.cause, 'ERR_CSR_USAGES')) {
+    // Neither set is taken today: after the hours of a refusal both are tried again, since signers are upgraded.
+    const { keyEncipherment: _switched, ...history } = state.history;
+    const refused = { ...record, templateDigest: templateDigest(byDefault(record, options.keyEncipherment)) };
+    state.history = { ...history, refusal: refusalOf(refused, error, { state, at: clock.now() }) };
   } else if (isRefusal(error)) {
     state.history = { ...state.history, refusal: refusalOf(record, error, { state, at: clock.now() }) };
   }
@@ -27,6 +33,12 @@ export async function endAttempt(context: RotationContext, state: ManagerState, 
   await store.removePending(purpose);
   state.pending = undefined;
   return error;
+}
+
+/** The template of a request as the settings alone would have it. */
+function byDefault({ template }: PendingRequest, keyEncipherment: boolean): CertificateTemplate {
+  const others = template.usages.filter((usage) => usage !== 'key encipherment');
+  return { ...template, usages: keyEncipherment ? [...others, 'key encipherment'] : others };
 }
 
 /** A signer that wants neither set is a failure like any other. Told by what was asked: the history may have been switched before a crash. */

@@ -1,4 +1,4 @@
-import { CertletError, type ErrorCode } from '../errors.ts';
+import { CertletError, type ErrorCode, isCertletError } from '../errors.ts';
 import { type IssuedProblem, issuedProblems } from '../csr/issued.ts';
 import type { PendingRequest } from '../csr/pending.ts';
 import { type CertificatePair, parseChain } from '../pki/certificate.ts';
@@ -32,6 +32,16 @@ function codeOf(problems: readonly IssuedProblem[], outlivedRequest: boolean): E
   return outlivedRequest && problems.every(({ kind }) => kind === 'expired')
     ? 'ERR_ISSUED_EXPIRED'
     : 'ERR_ISSUED_UNACCEPTABLE';
+}
+
+/** Which certificate a record has received; undefined for none that can be read. */
+export function issuedFingerprint(record: PendingRequest): string | undefined {
+  try {
+    return chainOf(record).leaf.fingerprint;
+  } catch (error) {
+    if (!isCertletError(error)) throw error;
+    return undefined;
+  }
 }
 
 function chainOf(record: PendingRequest): CertificatePair['chain'] {

@@ -63,6 +63,8 @@ export class CertificateManager {
   refresh(adopt: () => Promise<CertificatePair | undefined>): Promise<void> {
     return this.#state.inTurn(async () => {
       this.#state.current = await adopt();
+      // What was wrong with the files is over.
+      if (this.#state.filesRetry !== undefined) this.#state.lastError = undefined;
       this.#state.filesRetry = undefined;
       // A running attempt knows its request better than the disk does.
       if (!this.busy) await this.#load();
@@ -219,7 +221,8 @@ export class CertificateManager {
     const error = state.recordFailure(thrown, now);
     // What an administrator asked for stays asked for, unless the cluster has said no.
     if (isRefusal(error)) state.forced = false;
-    if (error.code === 'ERR_CSR_SUPERSEDED') {
+    // With the record still there the disk refused to let it go: that is a failure, and paced like one.
+    if (error.code === 'ERR_CSR_SUPERSEDED' && state.pending === undefined) {
       this.#log('warn', 'Superseding the pending certificate signing request', { reason: error.message });
       return;
     }

@@ -5,6 +5,7 @@ import { clusterDifferences } from './clusters.ts';
 import type { RotationContext } from './context.ts';
 import type { Credentials } from './credentials.ts';
 import { proveClientPair } from './proof.ts';
+import { removeProvenBootstrap } from './proven-bootstrap.ts';
 import { openAt, type RetryGate } from './manager-state.ts';
 import { retryDelayMs } from './retry.ts';
 
@@ -20,6 +21,8 @@ export class Prover {
   #failures = 0;
   /** The offer that was refused last, so that it is not tried for ever. An accepted one is in the kubeconfig, so it is no offer any more. */
   #refusedOffer: ClusterAccess | undefined;
+  /** The offer that nobody answered while the pair was good elsewhere. */
+  #silentOffer: ClusterAccess | undefined;
 
   constructor(context: RotationContext, credentials: Credentials) {
     this.#context = context;
@@ -31,11 +34,15 @@ export class Prover {
     this.#wanted = true;
     this.#gate = undefined;
     this.#refusedOffer = undefined;
+    this.#silentOffer = undefined;
   }
 
   /** Nothing to prove now: the pair is accepted (or there is none to prove). */
   get idle(): boolean {
-    return !this.#needed();
+    const { offered } = this.#credentials.cluster;
+    const onlyAnOffer = !this.#wanted && this.#credentials.refusals === undefined;
+    // An offer that nobody answers is looked at again, but nothing waits for it.
+    return !this.#needed() || (onlyAnOffer && offered !== undefined && sameAs(this.#silentOffer, offered));
   }
 
   /** When to run next; undefined while there is nothing to prove. */
@@ -49,8 +56,10 @@ export class Prover {
   async run(signal: AbortSignal): Promise<void> {
     try {
       if (await this.#settled(signal)) {
+        await removeProvenBootstrap(this.#context, this.#credentials);
         this.#wanted = false;
         // The pair is good, but an offer that nobody answered is looked at again slowly: it may stay so for years.
+        this.#silentOffer = this.#credentials.cluster.offered;
         if (this.#needed()) this.#again('ERR_API_TLS', undefined);
         else this.#rest();
       } else {

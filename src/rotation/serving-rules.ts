@@ -38,8 +38,8 @@ export class ServingRules implements PurposeRules {
     return this.#node.isInformed;
   }
 
-  refused(): void {
-    this.#credentials.refused();
+  refused(asker: Asker): void {
+    this.#credentials.refused(asker.fingerprint);
   }
 
   accepted(): void {

@@ -185,6 +185,7 @@ export class Upkeep {
     this.#gate = { setAt: now, at: new Date(now.getTime() + delayMs) };
     const { code, message, remedy } = error;
     log.log('error', 'Could not bring the files in order', { code, error: message, remedy, retry: this.#gate.at });
-    for (const manager of [this.#kept.client, this.#kept.serving]) manager.fault(error, this.#gate);
+    const { client, serving } = this.#kept;
+    for (const manager of options.serving ? [client, serving] : [client]) manager.fault(error, this.#gate);
   }
 }

@@ -186,7 +186,9 @@ export class FileCertificateStore implements CertificateStore {
       this.#touchedFor = fingerprint;
     }
     const paths = this.#options.plainFiles?.[purpose];
-    if (paths !== undefined) await writePlainFiles(this.#context, paths, pair);
+    // The pair is current already: a plain file that cannot be written is told, and tried again at each look at the disk.
+    if (paths !== undefined)
+      await attempted(this.#context, paths.certFile, () => writePlainFiles(this.#context, paths, pair));
   }
 
   /**

@@ -51,12 +51,3 @@ export interface ClusterReport {
   readonly connections: number;
   readonly openConnections: number;
 }
-
-/** One scenario's outcome. */
-interface ScenarioResult {
-  readonly name: string;
-  readonly rate: RateSummary;
-  readonly windowSeconds: number;
-  readonly secondsToLastNode: number | undefined;
-  readonly problems: readonly string[];
-}
