@@ -1,4 +1,3 @@
-import type { RateSummary } from './rates.ts';
 
 /** What a worker is told; each is answered by one `WorkerReport`. */
 export type WorkerCommand =
