@@ -1,4 +1,3 @@
-
 /** What a worker is told; each is answered by one `WorkerReport`. */
 export type WorkerCommand =
   | { readonly kind: 'start'; readonly spreadSeconds: number }
