@@ -82,7 +82,8 @@ export interface CertificateStore {
 
 export type KubeconfigReading =
   | { readonly kind: 'absent'; readonly path: string }
-  | { readonly kind: 'unusable'; readonly path: string; readonly error: Error }
+  /** `files`: what it names, where that much could be read: one of them may be what is wrong. */
+  | { readonly kind: 'unusable'; readonly path: string; readonly error: Error; readonly files?: readonly string[] }
   | { readonly kind: 'usable'; readonly path: string; readonly config: ClientConfig };
 
 /** The two kubeconfig files of a node. */

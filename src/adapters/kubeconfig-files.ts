@@ -63,10 +63,12 @@ export async function readKubeconfig(
   path: string,
   options: Trusted & { readonly fs: FileSystem },
 ): Promise<KubeconfigReading> {
+  let files: readonly string[] = [];
   try {
     const text = await textOf(options.fs, path);
     if (text === undefined) return { kind: 'absent', path };
     const kubeconfig = parseKubeconfig(text, path);
+    files = [...filesNeeded(kubeconfig)];
     if (kubeconfig.user.kind === 'exec')
       await checkExecSafety(options.fs, path, kubeconfig.user.plugin.command, options);
     const config = clientConfig(kubeconfig, await contentsOf(options.fs, kubeconfig));
@@ -75,7 +77,7 @@ export async function readKubeconfig(
   } catch (error) {
     const told = fileError(error, path);
     if (!isCertletError(told)) throw error;
-    return { kind: 'unusable', path, error: told };
+    return { kind: 'unusable', path, error: told, files };
   }
 }
 

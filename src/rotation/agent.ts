@@ -109,9 +109,10 @@ export class Agent {
   /** Files whose change matters: both kubeconfigs and what they name. */
   get watchedFiles(): readonly string[] {
     const { nodeKubeconfig, bootstrapKubeconfig } = this.#credentials;
-    return [nodeKubeconfig, bootstrapKubeconfig].flatMap((reading) =>
-      reading.kind === 'usable' ? [reading.path, ...reading.config.files] : [reading.path],
-    );
+    return [nodeKubeconfig, bootstrapKubeconfig].flatMap((reading) => {
+      if (reading.kind === 'absent') return [reading.path];
+      return [reading.path, ...(reading.kind === 'usable' ? reading.config.files : (reading.files ?? []))];
+    });
   }
 
   /** The `Date` header of an answer. A skew above two minutes is named once an hour. */

@@ -232,3 +232,24 @@ t.test('a defect is thrown, not taken for a bad file', async (t) => {
   });
   await t.rejects(filesIn(await folderOf(t), { fs }).readNode(), TypeError);
 });
+
+t.test(
+  'a kubeconfig whose CA file is missing still tells which files to watch, so that the mended one is noticed',
+  async (t) => {
+    const folder = t.testdir({
+      'a.conf': `apiVersion: v1
+kind: Config
+clusters: [{name: c, cluster: {server: "https://192.0.2.1:6443", certificate-authority: ca.crt}}]
+users: [{name: u, user: {token: abc}}]
+contexts: [{name: x, context: {cluster: c, user: u}}]
+current-context: x
+`,
+    });
+    const reading = await readKubeconfig(`${folder}/a.conf`, {
+      fs: new NodeFileSystem(),
+      uid: process.getuid?.() ?? 0,
+      searchPath: '',
+    });
+    t.match(reading, { kind: 'unusable', files: [`${folder}/ca.crt`] });
+  },
+);
