@@ -1,5 +1,5 @@
 /**
- * `npm run soak -- --nodes 2000 [--seconds N] [--against fake|real] [--workers N] [--scenarios a,b]`: that many nodes in few processes against one
+ * `npm run soak -- --nodes 2000 [--seconds N] [--against fake|real] [--workers N] [--scenarios a,b] [--outage N]`: that many nodes in few processes against one
  * API server on this machine. Shows what the server sees and ends by itself, with 1 where a promise is broken. All traffic stays on 127.0.0.1.
  */
 import { cpus } from 'node:os';
@@ -11,6 +11,7 @@ import { fakeTarget, realTarget } from './soak/target.ts';
 
 const MOST_NODES = 5_000;
 const MOST_SECONDS = 600;
+const MOST_OUTAGE_SECONDS = 7_200;
 
 const { values } = parseArgs({
   options: {
@@ -19,6 +20,7 @@ const { values } = parseArgs({
     against: { type: 'string', default: 'fake' },
     workers: { type: 'string' },
     scenarios: { type: 'string' },
+    outage: { type: 'string' },
   },
 });
 
@@ -31,6 +33,7 @@ function count(name: string, text: string, most: number): number {
 
 const nodes = count('nodes', values.nodes, MOST_NODES);
 const seconds = count('seconds', values.seconds, MOST_SECONDS);
+const outageSeconds = count('outage', values.outage ?? String(2 * seconds), MOST_OUTAGE_SECONDS);
 const workers = count('workers', values.workers ?? String(Math.max(2, Math.min(8, cpus().length))), 16);
 const real = values.against === 'real';
 // A real signer has one lifetime for all it signs, so what was renewed would come of age again during the rest.
@@ -66,7 +69,7 @@ try {
     const scenario = SCENARIOS[name];
     const say = (line: string): void => console.log(line);
     if (scenario !== undefined)
-      complaints.push(...(await scenario({ fleet, target, seconds, lifetimeMs, limitMs, say })));
+      complaints.push(...(await scenario({ fleet, target, seconds, outageSeconds, lifetimeMs, limitMs, say })));
   }
 } finally {
   fleet.close();

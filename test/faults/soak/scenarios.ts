@@ -10,8 +10,10 @@ const FEWEST_JUDGED = 200;
 export interface SoakPlan {
   readonly fleet: FleetProcesses;
   readonly target: Target;
-  /** The spread of a start, and how long an outage lasts that stands for an hour. */
+  /** The spread of a start. */
   readonly seconds: number;
+  /** How long the API server is away. */
+  readonly outageSeconds: number;
   /** Of the certificates of the first bootstrap. */
   readonly lifetimeMs: number;
   /** No scenario takes longer. */
@@ -141,11 +143,12 @@ async function outage(plan: SoakPlan): Promise<readonly string[]> {
   await target.down();
   await target.forget();
   await fleet.start(plan.seconds);
-  await pause(2 * plan.seconds * 1000);
-  await target.up();
+  await pause(plan.outageSeconds * 1000);
+  // Before the call: a real API server answers the first nodes some time before it says that it is ready.
   const fromMs = Date.now();
+  await target.up();
   const view = await fleet.untilUpToDate(plan.limitMs);
-  return (await tell(plan, { name: 'API server back after an outage', fromMs, view })).complaints;
+  return (await tell(plan, { name: `API server back after ${String(plan.outageSeconds)} s`, fromMs, view })).complaints;
 }
 
 export const SCENARIOS: Readonly<Record<string, Scenario>> = { bootstrap, renewal, 'power-cut': powerCut, outage };
