@@ -5,6 +5,9 @@ import type { Chance, Clock } from '../ports.ts';
 /** Far deadlines are slept in slices: timers stop in suspend, overflow past 24.8 days and do not see a clock that is set. */
 export const SLICE_MS = 60_000;
 
+/** A timer may fire a moment before the wall clock shows its end: within this the wall clock alone decides. */
+const EARLY_MS = 1000;
+
 /** What the clock stands on; tests put their own in its place. */
 export interface TimeSource {
   nowMs(): number;
@@ -30,13 +33,14 @@ export class SystemClock implements Clock {
   }
 
   /**
-   * Wakes at least once a minute, so a step of the clock or a resume is noticed within that. A clock that is set back makes no sleep
-   * longer than it was meant to be at its start. Never rejects.
+   * Wakes at least once a minute, so a step of the clock or a resume is noticed within that, and never before the deadline while the
+   * clock runs evenly. A clock that is set back makes no sleep more than a second longer than it was meant to be. Never rejects.
    */
   async sleepUntil(deadline: Date, signal: AbortSignal): Promise<void> {
     let meantMs = deadline.getTime() - this.#source.nowMs();
     while (!signal.aborted) {
-      const leftMs = Math.min(meantMs, deadline.getTime() - this.#source.nowMs());
+      const byClockMs = deadline.getTime() - this.#source.nowMs();
+      const leftMs = byClockMs < EARLY_MS ? byClockMs : Math.min(meantMs, byClockMs);
       // An invalid date counts as reached: sleeping for ever on a defect would be worse.
       if (!(leftMs > 0)) return;
       try {

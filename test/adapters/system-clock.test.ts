@@ -62,6 +62,12 @@ for (const [name, deadline] of [
   });
 }
 
+t.test('a timer that fires a millisecond early does not end the sleep before its deadline', async (t) => {
+  const time = new FakeTime(start, (pause) => (pause === 0 ? -1 : 0));
+  await new SystemClock(time).sleepUntil(new Date(start + 3), running);
+  t.strictSame(time.pauses, [3, 1]);
+});
+
 t.test('an abort before or during the sleep ends it without an error', async (t) => {
   const clock = new SystemClock();
   const far = new Date(Date.now() + 3_600_000);

@@ -14,6 +14,7 @@ import {
   show,
   start,
   until,
+  untilSaid,
   KUBECONFIG,
 } from './fixtures/lab.ts';
 import { LabCluster } from './fixtures/lab-cluster.ts';
@@ -43,7 +44,7 @@ t.test('a host that has none of the folders is bootstrapped inside the sandbox',
 
   const pid = show('certlet', 'MainPID');
   run('systemctl', 'reload', 'certlet');
-  await until('the reload', () => messages('certlet').some((line) => line.startsWith('Settings reloaded')));
+  await untilSaid('certlet', /^Settings reloaded/);
   await until('to be ready again', () => show('certlet', 'ActiveState') === 'active');
   t.equal(show('certlet', 'MainPID'), pid, 'the same process');
   await until('the status after the reload', () => show('certlet', 'StatusText').startsWith('client until '));
@@ -66,9 +67,7 @@ t.test('a host that has none of the folders is bootstrapped inside the sandbox',
 t.test('journal priorities', { skip: noLab }, async (t) => {
   await reset();
   start('certlet');
-  await until('a failure in the journal', () =>
-    messages('certlet').some((line) => line.includes('ERR_CREDENTIAL_MISSING')),
-  );
+  await untilSaid('certlet', 'ERR_CREDENTIAL_MISSING');
   const own = journal('certlet').filter(({ SYSLOG_IDENTIFIER }) => SYSLOG_IDENTIFIER === 'certlet');
   t.equal(own.find(({ MESSAGE }) => MESSAGE.startsWith('Starting certlet'))?.PRIORITY, '6');
   t.ok(
@@ -130,8 +129,5 @@ t.test('wrong settings do not restart in a loop', { skip: noLab }, async (t) => 
   await until('the end', () => show('certlet', 'ActiveState') === 'failed');
   t.equal(show('certlet', 'ExecMainStatus'), '78');
   t.equal(show('certlet', 'NRestarts'), '0');
-  t.ok(
-    messages('certlet').some((line) => line.includes('certDirr')),
-    'the journal names the field',
-  );
+  await untilSaid('certlet', 'certDirr');
 });

@@ -15,6 +15,7 @@ import {
   start,
   stop,
   until,
+  untilSaid,
 } from './fixtures/lab.ts';
 import { LabCluster } from './fixtures/lab-cluster.ts';
 
@@ -153,7 +154,7 @@ t.test('a rotation raises the flag for an old kubelet', { skip: noLab }, async (
   await until('another kubelet', () => ![pid, '0'].includes(pidOf('kubelet')));
   await until('rest', idle);
   t.equal(await runsAtRest(), 1, 'for the serving certificate only: 1.20 reads its client certificate again');
-  t.ok(messages('certlet').some((line) => line.startsWith('Hook done')));
+  await untilSaid('certlet', /^Hook done/);
 });
 
 t.test('a privileged hook runs outside the sandbox, once for each flag', { skip: noLab }, async (t) => {

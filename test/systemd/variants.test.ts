@@ -17,6 +17,7 @@ import {
   start,
   stop,
   until,
+  untilSaid,
 } from './fixtures/lab.ts';
 import { LabCluster } from './fixtures/lab-cluster.ts';
 
@@ -68,10 +69,7 @@ t.test(
     await until('the status', () => exists('/run/certlet/status.json'));
     t.equal(run('stat', '-c', '%a', '/run/certlet/control.sock'), '600', 'for its owner only');
     start('certlet-once.service');
-    t.ok(
-      messages('certlet-once.service').some((line) => /is managed by process \d+ \(certlet run,/.test(line)),
-      'the journal says who holds the lock',
-    );
+    await untilSaid('certlet-once.service', /is managed by process \d+ \(certlet run,/);
     t.ok(answers(), 'the socket lives');
     t.equal(statusCommand(), 'run');
   },
@@ -155,7 +153,7 @@ t.test('another folder: the error names the drop-in, and what it says mends it',
   put('/etc/certlet/config.yaml', 'certDir: /srv/certificates\n');
   start('certlet');
   t.equal(show('certlet', 'ActiveState'), 'active', 'ready all the same');
-  const line = messages('certlet').find((line) => line.includes('EROFS')) ?? '';
+  const line = await untilSaid('certlet', 'EROFS');
   const remedy = /remedy="((?:[^"\\]|\\.)*)"/.exec(line)?.[1] ?? '';
   t.match(remedy, /ReadWritePaths/);
   const command = (JSON.parse(`"${remedy}"`) as string)
