@@ -36,10 +36,7 @@ const seconds = count('seconds', values.seconds, MOST_SECONDS);
 const outageSeconds = count('outage', values.outage ?? String(2 * seconds), MOST_OUTAGE_SECONDS);
 const workers = count('workers', values.workers ?? String(Math.max(2, Math.min(8, cpus().length))), 16);
 const real = values.against === 'real';
-// A real signer has one lifetime for all it signs, so what was renewed would come of age again during the rest.
-const names = (values.scenarios ?? (real ? 'bootstrap,power-cut,outage' : 'bootstrap,renewal,power-cut,outage')).split(
-  ',',
-);
+const names = (values.scenarios ?? 'bootstrap,renewal,power-cut,outage').split(',');
 for (const name of names) {
   if (SCENARIOS[name] !== undefined) continue;
   console.error(`--scenarios knows ${Object.keys(SCENARIOS).join(', ')}, not ${name}`);
@@ -57,7 +54,7 @@ if (real) {
 const lifetimeMs = names.includes('renewal') ? Math.max(20 * seconds, 600) * 1000 : 365 * 86_400_000;
 const limitMs = Math.max(600, 10 * seconds) * 1000;
 const complaints: string[] = [];
-const target = real ? await realTarget(lifetimeMs / 1000) : await fakeTarget();
+const target = real ? await realTarget() : await fakeTarget();
 const { bootstrapKubeconfig, serving } = target;
 const fleet = new FleetProcesses(nodes, workers, { bootstrapKubeconfig, serving });
 try {

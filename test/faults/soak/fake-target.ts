@@ -13,6 +13,9 @@ function report(): ClusterReport {
   return {
     bootstrapKubeconfig: cluster.bootstrapKubeconfig(),
     momentsMs: cluster.requests.map(({ at }) => at.getTime()),
+    createdMs: cluster.requests
+      .filter(({ verb, resource }) => verb === 'create' && resource === 'certificatesigningrequests')
+      .map(({ at }) => at.getTime()),
     kinds,
     connections: cluster.connectionCount,
     openConnections: cluster.openConnections,

@@ -44,6 +44,8 @@ export interface ClusterReport {
   readonly bootstrapKubeconfig: string;
   /** When requests came, since the epoch. */
   readonly momentsMs: readonly number[];
+  /** Those of them that made a signing request. */
+  readonly createdMs: readonly number[];
   /** `create certificatesigningrequests` and so on, with how often. */
   readonly kinds: Readonly<Record<string, number>>;
   readonly connections: number;

@@ -6,6 +6,8 @@ import type { Target } from './target.ts';
 const PEAK_TO_MEAN = 3;
 /** With fewer nodes chance alone makes such seconds: the peak is shown and not judged. */
 const FEWEST_JUDGED = 200;
+/** A renewal comes four times in a second only where that many are due in it: below, chance alone makes such seconds. */
+const FEWEST_DUE_PER_SECOND = 4;
 
 export interface SoakPlan {
   readonly fleet: FleetProcesses;
@@ -114,11 +116,22 @@ async function renewal(plan: SoakPlan): Promise<readonly string[]> {
   const endMs = issuedMs + 0.9 * lifetimeMs + 5_000;
   while (Date.now() < endMs) await pause(Math.min(5_000, endMs - Date.now()));
   const view = await fleet.untilUpToDate(plan.limitMs);
-  const created = await seenKind(plan, 'create certificatesigningrequests');
+  const { createdMs } = await target.seen();
   const { complaints } = await tell(plan, { name: 'mass renewal', fromMs: issuedMs, view });
-  const wrong = created !== certificates(plan);
-  const told = `mass renewal: ${String(created)} signing requests for ${String(certificates(plan))} certificates`;
-  return wrong ? [...complaints, told] : complaints;
+  const [first, last] = [Math.min(...createdMs), Math.max(...createdMs)];
+  const due = summarise(createdMs, first, Math.max(1, Math.ceil((last - first + 1) / 1000)));
+  figure(
+    plan,
+    'signing requests of the renewal',
+    `${String(due.requests)} from second ${((first - issuedMs) / 1000).toFixed(0)} to ${((last - issuedMs) / 1000).toFixed(0)}, ` +
+      `peak ${String(due.peakPerSecond)}/s, mean ${due.meanPerSecond.toFixed(1)}/s, ratio ${due.peakToMean.toFixed(2)}`,
+  );
+  const told: string[] = [];
+  if (createdMs.length !== certificates(plan))
+    told.push(`${String(createdMs.length)} signing requests for ${String(certificates(plan))} certificates`);
+  if (due.meanPerSecond >= FEWEST_DUE_PER_SECOND && due.peakToMean > PEAK_TO_MEAN)
+    told.push(`the peak second carries ${due.peakToMean.toFixed(2)} times the mean`);
+  return [...complaints, ...told.map((problem) => `mass renewal: ${problem}`)];
 }
 
 /** The whole site loses power and comes back in the same second, with every pair in hand. */

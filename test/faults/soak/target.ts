@@ -1,10 +1,13 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { startControlPlane, type ControlPlane } from '../../cluster/fixtures/control-plane.ts';
+import type { AuditedRequest } from '../../cluster/fixtures/audit.ts';
 import { TOKEN_GROUP } from '../../cluster/fixtures/objects.ts';
 import { kubeconfigText } from '../../fixtures/cluster/kubeconfig-text.ts';
 import { Child } from './child.ts';
 import type { ClusterCommand, ClusterReport } from './messages.ts';
+
+type Seen = Pick<ClusterReport, 'momentsMs' | 'createdMs' | 'kinds'>;
 
 /** The cluster that the nodes talk to. */
 export interface Target {
@@ -16,7 +19,7 @@ export interface Target {
   down(): Promise<void>;
   up(): Promise<void>;
   /** What has been asked since the last call of `forget`. */
-  seen(): Promise<Pick<ClusterReport, 'momentsMs' | 'kinds'>>;
+  seen(): Promise<Seen>;
   forget(): Promise<void>;
   close(): Promise<void>;
 }
@@ -40,8 +43,8 @@ export async function fakeTarget(): Promise<Target> {
 }
 
 /** A real etcd, API server and controller manager from `KUBEBUILDER_ASSETS`; what was asked is read from its audit log. */
-export async function realTarget(usableSeconds: number): Promise<Target> {
-  const plane = await startControlPlane({ usableSeconds });
+export async function realTarget(): Promise<Target> {
+  const plane = await startControlPlane();
   const token = await plane.createBootstrapToken({
     id: 'soak00',
     secret: '0123456789abcdef',
@@ -54,7 +57,7 @@ export async function realTarget(usableSeconds: number): Promise<Target> {
     bootstrapKubeconfig: kubeconfigText({ server: plane.server, caPem, token }),
     // No Kubernetes approves serving requests by itself.
     serving: false,
-    setLifetime: () => Promise.resolve(),
+    setLifetime: (ms) => plane.setUsableSeconds(Math.round(ms / 1000)),
     down: () => plane.stopApiServer(),
     up: () => plane.startApiServer(),
     seen: () => Promise.resolve(audited(plane, since)),
@@ -66,14 +69,18 @@ export async function realTarget(usableSeconds: number): Promise<Target> {
   };
 }
 
-function audited(plane: ControlPlane, since: number): Pick<ClusterReport, 'momentsMs' | 'kinds'> {
+const CREATE = 'create certificatesigningrequests';
+
+function audited(plane: ControlPlane, since: number): Seen {
   const ours = plane
     .requests()
     .filter(({ userAgent, receivedAt }) => userAgent.startsWith('certlet') && receivedAt.getTime() >= since);
   const kinds: Record<string, number> = {};
-  for (const { verb, resource } of ours) {
-    const kind = `${verb} ${resource ?? ''}`.trim();
-    kinds[kind] = (kinds[kind] ?? 0) + 1;
-  }
-  return { momentsMs: ours.map(({ receivedAt }) => receivedAt.getTime()), kinds };
+  // A real API server that has too much to do answers 429: that is not yet a request for a certificate.
+  const kindOf = ({ verb, resource, status }: AuditedRequest): string =>
+    `${verb} ${resource ?? ''}${status === 429 ? ' answered 429' : ''}`.trim();
+  for (const request of ours) kinds[kindOf(request)] = (kinds[kindOf(request)] ?? 0) + 1;
+  const at = (requests: readonly AuditedRequest[]): readonly number[] =>
+    requests.map(({ receivedAt }) => receivedAt.getTime());
+  return { momentsMs: at(ours), createdMs: at(ours.filter((request) => kindOf(request) === CREATE)), kinds };
 }
