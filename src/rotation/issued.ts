@@ -11,19 +11,31 @@ import { NOT_BEFORE_TOLERANCE_MS } from './options.ts';
  * what was asked for, `ERR_ISSUED_NOT_YET_VALID` when only its NotBefore stands against it (a clock that is behind).
  */
 export function checkIssued(record: PendingRequest, now: JudgedTime): CertificatePair {
-  const key = parsePrivateKey(record.keyPem);
-  const chain = chainOf(record);
-  const wanted = { template: record.template, key, toleranceMs: NOT_BEFORE_TOLERANCE_MS };
-  // Expiry is judged by the earliest reading and NotBefore by the latest: a wrong clock alone condemns nothing.
-  const problems = [
-    ...issuedProblems(chain, { ...wanted, now: now.earliest }).filter(({ kind }) => kind !== 'not yet valid'),
-    ...issuedProblems(chain, { ...wanted, now: now.latest }).filter(({ kind }) => kind === 'not yet valid'),
-  ];
-  if (problems.length === 0) return { chain, key };
+  const pair = { chain: chainOf(record), key: parsePrivateKey(record.keyPem) };
+  const problems = problemsOf(record, pair, now);
+  const { chain } = pair;
+  if (problems.length === 0) return pair;
   throw new CertletError(
     codeOf(problems, chain.leaf.notAfter > record.createdAt),
     `the certificate issued for ${record.name} cannot be used: ${problems.map(({ text }) => text).join('; ')}`,
   );
+}
+
+function problemsOf(record: PendingRequest, pair: CertificatePair, now: JudgedTime): readonly IssuedProblem[] {
+  const wanted = { template: record.template, key: pair.key, toleranceMs: NOT_BEFORE_TOLERANCE_MS };
+  // Expiry is judged by the earliest reading and NotBefore by the latest: a wrong clock alone condemns nothing.
+  return [
+    ...issuedProblems(pair.chain, { ...wanted, now: now.earliest }).filter(({ kind }) => kind !== 'not yet valid'),
+    ...issuedProblems(pair.chain, { ...wanted, now: now.latest }).filter(({ kind }) => kind === 'not yet valid'),
+  ];
+}
+
+/** Nothing but its end stands against what a record has received: with another clock it would do. */
+export function isOnlyExpired(record: PendingRequest, now: JudgedTime): boolean {
+  if (issuedFingerprint(record) === undefined) return false;
+  const pair = { chain: chainOf(record), key: parsePrivateKey(record.keyPem) };
+  const problems = problemsOf(record, pair, now);
+  return problems.length > 0 && problems.every(({ kind }) => kind === 'expired');
 }
 
 /** A signer that hands out expired certificates would do so again; one that had expired by the time it was looked at would not. */

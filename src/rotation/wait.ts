@@ -3,8 +3,13 @@ import { requestOutcome, type RequestOutcome } from '../csr/outcome.ts';
 import type { CertificateSigningRequest, CsrApiVersion, CsrWatchEvent } from '../csr/wire.ts';
 import type { ApiConnection, Chance, Clock } from '../ports.ts';
 
-/** A watch that ends sooner than this without an event is broken by something between; a few of them, and we poll. */
-const SHORT_WATCH_MS = 5_000;
+/**
+ * A watch that ends sooner than this without an event is broken by something between, also when it ends cleanly; a few of them, and we poll.
+ * A server that is well ends ours after the timeoutSeconds that it is asked for (170), or at its own limit: one to two times
+ * kube-apiserver's --min-request-timeout (1800 s), which nobody sets to below some minutes. What cuts sooner is the idle limit of a proxy
+ * (30 to 60 s are usual), and one below half a minute would cost more requests than polling does.
+ */
+const SHORT_WATCH_MS = 30_000;
 const BROKEN_WATCHES = 3;
 const POLL_FIRST_MS = 5_000;
 const POLL_LAST_MS = 60_000;

@@ -217,6 +217,8 @@ for (const row of [
 
 for (const row of [
   { name: 'ends at once', watch: {} },
+  { name: 'is ended cleanly by a proxy after twenty seconds', watch: { lastsMs: 20_000 } },
+  { name: 'is ended after ten seconds with a bookmark', watch: { events: [bookmark(1)], lastsMs: 10_000 } },
   { name: 'brings a bookmark and ends', watch: { events: [bookmark(1)] } },
   { name: 'brings an error and ends', watch: { events: [gone] } },
   { name: 'brings the object as it was and ends', watch: { events: [modified(pending)] } },
@@ -230,11 +232,32 @@ for (const row of [
   });
 }
 
-t.test('waitForOutcome: a server that ends each watch after minutes is watched for ever', async (t) => {
-  const script = new Script([{ lastsMs: 300_000 }]);
-  t.equal(await script.run(24 * 3_600_000), 'waiting');
-  t.ok(script.count('watch') > 250);
-  t.equal(script.count('get'), 0);
+for (const row of [
+  { name: 'a server that ends each watch after minutes', lastsMs: 300_000, least: 250 },
+  { name: 'a server that ends each watch when it was asked to', lastsMs: 170_000, least: 400 },
+  { name: 'a proxy that ends each watch after a quiet minute', lastsMs: 60_000, least: 1_000 },
+]) {
+  t.test(`waitForOutcome: ${row.name} is watched for ever`, async (t) => {
+    const script = new Script([{ lastsMs: row.lastsMs }]);
+    t.equal(await script.run(24 * 3_600_000), 'waiting');
+    t.ok(script.count('watch') > row.least, `${String(script.count('watch'))} watches in a day`);
+    t.equal(script.count('get'), 0);
+  });
+}
+
+t.test('waitForOutcome: short watches are forgotten when one lasts', async (t) => {
+  const script = new Script([
+    { lastsMs: 20_000 },
+    { lastsMs: 20_000 },
+    { lastsMs: 40_000 },
+    { lastsMs: 20_000 },
+    FOREVER,
+  ]);
+  t.equal(await script.run(3_600_000), 'waiting');
+  t.strictSame(
+    script.calls,
+    Array.from({ length: 5 }, () => 'watch 1'),
+  );
 });
 
 t.test('waitForOutcome: an approval that was seen is not forgotten at the end of the watch', async (t) => {
