@@ -2,6 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import { Agent, request, type RequestOptions } from 'node:https';
 import type { SecureContextOptions } from 'node:tls';
 import { CertletError } from '../errors.ts';
+import { plainText } from './api/response-headers.ts';
 
 /** How the far end is believed. `unverified` is only for text that carries its own signature. */
 export type FetchTrust =
@@ -21,6 +22,9 @@ export type DiscoveryFetch = (url: string, trust: FetchTrust, signal: AbortSigna
 const REQUEST_TIMEOUT_MS = 10_000;
 /** A cluster-info ConfigMap is some kilobytes, and `join` runs with the small heap of the service. */
 const BODY_LIMIT_BYTES = 512 * 1024;
+
+/** What a peer or the system says is quoted up to here, in characters. */
+const MAX_WORDS = 300;
 
 const DATE_CODES = ['CERT_HAS_EXPIRED', 'CERT_NOT_YET_VALID'];
 
@@ -77,15 +81,24 @@ function fetchError(error: unknown, url: string): CertletError {
     return new CertletError('ERR_API_TLS_DATES', `${url}: ${failure.message}`, { cause: error });
   }
   if (isTlsCode(code)) {
-    return new CertletError('ERR_API_TLS', `${url}: ${failure.message}`, { cause: error });
+    return new CertletError('ERR_API_TLS', `${url}: ${tlsWords(failure.message)}`, { cause: error });
   }
-  const reason = code === 'TimeoutError' || code === 'ABORT_ERR' ? 'no whole answer in time' : failure.message || code;
+  const reason =
+    code === 'TimeoutError' || code === 'ABORT_ERR'
+      ? 'no whole answer in time'
+      : plainText(failure.message || code, MAX_WORDS);
   return new CertletError('ERR_API_UNREACHABLE', `${url}: ${reason}`, { cause: error });
+}
+
+/** OpenSSL's own line is for its developers and ends with a line break; its reason stands between the colons. */
+function tlsWords(message: string): string {
+  const reason = /:SSL routines:[^:]*:([^:]+):/.exec(message)?.[1];
+  return reason === undefined ? plainText(message, MAX_WORDS) : `the TLS handshake failed (${reason})`;
 }
 
 /** Node names verification failures after OpenSSL's, and handshake failures ERR_SSL_ or EPROTO. */
 function isTlsCode(code: string): boolean {
-  return /^(?:ERR_TLS_|ERR_SSL_|EPROTO$|SELF_SIGNED_|DEPTH_ZERO_|UNABLE_TO_|CERT_|HOSTNAME_MISMATCH|INVALID_CA|INVALID_PURPOSE)/u.test(
+  return /^(?:ERR_TLS_|ERR_SSL_|EPROTO$|SELF_SIGNED_|DEPTH_ZERO_|UNABLE_TO_|CERT_|CRL_|ERROR_IN_CERT_|PATH_LENGTH_|UNSPECIFIED$|UNHANDLED_|HOSTNAME_MISMATCH|INVALID_)/u.test(
     code,
   );
 }
