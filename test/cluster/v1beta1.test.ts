@@ -2,6 +2,7 @@
 import t from 'tap';
 import { capabilities, controlPlaneMissing } from './fixtures/assets.ts';
 import { staticUsers } from './fixtures/control-plane-programs.ts';
+import { eventually } from './fixtures/eventually.ts';
 import { hostFor, withControlPlane } from './fixtures/suite.ts';
 
 const TITLE = 'v1beta1 alone: both certificates, with requests approved by kubectl and signed by hand';
@@ -31,6 +32,22 @@ if (reason === undefined) {
       }
       t.equal((await plane.csrs()).length, 2);
       t.equal(certlet.count(/deprecated/i) <= 2, true, "the server's Warning header is said once, not for each answer");
+    });
+
+    t.test('v1beta1 alone, and nobody may see what is served: the resource itself is asked for', async (t) => {
+      const roles = '/apis/rbac.authorization.k8s.io/v1/clusterrolebindings/system:discovery';
+      await plane.admin.want(roles, { method: 'DELETE' });
+      const { token } = staticUsers.manual;
+      const hidden = async (): Promise<true | undefined> =>
+        (await plane.admin.call('/apis/certificates.k8s.io/v1beta1', { token })).status === 403 || undefined;
+      await eventually('the role to be gone', hidden);
+      const host = hostFor(t, plane, 'hidden');
+      host.bootstrapWith(token);
+      host.start();
+      const { metadata } = await plane.pendingCsr('client', host.nodeName);
+      await plane.approve(metadata.name);
+      await plane.issue(metadata.name);
+      t.match((await host.issued('client')).leaf.subject, /CN=system:node:hidden$/);
     });
   });
 } else {

@@ -15,6 +15,13 @@ const rows: readonly Row[] = [
   { name: 'a server of 1.9, which serves v1beta1 alone', options: { version: '1.9' } },
   { name: 'a server of 1.21 with v1beta1 alone', options: { version: '1.21', apiVersions: ['v1beta1'] } },
   { name: 'a server that uses v1beta1 for other resources', options: { betaForOtherResources: true } },
+  {
+    name: 'a server of 1.9 that hides from the token what it serves',
+    options: { version: '1.9' },
+    break: ({ faults }) =>
+      void faults.add({ kind: 'status', code: 403 }, { path: /^\/apis\/certificates\.k8s\.io\/v1(beta1)?$/ }),
+    sees: 'list',
+  },
   { name: 'a chain of three', options: { chainLength: 3 } },
   {
     name: 'a create that is told to come back in a second',
@@ -75,7 +82,9 @@ for (const row of rows) {
     t.equal(node.current('client')?.chain.leaf.commonName, 'system:node:n1');
     t.ok(cluster.requests.length < 25, `${String(cluster.requests.length)} requests`);
     if (row.sees !== undefined)
-      t.ok(cluster.requests.some(({ verb, path }) => verb === row.sees && /requests\/node-csr/.test(path)));
+      t.ok(
+        cluster.requests.some(({ verb, path }) => verb === row.sees && /signingrequests(\/node-csr|\?|$)/.test(path)),
+      );
   });
 }
 

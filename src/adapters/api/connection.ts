@@ -12,6 +12,9 @@ import { watchEvents } from './watch.ts';
 const GROUP = '/apis/certificates.k8s.io';
 const REVIEWS = '/apis/authorization.k8s.io/v1/selfsubjectaccessreviews';
 
+/** The preferred one first. */
+const VERSIONS: readonly CsrApiVersion[] = ['v1', 'v1beta1'];
+
 /** `ApiConnection` over undici. An aborted signal rejects with the signal's reason; all else is a `CertletError`. */
 export class HttpApiConnection implements ApiConnection {
   readonly identity: ApiIdentity;
@@ -25,15 +28,30 @@ export class HttpApiConnection implements ApiConnection {
   }
 
   /**
-   * Looks for the resource, not for the group version: recent servers serve v1beta1 again for other resources. Where RBAC hides the
-   * list, v1 is taken: every server since 1.19 has it.
+   * Looks for the resource, not for the group version: recent servers serve v1beta1 again for other resources. Where RBAC hides what
+   * is served, the resource itself is asked for.
    */
   async discover(signal: AbortSignal): Promise<CsrApiVersion> {
-    for (const version of ['v1', 'v1beta1'] as const) {
+    for (const version of VERSIONS) {
       const path = `${GROUP}/${version}`;
       try {
         if (servesCsrs(await this.#json({ method: 'GET', path, signal }))) return version;
       } catch (error) {
+        if (isCertletError(error, 'ERR_API_FORBIDDEN')) return this.#served(signal);
+        if (!isCertletError(error, 'ERR_API_NOT_FOUND')) throw error;
+      }
+    }
+    throw unsupported(this.#cluster.server);
+  }
+
+  /** RBAC knows no API versions and answers before a path is looked up: 404 for a list is a version that is not served. */
+  async #served(signal: AbortSignal): Promise<CsrApiVersion> {
+    for (const version of VERSIONS) {
+      try {
+        await this.#json({ method: 'GET', path: `${csrPath(version)}?limit=1`, signal });
+        return version;
+      } catch (error) {
+        // Nothing may be looked at: every server since 1.19 has v1.
         if (isCertletError(error, 'ERR_API_FORBIDDEN')) return 'v1';
         if (!isCertletError(error, 'ERR_API_NOT_FOUND')) throw error;
       }

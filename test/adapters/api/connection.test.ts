@@ -13,6 +13,7 @@ import {
 } from '../../fixtures/http/api.ts';
 import type { Handler, ScriptedServer } from '../../fixtures/http/scripted-server.ts';
 import { sendJson, sendStatus, startServer } from '../../fixtures/http/scripted-server.ts';
+import { asCertletError } from '../../../src/errors.ts';
 import { Secret } from '../../../src/secret.ts';
 import type { ApiConnection } from '../../../src/ports.ts';
 
@@ -107,12 +108,35 @@ t.test('discover', async (t) => {
       );
     });
   }
-  t.test('a list that RBAC hides means v1', async (t) => {
-    const { api } = await serve(t, (_, response) =>
-      sendStatus(response, 403, 'forbidden: User "u" cannot get path "/apis"'),
-    );
-    t.equal(await api.discover(never), 'v1');
-  });
+  const LIST = `${V1}/certificatesigningrequests`;
+  const BETA_LIST = `${BETA}/certificatesigningrequests`;
+  for (const row of [
+    { name: 'and v1 answers', statuses: { [LIST]: 200 }, found: 'v1', asked: [LIST] },
+    {
+      name: 'and only v1beta1 answers (was: v1 asked for ever)',
+      statuses: { [LIST]: 404, [BETA_LIST]: 200 },
+      found: 'v1beta1',
+      asked: [LIST, BETA_LIST],
+    },
+    { name: 'and the requests may not be listed: v1', statuses: { [LIST]: 403 }, found: 'v1', asked: [LIST] },
+    { name: 'and neither is there', statuses: {}, found: 'ERR_API_UNSUPPORTED', asked: [LIST, BETA_LIST] },
+    { name: 'and the server fails', statuses: { [LIST]: 500 }, found: 'ERR_API_SERVER', asked: [LIST] },
+  ] as const) {
+    t.test(`a list of resources that RBAC hides, ${row.name}`, async (t) => {
+      const statuses: Readonly<Record<string, number>> = row.statuses;
+      const { api, server } = await serve(t, ({ url }, response) => {
+        if (url === V1) return sendStatus(response, 403, 'forbidden: User "u" cannot get path "/apis"');
+        const status = statuses[url.replace('?limit=1', '')] ?? 404;
+        return status === 200 ? sendJson(response, 200, { items: [] }) : sendStatus(response, status, 'no');
+      });
+      const found = await api.discover(never).catch((error: unknown) => asCertletError(error).code);
+      t.equal(found, row.found);
+      t.same(
+        server.seen.map(({ url }) => url),
+        [V1, ...row.asked.map((path) => `${path}?limit=1`)],
+      );
+    });
+  }
   t.test('v1beta1 that is back for other resources does not count', async (t) => {
     const { api, server } = await serve(t, ({ url }, response) =>
       url === BETA ? sendJson(response, 200, resources('clustertrustbundles')) : sendStatus(response, 404, 'no'),
