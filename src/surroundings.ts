@@ -32,6 +32,8 @@ export interface Surroundings {
   publish(snapshot: AgentSnapshot): void;
   /** Resolves when what the last rotation set off has had its first try: what a command waits for before it ends. */
   settled(): Promise<void>;
+  /** The document of this moment; undefined before the first round. */
+  status(): StatusDocument | undefined;
   close(): Promise<void>;
 }
 
@@ -144,6 +146,11 @@ class OpenSurroundings implements Surroundings {
     await this.#events?.settled();
   }
 
+  status(): StatusDocument | undefined {
+    const snapshot = this.#snapshot();
+    return snapshot && this.#document(snapshot);
+  }
+
   async close(): Promise<void> {
     this.#ended.abort();
     await Promise.all(this.#servers.map((server) => server.close()));
@@ -187,8 +194,8 @@ class OpenSurroundings implements Surroundings {
     const { clock, agent } = this.#parts;
     return {
       status: () => {
-        const snapshot = this.#snapshot();
-        return snapshot && encodeStatus(this.#document(snapshot));
+        const document = this.status();
+        return document && encodeStatus(document);
       },
       metrics: () => this.#metrics(),
       health: () => {

@@ -2,7 +2,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { COMMANDS, COMMON_EXITS } from '../../src/cli/commands.ts';
-import type { CommandSpec } from '../../src/cli/commands.ts';
+import type { CommandSpec } from '../../src/cli/command-spec.ts';
 import { CONFIG_FLAG, GLOBAL_FLAGS, settingFlags } from '../../src/cli/flags.ts';
 import type { FlagSpec } from '../../src/cli/flags.ts';
 import { VERSION } from '../../src/cli/version.ts';

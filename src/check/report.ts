@@ -16,9 +16,9 @@ export function tally(reports: readonly StepReport[]): Readonly<Record<Verdict, 
   return counts;
 }
 
-/** The report for programs: `version` 1. Ends in a newline. */
-export function checkJson(reports: readonly StepReport[], facts: CheckFacts): string {
-  const document = {
+/** The report for programs: `version` 1, plain data without a secret. */
+export function checkDocument(reports: readonly StepReport[], facts: CheckFacts): object {
+  return {
     version: CHECK_VERSION,
     checkedAt: facts.now.toISOString(),
     certlet: facts.program,
@@ -26,7 +26,6 @@ export function checkJson(reports: readonly StepReport[], facts: CheckFacts): st
     summary: tally(reports),
     findings: reports.flatMap(({ step, findings }) => findings.map((found) => ({ step, ...found }))),
   };
-  return `${JSON.stringify(document, undefined, 2)}\n`;
 }
 
 const WORDS: Readonly<Record<Verdict, string>> = {

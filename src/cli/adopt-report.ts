@@ -25,6 +25,7 @@ export interface Adoption {
 /** The whole report as text; diffs stand at the margin, so that `patch` takes them. */
 export function adoptionReport(adoption: Adoption): string {
   const { plan, files } = adoption;
+  const next = steps(adoption);
   const diffs = files.filter(({ diff }) => diff !== '').map(({ diff }) => diff);
   return [
     ...found(adoption),
@@ -37,9 +38,36 @@ export function adoptionReport(adoption: Adoption): string {
       : section('flags to add by hand', flagLines(adoption))),
     '',
     ...(diffs.length === 0 ? ["certlet's files: nothing to change", ''] : diffs),
-    ...section('next', steps(adoption, diffs.length > 0)),
+    ...section('next', next.length === 0 ? ['nothing: the kubelet runs with these flags'] : next),
     '',
   ].join('\n');
+}
+
+/** The same for programs: plain data, with the diffs. */
+export function adoptionAnswer(adoption: Adoption): object {
+  const { host, input, plan, files, written } = adoption;
+  const { facts } = input;
+  return {
+    found: true,
+    kubelet: {
+      name: kubeletName(host),
+      version: host.version,
+      pid: host.running?.pid,
+      read: host.sources,
+      kubeconfig: facts.kubeconfig,
+      bootstrapKubeconfig: facts.bootstrapKubeconfig,
+      certDir: facts.certDir,
+      rotates: rotatedPurposes(facts),
+    },
+    settings: plan.settings,
+    kubeletFlags: plan.kubeletFlags,
+    changes: plan.changes,
+    afterRotation: restartNeeds(adoption),
+    notes: [...(host.distribution?.explanation ?? []), ...plan.notes],
+    warnings: [...host.warnings, ...plan.warnings],
+    files: files.map(({ path, diff }) => ({ path, diff, written: written && diff !== '' })),
+    next: steps(adoption),
+  };
 }
 
 function section(title: string, lines: readonly string[]): readonly string[] {
@@ -48,7 +76,7 @@ function section(title: string, lines: readonly string[]): readonly string[] {
 
 function found({ host, input }: Adoption): readonly string[] {
   const { facts } = input;
-  const rotates = [...(facts.rotatesClient ? ['client'] : []), ...(facts.rotatesServing ? ['serving'] : [])];
+  const rotates = rotatedPurposes(facts);
   return [
     `kubelet: ${kubeletName(host)}, ${host.version ?? 'version unknown'}, ${processText(host)}`,
     ...(host.sources.length === 0 ? [] : [`  read: ${host.sources.join(', ')}`]),
@@ -60,6 +88,10 @@ function found({ host, input }: Adoption): readonly string[] {
   ];
 }
 
+function rotatedPurposes({ rotatesClient, rotatesServing }: AdoptionInput['facts']): readonly Purpose[] {
+  return [...(rotatesClient ? ['client' as const] : []), ...(rotatesServing ? ['serving' as const] : [])];
+}
+
 function kubeletName({ unit, distribution }: HostKubelet): string {
   return unit?.name ?? distribution?.name ?? 'a process without a unit';
 }
@@ -68,14 +100,26 @@ function processText({ running }: HostKubelet): string {
   return running === undefined ? 'not running' : `running as process ${String(running.pid)}`;
 }
 
-function rotationAdvice({ input, plan }: Adoption): readonly string[] {
+function rotationAdvice(adoption: Adoption): readonly string[] {
+  return restartNeeds(adoption).map(({ purpose, restart }) =>
+    restart === undefined
+      ? `${purpose}: this kubelet takes the new certificate over by itself`
+      : `${purpose}: the kubelet must be restarted (${restart}); certlet-kubelet-restart.path does that`,
+  );
+}
+
+interface RestartNeed {
+  readonly purpose: Purpose;
+  /** Why the kubelet must be restarted after a rotation; undefined where it must not. */
+  readonly restart: string | undefined;
+}
+
+function restartNeeds({ input, plan }: Adoption): readonly RestartNeed[] {
   const purposes: readonly Purpose[] =
     plan.settings['rotateServerCertificates'] === true ? ['client', 'serving'] : ['client'];
   return purposes.map((purpose) => {
-    const [reason] = kubeletRestartReasons({ purpose, kubeletVersion: input.version }, 'auto');
-    return reason === undefined
-      ? `${purpose}: this kubelet takes the new certificate over by itself`
-      : `${purpose}: the kubelet must be restarted (${reason}); certlet-kubelet-restart.path does that`;
+    const [restart] = kubeletRestartReasons({ purpose, kubeletVersion: input.version }, 'auto');
+    return { purpose, restart };
   });
 }
 
@@ -92,10 +136,11 @@ function flagLines({ plan, host }: Adoption): readonly string[] {
   return [place, ...words.map((word) => `  ${word}`)];
 }
 
-function steps({ host, input, plan, written, folderMissing }: Adoption, changed: boolean): readonly string[] {
+function steps({ host, input, plan, written, folderMissing, files }: Adoption): readonly string[] {
+  const changed = files.some(({ diff }) => diff !== '');
   const unit = host.unit?.name ?? host.distribution?.unit;
   const runs = plan.kubeletFlags.every((flag) => host.running?.arguments.includes(flag) === true);
-  if (runs && !changed && !folderMissing) return ['nothing: the kubelet runs with these flags'];
+  if (runs && !changed && !folderMissing) return [];
   return [
     ...(changed && !written ? ['certlet adopt --write'] : []),
     ...(folderMissing ? [`install -d -m 0755 ${shellWord(input.facts.certDir)}`] : []),

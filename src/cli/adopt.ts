@@ -5,7 +5,7 @@ import type { HostKubelet } from '../adapters/host-kubelet.ts';
 import { CertletError } from '../errors.ts';
 import { type AdoptionInput, type AdoptionPlan, adoptionPlan } from '../kubelet/adoption.ts';
 import { unifiedDiff } from '../kubelet/unified-diff.ts';
-import { adoptionReport, type ChangedFile } from './adopt-report.ts';
+import { adoptionAnswer, adoptionReport, type ChangedFile } from './adopt-report.ts';
 import { mergeSettings, settingsFields } from './adopted-settings.ts';
 
 export interface AdoptRequest {
@@ -18,7 +18,15 @@ export interface AdoptPorts {
   readonly fs: FileSystem;
   /** Folder that stands for `/`. */
   readonly root: string;
+  /** Words for a person. */
   readonly print: (text: string) => void;
+}
+
+export interface Adopted {
+  /** Whether there is a kubelet that can be adopted. */
+  readonly found: boolean;
+  /** Plain data. */
+  readonly answer: object;
 }
 
 const FILE_LIMIT_BYTES = 1024 * 1024;
@@ -28,22 +36,24 @@ const FOLDER_MODE = 0o755;
 
 /**
  * Shows what has to change so that certlet takes this kubelet's certificates over, and with `write` writes certlet's own files.
- * Resolves to whether there is a kubelet that can be adopted. Throws `ERR_CONFIG_INVALID`, `ERR_STORE_*`.
+ * Resolves to whether there is a kubelet that can be adopted, with the answer for programs. Throws `ERR_CONFIG_INVALID`, `ERR_STORE_*`.
  */
-export async function adoptKubelet(request: AdoptRequest, ports: AdoptPorts): Promise<boolean> {
+export async function adoptKubelet(request: AdoptRequest, ports: AdoptPorts): Promise<Adopted> {
   const { host, settingsPath } = request;
   const present = await readIfPresent(ports.fs, join(ports.root, settingsPath), FILE_LIMIT_BYTES);
   const input = adoptionInput(host, present === undefined ? {} : settingsFields(present, settingsPath));
   if (input === undefined) {
-    ports.print(notFound(host));
-    return false;
+    const notes = notFound(host);
+    ports.print(`${notes.join('\n')}\n`);
+    return { found: false, answer: { found: false, notes } };
   }
   const plan = adoptionPlan(input);
   const files = await changedFiles(plan, { path: settingsPath, text: present }, ports);
   const folderMissing = (await ports.fs.stat(join(ports.root, input.facts.certDir))) === undefined;
-  ports.print(adoptionReport({ host, input, plan, files, folderMissing, written: request.write }));
+  const adoption = { host, input, plan, files, folderMissing, written: request.write };
+  ports.print(adoptionReport(adoption));
   if (request.write) await writeFiles(files, ports);
-  return true;
+  return { found: true, answer: adoptionAnswer(adoption) };
 }
 
 function adoptionInput(host: HostKubelet, settings: Readonly<Record<string, unknown>>): AdoptionInput | undefined {
@@ -99,15 +109,15 @@ async function writeFiles(files: readonly ChangedFile[], ports: AdoptPorts): Pro
   }
 }
 
-function notFound(host: HostKubelet): string {
-  const { distribution } = host;
+function notFound({ distribution }: HostKubelet): readonly string[] {
   if (distribution === undefined) {
-    return 'No kubelet was found: no unit with a command, no process. Set kubelet.unit where its service has another name.\n';
+    return [
+      'No kubelet was found: no unit with a command, no process. Set kubelet.unit where its service has another name.',
+    ];
   }
   return [
     ...distribution.explanation,
     `Its flags cannot be seen from outside. To give certlet its serving certificate: tls-cert-file and tls-private-key-file in ${distribution.flagsFile}.`,
     'Nothing to adopt.',
-    '',
-  ].join('\n');
+  ];
 }

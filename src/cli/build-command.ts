@@ -1,7 +1,7 @@
 import { parseDurationMs } from '../config/duration.ts';
 import type { Purpose } from '../csr/template.ts';
-import type { Command, ParsedLine } from './command.ts';
-import type { CommandSpec } from './commands.ts';
+import { type Command, OUTPUT_FORMS, type OutputForm, type ParsedLine } from './command.ts';
+import type { CommandSpec } from './command-spec.ts';
 import { settingFlags } from './flags.ts';
 import { checkedValues, usageError } from './line-values.ts';
 import type { CheckedValues, RawValues } from './line-values.ts';
@@ -25,30 +25,28 @@ function commandOf(spec: CommandSpec, given: Given): Command {
     case 'run':
       return { name: 'run' };
     case 'once':
-      return { name: 'once', timeoutMs: given.durationMs('timeout') };
+      return { name: 'once', output: given.output(), timeoutMs: given.durationMs('timeout') };
     case 'status':
-      return {
-        name: 'status',
-        output: given.choice('output', ['text', 'json', 'yaml']),
-        watch: given.boolean('watch'),
-      };
+      return { name: 'status', output: given.output(), watch: given.boolean('watch') };
     case 'renew':
       return {
         name: 'renew',
+        output: given.output(),
         purposes: PURPOSES_OF[given.positionalChoice(['client', 'serving', 'all'])],
         dryRun: given.boolean('dry-run'),
         wait: given.boolean('wait'),
         timeoutMs: given.durationMs('timeout'),
       };
     case 'check':
-      return { name: 'check', output: given.choice('output', ['text', 'json']) };
+      return { name: 'check', output: given.output() };
     case 'adopt':
-      return { name: 'adopt', write: given.boolean('write') };
+      return { name: 'adopt', output: given.output(), write: given.boolean('write') };
     case 'join':
       return joinCommand(given);
     case 'reset':
       return {
         name: 'reset',
+        output: given.output(),
         yes: given.boolean('yes'),
         withBootstrapKubeconfig: given.boolean('with-bootstrap-kubeconfig'),
       };
@@ -66,6 +64,7 @@ const PURPOSES_OF: Readonly<Record<'client' | 'serving' | 'all', readonly Purpos
 function joinCommand(given: Given): Command {
   return {
     name: 'join',
+    output: given.output(),
     join: {
       endpoint: given.positional,
       token: given.text('token'),
@@ -114,8 +113,8 @@ class Given {
     );
   }
 
-  choice<const T extends string>(name: string, words: readonly T[]): T {
-    return this.#oneOf(`--${name}`, this.text(name), words);
+  output(): OutputForm {
+    return this.#oneOf('--output', this.text('output'), OUTPUT_FORMS);
   }
 
   positionalChoice<const T extends string>(words: readonly T[]): T {

@@ -2,6 +2,10 @@ import type { FlagValues } from '../config.ts';
 import type { Purpose } from '../csr/template.ts';
 import type { JoinArguments } from './join-plan.ts';
 
+/** How a command answers: words for a person, or one document for a program. */
+export const OUTPUT_FORMS = ['text', 'json', 'yaml'] as const;
+export type OutputForm = (typeof OUTPUT_FORMS)[number];
+
 /** Where a command gets its settings from. */
 export interface SettingsChoice {
   /** `--config`; undefined means the default path, where a missing file is fine. */
@@ -15,17 +19,19 @@ export interface RunArguments {
 
 export interface OnceArguments {
   readonly name: 'once';
+  readonly output: OutputForm;
   readonly timeoutMs: number;
 }
 
 export interface StatusArguments {
   readonly name: 'status';
-  readonly output: 'text' | 'json' | 'yaml';
+  readonly output: OutputForm;
   readonly watch: boolean;
 }
 
 export interface RenewArguments {
   readonly name: 'renew';
+  readonly output: OutputForm;
   readonly purposes: readonly Purpose[];
   readonly dryRun: boolean;
   readonly wait: boolean;
@@ -34,21 +40,24 @@ export interface RenewArguments {
 
 export interface CheckArguments {
   readonly name: 'check';
-  readonly output: 'text' | 'json';
+  readonly output: OutputForm;
 }
 
 export interface AdoptArguments {
   readonly name: 'adopt';
+  readonly output: OutputForm;
   readonly write: boolean;
 }
 
 export interface JoinCommandArguments {
   readonly name: 'join';
+  readonly output: OutputForm;
   readonly join: JoinArguments;
 }
 
 export interface ResetArguments {
   readonly name: 'reset';
+  readonly output: OutputForm;
   readonly yes: boolean;
   readonly withBootstrapKubeconfig: boolean;
 }

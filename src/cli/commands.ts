@@ -1,42 +1,7 @@
+import { OUTPUT_FORMS } from './command.ts';
+import type { CommandSpec } from './command-spec.ts';
 import { CONFIG_FLAG, GLOBAL_FLAGS, settingFlags } from './flags.ts';
 import type { FlagSpec } from './flags.ts';
-
-export const COMMAND_NAMES = [
-  'run',
-  'once',
-  'status',
-  'renew',
-  'check',
-  'adopt',
-  'join',
-  'reset',
-  'completion',
-] as const;
-export type CommandName = (typeof COMMAND_NAMES)[number];
-
-export interface PositionalSpec {
-  readonly name: string;
-  readonly summary: string;
-  readonly required: boolean;
-  readonly choices?: readonly string[];
-  readonly fallback?: string;
-}
-
-/** One command, as data. */
-export interface CommandSpec {
-  readonly name: CommandName;
-  /** One line. */
-  readonly summary: string;
-  /** What a person must know before using it; paragraphs. */
-  readonly description: readonly string[];
-  readonly positional?: PositionalSpec;
-  readonly flags: readonly FlagSpec[];
-  /** Whether it reads settings, and so takes their flags. */
-  readonly settings: boolean;
-  /** Exit codes beyond 0 (done) and those of every command. */
-  readonly exits: readonly (readonly [code: number, meaning: string])[];
-  readonly examples: readonly string[];
-}
 
 /** Exit codes that every command can end with. */
 export const COMMON_EXITS: readonly (readonly [code: number, meaning: string])[] = [
@@ -52,6 +17,7 @@ const OUTPUT: FlagSpec = {
   name: 'output',
   kind: 'text',
   value: 'FORM',
+  choices: OUTPUT_FORMS,
   summary: 'Form of the answer.',
   fallback: 'text',
 };
@@ -82,8 +48,9 @@ export const COMMANDS: readonly CommandSpec[] = [
     summary: 'Bring everything up to date, then end.',
     description: [
       'For timers, images and units ordered before the kubelet. What is not done within the time given is resumed by the next run.',
+      'With --output json the answer is the document of certlet status, also where the time was too short.',
     ],
-    flags: [TIMEOUT],
+    flags: [OUTPUT, TIMEOUT],
     settings: true,
     exits: [[75, 'waiting for approval, API server unreachable or credential refused until the timeout']],
     examples: ['certlet once --timeout 2m'],
@@ -92,10 +59,7 @@ export const COMMANDS: readonly CommandSpec[] = [
     name: 'status',
     summary: 'Show the state of the certificates.',
     description: ['Works without root and without a running daemon. The exit code tells a monitor what it must know.'],
-    flags: [
-      { ...OUTPUT, choices: ['text', 'json', 'yaml'] },
-      { name: 'watch', kind: 'boolean', summary: 'Show it again whenever it changes.' },
-    ],
+    flags: [OUTPUT, { name: 'watch', kind: 'boolean', summary: 'Show it again whenever it changes.' }],
     settings: true,
     exits: [
       [0, 'healthy'],
@@ -122,6 +86,7 @@ export const COMMANDS: readonly CommandSpec[] = [
     flags: [
       { name: 'dry-run', kind: 'boolean', summary: 'Say what would be asked for, and ask for nothing.' },
       { name: 'wait', kind: 'boolean', summary: 'Show progress until the new certificate is in place.' },
+      OUTPUT,
       TIMEOUT,
     ],
     settings: true,
@@ -134,7 +99,7 @@ export const COMMANDS: readonly CommandSpec[] = [
     description: [
       'Walks the way of a certificate: settings, files, name, connection, credential, permissions, approver, signer. Names what is wrong, how sure that is, and the command that mends it. Changes nothing.',
     ],
-    flags: [{ ...OUTPUT, choices: ['text', 'json'] }],
+    flags: [OUTPUT],
     settings: true,
     exits: [
       [0, 'nothing is wrong'],
@@ -149,9 +114,13 @@ export const COMMANDS: readonly CommandSpec[] = [
     description: [
       "Reads the kubelet's flags and configuration on this host and shows the certlet settings and kubelet changes that go with them. Never edits the kubelet's own files.",
     ],
-    flags: [{ name: 'write', kind: 'boolean', summary: 'Write what is shown.' }],
+    flags: [{ name: 'write', kind: 'boolean', summary: 'Write what is shown.' }, OUTPUT],
     settings: true,
-    exits: [],
+    exits: [
+      [0, 'shown, and with --write written'],
+      [1, 'there is no kubelet to adopt from, or a file may not be written'],
+      [78, 'settings cannot be used, or the kubelet has no kubeconfig or paths that are not absolute'],
+    ],
     examples: ['certlet adopt', 'certlet adopt --write'],
   },
   {
@@ -194,10 +163,18 @@ export const COMMANDS: readonly CommandSpec[] = [
         summary: 'Trust whoever knows the token.',
       },
       { name: 'force', kind: 'boolean', summary: 'Replace a bootstrap kubeconfig of another cluster.' },
+      OUTPUT,
       TIMEOUT,
     ],
     settings: true,
-    exits: [],
+    exits: [
+      [0, 'the bootstrap kubeconfig is written'],
+      [
+        1,
+        'the cluster cannot be trusted (signature, CA, token), or a bootstrap kubeconfig of another cluster is there',
+      ],
+      [75, 'no answer, or no cluster-info signed for the token, until the timeout'],
+    ],
     examples: ['certlet join 192.0.2.1:6443 --token-file /run/token --discovery-token-ca-cert-hash sha256:...'],
   },
   {
@@ -209,9 +186,15 @@ export const COMMANDS: readonly CommandSpec[] = [
     flags: [
       { name: 'yes', kind: 'boolean', summary: 'Do not ask.' },
       { name: 'with-bootstrap-kubeconfig', kind: 'boolean', summary: 'Remove the bootstrap kubeconfig, too.' },
+      OUTPUT,
     ],
     settings: true,
-    exits: [],
+    exits: [
+      [0, 'removed, or nothing was there'],
+      [1, 'the answer was no: nothing was removed'],
+      [64, 'the command line cannot be used, or nobody can be asked and --yes is missing'],
+      [75, 'a certlet is at work: stop it first'],
+    ],
     examples: ['certlet reset', 'certlet reset --yes --with-bootstrap-kubeconfig'],
   },
   {

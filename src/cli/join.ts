@@ -28,10 +28,19 @@ export interface JoinFiles {
 export interface JoinPorts extends DiscoveryPorts {
   readonly fs: FileSystem;
   readonly readStdin: () => Promise<string>;
-  /** One line for the person, on standard output. */
-  readonly tell: (line: string) => void;
   /** One line of warning, on standard error. */
   readonly warn: (line: string) => void;
+}
+
+/** What `joinCluster` has done. */
+export interface Joined {
+  readonly server: string;
+  /** Pins of the cluster's CA certificates, as `--discovery-token-ca-cert-hash` takes them. */
+  readonly caPins: readonly string[];
+  /** The bootstrap kubeconfig. */
+  readonly written: string;
+  /** What to run now. */
+  readonly next: readonly string[];
 }
 
 interface Found {
@@ -52,7 +61,7 @@ export async function joinCluster(
   files: JoinFiles,
   ports: JoinPorts,
   signal: AbortSignal,
-): Promise<void> {
+): Promise<Joined> {
   const plan = joinPlan(args);
   const found =
     plan.kind === 'file' ? await fromFile(plan, ports, signal) : await fromCluster(plan, args.timeoutMs, ports, signal);
@@ -64,12 +73,24 @@ export async function joinCluster(
     encodeBootstrapKubeconfig(found.cluster, found.token).reveal(),
     0o600,
   );
-  const pins = parseChain(found.cluster.caPem).certificates.map(caPinOf);
-  ports.tell(`cluster: ${found.cluster.server}`);
-  ports.tell(`cluster CA: ${pins.join(', ')}`);
-  ports.tell(`written: ${files.bootstrapPath}`);
   await warnAboutNodeKubeconfig(found.cluster, files, ports);
-  ports.tell('next: systemctl enable --now certlet   (without systemd: certlet once)');
+  return {
+    server: found.cluster.server,
+    caPins: parseChain(found.cluster.caPem).certificates.map(caPinOf),
+    written: files.bootstrapPath,
+    next: ['systemctl enable --now certlet'],
+  };
+}
+
+/** For a person; ends in a newline. */
+export function joinedText({ server, caPins, written, next }: Joined): string {
+  return [
+    `cluster: ${server}`,
+    `cluster CA: ${caPins.join(', ')}`,
+    `written: ${written}`,
+    `next: ${next.join('; ')}   (without systemd: certlet once)`,
+    '',
+  ].join('\n');
 }
 
 type PlanOf<Kind> = Extract<ReturnType<typeof joinPlan>, { readonly kind: Kind }>;

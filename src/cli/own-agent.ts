@@ -5,6 +5,7 @@ import { assembleAgent, openStore, systemClock } from '../daemon.ts';
 import type { Logger } from '../ports.ts';
 import type { Agent } from '../rotation/agent.ts';
 import type { AgentSnapshot } from '../rotation/snapshot.ts';
+import type { StatusDocument } from '../status/document.ts';
 import { openSurroundings } from '../surroundings.ts';
 import type { CommandContext } from './context.ts';
 import { VERSION } from './version.ts';
@@ -21,13 +22,14 @@ export interface OwnAgentOptions {
 
 /**
  * Runs an agent in this process, under the lock, until `seen` says so, the time is over or the command's signal aborts; then waits for the first
- * try of what the rotation set off. Throws `ERR_LOCK_HELD` and errors of file operations; everything else the agent waits out.
+ * try of what the rotation set off. Resolves to the status at that point; undefined when there was no round. Throws `ERR_LOCK_HELD` and errors of
+ * file operations; everything else the agent waits out.
  */
 export async function runOwnAgent(
   context: CommandContext,
   settings: Settings,
   options: OwnAgentOptions,
-): Promise<void> {
+): Promise<StatusDocument | undefined> {
   const { command, log } = options;
   const { environment, userId } = context.edge;
   const clock = systemClock();
@@ -62,6 +64,7 @@ export async function runOwnAgent(
     await agent.run(ended);
     await limit;
     await orStopped(surroundings.settled(), context.signal);
+    return surroundings.status();
   } finally {
     await surroundings.close();
     await lock.release();

@@ -17,7 +17,8 @@ import { rotationReasons } from '../rotation/step.ts';
 export interface RenewalPlan {
   readonly template: CertificateTemplate;
   readonly keyAlgorithm: string;
-  readonly server: string;
+  /** Undefined when no kubeconfig names one. */
+  readonly server: string | undefined;
   /** Who asks, or why nobody can. */
   readonly identity: string;
   readonly reasons: readonly string[];
@@ -49,7 +50,7 @@ export async function planRenewal(
       return {
         template,
         keyAlgorithm: settings.keyAlgorithm,
-        server: server ?? 'none: no kubeconfig names one',
+        server,
         identity,
         reasons: reasonsFor(settings, current, template, now),
         approval: APPROVAL[purpose],
@@ -131,7 +132,7 @@ export function describePlan(plan: RenewalPlan): string {
     ['key', `new, ${keyAlgorithm}`],
     ...(expirationSeconds === undefined ? [] : [['lifetime', `${String(expirationSeconds)} s`] as const]),
     ['signer', signerName],
-    ['API server', server],
+    ['API server', server ?? 'none: no kubeconfig names one'],
     ['asked by', identity],
     ['why', reasons.join('; ')],
     ['approval', approval],

@@ -15,8 +15,19 @@ export interface ResetRequest {
   readonly yes: boolean;
 }
 
+/** What came of it, for programs. */
+export interface ResetAnswer {
+  /** Whether the files of `remove` are gone now. */
+  readonly removed: boolean;
+  readonly remove: readonly ListedFile[];
+  readonly keep: readonly ListedFile[];
+}
+
 export interface ResetPorts {
+  /** Words for a person. */
   readonly print: (text: string) => void;
+  /** Called once, also where nothing was removed. */
+  readonly answer: (answer: ResetAnswer) => void;
   /** Asks the person at the terminal; undefined when there is none. */
   readonly ask: ((question: string) => Promise<string>) | undefined;
 }
@@ -46,19 +57,26 @@ export async function resetNode(request: ResetRequest, ports: ResetPorts): Promi
 async function resetListed({ files, yes }: ResetRequest, ports: ResetPorts): Promise<number> {
   const found = await listMadeFiles(files);
   ports.print(listText(found));
-  if (found.remove.length === 0) return EXIT.ok;
+  const answer = (removed: boolean): void => ports.answer({ removed, remove: found.remove, keep: found.keep });
+  if (found.remove.length === 0) {
+    answer(false);
+    return EXIT.ok;
+  }
   if (!yes) {
     if (ports.ask === undefined) {
+      answer(false);
       throw new CertletError('ERR_USAGE', 'not removed: nobody can be asked here', { remedy: 'certlet reset --yes' });
     }
-    const answer = await ports.ask(`Remove ${countOf(found.remove)}? [y/N] `);
-    if (!/^y(?:es)?$/iu.test(answer.trim())) {
+    const said = await ports.ask(`Remove ${countOf(found.remove)}? [y/N] `);
+    if (!/^y(?:es)?$/iu.test(said.trim())) {
+      answer(false);
       ports.print('Nothing was removed.\n');
       return EXIT.failed;
     }
   }
   await removeFiles(files.fs, found.remove);
   await removeEmptyFolder(files.stateDir);
+  answer(true);
   ports.print(`Removed ${countOf(found.remove)}.\n`);
   ports.print('next: certlet join ..., systemctl start certlet, and a restart of the kubelet\n');
   return EXIT.ok;

@@ -50,6 +50,16 @@ export class RenewalWatch {
     return undefined;
   }
 
+  /** Nothing is left to wait for. */
+  get settled(): boolean {
+    return this.done || this.hopeless !== undefined;
+  }
+
+  /** As they were seen last, those that were asked for. */
+  get certificates(): readonly CertificateStatus[] {
+    return this.#last;
+  }
+
   /** For when the time is over: what is still waited for, with the command that ends the wait. */
   timeout(timeoutMs: number): CertletError {
     const waiting = this.#last.filter((status) => !this.#isNew(status));

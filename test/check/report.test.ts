@@ -1,7 +1,7 @@
 import t from 'tap';
 import { finding, good } from '../../src/check/finding.ts';
 import type { StepReport } from '../../src/check/finding.ts';
-import { checkJson, checkText, tally } from '../../src/check/report.ts';
+import { checkDocument, checkText, tally } from '../../src/check/report.ts';
 
 const about = { nodeName: 'n1', program: '0.1.0', now: new Date('2030-01-01T00:00:00Z') };
 const reports: readonly StepReport[] = [
@@ -79,7 +79,7 @@ t.test('the last line where nothing is wrong, and where there are warnings only'
 });
 
 t.test('for programs: one versioned document', async (t) => {
-  const document = JSON.parse(checkJson(reports, about)) as Record<string, unknown>;
+  const document = JSON.parse(JSON.stringify(checkDocument(reports, about))) as Record<string, unknown>;
   t.match(document, {
     version: 1,
     checkedAt: '2030-01-01T00:00:00.000Z',

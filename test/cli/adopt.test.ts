@@ -61,6 +61,8 @@ function hostTree(t: Test, tree: Tree): string {
 
 interface Result {
   readonly adopted: boolean;
+  /** As a program reads it. */
+  readonly answer: Readonly<Record<string, unknown>>;
   readonly text: string;
   readonly host: HostKubelet;
   readonly file: (path: string) => string | undefined;
@@ -84,13 +86,13 @@ async function adopt(root: string, options: Options = {}): Promise<Result> {
   });
   let text = '';
   const ports = { fs: new NodeFileSystem(), root, print: (part: string) => (text += part) };
-  const adopted = await adoptKubelet(
+  const { found: adopted, answer } = await adoptKubelet(
     { host, settingsPath: '/etc/certlet/config.yaml', write: options.write ?? false },
     ports,
   );
   const file = (path: string): string | undefined =>
     existsSync(join(root, path)) ? readFileSync(join(root, path), 'utf8') : undefined;
-  return { adopted, text, host, file };
+  return { adopted, answer: JSON.parse(JSON.stringify(answer)), text, host, file };
 }
 
 /** How the kubelet would handle its certificates at its next start, certlet's drop-in included. */
@@ -212,6 +214,53 @@ t.test('with --write the files are there, settings are valid, and the kubelet en
     tlsPrivateKeyFile: LINK,
     nodeIPs: ['10.0.0.7'],
   });
+});
+
+t.test('the answer for programs has the plan as data, and what was written', async (t) => {
+  const root = hostTree(t, KUBEADM);
+  const shown = await adopt(root, { version: 'v1.28.2' });
+  t.match(shown.answer, {
+    found: true,
+    kubelet: {
+      name: 'kubelet.service',
+      version: 'v1.28.2',
+      pid: undefined,
+      kubeconfig: '/etc/kubernetes/kubelet.conf',
+      certDir: '/var/lib/kubelet/pki',
+      rotates: ['client', 'serving'],
+    },
+    settings: { nodeIP: ['10.0.0.7'], rotateServerCertificates: true },
+    kubeletFlags: ['--bootstrap-kubeconfig=', '--rotate-certificates=false'],
+    afterRotation: [
+      { purpose: 'client', restart: undefined },
+      { purpose: 'serving', restart: /v1\.28\.2/ },
+    ],
+    notes: [],
+    warnings: [/still rotates/],
+    files: [
+      { path: SETTINGS, diff: /^\+kubeconfig:/m, written: false },
+      { path: DROP_IN, written: false },
+    ],
+    next: [
+      'certlet adopt --write',
+      /^install -d/,
+      'systemctl daemon-reload',
+      /^systemctl enable/,
+      /^systemctl restart/,
+    ],
+  });
+  const wrote = await adopt(root, { version: 'v1.28.2', write: true });
+  t.match(wrote.answer, { files: [{ written: true }, { written: true }], next: [/^install -d/] });
+  const again = await adopt(root, { version: 'v1.28.2', write: true });
+  t.match(again.answer, {
+    files: [
+      { diff: '', written: false },
+      { diff: '', written: false },
+    ],
+  });
+  const none = await adopt(hostTree(t, {}));
+  t.strictSame(Object.keys(none.answer), ['found', 'notes']);
+  t.match(none.answer, { found: false, notes: [/No kubelet was found/] });
 });
 
 t.test('a running kubelet with other flags than its unit is pointed out, but not after the adoption', async (t) => {

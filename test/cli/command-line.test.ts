@@ -28,6 +28,7 @@ const join = {
 };
 const renew = {
   name: 'renew',
+  output: 'text',
   purposes: ['client', 'serving'],
   dryRun: false,
   wait: false,
@@ -36,9 +37,9 @@ const renew = {
 
 const commands: readonly { readonly line: string; readonly command: Command }[] = [
   { line: 'run', command: { name: 'run' } },
-  { line: 'once', command: { name: 'once', timeoutMs: 300_000 } },
-  { line: 'once --timeout 90s', command: { name: 'once', timeoutMs: 90_000 } },
-  { line: 'once --timeout=1h --timeout 2m', command: { name: 'once', timeoutMs: 120_000 } },
+  { line: 'once', command: { name: 'once', output: 'text', timeoutMs: 300_000 } },
+  { line: 'once --timeout 90s', command: { name: 'once', output: 'text', timeoutMs: 90_000 } },
+  { line: 'once --timeout=1h --timeout 2m', command: { name: 'once', output: 'text', timeoutMs: 120_000 } },
   { line: 'status', command: { name: 'status', output: 'text', watch: false } },
   { line: 'status --output yaml --watch', command: { name: 'status', output: 'yaml', watch: true } },
   { line: 'renew', command: renew },
@@ -46,14 +47,23 @@ const commands: readonly { readonly line: string; readonly command: Command }[] 
   { line: 'renew serving --dry-run', command: { ...renew, purposes: ['serving'], dryRun: true } },
   { line: 'renew --no-wait client --timeout 5s', command: { ...renew, purposes: ['client'], timeoutMs: 5000 } },
   { line: 'check --output json', command: { name: 'check', output: 'json' } },
-  { line: 'adopt --write', command: { name: 'adopt', write: true } },
-  { line: 'reset --yes', command: { name: 'reset', yes: true, withBootstrapKubeconfig: false } },
-  { line: 'reset --yes=false', command: { name: 'reset', yes: false, withBootstrapKubeconfig: false } },
+  { line: 'check --output=yaml', command: { name: 'check', output: 'yaml' } },
+  { line: 'once --output json', command: { name: 'once', output: 'json', timeoutMs: 300_000 } },
+  { line: 'renew --dry-run --output yaml', command: { ...renew, dryRun: true, output: 'yaml' } },
+  { line: 'adopt --output json', command: { name: 'adopt', output: 'json', write: false } },
+  {
+    line: 'reset --output json',
+    command: { name: 'reset', output: 'json', yes: false, withBootstrapKubeconfig: false },
+  },
+  { line: 'adopt --write', command: { name: 'adopt', output: 'text', write: true } },
+  { line: 'reset --yes', command: { name: 'reset', output: 'text', yes: true, withBootstrapKubeconfig: false } },
+  { line: 'reset --yes=false', command: { name: 'reset', output: 'text', yes: false, withBootstrapKubeconfig: false } },
   { line: 'completion zsh', command: { name: 'completion', shell: 'zsh' } },
   {
     line: 'join 192.0.2.1:6443 --token-file - --discovery-token-ca-cert-hash sha256:aa --discovery-token-ca-cert-hash=sha256:bb',
     command: {
       name: 'join',
+      output: 'text',
       join: { ...join, endpoint: '192.0.2.1:6443', tokenFile: '-', caCertHashes: ['sha256:aa', 'sha256:bb'] },
     },
   },
@@ -61,6 +71,7 @@ const commands: readonly { readonly line: string; readonly command: Command }[] 
     line: 'join --discovery-file /f --token abcdef.0123456789abcdef --force --timeout 1m',
     command: {
       name: 'join',
+      output: 'text',
       join: { ...join, discoveryFile: '/f', token: 'abcdef.0123456789abcdef', force: true, timeoutMs: 60_000 },
     },
   },
@@ -68,6 +79,7 @@ const commands: readonly { readonly line: string; readonly command: Command }[] 
     line: 'join [::1]:6443 --token-file /t --discovery-token-unsafe-skip-ca-verification',
     command: {
       name: 'join',
+      output: 'text',
       join: { ...join, endpoint: '[::1]:6443', tokenFile: '/t', unsafeSkipCaVerification: true },
     },
   },
@@ -137,7 +149,7 @@ for (const [line, message, help] of [
   ['renew both', 'CERTIFICATE: expected one of client, serving, all, got "both"', 'certlet renew --help'],
   ['completion', 'SHELL: expected one of bash, zsh, fish, got nothing', 'certlet completion --help'],
   ['status --output xml', '--output: expected one of text, json, yaml, got "xml"', 'certlet status --help'],
-  ['check --output yaml', '--output: expected one of text, json, got "yaml"', 'certlet check --help'],
+  ['check --output xml', '--output: expected one of text, json, yaml, got "xml"', 'certlet check --help'],
   ['run --log-level loud', '--log-level: expected one of error, warn, info, debug, got "loud"', 'certlet run --help'],
   ['once --timeout', '--timeout: needs a value', 'certlet once --help'],
   ['run --kubeconfig --events', '--kubeconfig: needs a value', 'certlet run --help'],
@@ -173,7 +185,7 @@ for (const command of COMMANDS) {
       t.ok(line.text.startsWith(`Usage: certlet ${command.name}`));
       for (const flag of command.flags) t.ok(line.text.includes(`--${flag.name}`), flag.name);
       for (const example of command.examples) t.ok(unwrapped(line.text).includes(example), example);
-      t.match(line.text, /Exit codes:\n +0 {2}(done|healthy|nothing is wrong)\n/);
+      t.match(line.text, /Exit codes:\n +0 {2}\w/);
       const long = line.text.split('\n').filter((text) => text.length > 100 && !text.includes('certlet join'));
       t.strictSame(long, [], 'fits the terminal');
     }

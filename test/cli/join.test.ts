@@ -5,7 +5,7 @@ import t, { type Test } from 'tap';
 import { parse } from 'yaml';
 import { createDiscoveryFetch } from '../../src/adapters/discovery-fetch.ts';
 import { NodeFileSystem } from '../../src/adapters/file-system.ts';
-import { joinCluster } from '../../src/cli/join.ts';
+import { joinCluster, joinedText } from '../../src/cli/join.ts';
 import type { JoinArguments } from '../../src/cli/join-plan.ts';
 import { caPinOf } from '../../src/discovery/ca-pin.ts';
 import { CertletError } from '../../src/errors.ts';
@@ -70,7 +70,6 @@ async function run(t: Test, args: Partial<JoinArguments>, options: RunOptions = 
     },
     chance: { roll: () => options.roll ?? 0 },
     progress: (text: string) => progress.push(text),
-    tell: (line: string) => told.push(line),
     warn: (line: string) => warned.push(line),
     readStdin: async () => options.stdin ?? '',
   };
@@ -84,7 +83,8 @@ async function run(t: Test, args: Partial<JoinArguments>, options: RunOptions = 
   };
   let error: unknown;
   try {
-    await joinCluster({ ...BASE, ...args }, files, ports, new AbortController().signal);
+    const joined = await joinCluster({ ...BASE, ...args }, files, ports, new AbortController().signal);
+    told.push(...joinedText(joined).trimEnd().split('\n'));
   } catch (thrown) {
     error = thrown;
   }

@@ -2,6 +2,7 @@
 import { readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
+import { parse } from 'yaml';
 import { acquireLock } from '../../src/adapters/lock.ts';
 import { CertletHost } from '../fixtures/certlet-host.ts';
 import { startFakeCluster } from '../fixtures/cluster/fake-cluster.ts';
@@ -68,6 +69,28 @@ serving: would ask for
   t.strictSame(listing(host.folder), before);
 });
 
+t.test('--dry-run as a document', async (t) => {
+  const { code, stdout, stderr } = await host.run(['renew', '--dry-run', '--output', 'json']);
+  t.equal(code, 0);
+  t.equal(stderr, '');
+  t.match(JSON.parse(stdout), {
+    version: 1,
+    requests: [
+      {
+        purpose: 'client',
+        commonName: 'system:node:n1',
+        usages: ['digital signature', 'key encipherment', 'client auth'],
+        signerName: 'kubernetes.io/kube-apiserver-client-kubelet',
+        keyAlgorithm: 'ECDSA-P256',
+        server: /^https:/,
+        identity: /^the node itself/,
+        reasons: ['asked for by an administrator'],
+      },
+      { purpose: 'serving', dnsNames: ['n1'], ipAddresses: ['192.0.2.7'] },
+    ],
+  });
+});
+
 t.test('--dry-run of a node without anything', async (t) => {
   const bare = new CertletHost(t, cluster, {
     bootstrapKubeconfig: '/nonexistent/bootstrap.conf',
@@ -98,6 +121,25 @@ t.test('by itself, waiting for an approval until the timeout: 75 and the command
   );
   t.match(shaped(stderr), /not issued after 2 s: serving: waiting for approval[^]*kubectl certificate approve CSR/);
 });
+
+t.test(
+  'by itself, as a document: progress goes to standard error, the document comes with the failure too',
+  async (t) => {
+    const { code, stdout, stderr } = await host.run(['renew', 'serving', '--timeout', '2s', '--output', 'json']);
+    t.equal(code, 75);
+    t.match(JSON.parse(stdout), {
+      version: 1,
+      asked: ['serving'],
+      through: 'itself',
+      inPlace: false,
+      certificates: [{ purpose: 'serving', phase: 'waiting for approval', pending: { approved: false } }],
+    });
+    t.match(
+      shaped(stderr),
+      /^no daemon runs: asking by itself\n[^]*serving: waiting for approval[^]*not issued after 2 s/,
+    );
+  },
+);
 
 t.test('by itself, denied: ends at once with the reason', async (t) => {
   const denied = pendingName();
@@ -137,6 +179,13 @@ t.test('through the daemon: asks and ends; with --wait follows it to its end', a
   t.match(followed.stdout, /^asked the daemon for new client and serving certificates\n/);
   t.match(shaped(followed.stdout), /client: new certificate SERIAL until DATE\n/);
   t.match(shaped(followed.stdout), /serving: new certificate SERIAL until DATE\n/);
+
+  const told = await host.run(['renew', 'client', '--output', 'json']);
+  t.equal(told.code, 0, told.stderr);
+  t.strictSame(JSON.parse(told.stdout), { version: 1, asked: ['client'], through: 'daemon' });
+  t.equal(told.stderr, 'asked the daemon for a new client certificate\n');
+  const whole = await host.run(['renew', 'client', '--wait', '--output', 'yaml']);
+  t.match(parse(whole.stdout), { inPlace: true, certificates: [{ purpose: 'client', certificate: {} }] });
 
   const late = await host.run(['renew', 'serving', '--wait', '--timeout', '1s']);
   t.equal(late.code, 75);

@@ -5,7 +5,7 @@ import t, { type Test } from 'tap';
 import { NodeFileSystem } from '../../src/adapters/file-system.ts';
 import { acquireLock } from '../../src/adapters/lock.ts';
 import { FileCertificateStore } from '../../src/adapters/store/file-certificate-store.ts';
-import { resetNode } from '../../src/cli/reset.ts';
+import { type ResetAnswer, resetNode } from '../../src/cli/reset.ts';
 import { encodeNodeKubeconfig } from '../../src/kubeconfig/client-config.ts';
 import { parsePair } from '../../src/pki/certificate.ts';
 import { Secret } from '../../src/secret.ts';
@@ -60,8 +60,14 @@ interface Options {
 async function reset(
   at: Host,
   options: Options = {},
-): Promise<{ readonly code: number; readonly text: string; readonly questions: readonly string[] }> {
+): Promise<{
+  readonly code: number;
+  readonly text: string;
+  readonly questions: readonly string[];
+  readonly answers: readonly ResetAnswer[];
+}> {
   let text = '';
+  const answers: ResetAnswer[] = [];
   const questions: string[] = [];
   const { answer } = options;
   const ask = async (question: string): Promise<string> => {
@@ -81,9 +87,13 @@ async function reset(
         uid: process.geteuid?.() ?? 0,
       },
     },
-    { print: (part) => (text += part), ask: answer === undefined ? undefined : ask },
+    {
+      print: (part) => (text += part),
+      answer: (told) => answers.push(told),
+      ask: answer === undefined ? undefined : ask,
+    },
   );
-  return { code, text, questions };
+  return { code, text, questions, answers };
 }
 
 t.test('everything that certlet made goes, and nothing else', async (t) => {
@@ -164,13 +174,16 @@ t.test('what an interrupted write left is swept', async (t) => {
 t.test('without --yes it asks, and only a yes removes', async (t) => {
   const at = await host(t);
   for (const answer of ['', 'n', 'maybe']) {
-    const { code, text, questions } = await reset(at, { answer });
+    const { code, text, questions, answers } = await reset(at, { answer });
     t.equal(code, 1);
     t.strictSame(questions, ['Remove 11 files? [y/N] ']);
     t.match(text, 'Nothing was removed.\n');
     t.ok(existsSync(at.kubeconfig));
+    t.match(answers, [{ removed: false, remove: { length: 11 } }]);
   }
-  t.equal((await reset(at, { answer: ' Yes' })).code, 0);
+  const { code, answers } = await reset(at, { answer: ' Yes' });
+  t.equal(code, 0);
+  t.match(answers, [{ removed: true, remove: { length: 11 }, keep: [] }]);
   t.notOk(existsSync(at.kubeconfig));
 });
 

@@ -2,6 +2,7 @@ import { NodeFileSystem } from '../../adapters/file-system.ts';
 import { askKubeletVersion, readHostKubelet } from '../../adapters/host-kubelet.ts';
 import { EXIT } from '../../errors.ts';
 import { adoptKubelet } from '../adopt.ts';
+import { ANSWER_VERSION, encodeAnswer } from '../answer.ts';
 import type { AdoptArguments } from '../command.ts';
 import type { CommandContext } from '../context.ts';
 
@@ -14,7 +15,10 @@ export async function runAdopt(context: CommandContext, args: AdoptArguments): P
     askVersion: askKubeletVersion,
     ...(kubelet.version !== undefined && { version: kubelet.version }),
   });
-  const ports = { fs: new NodeFileSystem(), root: '/', print: context.print };
-  const adopted = await adoptKubelet({ host, settingsPath: context.settingsPath, write: args.write }, ports);
-  return adopted ? EXIT.ok : EXIT.failed;
+  const { output, write } = args;
+  const print = output === 'text' ? context.print : (): void => {};
+  const ports = { fs: new NodeFileSystem(), root: '/', print };
+  const { found, answer } = await adoptKubelet({ host, settingsPath: context.settingsPath, write }, ports);
+  if (output !== 'text') context.print(encodeAnswer({ version: ANSWER_VERSION, ...answer }, output));
+  return found ? EXIT.ok : EXIT.failed;
 }

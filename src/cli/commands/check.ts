@@ -9,11 +9,12 @@ import { viewStore } from '../../adapters/probe/store-view.ts';
 import { connectOnce } from '../../adapters/probe/tcp-connect.ts';
 import { createRouteProbe } from '../../adapters/route-probe.ts';
 import type { CheckPorts, DaemonState } from '../../check/facts.ts';
-import { checkJson, checkText, tally } from '../../check/report.ts';
+import { checkDocument, checkText, tally } from '../../check/report.ts';
 import { STEPS } from '../../check/steps.ts';
 import { walk } from '../../check/walk.ts';
 import type { Settings } from '../../config.ts';
 import { EXIT, isCertletError } from '../../errors.ts';
+import { encodeAnswer } from '../answer.ts';
 import type { CheckArguments } from '../command.ts';
 import type { CommandContext } from '../context.ts';
 import { VERSION } from '../version.ts';
@@ -28,7 +29,7 @@ export async function runCheck(context: CommandContext, args: CheckArguments): P
   const { edge, signal } = context;
   const { reports, facts } = await walk(STEPS, checkPorts(context), signal);
   const about = { nodeName: facts.settings?.nodeName, program: VERSION, now: edge.now() };
-  if (args.output === 'json') context.print(checkJson(reports, about));
+  if (args.output !== 'text') context.print(encodeAnswer(checkDocument(reports, about), args.output));
   else {
     const colour = edge.stdout.isTTY === true && (edge.environment['NO_COLOR'] ?? '') === '';
     context.print(checkText(reports, { ...about, colour, columns: edge.stdout.columns ?? 120 }));

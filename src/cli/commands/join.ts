@@ -3,9 +3,10 @@ import { NodeFileSystem } from '../../adapters/file-system.ts';
 import { createKubeconfigFiles } from '../../adapters/kubeconfig-files.ts';
 import { SystemChance, SystemClock } from '../../adapters/system-clock.ts';
 import { EXIT } from '../../errors.ts';
+import { ANSWER_VERSION, encodeAnswer } from '../answer.ts';
 import type { JoinCommandArguments } from '../command.ts';
 import type { CommandContext } from '../context.ts';
-import { joinCluster } from '../join.ts';
+import { joinCluster, joinedText } from '../join.ts';
 import { readAllInput } from '../standard-input.ts';
 
 /** `certlet join`: `joinCluster` of src/cli/join.ts with the real network and disk. */
@@ -24,10 +25,11 @@ export async function runJoin(context: CommandContext, args: JoinCommandArgument
     clock: new SystemClock(),
     chance: new SystemChance(),
     readStdin: () => readAllInput(edge.stdin),
-    tell: (line: string) => context.print(`${line}\n`),
     warn: complain,
     progress: complain,
   };
-  await joinCluster(args.join, { bootstrapPath, kubeconfigs }, ports, context.signal);
+  const joined = await joinCluster(args.join, { bootstrapPath, kubeconfigs }, ports, context.signal);
+  const { output } = args;
+  context.print(output === 'text' ? joinedText(joined) : encodeAnswer({ version: ANSWER_VERSION, ...joined }, output));
   return EXIT.ok;
 }

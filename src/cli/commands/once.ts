@@ -1,18 +1,20 @@
 import { CertletError, EXIT } from '../../errors.ts';
 import type { AgentSnapshot } from '../../rotation/snapshot.ts';
+import { verdictOf } from '../../status/verdict.ts';
+import { encodeAnswer } from '../answer.ts';
 import type { OnceArguments } from '../command.ts';
 import type { CommandContext } from '../context.ts';
 import { runOwnAgent } from '../own-agent.ts';
 
 /**
  * `certlet once`: brings both certificates up to date, then ends. 0 when they are; 75 when the timeout came first (the next run resumes);
- * `ERR_KUBECONFIG_INVALID` at once, since no waiting mends it.
+ * `ERR_KUBECONFIG_INVALID` at once, since no waiting mends it. As a document it answers with the status at its end.
  */
 export async function runOnce(context: CommandContext, args: OnceArguments): Promise<number> {
   const settings = await context.loadSettings();
   const log = await context.openLog(settings.log);
   let last: AgentSnapshot | undefined;
-  await runOwnAgent(context, settings, {
+  const document = await runOwnAgent(context, settings, {
     command: 'once',
     log,
     timeoutMs: args.timeoutMs,
@@ -22,6 +24,10 @@ export async function runOnce(context: CommandContext, args: OnceArguments): Pro
       return snapshot.upToDate || hopeless(snapshot) !== undefined;
     },
   });
+  if (args.output !== 'text' && document !== undefined) {
+    const { state, reasons } = verdictOf(document, context.edge.now(), 'running');
+    context.print(encodeAnswer({ ...document, state, reasons }, args.output));
+  }
   return verdict(last, context.signal, args.timeoutMs);
 }
 

@@ -7,6 +7,7 @@ import { CertletError, EXIT } from '../../errors.ts';
 import { diskStatus } from '../../status/disk.ts';
 import { type CertificateStatus, decodeStatus, type StatusDocument, statusDocument } from '../../status/document.ts';
 import { RenewalWatch } from '../../status/renewal.ts';
+import { ANSWER_VERSION, encodeAnswer, wordsFor } from '../answer.ts';
 import type { RenewArguments } from '../command.ts';
 import type { CommandContext } from '../context.ts';
 import { VERSION } from '../version.ts';
@@ -21,23 +22,61 @@ const ASK_MS = 500;
 export async function runRenew(context: CommandContext, args: RenewArguments): Promise<number> {
   const settings = await context.loadSettings();
   const purposes = managedPurposes(settings, args.purposes);
-  if (args.dryRun) {
-    const { describePlan, planRenewal } = await import('../renewal-plan.ts');
-    for (const plan of await planRenewal(settings, purposes, context.edge)) context.print(describePlan(plan));
-    return EXIT.ok;
-  }
+  if (args.dryRun) return dryRun(context, settings, purposes, args);
+  const say = wordsFor(context, args.output);
   const socket = controlSocketPath(settings.runtimeDir);
   const before = await daemonStatus(socket);
   const reply =
     before === 'absent' ? before : await callControl(socket, { method: 'POST', path: '/renew', body: { purposes } });
-  if (reply === 'absent' || reply.kind === 'absent') return renewAlone(context, settings, purposes, args);
+  if (reply === 'absent' || reply.kind === 'absent') {
+    const watch = await renewAlone(context, settings, purposes, args);
+    return conclude(context, args, { purposes, through: 'itself', watch });
+  }
   refuseForbidden(reply, socket);
   if (reply.status !== 202) throw refused(reply.text);
-  context.print(
-    `asked the daemon for ${purposes.length === 1 ? 'a new' : 'new'} ${purposes.join(' and ')} ${purposes.length === 1 ? 'certificate' : 'certificates'}\n`,
+  const what = purposes.length === 1 ? 'a new' : 'new';
+  say(
+    `asked the daemon for ${what} ${purposes.join(' and ')} ${purposes.length === 1 ? 'certificate' : 'certificates'}\n`,
   );
-  if (!args.wait) return EXIT.ok;
-  return follow(context, socket, new RenewalWatch(purposes, before === 'absent' ? [] : before), args.timeoutMs);
+  const watch = new RenewalWatch(purposes, before === 'absent' ? [] : before);
+  if (args.wait) await follow(context, socket, watch, args);
+  return conclude(context, args, { purposes, through: 'daemon', watch: args.wait ? watch : undefined });
+}
+
+async function dryRun(
+  context: CommandContext,
+  settings: Settings,
+  purposes: readonly Purpose[],
+  { output }: RenewArguments,
+): Promise<number> {
+  const { describePlan, planRenewal } = await import('../renewal-plan.ts');
+  const plans = await planRenewal(settings, purposes, context.edge);
+  if (output === 'text') for (const plan of plans) context.print(describePlan(plan));
+  else {
+    const requests = plans.map(({ template, ...plan }) => ({ ...template, ...plan }));
+    context.print(encodeAnswer({ version: ANSWER_VERSION, requests }, output));
+  }
+  return EXIT.ok;
+}
+
+interface Renewal {
+  readonly purposes: readonly Purpose[];
+  readonly through: 'daemon' | 'itself';
+  /** Undefined when nobody waited. */
+  readonly watch: RenewalWatch | undefined;
+}
+
+/** The document, where one is wanted, then how it went. */
+function conclude(context: CommandContext, { output, timeoutMs }: RenewArguments, renewal: Renewal): number {
+  const { purposes, through, watch } = renewal;
+  if (output !== 'text') {
+    const seen = watch && { inPlace: watch.done, certificates: watch.certificates };
+    context.print(encodeAnswer({ version: ANSWER_VERSION, asked: purposes, through, ...seen }, output));
+  }
+  if (watch === undefined || watch.done) return EXIT.ok;
+  if (watch.hopeless !== undefined) throw watch.hopeless;
+  if (context.signal.aborted) return EXIT.tempFail;
+  throw watch.timeout(timeoutMs);
 }
 
 /** All of `all` that is managed; one that was named and is not is an error. */
@@ -77,60 +116,51 @@ function refused(text: string): CertletError {
   );
 }
 
+/** Until the end that `watch` waits for, the timeout, or the signal. */
 async function follow(
   context: CommandContext,
   socket: string,
   watch: RenewalWatch,
-  timeoutMs: number,
-): Promise<number> {
+  { output, timeoutMs }: RenewArguments,
+): Promise<void> {
   const { signal, edge } = context;
+  const say = wordsFor(context, output);
   const endMs = edge.now().getTime() + timeoutMs;
   while (!signal.aborted) {
     const certificates = await daemonStatus(socket);
     // The daemon reads its settings anew or is restarted: it will be back.
-    if (certificates !== 'absent') for (const line of watch.see({ certificates })) context.print(`${line}\n`);
-    if (watch.done) return EXIT.ok;
-    if (watch.hopeless !== undefined) throw watch.hopeless;
-    if (edge.now().getTime() >= endMs) throw watch.timeout(timeoutMs);
+    if (certificates !== 'absent') for (const line of watch.see({ certificates })) say(`${line}\n`);
+    if (watch.settled || edge.now().getTime() >= endMs) return;
     await delay(ASK_MS, undefined, { signal }).catch(() => undefined);
   }
-  return EXIT.tempFail;
 }
 
 async function renewAlone(
   context: CommandContext,
   settings: Settings,
   purposes: readonly Purpose[],
-  { timeoutMs }: RenewArguments,
-): Promise<number> {
+  { output, timeoutMs }: RenewArguments,
+): Promise<RenewalWatch> {
   // Late: through a daemon none of this is needed.
   const { runOwnAgent } = await import('../own-agent.ts');
   // What goes on is told on standard output; the log has what needs attention.
   const level = settings.log.level === 'debug' ? 'debug' : 'warn';
   const log = await context.openLog({ ...settings.log, level });
+  const say = wordsFor(context, output);
   const watch = new RenewalWatch(purposes, (await onDisk(context, settings, purposes)).certificates);
-  context.print('no daemon runs: asking by itself\n');
+  say('no daemon runs: asking by itself\n');
   await runOwnAgent(context, settings, {
     command: 'renew',
     log,
     timeoutMs,
     renew: purposes,
     seen: (snapshot) => {
-      const document = statusDocument(snapshot, {
-        command: 'renew',
-        pid: 0,
-        version: VERSION,
-        now: snapshot.at,
-        hooks: [],
-      });
-      for (const line of watch.see(document)) context.print(`${line}\n`);
-      return watch.done || watch.hopeless !== undefined;
+      const about = { command: 'renew', pid: 0, version: VERSION, now: snapshot.at, hooks: [] } as const;
+      for (const line of watch.see(statusDocument(snapshot, about))) say(`${line}\n`);
+      return watch.settled;
     },
   });
-  if (watch.done) return EXIT.ok;
-  if (watch.hopeless !== undefined) throw watch.hopeless;
-  if (context.signal.aborted) return EXIT.tempFail;
-  throw watch.timeout(timeoutMs);
+  return watch;
 }
 
 async function onDisk(

@@ -1,10 +1,9 @@
 import { forTerminal } from '../../adapters/log/printable.ts';
 import { SystemClock } from '../../adapters/system-clock.ts';
 import { isCertletError } from '../../errors.ts';
-import { encodeYaml } from '../../kubeconfig/yaml.ts';
-import { encodeStatus } from '../../status/document.ts';
 import { statusReport } from '../../status/text.ts';
 import { type State, STATE_EXIT, type Verdict, verdictOf } from '../../status/verdict.ts';
+import { encodeAnswer } from '../answer.ts';
 import type { StatusArguments } from '../command.ts';
 import type { CommandContext } from '../context.ts';
 import { findStatus, type FoundStatus } from '../status-source.ts';
@@ -88,6 +87,6 @@ function formed(context: CommandContext, args: StatusArguments, { document, sour
   const colour = stdout.isTTY === true && (environment['NO_COLOR'] ?? '') === '';
   if (args.output === 'text') return statusReport(document, { source, verdict, now, colour });
   const told = { ...document, state: verdict.state, reasons: verdict.reasons, source: source.kind };
-  if (args.output === 'yaml') return encodeYaml(told);
-  return args.watch ? `${JSON.stringify(told)}\n` : encodeStatus(told);
+  // A stream of documents has one on each line.
+  return args.watch && args.output === 'json' ? `${JSON.stringify(told)}\n` : encodeAnswer(told, args.output);
 }

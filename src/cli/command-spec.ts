@@ -1,0 +1,39 @@
+import type { FlagSpec } from './flags.ts';
+
+/** In the order of the help. */
+export const COMMAND_NAMES = [
+  'run',
+  'once',
+  'status',
+  'renew',
+  'check',
+  'adopt',
+  'join',
+  'reset',
+  'completion',
+] as const;
+export type CommandName = (typeof COMMAND_NAMES)[number];
+
+export interface PositionalSpec {
+  readonly name: string;
+  readonly summary: string;
+  readonly required: boolean;
+  readonly choices?: readonly string[];
+  readonly fallback?: string;
+}
+
+/** One command, as data. */
+export interface CommandSpec {
+  readonly name: CommandName;
+  /** One line. */
+  readonly summary: string;
+  /** What a person must know before using it; paragraphs. */
+  readonly description: readonly string[];
+  readonly positional?: PositionalSpec;
+  readonly flags: readonly FlagSpec[];
+  /** Whether it reads settings, and so takes their flags. */
+  readonly settings: boolean;
+  /** Exit codes beyond 0 (done) and those of every command. */
+  readonly exits: readonly (readonly [code: number, meaning: string])[];
+  readonly examples: readonly string[];
+}
