@@ -86,7 +86,6 @@ export interface StepOutcome {
 export interface Step {
   readonly id: string;
   readonly title: string;
-  /** Why it cannot be done with these facts; undefined when it can. */
-  readonly missing: (facts: Facts) => string | undefined;
-  readonly run: (context: CheckContext) => Promise<StepOutcome>;
+  /** A text says why it cannot be taken with what was found so far. */
+  readonly run: (context: CheckContext) => Promise<StepOutcome | string>;
 }

@@ -25,10 +25,9 @@ export async function walk(
 }
 
 async function take(step: Step, context: CheckContext): Promise<StepOutcome> {
-  const missing = step.missing(context.facts);
-  if (missing !== undefined) return { findings: [finding('skipped', `${step.id}.skipped`, missing)] };
   try {
-    return await step.run(context);
+    const outcome = await step.run(context);
+    return typeof outcome === 'string' ? { findings: [finding('skipped', `${step.id}.skipped`, outcome)] } : outcome;
   } catch (thrown) {
     context.signal.throwIfAborted();
     return { findings: [fromError(`${step.id}.failed`, asCertletError(thrown))] };

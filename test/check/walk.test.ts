@@ -7,12 +7,7 @@ import { CertletError } from '../../src/errors.ts';
 // No step here touches a port.
 const ports = {} as CheckPorts;
 const never = new AbortController().signal;
-const step = (id: string, run: Step['run'], missing: Step['missing'] = () => undefined): Step => ({
-  id,
-  title: id,
-  missing,
-  run,
-});
+const step = (id: string, run: Step['run']): Step => ({ id, title: id, run });
 
 t.test('later steps are told what earlier ones established', async (t) => {
   const seen: Facts[] = [];
@@ -43,11 +38,7 @@ t.test('a step without ground is skipped with the reason, and a failing one beco
     });
   const { reports } = await walk(
     [
-      step(
-        'a',
-        async () => ({ findings: [] }),
-        () => 'no ground',
-      ),
+      step('a', async () => 'no ground'),
       fail(new CertletError('ERR_API_SERVER', '503', { remedy: 'Run: kubectl x' })),
       fail(new Error('a defect')),
     ],

@@ -8,7 +8,6 @@ import { certificateCauses, OTHER_TOKEN_CAUSES } from '../rules/authentication.t
 import { bootstrapTokenCauses, type TokenTrace, tokenTrace, traceText } from '../rules/bootstrap-token.ts';
 import { lostRoles, weightOf, withApi } from '../targets.ts';
 import { fromError } from '../walk.ts';
-import { needsTrusted } from './network.ts';
 
 /** What each credential may ask about itself; the answer shows that the API server knows who asks. */
 const QUESTION = { verb: 'create', group: 'certificates.k8s.io', resource: 'certificatesigningrequests' } as const;
@@ -17,9 +16,9 @@ const QUESTION = { verb: 'create', group: 'certificates.k8s.io', resource: 'cert
 export const authenticationStep: Step = {
   id: 'authentication',
   title: 'Credential',
-  missing: needsTrusted,
-  async run(context): Promise<StepOutcome> {
+  async run(context): Promise<StepOutcome | string> {
     const { trusted = [] } = context.facts;
+    if (trusted.length === 0) return 'no server is reached with trust';
     const findings: Finding[] = [];
     const accepted: Target[] = [];
     const lost: Role[] = [...lostRoles(context.facts, trusted)];

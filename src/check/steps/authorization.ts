@@ -2,7 +2,7 @@ import { parseForbidden } from '../../adapters/api/forbidden.ts';
 import { type CertletError, isCertletError } from '../../errors.ts';
 import { minorOf } from '../../kubelet/facts.ts';
 import type { ApiConnection } from '../../ports.ts';
-import type { CheckContext, Facts, Step, StepOutcome, Target } from '../facts.ts';
+import type { CheckContext, Step, StepOutcome, Target } from '../facts.ts';
 import { type Finding, finding, good } from '../finding.ts';
 import {
   clientApprovalFinding,
@@ -15,18 +15,16 @@ import { askerOf, lostRoles, weightOf, withApi } from '../targets.ts';
 
 const CSRS = { group: 'certificates.k8s.io', resource: 'certificatesigningrequests' } as const;
 
-/** For steps that need somebody whom the API server knows. */
-export const needsAccepted = ({ accepted }: Facts): string | undefined =>
-  accepted === undefined || accepted.length === 0 ? 'no credential is accepted' : undefined;
+/** Why steps that need somebody whom the API server knows are not taken without. */
+export const NOBODY_ACCEPTED = 'no credential is accepted';
 
 /** Which versions of the API there are. */
 export const versionsStep: Step = {
   id: 'versions',
   title: 'API versions',
-  missing: needsAccepted,
-  async run(context): Promise<StepOutcome> {
+  async run(context): Promise<StepOutcome | string> {
     const asker = askerOf(context.facts);
-    if (asker === undefined) return { findings: [] };
+    if (asker === undefined) return NOBODY_ACCEPTED;
     return withApi(context, asker, async (api) => {
       const apiVersion = await api.discover(context.signal);
       const gitVersion = await serverVersion(api, context.signal);
@@ -66,16 +64,20 @@ async function serverVersion(api: ApiConnection, signal: AbortSignal): Promise<s
 export const rightsStep: Step = {
   id: 'authorization',
   title: 'Permissions',
-  missing: needsAccepted,
-  async run(context): Promise<StepOutcome> {
+  async run(context): Promise<StepOutcome | string> {
     const { accepted = [] } = context.facts;
+    if (accepted.length === 0) return NOBODY_ACCEPTED;
     const findings: Finding[] = [];
-    for (const target of accepted) findings.push(...(await rightsOf(context, target)));
+    for (const target of accepted) findings.push(...(await rightsOf(context, target, accepted)));
     return { findings };
   },
 };
 
-async function rightsOf(context: CheckContext, target: Target): Promise<readonly Finding[]> {
+async function rightsOf(
+  context: CheckContext,
+  target: Target,
+  accepted: readonly Target[],
+): Promise<readonly Finding[]> {
   return withApi(context, target, async (api) => {
     const refused: CsrVerb[] = [];
     for (const verb of CSR_VERBS) {
@@ -84,7 +86,7 @@ async function rightsOf(context: CheckContext, target: Target): Promise<readonly
       if (!allowed) refused.push(verb);
     }
     const refusal = refused.length === 0 ? undefined : await refusalOf(context, api, refused);
-    const weight = weightOf(target, lostRoles(context.facts, context.facts.accepted ?? []));
+    const weight = weightOf(target, lostRoles(context.facts, accepted));
     return csrRightsFindings(target, refused, { refusal, weight });
   });
 }
@@ -140,9 +142,9 @@ async function refusalOf(
 export const approvalStep: Step = {
   id: 'approval',
   title: 'Approval',
-  missing: needsAccepted,
-  async run(context): Promise<StepOutcome> {
+  async run(context): Promise<StepOutcome | string> {
     const { accepted = [], settings, serverMinor } = context.facts;
+    if (accepted.length === 0) return NOBODY_ACCEPTED;
     const findings: Finding[] = [];
     let automatic: boolean | undefined;
     let legacy: boolean | undefined;

@@ -10,16 +10,13 @@ import { pairFindings } from '../rules/pairs.ts';
 import { targetsOf } from '../targets.ts';
 import { fromError } from '../walk.ts';
 
-const always = (): undefined => undefined;
-/** For steps that need the settings. */
-export const needsSettings = (facts: Facts): string | undefined =>
-  facts.settings === undefined ? 'the settings cannot be used' : undefined;
+/** Why steps that need the settings are not taken without them. */
+export const NO_SETTINGS = 'the settings cannot be used';
 
 /** Settings: file, flags and node name. */
 export const settingsStep: Step = {
   id: 'settings',
   title: 'Settings',
-  missing: always,
   async run({ ports }): Promise<StepOutcome> {
     try {
       const settings = await ports.loadSettings();
@@ -45,11 +42,10 @@ export const settingsStep: Step = {
 export const credentialsStep: Step = {
   id: 'credentials',
   title: 'Kubeconfigs and certificates on this host',
-  missing: needsSettings,
-  async run(context): Promise<StepOutcome> {
+  async run(context): Promise<StepOutcome | string> {
     const { ports, facts } = context;
     const { settings } = facts;
-    if (settings === undefined) return { findings: [] };
+    if (settings === undefined) return NO_SETTINGS;
     const trusted = { fs: ports.fs, uid: ports.uid, searchPath: ports.searchPath };
     const bootstrap = await readKubeconfig(settings.bootstrapKubeconfig, trusted);
     const node = await readKubeconfig(settings.kubeconfig, trusted);
@@ -93,10 +89,9 @@ async function statOf(ports: CheckPorts, path: string): Promise<number | undefin
 export const filesStep: Step = {
   id: 'files',
   title: 'File modes and owners',
-  missing: needsSettings,
-  async run(context): Promise<StepOutcome> {
+  async run(context): Promise<StepOutcome | string> {
     const { settings, pairs } = context.facts;
-    if (settings === undefined) return { findings: [] };
+    if (settings === undefined) return NO_SETTINGS;
     const { certDir, stateDir, bootstrapKubeconfig, kubeconfig } = settings;
     const named = [bootstrapKubeconfig, ...namedSecrets(context.facts)].map((path) => ({
       path,

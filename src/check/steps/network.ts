@@ -1,13 +1,13 @@
 import { chooseProxy } from '../../adapters/api/proxy-choice.ts';
 import { asCertletError, type CertletError, isCertletError } from '../../errors.ts';
 import type { ServerGlimpse } from '../../ports.ts';
-import type { CheckContext, Facts, Step, StepOutcome, Target } from '../facts.ts';
+import type { CheckContext, Step, StepOutcome, Target } from '../facts.ts';
 import type { Finding } from '../finding.ts';
 import { connectFindings, lookupFindings, type Peer } from '../rules/network.ts';
 import { clockFindings, isThrough, tlsFindings, type TlsSeen } from '../rules/tls.ts';
 import { distinctClusters, lostRoles, sameCluster, weightOf, withApi } from '../targets.ts';
 import { fromError } from '../walk.ts';
-import { needsSettings } from './host.ts';
+import { NO_SETTINGS } from './host.ts';
 
 /** Addresses of one name that are tried; a load balancer with more behind it is not this node's business. */
 const MAX_ADDRESSES = 8;
@@ -18,9 +18,10 @@ const NO_TARGETS = 'no kubeconfig names a server and a credential that can be us
 export const networkStep: Step = {
   id: 'network',
   title: 'Network',
-  missing: (facts) => needsSettings(facts) ?? (facts.targets?.length ? undefined : NO_TARGETS),
-  async run(context): Promise<StepOutcome> {
-    const { targets = [] } = context.facts;
+  async run(context): Promise<StepOutcome | string> {
+    const { settings, targets = [] } = context.facts;
+    if (settings === undefined) return NO_SETTINGS;
+    if (targets.length === 0) return NO_TARGETS;
     const findings: Finding[] = [];
     const reachable: Target[] = [];
     const seen = new Map<string, boolean>();
@@ -81,11 +82,11 @@ async function probe(
 export const tlsStep: Step = {
   id: 'tls',
   title: 'TLS and clock',
-  missing: ({ reachable }) => (reachable?.length ? undefined : 'no server can be reached'),
-  async run(context): Promise<StepOutcome> {
+  async run(context): Promise<StepOutcome | string> {
     const { reachable = [] } = context.facts;
+    if (reachable.length === 0) return 'no server can be reached';
     const seen: TlsSeen[] = [];
-    for (const target of distinctClusters(reachable)) seen.push(await look(context, target, seen));
+    for (const target of distinctClusters(reachable)) seen.push(await look(context, target, { seen, reachable }));
     const trusted = reachable.filter((target) =>
       seen.some((one) => sameCluster(one.target, target) && isThrough(one.error)),
     );
@@ -103,10 +104,14 @@ function skewOf(seen: TlsSeen | undefined): number | undefined {
   return seen === undefined || serverDate === undefined ? undefined : seen.at.getTime() - serverDate.getTime();
 }
 
-async function look(context: CheckContext, target: Target, before: readonly TlsSeen[]): Promise<TlsSeen> {
+async function look(
+  context: CheckContext,
+  target: Target,
+  { seen, reachable }: { readonly seen: readonly TlsSeen[]; readonly reachable: readonly Target[] },
+): Promise<TlsSeen> {
   const error = await verifiedRequest(context, target);
-  const failed = before.filter((one) => one.target.inUse && !isThrough(one.error)).map((one) => one.target.role);
-  const weight = weightOf(target, [...failed, ...lostRoles(context.facts, context.facts.reachable ?? [])]);
+  const failed = seen.filter((one) => one.target.inUse && !isThrough(one.error)).map((one) => one.target.role);
+  const weight = weightOf(target, [...failed, ...lostRoles(context.facts, reachable)]);
   const shown = await glimpse(context, target);
   return { target, error, glimpse: shown, at: context.ports.now(), weight };
 }
@@ -149,7 +154,3 @@ async function glimpse({ ports, signal }: CheckContext, target: Target): Promise
     return undefined;
   }
 }
-
-/** For steps behind TLS. */
-export const needsTrusted = ({ trusted }: Facts): string | undefined =>
-  trusted === undefined || trusted.length === 0 ? 'no server is reached with trust' : undefined;

@@ -8,16 +8,15 @@ import { kubeletFindings } from '../rules/kubelet.ts';
 import { certificateNameFindings } from '../rules/names.ts';
 import { servingFindings } from '../rules/serving.ts';
 import { withApi } from '../targets.ts';
-import { needsSettings } from './host.ts';
+import { NO_SETTINGS } from './host.ts';
 
 /** Node name against the certificate that the kubeconfig names, and the Node object. */
 export const nameStep: Step = {
   id: 'name',
   title: 'Node name',
-  missing: needsSettings,
-  async run(context): Promise<StepOutcome> {
+  async run(context): Promise<StepOutcome | string> {
     const { settings, node, pairs, accepted = [] } = context.facts;
-    if (settings === undefined) return { findings: [] };
+    if (settings === undefined) return NO_SETTINGS;
     const names = certificateNameFindings(settings.nodeName, node, pairs?.client.link);
     const own = accepted.find(({ role }) => role === 'node');
     if (own === undefined)
@@ -56,10 +55,9 @@ async function readNode(
 export const kubeletStep: Step = {
   id: 'kubelet',
   title: 'Kubelet of this host',
-  missing: needsSettings,
-  async run(context): Promise<StepOutcome> {
+  async run(context): Promise<StepOutcome | string> {
     const { settings } = context.facts;
-    if (settings === undefined) return { findings: [] };
+    if (settings === undefined) return NO_SETTINGS;
     const host = await context.ports.readKubelet(settings);
     const store = context.ports.openStore(settings);
     const foreign = { client: await store.foreign('client'), serving: await store.foreign('serving') };
@@ -75,14 +73,12 @@ export const kubeletStep: Step = {
 export const servingStep: Step = {
   id: 'serving',
   title: 'Serving certificate',
-  missing: (facts) =>
-    needsSettings(facts) ??
-    (facts.pairs?.serving.reading.kind === 'whole' ? undefined : 'there is no serving certificate to look at'),
-  async run(context): Promise<StepOutcome> {
+  async run(context): Promise<StepOutcome | string> {
     const { settings, pairs, nodeObject, targets } = context.facts;
     const reading = pairs?.serving.reading;
-    if (settings === undefined || reading?.kind !== 'whole' || !settings.rotateServerCertificates)
-      return { findings: [] };
+    if (settings === undefined) return NO_SETTINGS;
+    if (reading?.kind !== 'whole') return 'there is no serving certificate to look at';
+    if (!settings.rotateServerCertificates) return { findings: [] };
     const { nodeName, nodeIPs, servingNames, keyEncipherment } = settings;
     const server = targets?.[0]?.cluster.server;
     const routeAddress = server === undefined ? undefined : await context.ports.route.localAddress(server);
@@ -97,10 +93,9 @@ export const servingStep: Step = {
 export const daemonStep: Step = {
   id: 'daemon',
   title: 'The certlet daemon',
-  missing: needsSettings,
-  async run(context): Promise<StepOutcome> {
+  async run(context): Promise<StepOutcome | string> {
     const { settings } = context.facts;
-    if (settings === undefined) return { findings: [] };
+    if (settings === undefined) return NO_SETTINGS;
     switch (await context.ports.daemon(settings)) {
       case 'running':
         return { findings: [good('daemon', 'certlet runs on this host')] };

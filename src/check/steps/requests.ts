@@ -3,11 +3,11 @@ import type { PendingRequest, RequestHistory } from '../../csr/pending.ts';
 import type { Purpose } from '../../csr/template.ts';
 import { type CertificateSigningRequest, decodeCsr } from '../../csr/wire.ts';
 import { isCertletError } from '../../errors.ts';
-import type { CheckContext, Step, StepOutcome } from '../facts.ts';
+import type { CheckContext, Step, StepOutcome, Target } from '../facts.ts';
 import { type Finding, finding } from '../finding.ts';
 import { requestsFindings } from '../rules/requests.ts';
 import { askerOf, withApi } from '../targets.ts';
-import { needsAccepted } from './authorization.ts';
+import { NOBODY_ACCEPTED } from './authorization.ts';
 
 /** Enough to see whether anybody is at work; a cluster with half a million of them is told by the first page. */
 const PAGE = 500;
@@ -16,15 +16,16 @@ const PAGE = 500;
 export const requestsStep: Step = {
   id: 'requests',
   title: 'Signing requests',
-  missing: needsAccepted,
-  async run(context): Promise<StepOutcome> {
+  async run(context): Promise<StepOutcome | string> {
     const { settings, automatic, skewMs = 0 } = context.facts;
-    if (settings === undefined) return { findings: [] };
+    const asker = askerOf(context.facts);
+    // Without settings there was no credential either.
+    if (settings === undefined || asker === undefined) return NOBODY_ACCEPTED;
     const purposes: readonly Purpose[] = settings.rotateServerCertificates ? ['client', 'serving'] : ['client'];
     const store = context.ports.openStore(settings);
     const pending = await Promise.all(purposes.map((purpose) => store.pending(purpose)));
     const histories = await Promise.all(purposes.map((purpose) => store.history(purpose)));
-    const listed = await list(context);
+    const listed = await list(context, asker);
     const ownNames = pending.flatMap((view) => (view.kind === 'read' ? [view.value.name] : []));
     const now = new Date(context.ports.now().getTime() - skewMs);
     const { nodeName } = settings;
@@ -48,9 +49,7 @@ interface Listed {
 }
 
 /** The first page of requests; a finding where they may not be listed. */
-async function list(context: CheckContext): Promise<Listed | { readonly findings: readonly Finding[] }> {
-  const asker = askerOf(context.facts);
-  if (asker === undefined) return { findings: [] };
+async function list(context: CheckContext, asker: Target): Promise<Listed | { readonly findings: readonly Finding[] }> {
   const path = `/apis/certificates.k8s.io/${context.facts.apiVersion ?? 'v1'}/certificatesigningrequests?limit=${String(PAGE)}`;
   try {
     const answer = await withApi(context, asker, (api) => api.request('GET', path, undefined, context.signal));
