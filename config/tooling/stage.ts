@@ -24,8 +24,9 @@ import { sbom } from './sbom.ts';
 
 const root = resolve(import.meta.dirname, '../..');
 
-/** Nothing of the caller's environment may change how the program's own Node runs; the rest keeps a small host's memory small. */
+/** No core dump of a process that holds keys; nothing of the caller's environment may change how the program's own Node runs; the rest keeps a small host's memory small. */
 const LAUNCHER = `#!/bin/sh
+ulimit -c 0
 unset NODE_OPTIONS NODE_PATH NODE_EXTRA_CA_CERTS NODE_TLS_REJECT_UNAUTHORIZED NODE_V8_COVERAGE NODE_COMPILE_CACHE NODE_DEBUG NODE_DEBUG_NATIVE
 export MALLOC_ARENA_MAX=1 MALLOC_TRIM_THRESHOLD_=65536 UV_THREADPOOL_SIZE=2
 exec /usr/lib/certlet/node ${NODE_FLAGS.join(' ')} /usr/lib/certlet/certlet.cjs "$@"

@@ -152,7 +152,12 @@ export async function askKubeletVersion(program: readonly string[]): Promise<str
   if (path === undefined || !isAbsolute(path) || !['kubelet', 'hyperkube'].includes(basename(path))) return undefined;
   try {
     await checkExecSafety(new NodeFileSystem(), path, path, { uid: process.geteuid?.() ?? 0, searchPath: '' });
-    return (await promisify(execFile)(path, [...words, '--version'], { timeout: 5000 })).stdout;
+    const { stdout } = await promisify(execFile)(path, [...words, '--version'], {
+      timeout: 5000,
+      // Nothing of ours: a service's environment may hold a proxy's password.
+      env: { PATH: '/usr/sbin:/usr/bin:/sbin:/bin', LANG: 'C.UTF-8' },
+    });
+    return stdout;
   } catch {
     // Not there, not safe or not for this machine: the version stays unknown, which is said.
     return undefined;
