@@ -17,7 +17,7 @@ export type Role = 'node' | 'bootstrap';
 export interface Target {
   readonly role: Role;
   readonly cluster: ClusterAccess;
-  readonly credential: Credential;
+  readonly credential: Exclude<Credential, { readonly kind: 'none' }>;
   /** Whom a person should think of: `the client certificate`, `the bootstrap credential`. */
   readonly label: string;
   /** File that names it. */

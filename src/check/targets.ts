@@ -1,5 +1,5 @@
 import { identityOf } from '../adapters/api/identity.ts';
-import type { ClusterAccess } from '../kubeconfig/client-config.ts';
+import type { ClusterAccess, Credential } from '../kubeconfig/client-config.ts';
 import { encodePrivateKey } from '../pki/keys.ts';
 import type { CertificatePair } from '../pki/certificate.ts';
 import type { ApiConnection, KubeconfigReading } from '../ports.ts';
@@ -47,14 +47,16 @@ function nodeTarget(sources: TargetSources, inUse: boolean): Target | undefined 
     const credential = { kind: 'certificate', chainPem: chain.pem, keyPem: encodePrivateKey(key) } as const;
     return { role: 'node', cluster, credential, label: identityOf(credential).label, source, inUse };
   }
-  if (node.kind !== 'usable' || node.config.credential.kind === 'none') return undefined;
+  if (node.kind !== 'usable') return undefined;
   const { credential } = node.config;
+  if (credential.kind === 'none') return undefined;
   return { role: 'node', cluster, credential, label: identityOf(credential).label, source, inUse: false };
 }
 
 function bootstrapTarget(bootstrap: KubeconfigReading, inUse: boolean): Target | undefined {
-  if (bootstrap.kind !== 'usable' || bootstrap.config.credential.kind === 'none') return undefined;
+  if (bootstrap.kind !== 'usable') return undefined;
   const { cluster, credential } = bootstrap.config;
+  if (credential.kind === 'none') return undefined;
   return { role: 'bootstrap', cluster, credential, label: identityOf(credential).label, source: bootstrap.path, inUse };
 }
 
@@ -79,10 +81,8 @@ export function weightOf(target: Target, lost: readonly Role[]): 'problem' | 'wa
 }
 
 /** The roles that were there at the start and got lost on the way. */
-export const lostRoles = (facts: Facts, left: readonly Target[]): readonly Role[] =>
-  (facts.targets ?? [])
-    .filter(({ role, inUse }) => inUse && !left.some((target) => target.role === role))
-    .map(({ role }) => role);
+export const lostRoles = ({ targets = [] }: Facts, left: readonly Target[]): readonly Role[] =>
+  targets.filter(({ role, inUse }) => inUse && !left.some((target) => target.role === role)).map(({ role }) => role);
 
 /** The accepted identity to ask with: the node's own where it was accepted. */
 export const askerOf = (facts: Facts): Target | undefined =>
@@ -91,7 +91,7 @@ export const askerOf = (facts: Facts): Target | undefined =>
 /** Does some work over a connection that is closed afterwards. */
 export async function withApi<T>(
   context: CheckContext,
-  target: Pick<Target, 'cluster' | 'credential'>,
+  target: { readonly cluster: ClusterAccess; readonly credential: Credential },
   work: (api: ApiConnection) => Promise<T>,
 ): Promise<T> {
   const api = context.ports.connector.connect(target.cluster, target.credential);

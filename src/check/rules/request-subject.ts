@@ -11,9 +11,12 @@ export function requestCommonName(pem: string): string | undefined {
   if (block?.label !== 'CERTIFICATE REQUEST' || block.der === undefined) return undefined;
   try {
     const [info] = readElements(readElement(block.der).content);
-    const [, subject] = info === undefined ? [] : readElements(info.content);
-    const sets = subject === undefined ? [] : readElements(subject.content);
-    const attributes = sets.flatMap(({ content }) => readElements(content)).map(({ content }) => readElements(content));
+    if (info === undefined) return undefined;
+    const [, subject] = readElements(info.content);
+    if (subject === undefined) return undefined;
+    const attributes = readElements(subject.content)
+      .flatMap(({ content }) => readElements(content))
+      .map(({ content }) => readElements(content));
     const values = attributes.flatMap(([type, value]) =>
       type !== undefined && value !== undefined && COMMON_NAME.equals(type.content) ? [value.content] : [],
     );

@@ -8,7 +8,7 @@ export function servingFindings(
   nodeKnown: boolean,
 ): readonly Finding[] {
   // A placeholder has another common name and no organization, which is told with the certificates.
-  const missing = mismatches.filter((text) => /^missing (DNS name|IP address)/.test(text));
+  const missing = mismatches.filter((text) => /^missing (requested )?(DNS name|IP address)/.test(text));
   const has = [...leaf.dnsNames, ...leaf.ipAddresses];
   const source = nodeKnown
     ? 'that the Node and the settings name'

@@ -93,8 +93,8 @@ async function whyRefused(context: CheckContext, target: Target): Promise<Why> {
       seen: NOTHING_SEEN,
     };
   }
-  const text = credential.kind === 'token' ? credential.token.reveal() : await tokenText(context, target);
-  const token = text === undefined ? undefined : bootstrapTokenOf(text);
+  const text = credential.kind === 'token' ? credential.token.reveal() : await readToken(context, credential.path);
+  const token = bootstrapTokenOf(text);
   if (token === undefined) return { causes: OTHER_TOKEN_CAUSES, seen: NOTHING_SEEN };
   const trace = await readTrace(context, target, token);
   return {
@@ -114,9 +114,8 @@ function bootstrapTokenOf(text: string): ReturnType<typeof parseBootstrapToken> 
   }
 }
 
-async function tokenText({ ports }: CheckContext, { credential }: Target): Promise<string | undefined> {
-  if (credential.kind !== 'tokenFile') return undefined;
-  return Buffer.from(await ports.fs.read(credential.path, 64 * 1024)).toString('utf8');
+async function readToken({ ports }: CheckContext, path: string): Promise<string> {
+  return Buffer.from(await ports.fs.read(path, 64 * 1024)).toString('utf8');
 }
 
 /** cluster-info over the verified connection, without a credential: kubeadm lets everybody read it. */

@@ -129,10 +129,7 @@ async function verifiedRequest(context: CheckContext, target: Target): Promise<C
 }
 
 /** Any answer in the manner of an API server, also 401 and 403, shows that the verified handshake was good: undefined. */
-async function answerAs(
-  context: CheckContext,
-  as: Pick<Target, 'cluster' | 'credential'>,
-): Promise<CertletError | undefined> {
+async function answerAs(context: CheckContext, as: Parameters<typeof withApi>[1]): Promise<CertletError | undefined> {
   try {
     await withApi(context, as, (api) => api.request('GET', '/version', undefined, context.signal));
     return undefined;

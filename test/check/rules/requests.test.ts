@@ -99,6 +99,24 @@ for (const row of [
     ids: ['problem requests.client-failed'],
   },
   {
+    name: 'refused by the signer for another reason than usages',
+    all: [csr({ serving: true, conditions: [APPROVED, condition('Failed', 'SignerValidationFailure', 'no such CA')] })],
+    ids: ['problem requests.serving-failed'],
+  },
+  {
+    name: 'an approved serving request that nobody signs',
+    all: [csr({ serving: true, conditions: [APPROVED] })],
+    ids: ['problem requests.serving-unissued'],
+  },
+  {
+    name: 'a request without a date counts as the oldest',
+    all: [
+      csr({ name: 'dateless', creationTimestamp: '', conditions: [condition('Denied')] }),
+      csr({ conditions: [APPROVED], certificatePem: 'x' }),
+    ],
+    ids: ['ok requests.client'],
+  },
+  {
     name: 'the newest request counts: denied once, issued since',
     all: [
       csr({ name: 'old', ageSeconds: 600, conditions: [condition('Denied')] }),
@@ -194,4 +212,9 @@ t.test('requestCommonName reads a request, and nothing out of garbage', async (t
     requestCommonName('-----BEGIN CERTIFICATE REQUEST-----\nAAAA\n-----END CERTIFICATE REQUEST-----\n'),
     undefined,
   );
+  const request = (base64: string): string =>
+    `-----BEGIN CERTIFICATE REQUEST-----\n${base64}\n-----END CERTIFICATE REQUEST-----\n`;
+  t.equal(requestCommonName(request('MAA=')), undefined, 'an empty sequence');
+  t.equal(requestCommonName(request('MAIwAA==')), undefined, 'a request without a subject');
+  t.equal(requestCommonName(request('MAcwBQIBADAA')), undefined, 'an empty subject');
 });

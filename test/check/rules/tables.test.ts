@@ -301,7 +301,7 @@ t.test('connections: all, some, none', async (t) => {
 const TARGET: Target = {
   role: 'bootstrap',
   cluster: CONFIG.cluster,
-  credential: CONFIG.credential,
+  credential: { kind: 'token', token: new Secret('abcdef.0123456789abcdef') },
   label: 'bootstrap token abcdef',
   source: '/b.conf',
   inUse: true,
@@ -489,6 +489,16 @@ for (const row of [
     want: ['warning kubelet.rotates-elsewhere'],
   },
   { name: 'another name', ids: kubelet({ hostnameOverride: 'N2' }), want: ['problem name.kubelet'] },
+  {
+    name: "another name, since the host's is another",
+    ids: kubelet({}, { hostname: 'n3' }),
+    want: ['problem name.kubelet'],
+  },
+  {
+    name: 'restart needed and forbidden, serving certificates left alone',
+    ids: kubelet({}, { version: 'v1.17.0' }, { restart: 'never', serving: false }),
+    want: ['ok kubelet', 'warning kubelet.restart-off'],
+  },
   { name: 'the same name in capitals', ids: kubelet({ hostnameOverride: 'N1' }), want: ['ok kubelet'] },
   {
     name: 'a cloud provider names the node',
@@ -551,7 +561,9 @@ t.test('serving names: what is missing counts, not what is more', async (t) => {
   const { leaf } = parseChain(ca.issue({ ...NODE, dnsNames: ['n1'] }).chainPem);
   t.strictSame(told(servingFindings(leaf, [], true)), ['ok serving']);
   t.strictSame(told(servingFindings(leaf, ['common name is x'], false)), ['ok serving']);
-  t.strictSame(told(servingFindings(leaf, ['missing IP address 10.0.0.1'], true)), ['problem serving.names']);
+  t.strictSame(told(servingFindings(leaf, ['missing requested IP addresses [10.0.0.1]'], true)), [
+    'problem serving.names',
+  ]);
 });
 
 // Targets
