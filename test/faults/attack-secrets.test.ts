@@ -1,11 +1,12 @@
 /** Every secret that a run has, looked for in everything that it prints, writes for others to read or shows of its processes. */
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { X509Certificate } from 'node:crypto';
+import { existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
+import { caPinOf } from '../../src/discovery/ca-pin.ts';
 import { CertletHost } from '../fixtures/certlet-host.ts';
 import { startFakeCluster } from '../fixtures/cluster/fake-cluster.ts';
+import { listeningTcp, readProcess } from './fixtures/proc.ts';
 
 const TOKEN = 'abcdef.0123456789abcdef';
 const TOKEN_SECRET = '0123456789abcdef';
@@ -112,53 +113,54 @@ t.test('no secret shows: output, log, status, metrics, process list, files that 
   console.log(`# figure secrets looked for: ${String(secrets.length)} in ${String(everything.length)} characters`);
 });
 
+t.test('a join that succeeds shows no token: output, log, status, process list, environment, files', async (t) => {
+  const cluster = await startFakeCluster({ approveServing: true });
+  t.teardown(() => cluster.close());
+  const endpoint = new URL(cluster.url).host;
+  const pin = caPinOf(new X509Certificate(cluster.serverCa.pem));
+  for (const way of ['file', 'standard input', 'argument'] as const) {
+    const host = new CertletHost(t, cluster);
+    const tokenFile = join(host.folder, 'token');
+    writeFileSync(tokenFile, `${TOKEN}\n`, { mode: 0o600 });
+    rmSync(join(host.folder, 'bootstrap-kubelet.conf'));
+    const token = way === 'argument' ? ['--token', TOKEN] : ['--token-file', way === 'file' ? tokenFile : '-'];
+    // The shell only gives standard input and goes away.
+    const joining = host.start(
+      ['join', endpoint, ...token, '--discovery-token-ca-cert-hash', pin],
+      ['/bin/sh', '-c', 'exec "$@" < "$0"', tokenFile],
+    );
+    const pid = joining.child.pid ?? 0;
+    const shown: string[] = [];
+    // As often as the machine allows: what `ps` would have shown at any moment once the program runs.
+    const look = setInterval(() => shown.push(JSON.stringify(readProcess(pid) ?? '')), 1);
+    if (way === 'argument') {
+      await joining.printed('stderr', /shows in the process list/);
+      shown.splice(0);
+    }
+    const { code, stdout, stderr } = await joining.ended;
+    clearInterval(look);
+    t.equal(code, 0, stderr);
+    t.match(stdout, /written: /);
+    t.ok(shown.length > 0, `${way}: looked`);
+    const once = await host.run(['once', '--timeout', '30s']);
+    t.equal(once.code, 0, once.stderr);
+    const status = await host.run(['status', '--output', 'json']);
+    const readable = filesBelow(host.folder).filter((path) => (statSync(path).mode & 0o044) !== 0);
+    const everything = [
+      stdout,
+      stderr,
+      once.stdout,
+      once.stderr,
+      status.stdout,
+      status.stderr,
+      ...shown,
+      ...readable.map((path) => readFileSync(path, 'utf8')),
+    ].join('\n');
+    t.notOk(everything.includes(TOKEN_SECRET), `${way}: ${around(everything, TOKEN_SECRET)}`);
+  }
+});
+
 function around(text: string, part: string): string {
   const at = text.indexOf(part);
   return at < 0 ? 'nowhere' : JSON.stringify(text.slice(Math.max(0, at - 120), at + 10));
 }
-
-/** Local addresses of listening TCP sockets of a process (proc_net_tcp: state 0A). */
-function listeningTcp(pid: string): readonly string[] {
-  const inodes = new Set(
-    readdirSync(`/proc/${pid}/fd`, { withFileTypes: true }).flatMap(({ name }) => inodeOf(pid, name)),
-  );
-  return ['tcp', 'tcp6'].flatMap((kind) => {
-    if (!existsSync(`/proc/${pid}/net/${kind}`)) return [];
-    const rows = readFileSync(`/proc/${pid}/net/${kind}`, 'utf8')
-      .split('\n')
-      .slice(1)
-      .map((line) => line.trim().split(/\s+/));
-    return rows.filter((row) => row[3] === '0A' && inodes.has(row[9] ?? '')).map((row) => row[1] ?? '');
-  });
-}
-
-function inodeOf(pid: string, fd: string): readonly string[] {
-  try {
-    return [String(statSync(`/proc/${pid}/fd/${fd}`).ino)];
-  } catch {
-    return [];
-  }
-}
-
-t.test('core dumps are off and a signal opens no inspector', async (t) => {
-  const units = new URL('../../systemd/', import.meta.url);
-  for (const unit of ['certlet.service', 'certlet-once.service'])
-    t.match(readFileSync(new URL(unit, units), 'utf8'), /^LimitCORE=0$/m, unit);
-  const { NODE_FLAGS } = await import('../../config/tooling/bundle.ts');
-  const child = spawn('/usr/bin/env', [
-    '-i',
-    process.execPath,
-    ...NODE_FLAGS,
-    '-e',
-    'console.log(1);setInterval(() => {}, 1e6)',
-  ]);
-  t.teardown(() => child.kill('SIGKILL'));
-  let told = '';
-  child.stderr.setEncoding('utf8').on('data', (text: string) => (told += text));
-  await once(child.stdout, 'data');
-  child.kill('SIGUSR1');
-  // A second signal that Node takes in order: when it has ended, the first one was dealt with.
-  child.kill('SIGTERM');
-  await once(child, 'close');
-  t.notMatch(told, /Debugger/);
-});
