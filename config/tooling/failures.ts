@@ -9,7 +9,8 @@ const NEXT: Readonly<Record<ErrorAction, string>> = {
   fallBackToBootstrap:
     'tries again on fresh connections; after 5 refusals over 5 minutes asks with the bootstrap credential',
   waitForPerson: 'looks again every 10 minutes, and at once when a watched file changes',
-  waitForHours: 'asks again after an hour, then 2, 4 and 8 hours; at once after `certlet renew` or a changed template',
+  waitForHours:
+    'asks again after an hour, then 2, 4 and 8 hours; at once after `certlet renew`, with another template or credential',
   waitForClock: 'looks again every 5 minutes; asks for nothing meanwhile',
   stop: 'ends the command',
 };

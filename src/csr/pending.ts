@@ -19,6 +19,8 @@ export interface PendingRequest {
   readonly createdAt: Date;
   /** After the POST (or the compare on 409). */
   readonly uid?: string;
+  /** With the UID: digest of the credential that asked, where there is one. */
+  readonly askerDigest?: string;
   /** After receipt: exactly what the server sent. */
   readonly issuedPem?: string;
   readonly receivedAt?: Date;
@@ -37,7 +39,11 @@ export interface RequestHistory {
     readonly at: Date;
     readonly count: number;
     readonly templateDigest: string;
+    /** Of the credential that the refused request was made with; absent where that is not known, as in older files. */
+    readonly askerDigest?: string;
   };
+  /** When an administrator asked for a new certificate that has not come yet. */
+  readonly renewWantedAt?: Date;
   /** Which usages the signer took last; switched once after "usages did not match". */
   readonly keyEncipherment?: boolean;
 }
@@ -62,6 +68,7 @@ export function decodePending(text: string): PendingRequest {
     certDir: fields.filledText('certDir'),
     createdAt: fields.date('createdAt'),
     ...(fields.has('uid') ? { uid: fields.filledText('uid') } : {}),
+    ...(fields.has('askerDigest') ? { askerDigest: fields.filledText('askerDigest') } : {}),
     ...(fields.has('issuedPem') ? { issuedPem: fields.text('issuedPem') } : {}),
     ...(fields.has('receivedAt') ? { receivedAt: fields.date('receivedAt') } : {}),
   };
@@ -80,6 +87,7 @@ export function decodeHistory(text: string): RequestHistory {
     ...(fields.has('lastSerial') ? { lastSerial: fields.text('lastSerial') } : {}),
     ...(fields.has('lastRequestAt') ? { lastRequestAt: fields.date('lastRequestAt') } : {}),
     ...(fields.has('refusal') ? { refusal: decodeRefusal(fields.object('refusal')) } : {}),
+    ...(fields.has('renewWantedAt') ? { renewWantedAt: fields.date('renewWantedAt') } : {}),
     ...(fields.has('keyEncipherment') ? { keyEncipherment: fields.truth('keyEncipherment') } : {}),
   };
 }
@@ -98,9 +106,9 @@ const REQUIRED = [
   'certDir',
   'createdAt',
 ];
-const PENDING_FIELDS = [...REQUIRED, 'uid', 'issuedPem', 'receivedAt'];
-const HISTORY_FIELDS = ['lastIssuedAt', 'lastSerial', 'lastRequestAt', 'refusal', 'keyEncipherment'];
-const REFUSAL_FIELDS = ['code', 'message', 'at', 'count', 'templateDigest'];
+const PENDING_FIELDS = [...REQUIRED, 'uid', 'askerDigest', 'issuedPem', 'receivedAt'];
+const HISTORY_FIELDS = ['lastIssuedAt', 'lastSerial', 'lastRequestAt', 'refusal', 'renewWantedAt', 'keyEncipherment'];
+const REFUSAL_FIELDS = ['code', 'message', 'at', 'count', 'templateDigest', 'askerDigest'];
 const TEMPLATE_FIELDS = [
   'purpose',
   'signerName',
@@ -156,5 +164,6 @@ function decodeRefusal(fields: JsonFields): NonNullable<RequestHistory['refusal'
     at: fields.date('at'),
     count: fields.integer('count'),
     templateDigest: fields.filledText('templateDigest'),
+    ...(fields.has('askerDigest') ? { askerDigest: fields.filledText('askerDigest') } : {}),
   };
 }

@@ -54,24 +54,27 @@ export function invalidServingNames(names: readonly string[]): readonly string[]
   });
 }
 
-/** What a certificate in use lacks of the template (CN, an O, a name, an address); extra names are fine, as for the kubelet. Empty means satisfied. */
+/**
+ * What a certificate in use lacks of the template (CN, an O, a name, an address); extra names are fine, as for the kubelet. Empty means satisfied.
+ * In the words of client-go's certificate manager, which people search their journals for: `missing requested DNS names [a b]`.
+ */
 export function templateMismatches(actual: CertificateFacts, wanted: CertificateTemplate): readonly string[] {
   const dnsNames = actual.dnsNames.map((name) => name.toLowerCase());
   return [
     ...(actual.commonName === wanted.commonName
       ? []
       : [`common name is ${actual.commonName || 'empty'}, not ${wanted.commonName}`]),
-    ...lacking(actual.organizations, wanted.organizations, 'organization'),
-    ...lacking(dnsNames, wanted.dnsNames, 'DNS name'),
-    ...lacking(actual.ipAddresses, wanted.ipAddresses, 'IP address'),
+    ...lacking(actual.organizations, wanted.organizations, 'orgs'),
+    ...lacking(dnsNames, wanted.dnsNames, 'DNS names'),
+    ...lacking(actual.ipAddresses, wanted.ipAddresses, 'IP addresses'),
   ];
 }
 
-/** Names and addresses that `wanted` has and `requested` lacks: reason to supersede a pending serving request. */
+/** Names and addresses that `wanted` has and `requested` lacks, in the same words: reason to supersede a pending serving request. */
 export function templateGains(requested: CertificateTemplate, wanted: CertificateTemplate): readonly string[] {
   return [
-    ...lacking(requested.dnsNames, wanted.dnsNames, 'DNS name'),
-    ...lacking(requested.ipAddresses, wanted.ipAddresses, 'IP address'),
+    ...lacking(requested.dnsNames, wanted.dnsNames, 'DNS names'),
+    ...lacking(requested.ipAddresses, wanted.ipAddresses, 'IP addresses'),
   ];
 }
 
@@ -147,5 +150,6 @@ function sortedUnique(values: readonly string[]): readonly string[] {
 }
 
 function lacking(present: readonly string[], wanted: readonly string[], what: string): readonly string[] {
-  return wanted.filter((value) => !present.includes(value)).map((value) => `missing ${what} ${value}`);
+  const missing = wanted.filter((value) => !present.includes(value));
+  return missing.length === 0 ? [] : [`missing requested ${what} [${missing.join(' ')}]`];
 }

@@ -35,8 +35,8 @@ export interface ExecPlugin {
 
 export type Credential =
   | { readonly kind: 'token'; readonly token: Secret }
-  /** Re-read for each new connection and at least every minute (client-go). */
-  | { readonly kind: 'tokenFile'; readonly path: string }
+  /** Re-read for each new connection and at least every minute (client-go). `token`: what it held when the kubeconfig was read, to tell a fresh one by. */
+  | { readonly kind: 'tokenFile'; readonly path: string; readonly token?: Secret }
   | { readonly kind: 'certificate'; readonly chainPem: string; readonly keyPem: Secret }
   | { readonly kind: 'exec'; readonly plugin: ExecPlugin }
   | { readonly kind: 'none' };
@@ -128,7 +128,7 @@ function tokenFile(user: UserOf<'tokenFile'>, contents: ReadonlyMap<string, File
       remedy: `Write a token into ${user.file.path}.`,
     });
   }
-  return { kind: 'tokenFile', path: user.file.path };
+  return { kind: 'tokenFile', path: user.file.path, token: new Secret(text.reveal().trim()) };
 }
 
 function load(

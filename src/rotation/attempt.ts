@@ -10,6 +10,7 @@ import { endAttempt } from './ending.ts';
 import { checkIssued, issuedFingerprint } from './issued.ts';
 import type { ManagerState } from './manager-state.ts';
 import type { PurposeRules } from './purpose-rules.ts';
+import { checkStaged } from './staged.ts';
 import { explainTlsDates } from './tls-dates.ts';
 import { createPending, obtain, pendingMisfits } from './request.ts';
 
@@ -41,8 +42,7 @@ export class Attempt {
       await this.#dropMisfit();
       await this.#dropFinished(reasons);
       const staged = this.#state.pending?.issuedPem === undefined ? undefined : this.#state.pending;
-      // One that expired while the node was off must not wait for a credential that it no longer needs.
-      if (staged !== undefined) checkIssued(staged, judgedNow(this.#context));
+      await checkStaged(this.#context, this.#rules, staged, { signal, meeting: (at) => void (cluster = at) });
       await this.#rules.prepare(this.#state.pending === undefined ? 'new request' : 'pending request', signal);
       cluster = staged === undefined ? this.#rules.asker().cluster : this.#rules.stagedCluster();
       const issued = staged ?? (await this.#request(reasons, signal));
@@ -119,12 +119,12 @@ export class Attempt {
   }
 
   async #create(reasons: readonly string[]): Promise<PendingRequest> {
-    const { log, options } = this.#context;
+    const { log, options, store } = this.#context;
     const { purpose } = this.#rules;
     log.log('info', 'Rotating certificates', { purpose, reasons });
     const template = this.#rules.template(this.#state.history.keyEncipherment ?? options.keyEncipherment);
     const record = await createPending(this.#context, template);
-    this.#state.history = { ...this.#state.history, lastRequestAt: record.createdAt };
+    await this.#state.rewriteHistory(store, { ...this.#state.history, lastRequestAt: record.createdAt }, purpose);
     this.#state.pending = record;
     this.#state.pendingApproved = false;
     return record;
@@ -237,10 +237,10 @@ export class Attempt {
   }
 
   async #remember(pair: CertificatePair, receivedAt: Date): Promise<void> {
-    const { refusal: _forgotten, ...history } = this.#state.history;
-    const next = { ...history, lastIssuedAt: receivedAt, lastSerial: pair.chain.leaf.serial };
-    await this.#context.store.writeHistory(this.#rules.purpose, next);
-    this.#state.history = next;
+    const { refusal: _forgotten, renewWantedAt: _fulfilled, ...past } = this.#state.history;
+    const history = { ...past, lastIssuedAt: receivedAt, lastSerial: pair.chain.leaf.serial };
+    await this.#state.rewriteHistory(this.#context.store, history, this.#rules.purpose);
+    this.#state.forced = false;
   }
 
   #enter(phase: Parameters<ManagerState['enter']>[0], reason: string): void {

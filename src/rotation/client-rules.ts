@@ -34,6 +34,10 @@ export class ClientRules implements PurposeRules {
     return this.#credentials.forClient();
   }
 
+  askerDigest(): string | undefined {
+    return this.#credentials.digest('client');
+  }
+
   stagedCluster(): ClusterAccess {
     return this.#credentials.forStaged();
   }

@@ -5,6 +5,7 @@ import type { ApiConnection, KubeconfigReading } from '../ports.ts';
 import { chooseCluster, clusterDifferences, type ClusterChoice } from './clusters.ts';
 import { clusterKey, credentialKey } from './connections.ts';
 import { type RotationContext, judgedNow } from './context.ts';
+import { credentialDigest, subjectDigest } from './credential-digest.ts';
 import { chooseIdentity, isDead, type IdentityChoice, type Refusals, refusedOnceMore } from './identity.ts';
 
 /** Who asks, and over which connection. */
@@ -14,6 +15,8 @@ export interface Asker {
   readonly api: ApiConnection;
   /** Of the pair that asks, where the node itself does. */
   readonly fingerprint?: string;
+  /** Tells this credential from another: see `credentialDigest`. */
+  readonly digest: string | undefined;
 }
 
 /**
@@ -116,7 +119,8 @@ export class Credentials {
     const choice = this.choice();
     if (choice.kind === 'node') return this.forNode();
     const config = this.#bootstrapConfig(choice.reason);
-    return { identity: 'bootstrap', cluster: config.cluster, api: this.#context.connections.bootstrap(config) };
+    const api = this.#context.connections.bootstrap(config);
+    return { identity: 'bootstrap', cluster: config.cluster, api, digest: credentialDigest(config.credential) };
   }
 
   /** The asker with the node's own certificate; serving requests always go out under it. Throws `ERR_CREDENTIAL_MISSING`. */
@@ -126,8 +130,17 @@ export class Credentials {
       throw new CertletError('ERR_CREDENTIAL_MISSING', 'there is no client certificate yet');
     }
     if (cluster === undefined) throw this.#noCluster();
-    const { fingerprint } = this.#pair.chain.leaf;
-    return { identity: 'node', cluster, api: this.#context.connections.node(cluster, this.#pair), fingerprint };
+    const { leaf } = this.#pair.chain;
+    const api = this.#context.connections.node(cluster, this.#pair);
+    return { identity: 'node', cluster, api, fingerprint: leaf.fingerprint, digest: subjectDigest(leaf) };
+  }
+
+  /** Digest of the credential that the node itself asks with, or the one that would ask for the client certificate now; undefined without one. */
+  digest(asker: 'node' | 'client'): string | undefined {
+    if (asker === 'node' || this.choice().kind === 'node') {
+      return this.#pair === undefined ? undefined : subjectDigest(this.#pair.chain.leaf);
+    }
+    return this.#bootstrap.kind === 'usable' ? credentialDigest(this.#bootstrap.config.credential) : undefined;
   }
 
   /** The cluster for the proof of a pair that was issued before a restart: where the request went, as far as that can be told. */

@@ -16,20 +16,23 @@ export async function endAttempt(context: RotationContext, state: ManagerState, 
   const error = usagesTriedTwice(asCertletError(thrown), record, options.keyEncipherment);
   if (record === undefined || !endsRequest(error, record)) return thrown;
   const { purpose } = record;
+  let next: RequestHistory = state.history;
   if (error.code === 'ERR_CSR_USAGES') {
     const keyEncipherment = !options.keyEncipherment;
     log.log('info', 'The signer wants the other set of usages; asking once more', { purpose, keyEncipherment });
     const { lastRequestAt: _spacing, ...history } = state.history;
-    state.history = { ...history, keyEncipherment };
+    next = { ...history, keyEncipherment };
   } else if (error.code === 'ERR_CSR_FAILED' && isCertletError(error.cause, 'ERR_CSR_USAGES')) {
     // Neither set is taken today: after the hours of a refusal both are tried again, since signers are upgraded.
-    const { keyEncipherment: _switched, ...history } = state.history;
+    const { keyEncipherment: _switched, renewWantedAt: _wish, ...history } = state.history;
     const refused = { ...record, templateDigest: templateDigest(byDefault(record, options.keyEncipherment)) };
-    state.history = { ...history, refusal: refusalOf(refused, error, { state, at: clock.now() }) };
+    next = { ...history, refusal: refusalOf(refused, error, { state, at: clock.now() }) };
   } else if (isRefusal(error)) {
-    state.history = { ...state.history, refusal: refusalOf(record, error, { state, at: clock.now() }) };
+    // What an administrator asked for stays asked for, unless the cluster has said no.
+    const { renewWantedAt: _wish, ...history } = state.history;
+    next = { ...history, refusal: refusalOf(record, error, { state, at: clock.now() }) };
   }
-  await store.writeHistory(purpose, state.history);
+  await state.rewriteHistory(store, next, purpose);
   await store.removePending(purpose);
   state.pending = undefined;
   return error;
@@ -54,5 +57,7 @@ function refusalOf(
   past: { readonly state: ManagerState; readonly at: Date },
 ): NonNullable<RequestHistory['refusal']> {
   const count = (past.state.history.refusal?.count ?? 0) + 1;
-  return { code: error.code, message: error.message, at: past.at, count, templateDigest: record.templateDigest };
+  const { templateDigest: refused, askerDigest } = record;
+  const asker = askerDigest === undefined ? {} : { askerDigest };
+  return { code: error.code, message: error.message, at: past.at, count, templateDigest: refused, ...asker };
 }

@@ -1,6 +1,7 @@
 import { type CertletError, isCertletError } from '../errors.ts';
 import type { RequestHistory } from '../csr/pending.ts';
-import type { AgentEvent } from '../ports.ts';
+import type { AgentEvent, Logger } from '../ports.ts';
+import type { Purpose } from '../csr/template.ts';
 import type { ManagerState, RetryGate } from './manager-state.ts';
 import { LONGEST_REFUSAL, retryDelayMs } from './retry.ts';
 
@@ -29,7 +30,12 @@ export function gateAfter(
     msToExpiry: leaf === undefined || leaf.selfSigned ? undefined : leaf.notAfter.getTime() - at.now.getTime(),
     refusedBackoffMs: at.refusedBackoffMs,
   });
-  return { setAt: at.now, at: new Date(at.now.getTime() + delayMs), refusedDigest: refusal?.templateDigest };
+  return {
+    setAt: at.now,
+    at: new Date(at.now.getTime() + delayMs),
+    refusedDigest: refusal?.templateDigest,
+    refusedAsker: refusal?.askerDigest,
+  };
 }
 
 /** The gate that an earlier refusal still is after a restart. */
@@ -41,5 +47,22 @@ export function gateOfRefusal(history: RequestHistory, refusedBackoffMs: number)
     setAt: refusal.at,
     at: new Date(refusal.at.getTime() + backoffMs),
     refusedDigest: refusal.templateDigest,
+    refusedAsker: refusal.askerDigest,
   };
+}
+
+/** How a failure is told: more loudly from the fourth in a row on, and in client-go's words where the signer has said no. */
+export function sayFailure(
+  log: Logger,
+  error: CertletError,
+  at: { readonly purpose: Purpose; readonly failures: number; readonly retry: Date },
+): void {
+  const { purpose, failures, retry } = at;
+  const { code, message, remedy } = error;
+  const fields = { purpose, code, error: message, remedy, retry };
+  if (isCertletError(error, 'ERR_CSR_DENIED', 'ERR_CSR_FAILED', 'ERR_CSR_USAGES')) {
+    log.log(failures > 3 ? 'error' : 'warn', 'Certificate request was not signed', fields);
+  } else {
+    log.log(failures > 3 ? 'error' : 'warn', 'Failed while requesting a signed certificate', fields);
+  }
 }

@@ -2,6 +2,7 @@ import { asCertletError, type CertletError } from '../errors.ts';
 import type { CertificatePair } from '../pki/certificate.ts';
 import type { PendingRequest, RequestHistory } from '../csr/pending.ts';
 import type { Purpose } from '../csr/template.ts';
+import type { CertificateStore } from '../ports.ts';
 import { approveCommand } from './approval.ts';
 import type { FailureSnapshot, ManagerSnapshot, Phase } from './snapshot.ts';
 
@@ -11,6 +12,8 @@ export interface RetryGate {
   readonly at: Date;
   /** Digest of the template that was refused: another template opens the gate. */
   readonly refusedDigest?: string | undefined;
+  /** Digest of the credential that was refused: another one opens the gate. Undefined where it is not known. */
+  readonly refusedAsker?: string | undefined;
 }
 
 /** What one manager knows. Changed by the manager and its attempt only. */
@@ -24,6 +27,7 @@ export class ManagerState {
   filesRetry: RetryGate | undefined;
   /** Failed attempts in a row. */
   failures = 0;
+  /** An administrator has asked for a new certificate: see `wish.ts`. */
   forced = false;
   hold: CertletError | undefined;
   phase: Phase = 'starting';
@@ -44,6 +48,15 @@ export class ManagerState {
     const done = this.#turn.then(work);
     this.#turn = done.catch(() => undefined);
     return done;
+  }
+
+  /**
+   * Replaces the history in memory and on disk. Call it in the same turn with what was made of `history`: then of two writers (an attempt and an
+   * administrator's wish) none undoes the other. Throws what the store throws.
+   */
+  rewriteHistory(store: CertificateStore, history: RequestHistory, purpose: Purpose): Promise<void> {
+    this.history = history;
+    return store.writeHistory(purpose, history);
   }
 
   /** Enters a phase; the moment of entry is kept while phase and reason stay the same. */

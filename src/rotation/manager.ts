@@ -4,12 +4,14 @@ import { type RotationContext, judgedNow } from './context.ts';
 import type { CertificatePair } from '../pki/certificate.ts';
 import { type CertificateTemplate, templateDigest, templateGains } from '../csr/template.ts';
 import { checkWriters } from './foreign-writers.ts';
-import { eventKind, gateAfter, gateOfRefusal, isRefusal } from './failure.ts';
+import { eventKind, gateAfter, gateOfRefusal, isRefusal, sayFailure } from './failure.ts';
 import { managerSnapshot, ManagerState, openAt, type RetryGate } from './manager-state.ts';
 import type { PurposeRules } from './purpose-rules.ts';
+import { RotationNotice } from './rotation-notice.ts';
 import { doubtfulUntil, receivedAt, rotationDeadline, spacedUntil } from './schedule.ts';
 import type { ManagerSnapshot } from './snapshot.ts';
 import { nextStep, type RotationFacts, restPhase, rotationReasons, type Step } from './step.ts';
+import { noteWish, wishStands } from './wish.ts';
 
 /** Keeps one certificate of the node fresh: decides by `nextStep`, acts by `Attempt`, remembers by the store. */
 export class CertificateManager {
@@ -18,13 +20,13 @@ export class CertificateManager {
   readonly #state: ManagerState;
   #running: AbortController | undefined;
   #loaded = false;
-  /** Serial of the certificate whose deadline was told last. */
-  #said = '';
+  readonly #notice: RotationNotice;
 
   constructor(context: RotationContext, rules: PurposeRules) {
     this.#context = context;
     this.rules = rules;
     this.#state = new ManagerState(context.clock.now());
+    this.#notice = new RotationNotice(context, rules.purpose);
   }
 
   get purpose(): PurposeRules['purpose'] {
@@ -76,10 +78,12 @@ export class CertificateManager {
     const { store, options } = this.#context;
     this.#state.pending = await store.readPending(this.purpose);
     this.#state.history = await store.readHistory(this.purpose);
-    // A denial or failure before the last restart still holds back.
-    if (!this.#loaded && this.#state.pending === undefined)
-      this.#state.retry = gateOfRefusal(this.#state.history, options.refusedBackoffMs);
+    if (this.#loaded) return;
     this.#loaded = true;
+    if (wishStands(this.#state)) this.#state.forced = true;
+    // A denial or failure before the last restart still holds back; a wish that still stands came after it.
+    else if (this.#state.pending === undefined)
+      this.#state.retry = gateOfRefusal(this.#state.history, options.refusedBackoffMs);
   }
 
   /** An administrator wants a new certificate now; also the decision that files of another program are fine. */
@@ -87,6 +91,7 @@ export class CertificateManager {
     this.#state.forced = true;
     this.#state.hold = undefined;
     this.release();
+    await noteWish(this.#context, this.#state, { purpose: this.purpose, loaded: this.#loaded });
     await this.#context.store.acceptAll(this.purpose);
   }
 
@@ -99,7 +104,7 @@ export class CertificateManager {
   /** What to do now. Pure decision over this manager's facts. */
   step(quietUntil: Date | undefined): Step {
     const facts = this.#facts();
-    this.#releaseChangedTemplate(facts.wanted);
+    this.#releaseChanged(facts.wanted);
     return nextStep({
       ...facts,
       pending: this.#state.pending !== undefined,
@@ -149,7 +154,6 @@ export class CertificateManager {
         running.signal,
       );
       this.release();
-      this.#state.forced = false;
     } catch (error) {
       if (!signal.aborted) this.#failed(running.signal.aborted ? running.signal.reason : error);
     } finally {
@@ -167,7 +171,7 @@ export class CertificateManager {
     const gains = templateGains(pending.template, this.wanted());
     const spaced = this.#spacedUntil();
     if (gains.length === 0 || (spaced !== undefined && this.#context.clock.now() < spaced)) return;
-    const message = `certificate signing request ${pending.name} lacks ${gains.join(', ')}; it is left to the cleaner`;
+    const message = `certificate signing request ${pending.name} is ${gains.join(' and ')}; it is left to the cleaner`;
     this.#running.abort(new CertletError('ERR_CSR_SUPERSEDED', message));
   }
 
@@ -181,7 +185,7 @@ export class CertificateManager {
     const spreading = 'spreading the first request after a start';
     const reason = retrying ? (state.lastError?.message ?? spreading) : step.reason;
     state.enter(phase, reason, { now: this.#context.clock.now(), command });
-    this.#sayDeadline();
+    this.#notice.say(state.current?.chain.leaf, this.deadline());
   }
 
   snapshot(): ManagerSnapshot {
@@ -193,21 +197,6 @@ export class CertificateManager {
     });
   }
 
-  /** Once per certificate, at the normal level: with the kubelet nobody can see the next rotation. */
-  #sayDeadline(): void {
-    const leaf = this.#state.current?.chain.leaf;
-    const deadline = this.deadline();
-    if (leaf === undefined || deadline === undefined || this.#said === leaf.serial) return;
-    // One that is due already is rotated, not waited for.
-    if (deadline <= this.#context.clock.now()) return;
-    this.#said = leaf.serial;
-    this.#context.log.log('info', 'Certificate rotation deadline determined', {
-      purpose: this.purpose,
-      expiration: leaf.notAfter,
-      deadline,
-    });
-  }
-
   #spacedUntil(): Date | undefined {
     const { clock, options } = this.#context;
     const leaf = this.#state.current?.chain.leaf;
@@ -215,36 +204,33 @@ export class CertificateManager {
   }
 
   #failed(thrown: unknown): void {
-    const { clock, observer, chance, options } = this.#context;
+    const { clock, log, observer, chance, options } = this.#context;
+    const { purpose } = this;
     const now = clock.now();
     const state = this.#state;
     const error = state.recordFailure(thrown, now);
-    // What an administrator asked for stays asked for, unless the cluster has said no.
     if (isRefusal(error)) state.forced = false;
     // With the record still there the disk refused to let it go: that is a failure, and paced like one.
     if (error.code === 'ERR_CSR_SUPERSEDED' && state.pending === undefined) {
-      this.#log('warn', 'Superseding the pending certificate signing request', { reason: error.message });
+      log.log('warn', 'Superseding the pending certificate signing request', { purpose, reason: error.message });
       return;
     }
     state.failures += 1;
     state.retry = gateAfter(state, error, { now, roll: chance.roll(), refusedBackoffMs: options.refusedBackoffMs });
     state.enter('waiting to retry', error.message, { now, command: error.remedy });
-    this.#log(state.failures > 3 ? 'error' : 'warn', 'Failed while requesting a signed certificate', {
-      code: error.code,
-      error: error.message,
-      remedy: error.remedy,
-      retry: state.retry.at,
-    });
-    observer.observe({ kind: eventKind(error), purpose: this.purpose, at: now, text: error.message, code: error.code });
+    sayFailure(log, error, { purpose, failures: state.failures, retry: state.retry.at });
+    observer.observe({ kind: eventKind(error), purpose, at: now, text: error.message, code: error.code });
   }
 
-  #releaseChangedTemplate(wanted: CertificateTemplate): void {
-    const refused = this.#state.retry?.refusedDigest;
-    if (refused === undefined || !this.rules.isTemplateFirm()) return;
-    if (refused !== templateDigest(wanted)) this.release();
-  }
-
-  #log(level: 'warn' | 'error', event: string, fields: Parameters<RotationContext['log']['log']>[2]): void {
-    this.#context.log.log(level, event, { purpose: this.purpose, ...fields });
+  /** Another template, or another credential than the one that was refused: the cluster may say yes to that. */
+  #releaseChanged(wanted: CertificateTemplate): void {
+    const { refusedDigest, refusedAsker } = this.#state.retry ?? {};
+    if (refusedAsker !== undefined && (this.rules.askerDigest() ?? refusedAsker) !== refusedAsker) {
+      this.#context.log.log('info', 'Another credential than the refused one: asking again', { purpose: this.purpose });
+      this.release();
+      return;
+    }
+    if (refusedDigest === undefined || !this.rules.isTemplateFirm()) return;
+    if (refusedDigest !== templateDigest(wanted)) this.release();
   }
 }

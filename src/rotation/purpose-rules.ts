@@ -10,6 +10,8 @@ export interface PurposeRules {
   template(keyEncipherment: boolean): CertificateTemplate;
   /** Who asks, decided at each attempt. Throws `ERR_CREDENTIAL_MISSING` and what makes a kubeconfig unusable. */
   asker(): Asker;
+  /** Which credential would ask now, as far as two can be told apart; undefined when there is none or when that cannot be told. */
+  askerDigest(): string | undefined;
   /** The asker's certificate was refused (401), or accepted by an answer. */
   refused(asker: Asker): void;
   accepted(asker: Asker): void;

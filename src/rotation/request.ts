@@ -1,6 +1,6 @@
 import { CertletError, type ErrorCode, isCertletError } from '../errors.ts';
 import { requestIncompatibilities, type RequestOutcome } from '../csr/outcome.ts';
-import type { PendingRequest, RequestHistory } from '../csr/pending.ts';
+import type { PendingRequest } from '../csr/pending.ts';
 import { type CertificateTemplate, requestName, templateDigest } from '../csr/template.ts';
 import type { CertificateSigningRequest, CsrApiVersion } from '../csr/wire.ts';
 import { encodePrivateKey, generatePrivateKey, parsePrivateKey } from '../pki/keys.ts';
@@ -29,8 +29,6 @@ export async function createPending(context: RotationContext, template: Certific
     createdAt,
   };
   await store.writePending(template.purpose, record);
-  const history = await store.readHistory(template.purpose);
-  await store.writeHistory(template.purpose, { ...history, lastRequestAt: createdAt } satisfies RequestHistory);
   return record;
 }
 
@@ -71,7 +69,8 @@ export async function obtain(
   if (record.uid !== undefined && record.uid !== csr.uid) {
     throw new CertletError('ERR_CSR_DELETED', `certificate signing request ${record.name} changed UIDs`);
   }
-  if (record.uid === undefined) await save(context, { ...record, uid: csr.uid }, flow);
+  const asked = record.uid === undefined ? { ...record, uid: csr.uid, ...digestOf(asker) } : record;
+  if (asked !== record) await save(context, asked, flow);
   if (posted) sayPosted(context, asker, record, csr);
   const { clock, chance } = context;
   const waiting = { api: asker.api, version, clock, chance, signal: flow.signal, seen: flow.seen };
@@ -79,7 +78,7 @@ export async function obtain(
     waitForOutcome(csr, waiting),
   );
   const issuedPem = issuedOrThrow(record.name, outcome);
-  const issued = { ...record, uid: csr.uid, issuedPem, receivedAt: clock.now() };
+  const issued = { ...asked, issuedPem, receivedAt: clock.now() };
   await save(context, issued, flow);
   return issued;
 }
@@ -105,6 +104,9 @@ async function stillServed<T>(
     throw new CertletError('ERR_API_NOT_FOUND', message, { cause: error });
   }
 }
+
+const digestOf = ({ digest }: Asker): Pick<PendingRequest, 'askerDigest'> =>
+  digest === undefined ? {} : { askerDigest: digest };
 
 async function save(context: RotationContext, record: PendingRequest, flow: ObtainHooks): Promise<void> {
   await context.store.writePending(record.purpose, record);

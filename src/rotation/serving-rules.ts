@@ -30,6 +30,10 @@ export class ServingRules implements PurposeRules {
     return this.#credentials.forNode();
   }
 
+  askerDigest(): string | undefined {
+    return this.#credentials.digest('node');
+  }
+
   stagedCluster(): ClusterAccess {
     return this.#credentials.forStaged();
   }

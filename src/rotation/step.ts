@@ -74,7 +74,7 @@ export function rotationReasons(input: RotationFacts): readonly string[] {
   const expired = input.now.earliest > current.notAfter;
   const due = !expired && isDue(input, current);
   return [
-    ...(expired ? [`certificate expired at ${current.notAfter.toISOString()}`] : []),
+    ...(expired ? [`certificate is expired since ${current.notAfter.toISOString()}`] : []),
     ...(input.refused ? ['the API server refuses the certificate'] : []),
     ...templateMismatches(current, input.wanted),
     ...(due ? ['rotation deadline reached'] : []),

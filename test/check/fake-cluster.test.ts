@@ -212,7 +212,7 @@ const rows: readonly Row[] = [
     },
     host: 'settled',
     id: 'serving.names',
-    what: /missing IP address 10\.0\.0\.5/,
+    what: /missing requested IP addresses \[10\.0\.0\.5\]/,
     mend: /certlet renew serving/,
   },
   {

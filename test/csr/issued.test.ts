@@ -63,7 +63,7 @@ for (const row of [
     name: 'no organization',
     template: client,
     pem: sign(client, { commonName: 'system:node:n1', organizations: [] }),
-    problems: unacceptable('missing organization system:nodes'),
+    problems: unacceptable('missing requested orgs [system:nodes]'),
   },
   {
     name: 'one organization too many',
@@ -75,7 +75,7 @@ for (const row of [
     name: 'a name and an address dropped',
     template: serving,
     pem: sign(serving, { dnsNames: [], ipAddresses: ['fd00::1'] }),
-    problems: unacceptable('missing DNS name n1', 'missing IP address 10.0.0.1'),
+    problems: unacceptable('missing requested DNS names [n1]', 'missing requested IP addresses [10.0.0.1]'),
   },
   {
     name: 'the other extended usage',

@@ -46,6 +46,7 @@ const pending: fc.Arbitrary<PendingRequest> = fc.record(
     certDir: filled,
     createdAt: moment,
     uid: filled,
+    askerDigest: filled,
     issuedPem: fc.string(),
     receivedAt: moment,
   },
@@ -70,9 +71,17 @@ const history: fc.Arbitrary<RequestHistory> = fc.record(
     lastSerial: fc.string(),
     lastRequestAt: moment,
     refusal: fc.record(
-      { code: filled, message: fc.string(), at: moment, count: fc.nat(), templateDigest: filled },
-      { noNullPrototype: true },
+      {
+        code: filled,
+        message: fc.string(),
+        at: moment,
+        count: fc.nat(),
+        templateDigest: filled,
+        askerDigest: filled,
+      },
+      { requiredKeys: ['code', 'message', 'at', 'count', 'templateDigest'], noNullPrototype: true },
     ),
+    renewWantedAt: moment,
     keyEncipherment: fc.boolean(),
   },
   { requiredKeys: [], noNullPrototype: true },
@@ -90,6 +99,12 @@ t.test('a pending record reads back as it was written', async (t) => {
 t.test('a history reads back as it was written', async (t) => {
   t.strictSame(decodeHistory(encodeHistory({})), {});
   fc.assert(fc.property(history, (past) => void t.strictSame(decodeHistory(encodeHistory(past)), past)));
+});
+
+t.test('a history of before there was a digest of the credential reads as it is', async (t) => {
+  const refusal = { code: 'c', message: 'm', at: '2030-01-01T00:00:00.000Z', count: 1, templateDigest: 'd' };
+  const past = decodeHistory(JSON.stringify({ version: 1, refusal }));
+  t.strictSame(past, { refusal: { ...refusal, at: new Date(refusal.at) } });
 });
 
 const record = {

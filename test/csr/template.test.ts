@@ -172,11 +172,17 @@ t.test(
         if (one === undefined || two === undefined || both === undefined) return false;
         const gains = templateGains(one, two);
         const grown = both.dnsNames.length + both.ipAddresses.length - one.dnsNames.length - one.ipAddresses.length;
-        return gains.length === grown && templateGains(both, two).length === 0 && templateGains(one, one).length === 0;
+        return (
+          gainedIn(gains) === grown && templateGains(both, two).length === 0 && templateGains(one, one).length === 0
+        );
       }),
     );
   },
 );
+
+/** How many names and addresses the words tell of. */
+const gainedIn = (gains: readonly string[]): number =>
+  gains.reduce((sum, gain) => sum + (/\[(.+)\]$/.exec(gain)?.[1]?.split(' ').length ?? 0), 0);
 
 const facts: CertificateFacts = parseChain(
   authority.issue({
@@ -202,12 +208,12 @@ for (const row of [
   {
     name: 'an organization',
     wanted: { ...clientTemplate(options), organizations: ['x'] },
-    mismatches: ['missing organization x'],
+    mismatches: ['missing requested orgs [x]'],
   },
   {
     name: 'names and addresses',
     wanted: servingTemplate(options, ['b', 'a', '10.0.0.2']),
-    mismatches: ['missing DNS name a', 'missing DNS name b', 'missing IP address 10.0.0.2'],
+    mismatches: ['missing requested DNS names [a b]', 'missing requested IP addresses [10.0.0.2]'],
   },
 ]) {
   t.test(`templateMismatches: ${row.name}`, async (t) => {

@@ -189,7 +189,7 @@ const steps: readonly { name: string; input: Partial<StepInput>; step: object }[
   {
     name: 'an expired one asks and says since when',
     input: { now: judged(at(51 * DAY)) },
-    step: { kind: 'request', reasons: [`certificate expired at ${at(50 * DAY).toISOString()}`] },
+    step: { kind: 'request', reasons: [`certificate is expired since ${at(50 * DAY).toISOString()}`] },
   },
   {
     name: 'expired by one clock and valid by the other waits for the clock',

@@ -1,0 +1,46 @@
+import { createHash } from 'node:crypto';
+import type { Credential } from '../kubeconfig/client-config.ts';
+import { type CertificateFacts, parseChain } from '../pki/certificate.ts';
+import { isCertletError } from '../errors.ts';
+
+/**
+ * Tells a fresh credential from one that was refused, over restarts. So few bits that no token can be found or checked by it, however short
+ * that token is; one fresh credential in 65536 is taken for the old one and waits its hours.
+ */
+const DIGITS = 4;
+
+/**
+ * Digest of a credential, four hex digits: of the token itself, wherever it is kept; of a certificate's subject, whatever its serial and key; of an
+ * exec plugin as it is configured. Undefined for none, and where it cannot be told.
+ */
+export function credentialDigest(credential: Credential): string | undefined {
+  switch (credential.kind) {
+    case 'token':
+      return digest('token', credential.token.reveal());
+    case 'tokenFile':
+      return credential.token && digest('token', credential.token.reveal());
+    case 'certificate':
+      return chainDigest(credential.chainPem);
+    case 'exec':
+      return digest('exec', JSON.stringify(credential.plugin));
+    case 'none':
+      return undefined;
+  }
+}
+
+/** The same of a certificate: who it is for. A renewed one is the same credential to whoever approves. */
+export function subjectDigest(leaf: Pick<CertificateFacts, 'commonName' | 'organizations'>): string {
+  return digest('certificate', JSON.stringify([leaf.commonName, [...leaf.organizations].sort()]));
+}
+
+function chainDigest(chainPem: string): string | undefined {
+  try {
+    return subjectDigest(parseChain(chainPem).leaf);
+  } catch (error) {
+    if (!isCertletError(error)) throw error;
+    return undefined;
+  }
+}
+
+const digest = (kind: string, text: string): string =>
+  createHash('sha256').update(`${kind}|${text}`).digest('hex').slice(0, DIGITS);
