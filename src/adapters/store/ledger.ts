@@ -5,6 +5,9 @@ import { FILE_LIMIT_BYTES, type StoreContext } from './context.ts';
 import { currentPath, isPairName, ledgerName, linkTarget, listPairFiles } from './pair-files.ts';
 import { moveAside } from './quarantine.ts';
 
+/** So many names of files that are not there stay in the ledger, the latest by name. */
+const REMEMBERED = 32;
+
 /**
  * Names of the pair files that are certlet's own or were there when it took the folder over: what else turns up under the prefix
  * was written by a kubelet that rotates too. A name is durable here before the file gets it, so that a crash between the two
@@ -25,12 +28,22 @@ export async function announce(context: StoreContext, purpose: Purpose, name: st
   const present = await presentNames(context, purpose);
   const known = await readLedger(context, purpose);
   const kept = known === undefined ? present : present.filter((each) => known.has(each));
-  await write(context, purpose, [...kept, name]);
+  await write(context, purpose, [...kept, name, ...absentNames(known, present)]);
 }
 
 /** Notes everything present as certlet's to manage. */
 export async function acceptPresent(context: StoreContext, purpose: Purpose): Promise<void> {
-  await write(context, purpose, await presentNames(context, purpose));
+  const present = await presentNames(context, purpose);
+  await write(context, purpose, [...present, ...absentNames(await readLedger(context, purpose), present)]);
+}
+
+/**
+ * What is not seen now may be back: a folder that is not mounted yet, or a look that failed for a moment, must not make our own files look
+ * foreign later.
+ */
+function absentNames(known: ReadonlySet<string> | undefined, present: readonly string[]): readonly string[] {
+  const absent = [...(known ?? [])].filter((name) => !present.includes(name));
+  return absent.sort().slice(-REMEMBERED);
 }
 
 /** Names present under the prefix that the ledger lacks; none before the folder was taken over. */

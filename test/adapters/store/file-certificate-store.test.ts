@@ -264,6 +264,38 @@ t.test('foreign: a link that now names a file elsewhere, until accepted', async 
   t.strictSame(await store.foreign('client'), []);
 });
 
+t.test('our own files do not look foreign after a cert-dir that was not there for a moment', async (t) => {
+  const bench = new Bench(t.testdir());
+  const stateDir = bench.beside('state');
+  const store = bench.store({ stateDir });
+  const ours = await store.install('client', p1, NOON);
+  const mounted = `${bench.certDir}.mounted`;
+  real.renameSync(bench.certDir, mounted);
+  await bench.store({ stateDir }).acceptAll('client');
+  await bench.store({ stateDir }).install('client', p2, later(1));
+  for (const name of real.readdirSync(bench.certDir)) {
+    if (!real.existsSync(join(mounted, name))) real.renameSync(bench.path(name), join(mounted, name));
+  }
+  real.rmSync(bench.certDir, { recursive: true });
+  real.renameSync(mounted, bench.certDir);
+  t.ok(real.existsSync(ours));
+  t.strictSame(await bench.store({ stateDir }).foreign('client'), []);
+});
+
+t.test('the ledger does not grow with the years: of files that have gone it keeps the latest names', async (t) => {
+  const bench = new Bench(t.testdir());
+  const store = bench.store({ keepOldFiles: 0, pruneGraceMs: 0 });
+  for (let count = 0; count < 40; count += 1) {
+    await store.install('client', count % 2 === 0 ? p1 : p2, later(count));
+    await store.prune('client', hourAfterNow());
+  }
+  const { files } = JSON.parse(real.readFileSync(join(bench.stateDir, 'client-ledger.json'), 'utf8')) as {
+    files: string[];
+  };
+  t.ok(files.length <= 34 && files.includes(bench.target('client')), `${String(files.length)} names`);
+  t.strictSame(await store.foreign('client'), []);
+});
+
 t.test(
   'a ledger that cannot be read counts as none: no false alarm, and the next install starts a new one',
   async (t) => {
