@@ -15,7 +15,10 @@ export interface FetchedDocument {
   readonly body: string;
 }
 
-/** One anonymous GET on a connection of its own. Throws `ERR_API_UNREACHABLE`, `ERR_API_TLS`, `ERR_API_TLS_DATES`, `ERR_API_PROTOCOL`. */
+/**
+ * One anonymous GET on a connection of its own. Throws `ERR_API_UNREACHABLE`, `ERR_API_TLS`, `ERR_API_TLS_DATES`, `ERR_API_PROTOCOL`, and the
+ * signal's reason.
+ */
 export type DiscoveryFetch = (url: string, trust: FetchTrust, signal: AbortSignal) => Promise<FetchedDocument>;
 
 /** kubeadm asks with 10 s per request too; a whole answer must fit in. */
@@ -41,6 +44,7 @@ export function createDiscoveryFetch(environment: Readonly<Record<string, string
       const response = await connect(url, options);
       return { status: response.statusCode ?? 0, body: await readBody(response, url) };
     } catch (error) {
+      signal.throwIfAborted();
       throw fetchError(error, url);
     } finally {
       agent.destroy();

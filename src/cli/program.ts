@@ -25,7 +25,7 @@ export async function runProgram(edge: ProcessEdge, dispatch: Dispatch = dispatc
     edge.stdout.write(line.kind === 'help' ? line.text : `certlet ${VERSION}\n`);
     return EXIT.ok;
   } catch (error) {
-    return session.fail(asCertletError(error));
+    return session.stoppedBy(error) ? EXIT.tempFail : session.fail(asCertletError(error));
   } finally {
     session.end();
   }
@@ -73,6 +73,12 @@ class Session {
         edge.stdout.write(forTerminal(text));
       },
     };
+  }
+
+  /** Whether a command ended with this because it was told to stop: nothing to explain then. */
+  stoppedBy(error: unknown): boolean {
+    const { aborted, reason } = this.#stop.signal as { readonly aborted: boolean; readonly reason: unknown };
+    return aborted && error === reason;
   }
 
   /** Tells a failure where the rest of the run was told. */

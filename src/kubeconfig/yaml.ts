@@ -42,7 +42,13 @@ export function parseYaml(text: string, path: string, code: ErrorCode = 'ERR_KUB
     });
   }
   const lines = new LineCounter();
-  const parsed = parsedDocument(text, { path, code, lines });
+  const parsed = parseDocument(text, {
+    strict: true,
+    uniqueKeys: true,
+    prettyErrors: false,
+    merge: true,
+    lineCounter: lines,
+  });
   const problem = parsed.errors[0] ?? parsed.warnings[0];
   if (problem !== undefined) {
     const { line, col } = lines.linePos(problem.pos[0]);
@@ -75,30 +81,6 @@ export function parseYaml(text: string, path: string, code: ErrorCode = 'ERR_KUB
   };
 }
 
-interface ParseContext {
-  readonly path: string;
-  readonly code: ErrorCode;
-  readonly lines: LineCounter;
-}
-
-function parsedDocument(text: string, { path, code, lines }: ParseContext): ReturnType<typeof parseDocument> {
-  try {
-    return parseDocument(text, {
-      strict: true,
-      uniqueKeys: true,
-      prettyErrors: false,
-      merge: true,
-      lineCounter: lines,
-    });
-  } catch (error) {
-    // The parser calls itself for each level, and thousands of them are more than its stack holds.
-    throw new CertletError(code, `${path}:1:1: nests too deeply`, {
-      remedy: `Check that ${path} is the right file.`,
-      cause: error,
-    });
-  }
-}
-
 /** The line of the first mark beyond `limit`; undefined when there are no more than that. */
 function lineOfMark(text: string, limit: number): number | undefined {
   let count = 0;
@@ -112,6 +94,8 @@ function lineOfMark(text: string, limit: number): number | undefined {
 }
 
 const EXPLANATIONS: Readonly<Record<string, string>> = {
+  // The parser calls itself for each level, and thousands of them are more than its stack holds.
+  RESOURCE_EXHAUSTION: 'nests too deeply',
   MULTIPLE_DOCS: 'several YAML documents in one file',
   DUPLICATE_KEY: 'the same key stands twice in one map',
   TAB_AS_INDENT: 'a tab is used for indentation',

@@ -16,9 +16,11 @@ export function unifiedDiff(path: string, before: string | undefined, after: str
   ].join('\n');
 }
 
+/** A last line that does not end is another line than one that does, and `patch` wants to be told. */
 function linesOf(text: string): readonly string[] {
   const lines = text.split('\n');
-  return lines.at(-1) === '' ? lines.slice(0, -1) : lines;
+  const unended = lines.slice(-1).filter((line) => line !== '');
+  return [...lines.slice(0, -1), ...unended.map((line) => `${line}\n\\ No newline at end of file`)];
 }
 
 /** Longest common subsequence by table: these files have tens of lines. */

@@ -171,7 +171,12 @@ for (const row of [
 
 t.test('settings: a defect is a finding of its own, defaults and a refused file are named', async (t) => {
   const { host } = await scene(t);
-  const failing = (error: Error) => host.check({ loadSettings: () => Promise.reject(error) });
+  const failing = (error: Error) =>
+    host.check({
+      loadSettings: async () => {
+        throw error;
+      },
+    });
   t.match((await failing(new TypeError('x is undefined'))).find('settings.failed'), {
     evidence: { code: 'ERR_INTERNAL' },
   });

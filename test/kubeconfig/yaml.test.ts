@@ -21,12 +21,19 @@ for (const row of [
   { name: 'text after a quoted value', text: "a: 'x' hidden", at: '/f:1:8', words: 'a value has ended' },
   { name: 'a bad directive', text: '%YAML 3\n---\na: 1', at: '/f:1:7', words: 'BAD_DIRECTIVE' },
   { name: 'aliases that explode', text: BOMB, at: '/f:1:1', words: 'aliases cannot be expanded' },
+  {
+    name: 'more marks than any such file has',
+    text: `a: 1\nb: ${'['.repeat(20_001)}`,
+    at: '/f:2:1',
+    words: 'more values',
+  },
+  { name: 'thousands of levels', text: `a: ${'['.repeat(19_000)}`, at: '/f:1', words: 'nests too deeply' },
   { name: 'more than a mebibyte', text: `a: ${'x'.repeat(1024 * 1024)}`, at: '/f', words: 'larger than 1 MiB' },
 ]) {
   t.test(`parseYaml refuses ${row.name} and says where`, async (t) => {
     const error = t.throws(() => parseYaml(row.text, '/f'), CertletError) as CertletError;
     t.equal(error.code, 'ERR_KUBECONFIG_INVALID');
-    t.equal(error.message.startsWith(`${row.at}: `), true, error.message);
+    t.equal(error.message.startsWith(`${row.at}:`), true, error.message);
     t.match(error.message, row.words);
     t.notMatch(error.message, /hidden|abc/, 'the text, which may be secret, is not quoted');
     t.ok(error.remedy);

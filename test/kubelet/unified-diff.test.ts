@@ -20,13 +20,20 @@ t.test('nothing when nothing differs', async (t) => {
   t.equal(unifiedDiff('/etc/a', 'a\n', 'a\n'), '');
 });
 
+t.test('a last line that does not end is told as patch wants it', async (t) => {
+  t.equal(
+    unifiedDiff('/etc/a', 'a\nb', 'a\nb\n'),
+    '--- /etc/a\n+++ /etc/a\n@@ -1,2 +1,2 @@\n a\n-b\n\\ No newline at end of file\n+b\n',
+  );
+});
+
 const hasPatch = spawnSync('patch', ['--version']).status === 0;
 
 t.test('patch makes the new text out of the old one', { skip: !hasPatch && 'no patch here' }, async (t) => {
   const file = join(t.testdir({}), 'file');
   const text = fc
-    .array(fc.constantFrom('a', 'b', 'c', ''), { minLength: 1, maxLength: 12 })
-    .map((lines) => `${lines.join('\n')}\n`);
+    .tuple(fc.array(fc.constantFrom('a', 'b', 'c', ''), { minLength: 1, maxLength: 12 }), fc.constantFrom('', '\n'))
+    .map(([lines, end]) => `${lines.join('\n')}${end}`);
   fc.assert(
     fc.property(text, text, (before, after) => {
       writeFileSync(file, before);
@@ -34,6 +41,6 @@ t.test('patch makes the new text out of the old one', { skip: !hasPatch && 'no p
       if (diff !== '') execFileSync('patch', ['--silent', file], { input: diff });
       return readFileSync(file, 'utf8') === after;
     }),
-    { numRuns: 40 },
+    { numRuns: 60 },
   );
 });

@@ -330,6 +330,28 @@ t.test('a daemon that breaks the connection off is an error', async (t) => {
   });
 });
 
+t.test('an answer without an end is cut off', async (t) => {
+  const path = controlSocketPath(shortFolder(t));
+  const endless = createServer((socket) => {
+    socket.on('error', () => undefined);
+    const piece = 'x'.repeat(64 * 1024);
+    const more = (): void => {
+      while (!socket.destroyed && socket.write(piece)) continue;
+    };
+    socket.on('drain', more);
+    socket.once('data', () => {
+      socket.write('HTTP/1.1 200 OK\r\n\r\n');
+      more();
+    });
+  }).listen(path);
+  await once(endless, 'listening');
+  t.teardown(() => void endless.close());
+  await t.rejects(callControl(path, { method: 'GET', path: '/status' }), {
+    code: 'ERR_CONTROL',
+    message: /the answer is too large/,
+  });
+});
+
 t.test(
   'a socket that others may not open',
   { skip: process.geteuid?.() === 0 ? 'root may open all' : false },

@@ -1,0 +1,49 @@
+import t from 'tap';
+import type { ManagerSnapshot } from '../../src/rotation/snapshot.ts';
+import { isUsefulState, statusText } from '../../src/status/line.ts';
+import { sampleManager, sampleSnapshot, waitingServing } from '../fixtures/snapshots.ts';
+
+const line = (...managers: readonly ManagerSnapshot[]): string => statusText(sampleSnapshot({ managers }));
+
+for (const { name, text, line: told } of [
+  {
+    name: 'a good certificate with the date of its renewal',
+    line: line(sampleManager()),
+    text: 'client until 2027-01-03, next rotation 2026-12-01',
+  },
+  {
+    name: 'a good certificate that has no date of renewal yet',
+    line: line(sampleManager({ rotationDeadline: undefined })),
+    text: 'client until 2027-01-03',
+  },
+  {
+    name: 'both, one of them waiting for a person',
+    line: line(sampleManager(), waitingServing()),
+    text: 'client until 2027-01-03, next rotation 2026-12-01; serving not issued, waits for approval of csr node-csr-abc',
+  },
+  {
+    name: 'an approved request',
+    line: line(waitingServing({ phase: 'waiting for issuance' })),
+    text: 'serving not issued, waits for issuance of csr node-csr-abc',
+  },
+  {
+    name: 'a failure, with the certificate that still holds',
+    line: line(sampleManager({ phase: 'waiting to retry', reason: 'no route to host' })),
+    text: 'client until 2027-01-03, waiting to retry: no route to host',
+  },
+]) {
+  t.test(`statusText: ${name}`, async (t) => t.equal(told, text));
+}
+
+for (const { name, manager, useful } of [
+  { name: 'a valid certificate', manager: sampleManager(), useful: true },
+  { name: 'a placeholder that counts as valid', manager: sampleManager({ placeholder: true }), useful: false },
+  { name: 'a wait that it can name', manager: waitingServing(), useful: true },
+  { name: 'a prefix that is held', manager: sampleManager({ phase: 'held' }), useful: true },
+  { name: 'a start', manager: sampleManager({ phase: 'starting' }), useful: false },
+  { name: 'a request on its way', manager: sampleManager({ phase: 'requesting' }), useful: false },
+]) {
+  t.test(`isUsefulState: ${name}: ${useful ? 'ready' : 'not ready yet'}`, async (t) => {
+    t.equal(isUsefulState(sampleSnapshot({ managers: [sampleManager(), manager] })), useful);
+  });
+}
