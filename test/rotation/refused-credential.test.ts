@@ -6,6 +6,7 @@ import { CLUSTER, FakeHost, HOUR, MINUTE } from '../fixtures/fakes/host.ts';
 import { BOOTSTRAP_PATH, usable } from '../fixtures/fakes/kubeconfigs.ts';
 
 const TOKEN = 'abcdef.0123456789abcdef';
+const SAID = 'Another credential than the refused one: asking again';
 const FRESH = 'fedcba.fedcba9876543210';
 const DATES = { notBefore: new Date('2030-01-01'), notAfter: new Date('2031-01-01') };
 /** Named as the one that the fake server trusts. */
@@ -62,6 +63,7 @@ for (const { name, before, after, asks } of restarts) {
     await host.restart(MINUTE);
     await host.clock.advance(5 * MINUTE);
     t.equal(host.count('create'), asks ? 2 : 1);
+    t.equal(host.log.of(SAID).length, asks ? 1 : 0);
     await host.restart(5 * MINUTE);
     await host.clock.advance(5 * MINUTE);
     t.equal(host.count('create'), asks ? 2 : 1, 'one more restart asks nothing: the new one was refused, too');
@@ -75,8 +77,26 @@ t.test('denied, then a restart with a fresh token that is approved: the node is 
   host.offerToken(FRESH);
   await host.restart(MINUTE);
   await host.until(() => host.isUpToDate, 2 * MINUTE);
-  t.match(host.log.of('Another credential than the refused one: asking again'), [{ fields: { purpose: 'client' } }]);
+  t.match(host.log.of(SAID), [{ fields: { purpose: 'client' } }]);
   t.equal(host.store.shelves.client.history.refusal, undefined);
+});
+
+t.test('a certificate that cannot be used, then a restart with a fresh token: asks at once', async (t) => {
+  const host = new FakeHost();
+  t.teardown(() => host.stop());
+  host.api.issueText = 'garbage';
+  host.start();
+  await host.clock.advance(10 * MINUTE);
+  t.equal(host.manager('client').lastError?.code, 'ERR_ISSUED_UNACCEPTABLE');
+  t.equal(host.count('create'), 1);
+  host.api.issueText = undefined;
+  await host.restart(MINUTE);
+  await host.clock.advance(5 * MINUTE);
+  t.equal(host.count('create'), 1, 'not with the same one');
+  await host.stop();
+  host.offerToken(FRESH);
+  await host.restart(MINUTE);
+  await host.until(() => host.isUpToDate, 5 * MINUTE);
 });
 
 t.test('a history of before there was a digest keeps holding back', async (t) => {

@@ -15,12 +15,14 @@ const noted = (host: FakeHost): Date | undefined => host.store.shelves.client.hi
 t.test('a wish that a restart came before is fulfilled after it', async (t) => {
   const host = await freshHost(t);
   const { serial } = host.leaf('client');
-  host.api.fault = () => apiFault('ERR_API_UNREACHABLE', 'down');
+  host.store.fail = (call) => (call === 'write pending client' ? apiFault('ERR_STORE_FULL', 'full') : undefined);
   await host.agent?.renew(['client']);
   await host.clock.advance(MINUTE);
   t.ok(noted(host));
+  await host.stop();
+  t.equal(host.store.shelves.client.pending, undefined, 'no request has come of it');
+  host.store.fail = () => undefined;
   await host.restart(MINUTE);
-  host.api.fault = () => undefined;
   await host.until(() => host.isUpToDate && host.leaf('client').serial !== serial, 20 * MINUTE);
   t.match(host.log.of('Rotating certificates').at(-1)?.fields['reasons'], ['asked for by an administrator']);
   t.equal(noted(host), undefined);
