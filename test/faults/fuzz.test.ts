@@ -5,7 +5,8 @@ import t from 'tap';
 import { isCertletError } from '../../src/errors.ts';
 import { material } from './fixtures/fuzz-material.ts';
 import { type Mutation, mutated, mutations } from './fixtures/fuzz-mutations.ts';
-import { type FuzzTarget, fuzzTargets } from './fixtures/fuzz-targets.ts';
+import type { FuzzTarget } from './fixtures/fuzz-target.ts';
+import { fuzzTargets } from './fixtures/fuzz-targets.ts';
 
 const RUNS = Number(process.env['CERTLET_FUZZ_RUNS'] ?? 600);
 const SEED = Number(process.env['CERTLET_FUZZ_SEED'] ?? Math.trunc(Math.random() * 2 ** 31));
