@@ -3,8 +3,12 @@ import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import { callControl, type ControlCall } from '../src/adapters/control/client.ts';
+import { openStore, systemClock } from '../src/daemon.ts';
+import { openSurroundings } from '../src/surroundings.ts';
 import { CertletHost } from './fixtures/certlet-host.ts';
+import { CommandHost } from './fixtures/command-host.ts';
 import { startFakeCluster } from './fixtures/cluster/fake-cluster.ts';
+import { sampleSnapshot } from './fixtures/snapshots.ts';
 
 const cluster = await startFakeCluster({ approveServing: true });
 t.teardown(() => cluster.close());
@@ -64,6 +68,48 @@ t.test('a daemon with everything: socket, port, textfile, hooks', async (t) => {
   );
   t.equal((await daemon.end('SIGTERM')).code, 0);
 });
+
+t.test('before the first round: starting, no metrics, and orders are taken', async (t) => {
+  const host = new CommandHost(t, { rotateServerCertificates: false });
+  const { context } = host.session();
+  const settings = await context.loadSettings();
+  const log = await context.openLog(settings.log);
+  const surroundings = await openSurroundings(settings, {
+    command: 'run',
+    log,
+    clock: systemClock(),
+    pid: 7,
+    version: '0',
+    store: openStore(settings, log),
+    agent: () => undefined,
+    control: { reload: async () => undefined, logLevel: () => 'info', setLogLevel: () => undefined },
+  });
+  const ask = (call: ControlCall): ReturnType<typeof answer> => answer(host.socket, call);
+  t.match(await ask({ method: 'GET', path: '/status' }), { status: 503, text: /STARTING/ });
+  t.match(await ask({ method: 'GET', path: '/health' }), { status: 503, text: /"reasons":\["starting"\]/ });
+  t.match(await ask({ method: 'GET', path: '/metrics' }), { status: 200, text: /^$/ });
+  t.equal(surroundings.status(), undefined);
+  t.match(await ask({ method: 'POST', path: '/renew' }), { status: 202, text: /\["client"\]/ });
+  t.match(await ask({ method: 'POST', path: '/renew', body: { purposes: ['serving'] } }), { status: 409 });
+
+  surroundings.publish(sampleSnapshot());
+  t.match(await ask({ method: 'GET', path: '/status' }), { status: 200, text: /"pid": 7/ });
+  t.match(surroundings.status(), { process: { pid: 7 }, certificates: [{ purpose: 'client' }, {}] });
+  await surroundings.close();
+});
+
+t.test(
+  'events by option: a rotation is told to the cluster, and a node that may not write events goes on',
+  async (t) => {
+    const host = new CertletHost(t, cluster, { events: true });
+    const { code, stderr } = await host.run(['once', '--timeout', '60s']);
+    t.equal(code, 0, stderr);
+    t.ok(
+      cluster.requests.some(({ path, method }) => method === 'POST' && path.includes('/events')),
+      'an event was posted',
+    );
+  },
+);
 
 t.test('where nothing can be opened it says so once and goes on', async (t) => {
   const host = new CertletHost(t, cluster, {

@@ -1,0 +1,134 @@
+/** `certlet run` in the test's own process: a cert-dir that cannot be used, settings that change and go bad, a lock that is taken meanwhile. */
+import { readFileSync, renameSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
+import t, { type Test } from 'tap';
+import { callControl } from '../src/adapters/control/client.ts';
+import { acquireLock } from '../src/adapters/lock.ts';
+import type { LevelledLogger } from '../src/adapters/log/logger.ts';
+import { Service } from '../src/service.ts';
+import { CommandHost, type Session } from './fixtures/command-host.ts';
+
+interface Running extends Session {
+  readonly host: CommandHost;
+  readonly ended: Promise<void>;
+  readonly log: LevelledLogger;
+  /** As SIGHUP does. */
+  readonly reload: () => void;
+}
+
+/** A service on a host without a kubeconfig: it waits for a person, in every state that is tested here. */
+async function running(t: Test, settings: Readonly<Record<string, unknown>> = {}, host = new CommandHost(t, settings)) {
+  const session = host.session();
+  const { context, stop, stderr } = session;
+  const listeners = new Set<() => void>();
+  const loaded = await context.loadSettings();
+  const log = await context.openLog({ ...loaded.log, format: 'text' });
+  const service = new Service(
+    {
+      environment: {},
+      userId: process.geteuid?.() ?? 0,
+      pid: process.pid,
+      version: '0',
+      settingsPath: host.settingsPath,
+      loadSettings: context.loadSettings,
+      onReload: (listener) => {
+        listeners.add(listener);
+        return () => listeners.delete(listener);
+      },
+      signal: stop.signal,
+    },
+    loaded,
+    log,
+  );
+  const ended = service.run();
+  t.teardown(async () => {
+    stop.abort();
+    await ended.catch(() => undefined);
+    stderr.destroy();
+  });
+  const reload = (): void => {
+    for (const listener of listeners) listener();
+  };
+  return { ...session, host, ended, log, reload } satisfies Running;
+}
+
+const WAITS = /no bootstrap kubeconfig at/;
+/** Whole at once: half a file would be other settings. */
+function replace(host: CommandHost, text: string): void {
+  const next = `${host.settingsPath}.next`;
+  writeFileSync(next, text, { mode: 0o644 });
+  renameSync(next, host.settingsPath);
+}
+function change(host: CommandHost, more: object): void {
+  const now = JSON.parse(readFileSync(host.settingsPath, 'utf8')) as object;
+  replace(host, JSON.stringify({ ...now, ...more }));
+}
+
+t.test('a cert-dir whose parent is a file is waited out, and a stop ends the wait', async (t) => {
+  const { stderr, stop, ended } = await running(t, { certDir: '/proc/version/pki' });
+  await stderr.shows(/Cannot use the cert-dir.*code=/);
+  stop.abort();
+  await ended;
+  t.notMatch(stderr.text, /Certificate is current/);
+});
+
+t.test('a cert-dir that cannot be used is left at once when the settings name another', async (t) => {
+  const { host, stderr, reload } = await running(t, { certDir: '/proc/version/pki' });
+  await stderr.shows(/Cannot use the cert-dir/);
+  change(host, { certDir: host.certDir });
+  reload();
+  await stderr.shows(WAITS);
+  t.match(stderr.text, /Settings reloaded/);
+});
+
+t.test('an edited settings file is taken by itself; one that was only touched is not', async (t) => {
+  const { host, stderr } = await running(t);
+  await stderr.shows(WAITS);
+  utimesSync(host.settingsPath, new Date(), new Date());
+  change(host, { log: { level: 'debug' } });
+  await stderr.shows(/Settings reloaded/);
+  t.equal(stderr.text.match(/Settings reloaded/g)?.length, 1);
+});
+
+t.test('the same complaint about an edited settings file is told once, an order is answered each time', async (t) => {
+  const { host, stderr, reload } = await running(t);
+  await stderr.shows(WAITS);
+  const complaints = (): number => stderr.text.match(/The new settings cannot be used/g)?.length ?? 0;
+  replace(host, 'certDri: /x\n');
+  await stderr.shows(/The new settings cannot be used.*certDri/);
+  replace(host, 'certDri: /x\n# still wrong\n');
+  // Another complaint shows that the one before has been judged.
+  replace(host, 'nodeIp: x\n');
+  await stderr.shows(/The new settings cannot be used.*nodeIp/);
+  t.equal(complaints(), 2);
+  reload();
+  await stderr.shows(/(?:The new settings cannot be used[^]*){3}/);
+  const reply = await callControl(host.socket, { method: 'POST', path: '/reload' });
+  t.match(reply, { kind: 'answer', status: 422 });
+});
+
+t.test('a lock that another certlet holds ends it at the start, and is waited for after a reload', async (t) => {
+  const host = new CommandHost(t);
+  const other = new CommandHost(t);
+  const held = await acquireLock(host.certDir, { label: 'certlet once' });
+  const first = await running(t, {}, host);
+  await t.rejects(first.ended, { code: 'ERR_LOCK_HELD' });
+  await held.release();
+
+  const { stderr, reload } = await running(t, {}, host);
+  await stderr.shows(WAITS);
+  const foreign = await acquireLock(other.certDir, { label: 'certlet once' });
+  change(host, { certDir: other.certDir });
+  reload();
+  await stderr.shows(/Cannot use the cert-dir.*code=ERR_LOCK_HELD/);
+  await foreign.release();
+});
+
+t.test('a settings file that goes away leaves the old settings in force', async (t) => {
+  const { host, stderr, reload, stop, ended } = await running(t);
+  await stderr.shows(WAITS);
+  rmSync(host.settingsPath);
+  reload();
+  await stderr.shows(/The new settings cannot be used; keeping the old ones/);
+  stop.abort();
+  await ended;
+});
