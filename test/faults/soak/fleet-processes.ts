@@ -70,6 +70,12 @@ export class FleetProcesses {
     };
   }
 
+  /** From now on only later stalls count. */
+  async forgetStalls(): Promise<void> {
+    await this.view();
+    this.#stallMs = 0;
+  }
+
   /** Waits until every node has all that it wants, at most so long. Returns the last view either way. */
   async untilUpToDate(limitMs: number): Promise<FleetView> {
     const endMs = Date.now() + limitMs;

@@ -6,6 +6,8 @@ import type { Target } from './target.ts';
 const PEAK_TO_MEAN = 3;
 /** With fewer nodes chance alone makes such seconds: the peak is shown and not judged. */
 const FEWEST_JUDGED = 200;
+/** A machine that was away for so long made the peak itself. */
+const LONGEST_STALL_MS = 500;
 /** A renewal comes four times in a second only where that many are due in it: below, chance alone makes such seconds. */
 const FEWEST_DUE_PER_SECOND = 4;
 
@@ -112,24 +114,34 @@ async function renewal(plan: SoakPlan): Promise<readonly string[]> {
   const { target, lifetimeMs, fleet } = plan;
   const issuedMs = Date.now();
   await target.setLifetime(365 * 86_400_000);
+  await fleet.forgetStalls();
   // The last node was served just now, the first one some time ago: both renew within this.
   const endMs = issuedMs + 0.9 * lifetimeMs + 5_000;
-  while (Date.now() < endMs) await pause(Math.min(5_000, endMs - Date.now()));
+  while (Date.now() < endMs) {
+    await pause(Math.min(5_000, endMs - Date.now()));
+    await fleet.view();
+  }
   const view = await fleet.untilUpToDate(plan.limitMs);
   const { createdMs } = await target.seen();
   const { complaints } = await tell(plan, { name: 'mass renewal', fromMs: issuedMs, view });
   const [first, last] = [Math.min(...createdMs), Math.max(...createdMs)];
-  const due = summarise(createdMs, first, Math.max(1, Math.ceil((last - first + 1) / 1000)));
+  const seconds = Math.max(1, Math.ceil((last - first + 1) / 1000));
+  const due = summarise(createdMs, first, seconds);
+  plan.say('   signing requests alone');
+  plan.say(histogram(perSecond(createdMs, first, seconds)));
   figure(
     plan,
     'signing requests of the renewal',
     `${String(due.requests)} from second ${((first - issuedMs) / 1000).toFixed(0)} to ${((last - issuedMs) / 1000).toFixed(0)}, ` +
-      `peak ${String(due.peakPerSecond)}/s, mean ${due.meanPerSecond.toFixed(1)}/s, ratio ${due.peakToMean.toFixed(2)}`,
+      `peak ${String(due.peakPerSecond)}/s, mean ${due.meanPerSecond.toFixed(1)}/s, ratio ${due.peakToMean.toFixed(2)}, ` +
+      `longest stall of this machine ${(view.stallMs / 1000).toFixed(2)} s`,
   );
   const told: string[] = [];
   if (createdMs.length !== certificates(plan))
     told.push(`${String(createdMs.length)} signing requests for ${String(certificates(plan))} certificates`);
-  if (due.meanPerSecond >= FEWEST_DUE_PER_SECOND && due.peakToMean > PEAK_TO_MEAN)
+  // What this machine did not do in a second of stall, it does in the next one.
+  const judged = due.meanPerSecond >= FEWEST_DUE_PER_SECOND && view.stallMs < LONGEST_STALL_MS;
+  if (judged && due.peakToMean > PEAK_TO_MEAN)
     told.push(`the peak second carries ${due.peakToMean.toFixed(2)} times the mean`);
   return [...complaints, ...told.map((problem) => `mass renewal: ${problem}`)];
 }
