@@ -1,6 +1,6 @@
 import { dirname, resolve } from 'node:path';
 import type { FileSystem } from './adapters/file-system.ts';
-import { createRotationHooks } from './adapters/hooks/create-rotation-hooks.ts';
+import { createRotationHooks, type FlagHaste } from './adapters/hooks/create-rotation-hooks.ts';
 import type { PresentPair, RotationHooks } from './adapters/hooks/rotation-hooks.ts';
 import type { Settings } from './config.ts';
 import type { CertificateStore, Clock, Logger } from './ports.ts';
@@ -10,20 +10,19 @@ export interface HostHooksParts {
   readonly fs: FileSystem;
   readonly clock: Clock;
   readonly log: Logger;
-  /** As in `FlagHost`. */
-  readonly flagPatienceMs?: number | undefined;
+  readonly flagHaste?: FlagHaste | undefined;
   readonly store: Pick<CertificateStore, 'current' | 'currentPath'>;
 }
 
 /** The hooks that these settings ask for; nothing runs yet. */
-export function hostHooks(settings: Settings, { fs, clock, log, flagPatienceMs }: HostHooksParts): RotationHooks {
+export function hostHooks(settings: Settings, { fs, clock, log, flagHaste }: HostHooksParts): RotationHooks {
   const { runtimeDir, stateDir, kubelet, hooks, privilegedHooks } = settings;
   return createRotationHooks({
     fs,
     clock,
     log,
     runtimeDir,
-    flagPatienceMs,
+    flagHaste,
     stateDir,
     restartReasons: (event) => kubeletRestartReasons(event, kubelet.restart),
     commands: hooks,

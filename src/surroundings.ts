@@ -2,6 +2,8 @@ import type { OpenServer } from './adapters/control/http-server.ts';
 import type { ControlHandlers } from './adapters/control/routes.ts';
 import { openControlServer } from './adapters/control/server.ts';
 import { NodeFileSystem } from './adapters/file-system.ts';
+import type { FlagHaste } from './adapters/hooks/create-rotation-hooks.ts';
+import { UNIT_FOLDERS } from './adapters/host-files.ts';
 import type { RotationHooks } from './adapters/hooks/rotation-hooks.ts';
 import { openMetricsEndpoint } from './adapters/metrics-endpoint.ts';
 import { PublishedFile, statusFilePath } from './adapters/status-file.ts';
@@ -64,7 +66,7 @@ const TEXTFILE_AGE_MS = 300_000;
 const TEXTFILE_SPACING_MS = 10_000;
 
 /** A command that is ordered before the kubelet does not wait a minute for a path unit that may not be there. */
-const ONE_SHOT_PATIENCE_MS = 10_000;
+const ONE_SHOT_HASTE: FlagHaste = { patienceMs: 10_000, unitFolders: UNIT_FOLDERS };
 
 /** Opens everything that these settings ask for. What cannot be opened is told and done without: certificates come first. */
 export async function openSurroundings(settings: Settings, parts: SurroundingsParts): Promise<Surroundings> {
@@ -91,8 +93,8 @@ class OpenSurroundings implements Surroundings {
   constructor(settings: Settings, parts: SurroundingsParts) {
     this.#settings = settings;
     this.#parts = parts;
-    const flagPatienceMs = parts.control === undefined ? ONE_SHOT_PATIENCE_MS : undefined;
-    this.#hooks = hostHooks(settings, { fs: this.#fs, ...parts, flagPatienceMs });
+    const flagHaste = parts.control === undefined ? ONE_SHOT_HASTE : undefined;
+    this.#hooks = hostHooks(settings, { fs: this.#fs, ...parts, flagHaste });
     // A hook outlives the attempt that set it off, so it goes by the end of all this.
     this.after = { rotated: (event) => this.#hooks.rotated(event, this.#ended.signal) };
     const connection = (): ReturnType<Agent['nodeConnection']> => parts.agent()?.nodeConnection();

@@ -6,7 +6,7 @@ import { readIfPresent } from './files.ts';
 /** Unit files, kubelet configurations and certificates are small; this only keeps a wrong path from filling the memory. */
 const FILE_LIMIT_BYTES = 1024 * 1024;
 /** Where systemd looks for units, the strongest first (systemd.unit(5), "System Unit Search Path"). */
-const UNIT_FOLDERS: readonly string[] = [
+export const UNIT_FOLDERS: readonly string[] = [
   '/etc/systemd/system',
   '/run/systemd/system',
   '/usr/local/lib/systemd/system',

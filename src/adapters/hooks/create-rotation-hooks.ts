@@ -1,10 +1,12 @@
 import type { Clock, Logger } from '../../ports.ts';
 import type { FileSystem } from '../file-system.ts';
-import { privilegedHook, restartFlagHook } from '../systemd/flag-hook.ts';
+import { type FlagHost, privilegedHook, restartFlagHook } from '../systemd/flag-hook.ts';
 import { commandHook, type CommandSettings } from './command-hook.ts';
 import type { Hook } from './hook.ts';
 import { HookRecord } from './hook-record.ts';
 import { RotationHooks } from './rotation-hooks.ts';
+
+export type FlagHaste = Pick<FlagHost, 'patienceMs' | 'unitFolders'>;
 
 export interface RotationHooksOptions {
   readonly fs: FileSystem;
@@ -12,8 +14,8 @@ export interface RotationHooksOptions {
   readonly log: Logger;
   /** Where flags are raised: `/run/certlet`. */
   readonly runtimeDir: string;
-  /** As in `FlagHost`. */
-  readonly flagPatienceMs?: number | undefined;
+  /** For commands that end: how long they wait for a flag. */
+  readonly flagHaste?: FlagHaste | undefined;
   /** Where hooks still to do are remembered. */
   readonly stateDir: string;
   /** Which pair the kubelet must be restarted for: the rule of the rotation layer with the settings' word. */
@@ -25,9 +27,8 @@ export interface RotationHooksOptions {
 
 /** All hooks of a host: the kubelet's restart flag, the flags of privileged hooks, the configured commands. */
 export function createRotationHooks(options: RotationHooksOptions): RotationHooks {
-  const { fs, clock, log, runtimeDir, stateDir, restartReasons, commands, privileged, flagPatienceMs } = options;
-  const patience = flagPatienceMs === undefined ? {} : { patienceMs: flagPatienceMs };
-  const host = { fs, clock, runtimeDir, ...patience };
+  const { fs, clock, log, runtimeDir, stateDir, restartReasons, commands, privileged, flagHaste } = options;
+  const host = { fs, clock, runtimeDir, ...flagHaste };
   const hooks = [
     restartFlagHook(host, restartReasons),
     ...privileged.map((name) => privilegedHook(host, name)),

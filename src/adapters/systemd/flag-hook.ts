@@ -11,6 +11,9 @@ const LOOK_AFTER_MS = [300, 2_000, 10_000];
 /** A minute is what a path unit may take on a busy host, more means that it is dead. */
 const PATIENCE_MS = 60_000;
 
+/** A path unit takes a flag within milliseconds; one that is not enabled was hardly started by hand on a host that busy. */
+const NOT_ENABLED_MS = 2_000;
+
 /** What a flag needs of the host. */
 export interface FlagHost {
   readonly fs: FileSystem;
@@ -19,6 +22,8 @@ export interface FlagHost {
   readonly runtimeDir: string;
   /** How long to wait for a flag to be taken before that counts as a failure; a minute unless told: a command that ends should not wait so long. */
   readonly patienceMs?: number;
+  /** Folders of systemd's units: where no link in them enables the path unit, a flag is waited for two seconds only. Nobody looks unless told. */
+  readonly unitFolders?: readonly string[];
 }
 
 /** `<runtimeDir>/restart-kubelet`, taken by certlet-kubelet-restart.path. `reasons` is the rule that knows which kubelet needs it. */
@@ -73,18 +78,30 @@ async function raise(host: FlagHost, flag: string, event: HookEvent): Promise<vo
 
 async function waitUntilTaken(host: FlagHost, flag: string, unit: string, signal: AbortSignal): Promise<void> {
   const start = host.clock.now().getTime();
-  const patienceMs = host.patienceMs ?? PATIENCE_MS;
+  const enabled = host.unitFolders === undefined || (await isEnabled(host.fs, host.unitFolders, `${unit}.path`));
+  const patienceMs = Math.min(host.patienceMs ?? PATIENCE_MS, enabled ? Infinity : NOT_ENABLED_MS);
   for (const afterMs of [...LOOK_AFTER_MS.filter((afterMs) => afterMs < patienceMs), patienceMs]) {
     await host.clock.sleepUntil(new Date(start + afterMs), signal);
     if (signal.aborted || (await isTaken(host, flag))) return;
   }
   throw new CertletError(
     'ERR_HOOK',
-    `the flag ${flag} was not taken within ${String(patienceMs / 1000)} s: ${unit}.path does not run`,
+    `the flag ${flag} was not taken within ${String(patienceMs / 1000)} s: ${unit}.path ${enabled ? 'does not run' : 'is not enabled'}`,
     {
       remedy: `systemctl reset-failed ${unit}.path ${unit}.service; systemctl enable --now ${unit}.path`,
     },
   );
+}
+
+/** Whether some unit's `.wants` or `.requires` folder has a link to this one (systemd.unit(5)). What cannot be read has none. */
+async function isEnabled(fs: FileSystem, folders: readonly string[], unit: string): Promise<boolean> {
+  const names = async (folder: string): Promise<readonly string[]> => fs.readdir(folder).catch(() => []);
+  for (const folder of folders) {
+    for (const name of (await names(folder)).filter((each) => /\.(?:wants|requires)$/.test(each))) {
+      if ((await names(join(folder, name))).includes(unit)) return true;
+    }
+  }
+  return false;
 }
 
 async function isTaken(host: FlagHost, flag: string): Promise<boolean> {

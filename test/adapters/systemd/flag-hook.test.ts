@@ -60,6 +60,57 @@ t.test('a command that ends is less patient', async (t) => {
   await t.rejects(run, { code: 'ERR_HOOK', message: /within 1 s/ });
 });
 
+for (const row of [
+  {
+    name: 'not installed',
+    tree: {},
+    waitedMs: 2_000,
+    message: /within 2 s: certlet-kubelet-restart\.path is not enabled/,
+  },
+  {
+    name: 'installed and not enabled',
+    tree: { 'certlet-kubelet-restart.path': '', 'multi-user.target.wants': { 'certlet.service': '' } },
+    waitedMs: 2_000,
+    message: /is not enabled/,
+  },
+  {
+    name: 'enabled',
+    tree: { 'multi-user.target.wants': { 'certlet-kubelet-restart.path': '' } },
+    waitedMs: 10_000,
+    message: /within 10 s: certlet-kubelet-restart\.path does not run/,
+  },
+  {
+    name: 'enabled for a unit that requires it',
+    tree: { 'kubelet.service.requires': { 'certlet-kubelet-restart.path': '' } },
+    waitedMs: 10_000,
+    message: /does not run/,
+  },
+]) {
+  t.test(`once waits ${String(row.waitedMs)} ms for the flag where the path unit is ${row.name}`, async (t) => {
+    const { clock, host, runtimeDir } = flags(t);
+    const units = t.testdir({ etc: row.tree });
+    mkdirSync(runtimeDir, { recursive: true });
+    const unitFolders = [join(units, 'missing'), join(units, 'etc')];
+    const hook = restartFlagHook({ ...host, patienceMs: 10_000, unitFolders }, () => []);
+    const run = hook.run(hookEvent(), 1, async () => undefined, never);
+    run.catch(() => undefined);
+    let waitedMs = 0;
+    while (waitedMs < row.waitedMs) waitedMs += await clock.passSleep();
+    t.equal(waitedMs, row.waitedMs);
+    await t.rejects(run, { code: 'ERR_HOOK', message: row.message });
+  });
+}
+
+t.test('a flag that is taken at once counts, whether or not the unit is enabled', async (t) => {
+  const { clock, host, restartFlag } = flags(t);
+  const hook = restartFlagHook({ ...host, patienceMs: 10_000, unitFolders: [] }, () => []);
+  const run = hook.run(hookEvent(), 1, async () => undefined, never);
+  await clock.nextSleep();
+  rmSync(restartFlag);
+  await clock.passSleep();
+  await run;
+});
+
 t.test('a later attempt only looks: it does not restart the kubelet a second time', async (t) => {
   const { restart, restartFlag, clock } = flags(t);
   const run = restart.run(hookEvent(), 2, async () => undefined, never);
