@@ -1,16 +1,10 @@
-import { createHash } from 'node:crypto';
 import type { Credential } from '../kubeconfig/client-config.ts';
 import { type CertificateFacts, parseChain } from '../pki/certificate.ts';
+import { shortDigest } from '../pki/short-digest.ts';
 import { isCertletError } from '../errors.ts';
 
 /**
- * Tells a fresh credential from one that was refused, over restarts. So few bits that no token can be found or checked by it, however short
- * that token is; one fresh credential in 65536 is taken for the old one and waits its hours.
- */
-const DIGITS = 4;
-
-/**
- * Digest of a credential, four hex digits: of the token itself, wherever it is kept; of a certificate's subject, whatever its serial and key; of an
+ * Digest of a credential, to tell a fresh one from one that was refused, over restarts: of the token itself, wherever it is kept; of a certificate's subject, whatever its serial and key; of an
  * exec plugin as it is configured. Undefined for none, and where it cannot be told.
  */
 export function credentialDigest(credential: Credential): string | undefined {
@@ -42,5 +36,4 @@ function chainDigest(chainPem: string): string | undefined {
   }
 }
 
-const digest = (kind: string, text: string): string =>
-  createHash('sha256').update(`${kind}|${text}`).digest('hex').slice(0, DIGITS);
+const digest = (kind: string, text: string): string => shortDigest(`${kind}|${text}`);
