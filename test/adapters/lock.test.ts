@@ -1,5 +1,15 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { chmodSync, existsSync, mkdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  linkSync,
+  mkdirSync,
+  readFileSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setImmediate } from 'node:timers/promises';
@@ -144,6 +154,32 @@ for (const row of [
     t.match((error as CertletError).remedy, row.says);
     const again = await acquireLock(certDir, { label: 'certlet run' }).catch((error: unknown) => error);
     t.ok(isCertletError(again, 'ERR_STORE_IO'), 'not ERR_LOCK_HELD');
+  });
+}
+
+for (const row of [
+  { name: 'another name of a file of somebody', make: (path: string, other: string) => linkSync(other, path) },
+  {
+    name: 'a file of another user',
+    make: (path: string) => {
+      writeFileSync(path, '');
+      chownSync(path, 65_534, 65_534);
+    },
+    rootOnly: true,
+  },
+]) {
+  const skip = row.rootOnly === true && process.geteuid?.() !== 0 && 'only root can give files away';
+  t.test(`planted in place of the lock file: ${row.name} is refused and left as it is`, { skip }, async (t) => {
+    const certDir = t.testdir({ other: 'x' });
+    const path = join(certDir, '.certlet.lock');
+    chmodSync(join(certDir, 'other'), 0o644);
+    row.make(path, join(certDir, 'other'));
+    await t.rejects(acquireLock(certDir, { label: 'certlet run' }), {
+      code: 'ERR_STORE_UNSAFE',
+      message: /another user may have put it there/,
+      remedy: /ls -l .*; rm /,
+    });
+    t.equal(statSync(join(certDir, 'other')).mode & 0o777, 0o644);
   });
 }
 

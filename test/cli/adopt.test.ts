@@ -402,6 +402,41 @@ t.test('settings in a form that cannot be edited line by line are written anew',
   });
 });
 
+t.test('a settings file whose last line does not end keeps that line, and the diff says so', async (t) => {
+  const { file, text } = await adopt(hostTree(t, { ...KUBEADM, [SETTINGS]: 'events: true' }), { write: true });
+  t.match(file(SETTINGS), /^events: true\nbootstrapKubeconfig: /);
+  t.match(text, '-events: true\n\\ No newline at end of file\n+events: true\n');
+});
+
+t.test('an empty settings file is filled, one that is a list is not overwritten', async (t) => {
+  const empty = await adopt(hostTree(t, { ...KUBEADM, [SETTINGS]: '' }), { write: true });
+  t.match(empty.file(SETTINGS), /^bootstrapKubeconfig: /);
+  const root = hostTree(t, { ...KUBEADM, [SETTINGS]: '- a\n' });
+  await t.rejects(adopt(root, { write: true }), { code: 'ERR_CONFIG_INVALID', message: /expected a map of settings/ });
+  t.equal(readFileSync(join(root, SETTINGS), 'utf8'), '- a\n');
+});
+
+t.test('files that the kubelet names and that are not there or broken do not stop the adoption', async (t) => {
+  const root = hostTree(t, {
+    ...PLAIN_UNIT('--kubeconfig=/etc/kubernetes/k.conf --config=/missing.yaml --config-dir=/etc/kubernetes/k.conf'),
+    '/etc/kubernetes/k.conf': 'a: [',
+    '/var/lib/kubelet/pki/kubelet-client-current.pem': 'no pair',
+  });
+  const { adopted, host } = await adopt(root);
+  t.ok(adopted);
+  t.equal(host.clientCommonName, undefined);
+  t.notOk(host.sources.includes('/missing.yaml'));
+});
+
+t.test('a running kubelet with more flags than its unit: only these are named', async (t) => {
+  const root = hostTree(t, {
+    ...PLAIN_UNIT('--kubeconfig=/etc/kubernetes/k.conf'),
+    '/proc/812/cmdline': '/opt/k8s/kubelet\0--kubeconfig=/etc/kubernetes/k.conf\0--v=4\0',
+    '/proc/812/cgroup': '0::/system.slice/kubelet.service\n',
+  });
+  t.match((await adopt(root)).text, 'other flags than its unit; only running: --v=4\n');
+});
+
 function embedded(node: string): string {
   const pem = Buffer.from(pairFor(node)).toString('base64');
   return `apiVersion: v1\nkind: Config\nclusters: [{name: c, cluster: {server: "https://a:1"}}]\ncontexts: [{name: x, context: {cluster: c, user: u}}]\ncurrent-context: x\nusers: [{name: u, user: {client-certificate-data: ${pem}, client-key-data: ${pem}}}]\n`;
@@ -620,4 +655,7 @@ t.test('the version of a program is asked for, and no answer is no version', asy
   t.equal(await askKubeletVersion(['kubelet']), undefined);
   t.equal(await askKubeletVersion(['/bin/echo', 'Kubernetes v1.2.3']), undefined, 'another program is not run');
   t.equal(await askKubeletVersion([]), undefined);
+  t.equal(await askKubeletVersion([join(folder, 'sub', 'kubelet')]), undefined, 'not there');
+  chmodSync(join(folder, 'kubelet'), 0o777);
+  t.equal(await askKubeletVersion([join(folder, 'kubelet')]), undefined, 'others could change it');
 });

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { NodeFileSystem } from '../../src/adapters/file-system.ts';
 import { acquireLock } from '../../src/adapters/lock.ts';
+import { removeEmptyFolder, removeFiles } from '../../src/adapters/made-files.ts';
 import { FileCertificateStore } from '../../src/adapters/store/file-certificate-store.ts';
 import { type ResetAnswer, resetNode } from '../../src/cli/reset.ts';
 import { encodeNodeKubeconfig } from '../../src/kubeconfig/client-config.ts';
@@ -148,6 +149,43 @@ t.test('files that certlet did not write are listed and left', async (t) => {
   t.match(left, `${at.kubeconfig}   (it does not name certlet's pair, so certlet did not write it)`);
   t.match(left, 'quarantine   (files of others that certlet moved aside)');
   t.match(left, 'note   (certlet knows no such file)');
+});
+
+t.test('plain files and pairs that hold no certificate any more', async (t) => {
+  const at = await host(t);
+  writeFileSync(at.plain.certFile, 'cut off');
+  const [pair = ''] = readdirSync(at.certDir).filter((name) => name.startsWith('kubelet-server-2'));
+  writeFileSync(join(at.certDir, pair), 'cut off');
+  const { code, text } = await reset(at, { yes: true });
+  t.equal(code, 0);
+  t.ok(existsSync(at.plain.certFile), 'nobody can tell whose it is');
+  t.match(text.slice(text.indexOf('Left alone:')), at.plain.keyFile);
+  t.notOk(existsSync(join(at.certDir, pair)), 'the ledger has it');
+});
+
+t.test('a file that cannot be removed is named, and the rest waits for the next time', async (t) => {
+  const at = await host(t);
+  const fs = new Proxy(new NodeFileSystem(), {
+    get(target, name: keyof NodeFileSystem) {
+      if (name !== 'unlink') return (target[name] as (...words: unknown[]) => unknown).bind(target);
+      return async (path: string) => {
+        throw Object.assign(new Error(`EROFS: read-only file system, unlink '${path}'`), { code: 'EROFS', path });
+      };
+    },
+  });
+  await t.rejects(removeFiles(fs, [{ path: at.kubeconfig, remark: 'x' }]), {
+    code: 'ERR_STORE_READ_ONLY',
+    message: new RegExp(at.kubeconfig),
+  });
+});
+
+t.test('a folder is removed when nothing is in it, and gone is gone', async (t) => {
+  const folder = t.testdir({ empty: {}, full: { x: '' } });
+  t.equal(await removeEmptyFolder(join(folder, 'empty')), true);
+  t.equal(await removeEmptyFolder(join(folder, 'empty')), true);
+  t.equal(await removeEmptyFolder(join(folder, 'full')), false);
+  t.equal(await removeEmptyFolder(join(folder, 'full', 'x')), false);
+  await t.rejects(removeEmptyFolder(join(folder, 'x'.repeat(300))), { code: /^ERR_STORE_/ });
 });
 
 t.test('a folder that a kubelet alone filled is left whole', async (t) => {

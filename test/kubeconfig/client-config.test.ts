@@ -1,3 +1,5 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import t from 'tap';
 import { CertletError } from '../../src/errors.ts';
 import { clientConfig, encodeNodeKubeconfig, filesNeeded } from '../../src/kubeconfig/client-config.ts';
@@ -6,6 +8,7 @@ import { parseKubeconfig } from '../../src/kubeconfig/codec.ts';
 import { parseYaml } from '../../src/kubeconfig/yaml.ts';
 import { Secret } from '../../src/secret.ts';
 import { createAuthority } from '../fixtures/cluster/authority.ts';
+import { openssl, withoutOpenssl } from '../fixtures/openssl.ts';
 
 const authority = createAuthority({ name: 'kubernetes' });
 const other = createAuthority({ name: 'front-proxy' });
@@ -64,6 +67,24 @@ t.test('a CA whose key OpenSSL refuses is named with key size and remedy', async
   );
   const strong = createAuthority({ name: 'ca', keyAlgorithm: 'RSA-2048' });
   t.same(read({ 'certificate-authority-data': base64(strong.pem) }, { token: 't' }).warnings, []);
+});
+
+t.test('old CAs with short curves and DSA keys are named by their kind', { skip: withoutOpenssl }, async (t) => {
+  const folder = t.testdir({});
+  const caOf = (name: string, ...newKey: readonly string[]): string => {
+    const at = (suffix: string): string => join(folder, `${name}.${suffix}`);
+    openssl('', ...newKey, '-out', at('key'));
+    openssl('', 'req', '-x509', '-new', '-key', at('key'), '-subj', `/CN=${name}`, '-out', at('crt'));
+    return readFileSync(at('crt'), 'utf8');
+  };
+  const short = caOf('short', 'genpkey', '-algorithm', 'EC', '-pkeyopt', 'ec_paramgen_curve:prime192v1');
+  openssl('', 'dsaparam', '-out', join(folder, 'dsa'), '1024');
+  const dsa = caOf('dsa', 'genpkey', '-paramfile', join(folder, 'dsa'));
+  const { warnings } = read({ 'certificate-authority-data': base64(short + dsa) }, { token: 't' });
+  t.match(warnings, [
+    /"CN=short" has a EC key of 192 bits; OpenSSL refuses what is below 224/,
+    /"CN=dsa" has a DSA key of 1024 bits; OpenSSL refuses what is below 2048/,
+  ]);
 });
 
 t.test('certificate and key as data, as one combined file, and as two', async (t) => {

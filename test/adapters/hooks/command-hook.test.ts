@@ -69,6 +69,13 @@ t.test('output goes to the log line by line, with its stream, cut to a sane size
   t.equal(out.at(-1), 'more output is left out');
 });
 
+t.test('a last line without an end is told too', async (t) => {
+  const log = new RecordingLogger();
+  await hook(log, ['/bin/sh', '-c', 'printf "one\\ntwo"']).run(hookEvent(), 1, nothing, never);
+  const told = log.lines.map(({ fields }) => fields['line']).filter((line) => line !== undefined);
+  t.strictSame(told, ['one', 'two']);
+});
+
 for (const row of [
   { name: 'an exit code', command: ['/bin/sh', '-c', 'exit 3'], message: 'hook test ended with exit code 3' },
   { name: 'a signal', command: ['/bin/sh', '-c', 'kill -9 $$'], message: 'hook test was killed by SIGKILL' },
