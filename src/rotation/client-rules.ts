@@ -59,16 +59,16 @@ export class ClientRules implements PurposeRules {
   }
 
   async prove(pair: CertificatePair, cluster: ClusterAccess, signal: AbortSignal): Promise<void> {
-    const result = await proveClientPair(this.#context, cluster, pair, signal);
-    if (result === 'accepted') {
+    const refusal = await proveClientPair(this.#context, cluster, pair, signal);
+    if (refusal === undefined) {
       this.#stagedRefusal = undefined;
       return;
     }
     const now = this.#context.clock.now();
     const { fingerprint } = pair.chain.leaf;
     if (this.#stagedRefusal?.fingerprint !== fingerprint) this.#stagedRefusal = { fingerprint, since: now };
-    const sinceMs = now.getTime() - this.#stagedRefusal.since.getTime();
-    throw freshPairRefused(pair, sinceMs, this.#context.options.proofRetryMs);
+    const forMs = now.getTime() - this.#stagedRefusal.since.getTime();
+    throw freshPairRefused(pair, refusal, { forMs, giveUpAfterMs: this.#context.options.proofRetryMs });
   }
 
   async installed(pair: CertificatePair, cluster: ClusterAccess): Promise<void> {

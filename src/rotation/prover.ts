@@ -82,9 +82,9 @@ export class Prover {
     const offered = cluster.offered === undefined ? 'none' : await this.#proveOffered(pair, cluster.offered, signal);
     if (offered === 'accepted') return true;
     try {
-      const result = await proveClientPair(this.#context, cluster.active, pair, signal);
-      if (result === 'accepted') this.#credentials.accepted();
-      return result === 'accepted';
+      const refusal = await proveClientPair(this.#context, cluster.active, pair, signal);
+      if (refusal === undefined) this.#credentials.accepted();
+      return refusal === undefined;
     } catch (error) {
       // The old cluster entry does not answer and the new one answers with a refusal: that is a refusal.
       if (offered === 'refused' && isCertletError(error)) return false;
@@ -101,11 +101,12 @@ export class Prover {
     const { active } = this.#credentials.cluster;
     const differences = active === undefined ? [] : clusterDifferences(active, offered);
     try {
-      const result = await proveClientPair(this.#context, offered, pair, signal);
-      if (result === 'refused') {
+      const refusal = await proveClientPair(this.#context, offered, pair, signal);
+      if (refusal !== undefined) {
         this.#refusedOffer = offered;
         log.log('warn', 'The bootstrap kubeconfig names a cluster that refuses the client certificate', {
           differences,
+          error: refusal.message,
         });
         return 'refused';
       }

@@ -1,5 +1,5 @@
 import { setImmediate } from 'node:timers/promises';
-import { CertletError } from '../../errors.ts';
+import { CertletError, isCertletError } from '../../errors.ts';
 import { ByteBuffer } from './byte-buffer.ts';
 import type { PoolResponse } from './dispatcher.ts';
 
@@ -49,6 +49,16 @@ export function parseJson(text: string, what: string): unknown {
       cause: error,
       remedy: PROTOCOL_REMEDY,
     });
+  }
+}
+
+/** What `decode` makes of an answer. Its `ERR_API_PROTOCOL` is told with the request and the server that gave the answer. */
+export function decoded<T>(json: unknown, what: string, decode: (json: unknown) => T): T {
+  try {
+    return decode(json);
+  } catch (error) {
+    if (!isCertletError(error, 'ERR_API_PROTOCOL')) throw error;
+    throw new CertletError('ERR_API_PROTOCOL', `${what}: ${error.message}`, { cause: error, remedy: PROTOCOL_REMEDY });
   }
 }
 

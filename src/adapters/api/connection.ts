@@ -3,7 +3,7 @@ import type { CertificateSigningRequest, CsrApiVersion, CsrToCreate, CsrWatchEve
 import { isCertletError } from '../../errors.ts';
 import type { ClusterAccess, Credential } from '../../kubeconfig/client-config.ts';
 import type { ApiConnection, ApiIdentity, NodeFacts, ResourceAttributes } from '../../ports.ts';
-import { checkJsonType, parseJson, readText } from './body.ts';
+import { checkJsonType, decoded, parseJson, readText } from './body.ts';
 import { decodeNode, decodeReview, servesCsrs, unsupported } from './objects.ts';
 import { Transport } from './transport.ts';
 import type { ApiOptions, Call } from './transport.ts';
@@ -35,7 +35,7 @@ export class HttpApiConnection implements ApiConnection {
     for (const version of VERSIONS) {
       const path = `${GROUP}/${version}`;
       try {
-        if (servesCsrs(await this.#json({ method: 'GET', path, signal }))) return version;
+        if (await this.#read({ method: 'GET', path, signal }, servesCsrs)) return version;
       } catch (error) {
         if (isCertletError(error, 'ERR_API_FORBIDDEN')) return this.#served(signal);
         if (!isCertletError(error, 'ERR_API_NOT_FOUND')) throw error;
@@ -48,7 +48,7 @@ export class HttpApiConnection implements ApiConnection {
   async #served(signal: AbortSignal): Promise<CsrApiVersion> {
     for (const version of VERSIONS) {
       try {
-        await this.#json({ method: 'GET', path: `${csrPath(version)}?limit=1`, signal });
+        await this.#read({ method: 'GET', path: `${csrPath(version)}?limit=1`, signal }, asItIs);
         return version;
       } catch (error) {
         // Nothing may be looked at: every server since 1.19 has v1.
@@ -60,15 +60,12 @@ export class HttpApiConnection implements ApiConnection {
   }
 
   async createCsr(version: CsrApiVersion, csr: CsrToCreate, signal: AbortSignal): Promise<CertificateSigningRequest> {
-    return decodeCsr(
-      await this.#json({ method: 'POST', path: csrPath(version), body: encodeCsr(version, csr), signal }),
-    );
+    const body = encodeCsr(version, csr);
+    return this.#read({ method: 'POST', path: csrPath(version), body, signal }, decodeCsr);
   }
 
   async getCsr(version: CsrApiVersion, name: string, signal: AbortSignal): Promise<CertificateSigningRequest> {
-    return decodeCsr(
-      await this.#json({ method: 'GET', path: `${csrPath(version)}/${encodeURIComponent(name)}`, signal }),
-    );
+    return this.#read({ method: 'GET', path: `${csrPath(version)}/${encodeURIComponent(name)}`, signal }, decodeCsr);
   }
 
   watchCsr(
@@ -86,12 +83,12 @@ export class HttpApiConnection implements ApiConnection {
       kind: 'SelfSubjectAccessReview',
       spec: { resourceAttributes: attributes },
     };
-    return decodeReview(await this.#json({ method: 'POST', path: REVIEWS, body: JSON.stringify(review), signal }));
+    return this.#read({ method: 'POST', path: REVIEWS, body: JSON.stringify(review), signal }, decodeReview);
   }
 
   async getNode(name: string, signal: AbortSignal): Promise<NodeFacts | undefined> {
     try {
-      return decodeNode(await this.#json({ method: 'GET', path: `/api/v1/nodes/${encodeURIComponent(name)}`, signal }));
+      return await this.#read({ method: 'GET', path: `/api/v1/nodes/${encodeURIComponent(name)}`, signal }, decodeNode);
     } catch (error) {
       if (isCertletError(error, 'ERR_API_NOT_FOUND')) return undefined;
       throw error;
@@ -101,24 +98,28 @@ export class HttpApiConnection implements ApiConnection {
   async request(method: 'GET' | 'POST' | 'PATCH', path: string, body: unknown, signal: AbortSignal): Promise<unknown> {
     const text = body === undefined ? {} : { body: JSON.stringify(body) };
     const type = method === 'PATCH' ? { contentType: 'application/merge-patch+json' } : {};
-    return this.#json({ method, path, ...text, ...type, signal });
+    return this.#read({ method, path, ...text, ...type, signal }, asItIs);
   }
 
   async close(): Promise<void> {
     await this.#transport.close();
   }
 
-  async #json(call: Call): Promise<unknown> {
+  async #read<T>(call: Call, decode: (json: unknown) => T): Promise<T> {
     const answer = await this.#transport.send(call);
+    let json: unknown;
     try {
       checkJsonType(answer.response, answer.what);
-      return parseJson(await readText(answer.response, answer.what), answer.what);
+      json = parseJson(await readText(answer.response, answer.what), answer.what);
     } catch (error) {
       answer.response.discard();
       throw answer.describe(error);
     }
+    return decoded(json, answer.what, decode);
   }
 }
+
+const asItIs = (json: unknown): unknown => json;
 
 function csrPath(version: CsrApiVersion): string {
   return `${GROUP}/${version}/certificatesigningrequests`;

@@ -185,12 +185,12 @@ function failure(
   problem: string,
   about: { readonly facts: ConnectionFacts; readonly remedy: string; readonly cause: unknown },
 ): CertletError {
-  const { server, what, proxy } = about.facts;
-  const through = proxy === undefined ? '' : ` through the proxy ${proxy}`;
-  return new CertletError(code, `${what} at ${server}${through}: ${problem}`, {
-    remedy: about.remedy,
-    cause: about.cause,
-  });
+  return new CertletError(code, `${placeOf(about.facts)}: ${problem}`, { remedy: about.remedy, cause: about.cause });
+}
+
+/** `GET /path at https://server through the proxy host:port`: how every message about a request begins. */
+export function placeOf({ server, what, proxy }: ConnectionFacts): string {
+  return `${what} at ${server}${proxy === undefined ? '' : ` through the proxy ${proxy}`}`;
 }
 
 function lookAt(facts: ConnectionFacts): string {

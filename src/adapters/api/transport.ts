@@ -1,7 +1,6 @@
 import { CertletError } from '../../errors.ts';
 import type { ClusterAccess, Credential } from '../../kubeconfig/client-config.ts';
 import { apiError } from './api-errors.ts';
-import type { Asked } from './api-errors.ts';
 import { readText } from './body.ts';
 import { credentialSource, samePair } from './credential-source.ts';
 import type { CredentialSource, Presented } from './credential-source.ts';
@@ -10,7 +9,7 @@ import type { Pool, PoolResponse } from './dispatcher.ts';
 import type { ClientPair } from './tls-options.ts';
 import { identityOf } from './identity.ts';
 import type { Identity } from './identity.ts';
-import { networkError } from './network-errors.ts';
+import { networkError, placeOf } from './network-errors.ts';
 import type { ConnectionFacts } from './network-errors.ts';
 import { chooseProxy, proxyAddress } from './proxy-choice.ts';
 import type { Environment } from './proxy-choice.ts';
@@ -108,7 +107,7 @@ export class Transport {
     try {
       const response = await pool.request(this.#request(call, presented.token));
       this.#noteHeaders(response);
-      if (response.status >= 200 && response.status < 300) return { response, what, describe };
+      if (response.status >= 200 && response.status < 300) return { response, what: placeOf(facts), describe };
       return await this.#refusal(response, facts);
     } catch (error) {
       throw describe(error);
@@ -139,8 +138,8 @@ export class Transport {
     for (const text of warningTexts(response.header('warning'))) this.#options.onWarning(text);
   }
 
-  async #refusal(response: PoolResponse, asked: Asked): Promise<CertletError> {
-    const body = await readText(response, asked.what);
+  async #refusal(response: PoolResponse, asked: ConnectionFacts): Promise<CertletError> {
+    const body = await readText(response, placeOf(asked));
     const retry = retryAfterMs(response.header('retry-after')[0], this.#options.now());
     return apiError(asked, { status: response.status, body, retryAfterMs: retry });
   }

@@ -1,7 +1,7 @@
 import { decodeWatchEvent } from '../../csr/wire.ts';
 import type { CsrWatchEvent } from '../../csr/wire.ts';
 import { CertletError } from '../../errors.ts';
-import { checkJsonType, connectionFree, parseJson } from './body.ts';
+import { checkJsonType, connectionFree, decoded, parseJson } from './body.ts';
 import { splitLines } from './line-splitter.ts';
 import type { Answer, Transport } from './transport.ts';
 
@@ -43,7 +43,7 @@ export async function* watchEvents(transport: Transport, watch: WatchRequest): A
   try {
     checkJsonType(answer.response, answer.what);
     for await (const line of splitLines(answer.response.body, answer.what)) {
-      yield decodeWatchEvent(parseJson(line, answer.what));
+      yield decoded(parseJson(line, answer.what), answer.what, decodeWatchEvent);
     }
     await connectionFree();
   } catch (error) {
