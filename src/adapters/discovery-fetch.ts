@@ -33,12 +33,15 @@ const DATE_CODES = ['CERT_HAS_EXPIRED', 'CERT_NOT_YET_VALID'];
 
 /**
  * A fetch over plain `node:https`: no credential, no cookies, no redirects followed. `environment` may name a proxy
- * (`HTTPS_PROXY`, `NO_PROXY`), as client-go honours it.
+ * (`HTTPS_PROXY`, `NO_PROXY`), as client-go honours it. `timeoutMs` is for a whole answer.
  */
-export function createDiscoveryFetch(environment: Readonly<Record<string, string | undefined>>): DiscoveryFetch {
+export function createDiscoveryFetch(
+  environment: Readonly<Record<string, string | undefined>>,
+  timeoutMs = REQUEST_TIMEOUT_MS,
+): DiscoveryFetch {
   return async (url, trust, signal) => {
     const agent = new Agent({ keepAlive: false, maxCachedSessions: 0, proxyEnv: { ...environment } });
-    const limit = AbortSignal.any([signal, AbortSignal.timeout(REQUEST_TIMEOUT_MS)]);
+    const limit = AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]);
     try {
       const options = { ...trustOptions(trust), agent, signal: limit, headers: { accept: 'application/json' } };
       const response = await connect(url, options);

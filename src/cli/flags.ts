@@ -26,14 +26,14 @@ export const GLOBAL_FLAGS: readonly FlagSpec[] = [
 ];
 
 /** Flag that names the settings file. */
-export const CONFIG_FLAG: FlagSpec = {
+export const CONFIG_FLAG = {
   name: 'config',
   kind: 'text',
   value: 'FILE',
   summary: 'Settings file. Flags win over it.',
   fallback: '/etc/certlet/config.yaml',
   completes: 'file',
-};
+} as const satisfies FlagSpec;
 
 /** One flag for each setting that a flag can express. */
 export function settingFlags(): readonly FlagSpec[] {

@@ -57,7 +57,7 @@ class Session {
     return {
       edge,
       signal: this.#stop.signal,
-      settingsPath: choice.settingsPath ?? CONFIG_FLAG.fallback ?? '',
+      settingsPath: choice.settingsPath ?? CONFIG_FLAG.fallback,
       loadSettings: () => loadChosenSettings(choice, edge),
       openLog: async (settings) => {
         const log = await openChosenLog(settings, edge);

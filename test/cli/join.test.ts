@@ -1,9 +1,11 @@
 import { X509Certificate } from 'node:crypto';
 import { chmodSync, existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { once } from 'node:events';
+import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { parse } from 'yaml';
-import { createDiscoveryFetch } from '../../src/adapters/discovery-fetch.ts';
+import { createDiscoveryFetch, type DiscoveryFetch } from '../../src/adapters/discovery-fetch.ts';
 import { NodeFileSystem } from '../../src/adapters/file-system.ts';
 import { joinCluster, joinedText } from '../../src/cli/join.ts';
 import type { JoinArguments } from '../../src/cli/join-plan.ts';
@@ -36,8 +38,9 @@ interface RunOptions {
   readonly folder?: string;
   readonly stdin?: string;
   readonly roll?: number;
-  readonly existing?: { readonly server: string; readonly caPem: string };
+  readonly existing?: { readonly server: string; readonly caPem?: string };
   readonly unusable?: boolean;
+  readonly fetch?: DiscoveryFetch;
   readonly node?: { readonly server: string; readonly caPem: string };
 }
 
@@ -59,7 +62,7 @@ async function run(t: Test, args: Partial<JoinArguments>, options: RunOptions = 
     };
   };
   const ports = {
-    fetch: createDiscoveryFetch({}),
+    fetch: options.fetch ?? createDiscoveryFetch({}),
     fs: new NodeFileSystem(),
     clock: {
       now: () => new Date(nowMs),
@@ -193,6 +196,27 @@ t.test('an API server that is still starting is waited for', async (t) => {
   );
   t.equal(result.error, undefined);
   t.equal(result.progress.length, 3);
+});
+
+t.test('a server that takes the connection and is silent is not waited for without end', async (t) => {
+  const silent = createServer();
+  silent.listen(0, '127.0.0.1');
+  await once(silent, 'listening');
+  t.teardown(() => void silent.close());
+  silent.on('connection', (socket) => {
+    socket.on('error', () => undefined);
+    socket.unref();
+  });
+  const { port } = silent.address() as AddressInfo;
+  const fetch = createDiscoveryFetch({}, 50);
+  await t.rejects(fetch(`https://127.0.0.1:${String(port)}/x`, { kind: 'unverified' }, new AbortController().signal), {
+    code: 'ERR_API_UNREACHABLE',
+    message: /\/x: no whole answer in time$/,
+  });
+  const stop = new AbortController();
+  const stopped = fetch(`https://127.0.0.1:${String(port)}/x`, { kind: 'unverified' }, stop.signal);
+  stop.abort(new Error('told to stop'));
+  await t.rejects(stopped, { message: 'told to stop' });
 });
 
 t.test('an endpoint where nothing answers is tried until the time limit', async (t) => {
@@ -372,6 +396,16 @@ t.test('a bootstrap kubeconfig of another cluster is not overwritten without --f
   t.match(forced.warned, [/^warning: replacing .*https:\/\/old:6443/]);
 });
 
+t.test('a bootstrap kubeconfig of the same server without a CA is of another cluster', async (t) => {
+  const server = await serve(t, { answer: good });
+  const { error } = await run(
+    t,
+    { endpoint: server.endpoint, tokenFile: '-', caCertHashes: [pinOf(server)] },
+    { stdin: TOKEN, existing: { server: `https://${server.endpoint}` } },
+  );
+  t.match(error, { code: 'ERR_DISCOVERY', message: /which is for https:.* with another CA/ });
+});
+
 t.test('the same cluster with a fresh token is simply written', async (t) => {
   const server = await serve(t, { answer: good });
   const existing = { server: `https://${server.endpoint}`, caPem: server.authority.pem };
@@ -420,6 +454,24 @@ t.test('a discovery file gives server and CA; the token comes with it or by opti
   t.match(absent.error, { code: 'ERR_DISCOVERY', message: /no such file/ });
   writeFileSync(join(folder, 'broken'), 'a: [');
   t.match((await run(t, { discoveryFile: join(folder, 'broken') }, { folder })).error, { code: 'ERR_DISCOVERY' });
+});
+
+t.test('a discovery file behind a URL: what it says is taken, what its server refuses is told', async (t) => {
+  const { pem } = createAuthority({ name: 'kubernetes' });
+  const args = { discoveryFile: 'https://site.example/c.conf', tokenFile: '-' };
+  const answers =
+    (status: number): DiscoveryFetch =>
+    async (url, trust) => {
+      t.equal(url, args.discoveryFile);
+      t.equal(trust.kind, 'system');
+      return { status, body: publicKubeconfig('https://192.0.2.1:6443', pem) };
+    };
+  const taken = await run(t, args, { stdin: TOKEN, fetch: answers(200) });
+  t.equal(taken.error, undefined);
+  t.equal(taken.told[0], 'cluster: https://192.0.2.1:6443');
+  const gone = await run(t, args, { stdin: TOKEN, fetch: answers(404) });
+  t.match(gone.error, { code: 'ERR_DISCOVERY', message: /c\.conf: status 404$/, status: 404 });
+  t.notOk(existsSync(gone.path));
 });
 
 t.test('a discovery file behind a URL is only believed over TLS that the system trusts', async (t) => {

@@ -152,6 +152,31 @@ t.test('a defect comes with its stack, in the journal on one line', async (t) =>
   }
 });
 
+t.test('a defect that threw no error is told with the place where it was noticed', async (t) => {
+  const edge = new FakeProcess('run');
+  // oxlint-disable-next-line no-throw-literal -- libraries do such things
+  t.equal(await withCommand(edge, () => Promise.reject('a text')), 1);
+  t.match(edge.stderr.text, /^certlet: unexpected: a text\n[\s\S]*\n\s+at /);
+});
+
+t.test('a command that ends because it was told to stop reports nothing', async (t) => {
+  const edge = new FakeProcess('run');
+  const code = await withCommand(edge, async ({ signal }) => {
+    edge.send('SIGTERM');
+    signal.throwIfAborted();
+    return 0;
+  });
+  t.equal(code, 75);
+  t.equal(edge.stderr.text, '');
+  const failing = new FakeProcess('run');
+  const failed = await withCommand(failing, async () => {
+    failing.send('SIGTERM');
+    throw new CertletError('ERR_INTERNAL', 'something else');
+  });
+  t.equal(failed, 1, 'another failure on the way out is told');
+  t.match(failing.stderr.text, /something else/);
+});
+
 t.test('once the log is open, failures go through it', async (t) => {
   const edge = new FakeProcess('run');
   const code = await withCommand(edge, async ({ openLog }) => {
