@@ -4,8 +4,8 @@ import { shortDigest } from '../pki/short-digest.ts';
 import { isCertletError } from '../errors.ts';
 
 /**
- * Digest of a credential, to tell a fresh one from one that was refused, over restarts: of the token itself, wherever it is kept; of a certificate's subject, whatever its serial and key; of an
- * exec plugin as it is configured. Undefined for none, and where it cannot be told.
+ * Digest of a credential, to tell a fresh one from one that was refused, over restarts: of the token itself, wherever it is kept; of a
+ * certificate's subject, whatever its serial and key; of an exec plugin as it is configured. Undefined for none, and where it cannot be told.
  */
 export function credentialDigest(credential: Credential): string | undefined {
   switch (credential.kind) {
