@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { basename, dirname, join } from 'node:path';
-import { errnoOf, fileError } from './file-errors.ts';
+import { CertletError } from '../errors.ts';
+import { errnoOf, fileError, shellWord } from './file-errors.ts';
 import type { FileSystem } from './file-system.ts';
 
 /**
@@ -48,11 +49,34 @@ export async function readIfPresent(fs: FileSystem, path: string, limitBytes: nu
   }
 }
 
-/** Creates a folder and its missing parents (0755); `mode` holds whatever the umask. Resolves to whether it was created. */
+/**
+ * Creates a folder and its missing parents (0755); `mode` holds whatever the umask. Resolves to whether it was created. Throws
+ * `ERR_STORE_UNSAFE`, before anything is made, where the way there goes through a link of another user.
+ */
 export async function ensureFolder(fs: FileSystem, path: string, mode: number): Promise<boolean> {
   try {
+    await refusePlantedLinks(fs, path);
+  } catch (error) {
+    throw fileError(error, path);
+  }
+  return makeFolder(fs, path, mode);
+}
+
+/** Its owner can point a link elsewhere at any moment, also one in a sticky folder. */
+async function refusePlantedLinks(fs: FileSystem, folder: string): Promise<void> {
+  const own = process.geteuid?.() ?? 0;
+  for (let path = folder; path !== dirname(path); path = dirname(path)) {
+    const facts = await fs.lstat(path);
+    if (facts?.kind !== 'link' || facts.uid === 0 || facts.uid === own) continue;
+    const reason = `${path} is a link of user ${String(facts.uid)}`;
+    throw new CertletError('ERR_STORE_UNSAFE', `${folder} is not safe: ${reason}`, { remedy: `rm ${shellWord(path)}` });
+  }
+}
+
+async function makeFolder(fs: FileSystem, path: string, mode: number): Promise<boolean> {
+  try {
     if ((await fs.stat(path)) !== undefined) return false;
-    if (dirname(path) !== path) await ensureFolder(fs, dirname(path), 0o755);
+    if (dirname(path) !== path) await makeFolder(fs, dirname(path), 0o755);
     await fs.mkdir(path, mode & 0o700);
     await fs.chmod(path, mode);
     await fs.syncFolder(dirname(path));

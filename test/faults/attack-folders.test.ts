@@ -1,5 +1,15 @@
 /** What another user of the host plants, and folders and files that others can change. */
-import { chmodSync, chownSync, existsSync, lstatSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import { HostFiles } from '../../src/adapters/host-files.ts';
@@ -11,41 +21,105 @@ import { asOther, NO_OTHER_USER, openFolder, otherProcess } from './fixtures/oth
 
 const skip = NO_OTHER_USER ?? false;
 
-t.test('links of another user in every folder that is written lead nowhere', { skip }, async (t) => {
+/** Places that another user may fill where the folder is sticky. */
+const PLANTS = [
+  'conf/kubelet.conf',
+  'conf/.kubelet.conf.0123456789abcdef.certlet-tmp',
+  'conf/certlet.prom',
+  'pki/kubelet-client-current.pem',
+  'pki/kubelet-server-current.pem',
+  'pki/.kubelet-client-current.pem.0123456789abcdef.certlet-tmp',
+  'pki/kubelet-client-2020-01-01-00-00-00.pem',
+  'pki/kubelet-client.crt',
+  'pki/kubelet-client.key',
+  'pki/kubelet.key',
+  'pki/.certlet.lock.holder',
+  'run/status.json',
+  'run/control.sock',
+  'run/.status.json.0123456789abcdef.certlet-tmp',
+];
+
+for (const at of PLANTS) {
+  t.test(`a link and a file of another user at ${at} lead nowhere`, { skip }, async (t) => {
+    const cluster = await startFakeCluster({ approveServing: true });
+    t.teardown(() => cluster.close());
+    for (const plant of ['link', 'file', 'link to nothing'] as const) {
+      const site = openFolder(t);
+      for (const name of ['conf', 'pki', 'run']) {
+        mkdirSync(join(site, name));
+        chmodSync(join(site, name), 0o1777);
+      }
+      const host = new CertletHost(t, cluster, {
+        certDir: join(site, 'pki'),
+        stateDir: join(openFolder(t), 'state'),
+        runtimeDir: join(site, 'run'),
+        kubeconfig: join(site, 'conf/kubelet.conf'),
+        metrics: { textfile: join(site, 'conf/certlet.prom') },
+        plainFiles: {
+          client: { certFile: join(site, 'pki/kubelet-client.crt'), keyFile: join(site, 'pki/kubelet-client.key') },
+          serving: { certFile: join(site, 'pki/kubelet.crt'), keyFile: join(site, 'pki/kubelet.key') },
+        },
+      });
+      const victims = openFolder(t, 0o777);
+      const victim = join(victims, 'victim');
+      writeFileSync(victim, 'untouched');
+      chmodSync(victim, 0o666);
+      const path = join(site, at);
+      if (plant === 'file') asOther(`echo planted > ${path}; chmod 666 ${path}`);
+      else asOther(`ln -s ${plant === 'link' ? victim : join(victims, 'new')} ${path}`);
+      const { code, stderr } = await host.run(['once', '--timeout', '30s']);
+      t.equal(readFileSync(victim, 'utf8'), 'untouched', plant);
+      t.strictSame(readdirSync(victims), ['victim'], `${plant}: nothing is made behind it`);
+      t.equal(statSync(victim).mode & 0o777, 0o666, `${plant}: nor is its mode changed`);
+      t.equal(code, 0, `${plant}: ${stderr}`);
+      for (const name of ['conf/kubelet.conf', 'pki/kubelet-client.key', 'pki/kubelet.key']) {
+        const facts = lstatSync(join(site, name));
+        const mine = facts.isFile() && facts.uid === process.geteuid?.() && (facts.mode & 0o777) === 0o600;
+        t.ok(mine, `${plant}: ${name} is a private file of ours`);
+      }
+    }
+  });
+}
+
+t.test('a pair that another user has planted, with a certificate of the cluster, is not used', { skip }, async (t) => {
   const cluster = await startFakeCluster({ approveServing: true });
   t.teardown(() => cluster.close());
-  const sticky = openFolder(t, 0o1777);
-  const host = new CertletHost(t, cluster, {
-    certDir: join(sticky, 'pki'),
-    stateDir: join(openFolder(t), 'state'),
-    kubeconfig: join(sticky, 'kubelet.conf'),
-    metrics: { textfile: join(sticky, 'certlet.prom') },
-  });
-  const victim = join(openFolder(t), 'victim');
-  writeFileSync(victim, 'untouched', { mode: 0o666 });
-  chmodSync(victim, 0o666);
-  mkdirSync(join(sticky, 'pki'));
-  chmodSync(join(sticky, 'pki'), 0o1777);
-  chmodSync(host.runtimeDir, 0o1777);
-  for (const path of [
-    'kubelet.conf',
-    '.kubelet.conf.0123456789abcdef.certlet-tmp',
-    'certlet.prom',
-    'pki/kubelet-client-current.pem',
-    'pki/kubelet-server-current.pem',
-    'pki/.kubelet-client-current.pem.0123456789abcdef.certlet-tmp',
-    'pki/.certlet.lock.holder',
-  ])
-    asOther(`ln -s ${victim} ${join(sticky, path)}`);
-  asOther(
-    `ln -s ${victim} ${join(host.runtimeDir, 'status.json')}; ln -s ${victim} ${join(host.runtimeDir, 'control.sock')}`,
-  );
+  const certDir = join(openFolder(t), 'pki');
+  mkdirSync(certDir);
+  chmodSync(certDir, 0o1777);
+  const planted = cluster.clientCa.issue({ commonName: 'system:node:n1', organizations: ['system:nodes'] });
+  const files = openFolder(t, 0o777);
+  writeFileSync(join(files, 'pair'), planted.certPem + planted.keyPem);
+  chmodSync(join(files, 'pair'), 0o644);
+  const name = 'kubelet-client-2099-01-01-00-00-00.pem';
+  asOther(`cp ${join(files, 'pair')} ${certDir}/${name}; ln -s ${name} ${certDir}/kubelet-client-current.pem`);
+  const host = new CertletHost(t, cluster, { certDir, stateDir: join(openFolder(t), 'state') });
   const { code, stderr } = await host.run(['once', '--timeout', '30s']);
-  t.equal(readFileSync(victim, 'utf8'), 'untouched');
-  t.equal(statSync(victim).mode & 0o777, 0o666, 'nor is its mode changed');
-  t.ok(code === 0 || /ERR_|remedy/.test(stderr), `done or said why: ${String(code)} ${stderr}`);
-  const kubeconfig = lstatSync(join(sticky, 'kubelet.conf'));
-  if (kubeconfig.isFile()) t.strictSame([kubeconfig.uid, kubeconfig.mode & 0o777], [process.geteuid?.(), 0o600]);
+  t.equal(code, 0, stderr);
+  const current = join(certDir, 'kubelet-client-current.pem');
+  t.equal(statSync(current).uid, process.geteuid?.());
+  t.notOk(readFileSync(current, 'utf8').includes(planted.keyPem.slice(60, 120)), 'the key is not the one planted');
+});
+
+t.test('a state folder was written through a link of another user in a sticky cert-dir', { skip }, async (t) => {
+  const cluster = await startFakeCluster({ approveServing: true });
+  t.teardown(() => cluster.close());
+  for (const place of ['state folder', 'cert-dir', 'folder above the cert-dir'] as const) {
+    const site = openFolder(t, 0o1777);
+    const victim = openFolder(t, 0o700);
+    const certDir = place === 'folder above the cert-dir' ? join(site, 'link/pki') : join(site, 'pki');
+    if (place === 'state folder') {
+      mkdirSync(certDir);
+      chmodSync(certDir, 0o1777);
+      asOther(`ln -s ${victim} ${certDir}/.certlet`);
+    } else asOther(`ln -s ${victim} ${place === 'cert-dir' ? certDir : join(site, 'link')}`);
+    const host = new CertletHost(t, cluster, { certDir });
+    const { code, stderr } = await host.run(['once', '--timeout', '5s']);
+    t.strictSame(readdirSync(victim), [], `${place}: nothing is written behind the link`);
+    t.not(code, 0, place);
+    t.match(stderr, /is a link of user 65534/, `${place}: ${stderr}`);
+    t.match(stderr, /rm \//, `${place}: names the command`);
+  }
 });
 
 t.test('a lock that another user has planted as a link, a pipe or a file of theirs is refused', { skip }, async (t) => {
