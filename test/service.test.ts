@@ -1,5 +1,5 @@
 /** `certlet run` in the test's own process: a cert-dir that cannot be used, settings that change and go bad, a lock that is taken meanwhile. */
-import { readFileSync, renameSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
+import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import t, { type Test } from 'tap';
 import { callControl } from '../src/adapters/control/client.ts';
 import { acquireLock } from '../src/adapters/lock.ts';
@@ -13,6 +13,8 @@ interface Running extends Session {
   readonly log: LevelledLogger;
   /** As SIGHUP does. */
   readonly reload: () => void;
+  /** Settles when the settings have been read once more. */
+  readonly loaded: () => Promise<void>;
 }
 
 /** A service on a host without a kubeconfig: it waits for a person, in every state that is tested here. */
@@ -20,8 +22,9 @@ async function running(t: Test, settings: Readonly<Record<string, unknown>> = {}
   const session = host.session();
   const { context, stop, stderr } = session;
   const listeners = new Set<() => void>();
-  const loaded = await context.loadSettings();
-  const log = await context.openLog({ ...loaded.log, format: 'text' });
+  const first = await context.loadSettings();
+  const log = await context.openLog({ ...first.log, format: 'text' });
+  const lookers = new Set<() => void>();
   const service = new Service(
     {
       environment: {},
@@ -29,14 +32,23 @@ async function running(t: Test, settings: Readonly<Record<string, unknown>> = {}
       pid: process.pid,
       version: '0',
       settingsPath: host.settingsPath,
-      loadSettings: context.loadSettings,
+      loadSettings: async () => {
+        try {
+          return await context.loadSettings();
+        } finally {
+          // After whoever asked has had the answer.
+          setImmediate(() => {
+            for (const looker of lookers) looker();
+          });
+        }
+      },
       onReload: (listener) => {
         listeners.add(listener);
         return () => listeners.delete(listener);
       },
       signal: stop.signal,
     },
-    loaded,
+    first,
     log,
   );
   const ended = service.run();
@@ -48,7 +60,8 @@ async function running(t: Test, settings: Readonly<Record<string, unknown>> = {}
   const reload = (): void => {
     for (const listener of listeners) listener();
   };
-  return { ...session, host, ended, log, reload } satisfies Running;
+  const loaded = (): Promise<void> => new Promise((done) => lookers.add(done));
+  return { ...session, host, ended, log, reload, loaded } satisfies Running;
 }
 
 const WAITS = /no bootstrap kubeconfig at/;
@@ -81,9 +94,12 @@ t.test('a cert-dir that cannot be used is left at once when the settings name an
 });
 
 t.test('an edited settings file is taken by itself; one that was only touched is not', async (t) => {
-  const { host, stderr } = await running(t);
+  const { host, stderr, loaded } = await running(t);
   await stderr.shows(WAITS);
-  utimesSync(host.settingsPath, new Date(), new Date());
+  const looked = loaded();
+  change(host, {});
+  await looked;
+  t.notMatch(stderr.text, /Settings reloaded/);
   change(host, { log: { level: 'debug' } });
   await stderr.shows(/Settings reloaded/);
   t.equal(stderr.text.match(/Settings reloaded/g)?.length, 1);
