@@ -45,7 +45,7 @@ t.test('the time was too short: 75, and the document names what is waited for', 
     cluster.settings.approveServing = true;
   });
   const host = new CertletHost(t, cluster);
-  const { code, stdout, stderr } = await host.run(['once', '--timeout', '2s', '--output', 'json']);
+  const { code, stdout, stderr } = await host.run(['once', '--timeout', '6s', '--output', 'json']);
   t.equal(code, 75);
   t.match(JSON.parse(stdout), {
     upToDate: false,
@@ -53,7 +53,7 @@ t.test('the time was too short: 75, and the document names what is waited for', 
     reasons: [/^serving: not issued; waiting for approval/],
     certificates: [{ phase: 'valid' }, { phase: 'waiting for approval', command: /^kubectl certificate approve/ }],
   });
-  t.match(stderr, /not up to date after 2 s: serving: waiting for approval.*kubectl certificate approve node-csr/);
+  t.match(stderr, /not up to date after 6 s: serving: waiting for approval.*kubectl certificate approve node-csr/);
 });
 
 t.test('a bootstrap kubeconfig that cannot be read ends it at once with 78', async (t) => {
