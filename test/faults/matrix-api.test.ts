@@ -5,18 +5,21 @@
 import t from 'tap';
 import { cellOf, cellText, FAULTS, REQUESTS, type RequestKind } from './fixtures/api-cells.ts';
 import { differences, problemsAfter } from './fixtures/api-differences.ts';
-import { ApiWorld } from './fixtures/api-world.ts';
+import { ApiWorld, IMPATIENT } from './fixtures/api-world.ts';
 
 const MINUTE_MS = 60_000;
 let cells = 0;
 
 t.setTimeout(10 * MINUTE_MS);
 
+const isSilent = (name: string): boolean => name.startsWith('silence');
+
 /** An agent whose next requests include the one that is to go wrong. */
-async function worldFor(request: RequestKind): Promise<ApiWorld> {
-  if (request !== 'get') return await ApiWorld.open();
+async function worldFor(request: RequestKind, name: string): Promise<ApiWorld> {
+  const options = isSilent(name) ? { timeouts: IMPATIENT } : {};
+  if (request !== 'get') return await ApiWorld.open({}, options);
   // The object is read when an agent comes back to a request that it had posted.
-  const world = await ApiWorld.open({ approval: 'never' });
+  const world = await ApiWorld.open({ approval: 'never' }, options);
   world.node.start();
   await world.settle();
   await world.node.stop();
@@ -27,7 +30,7 @@ async function worldFor(request: RequestKind): Promise<ApiWorld> {
 
 async function problemsOf(request: RequestKind, name: string): Promise<readonly string[]> {
   const wanted = cellOf(request, name);
-  const world = await worldFor(request);
+  const world = await worldFor(request, name);
   try {
     const fault = world.cluster.faults.add(FAULTS[name]!.fault(), REQUESTS[request]);
     world.connector.calls = 0;
@@ -35,7 +38,7 @@ async function problemsOf(request: RequestKind, name: string): Promise<readonly 
     else world.node.start();
     // A fresh certificate is refused for good after five minutes, and a silent server costs real time at each attempt.
     const refused = wanted.lines.some(([, code]) => code === 'ERR_ISSUED_UNPROVEN');
-    await world.pass(name.startsWith('silence') ? 15_000 : (refused ? 4 : 10) * MINUTE_MS, 2_000);
+    await world.pass(isSilent(name) ? 15_000 : (refused ? 4 : 10) * MINUTE_MS, 2_000);
     const found = differences(world, wanted);
     const hit = fault.hits.length > 0 ? [] : ['no request was hit'];
     fault.release();

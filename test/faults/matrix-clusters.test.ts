@@ -3,7 +3,8 @@ import t from 'tap';
 import { CertletError } from '../../src/errors.ts';
 import { FakeApi } from '../fixtures/fakes/api.ts';
 import { FakeClock } from '../fixtures/fakes/clock.ts';
-import { REQUESTS } from './fixtures/api-cells.ts';
+import { REQUESTS, waits } from './fixtures/api-cells.ts';
+import { differences, problemsAfter } from './fixtures/api-differences.ts';
 import { ApiWorld } from './fixtures/api-world.ts';
 import { SimulatedNode } from './fixtures/simulated-node.ts';
 
@@ -44,15 +45,44 @@ t.test('a balancer that strips client certificates: told as that, the issued pai
   const world = await ApiWorld.open({ stripClientCertificates: true });
   t.teardown(() => world.close());
   world.node.start();
-  await world.pass(20 * MINUTE_MS);
+  await world.pass(HOUR_MS, 5_000);
+  t.strictSame(differences(world, waits('ERR_API_ANONYMOUS')), []);
   t.match(world.node.manager('client'), {
     pending: { received: true },
-    lastError: { code: /ERR_API_ANONYMOUS|ERR_API_UNAUTHORIZED|ERR_ISSUED_/ },
+    lastError: {
+      message: /403, the API server saw nobody \(system:anonymous\) although the client certificate .* was sent/,
+      remedy: /Something between ends TLS/,
+    },
   });
   t.equal(world.cluster.csrs.length, 1, 'one request');
   world.cluster.settings.stripClientCertificates = false;
-  t.ok(await world.untilUpToDate());
+  t.strictSame(await problemsAfter(world, 2), []);
 });
+
+t.test(
+  'the same before servers that know no anonymous user: refused for five minutes, then a few new pairs an hour',
+  async (t) => {
+    const world = await ApiWorld.open({ stripClientCertificates: true, anonymous: false });
+    t.teardown(() => world.close());
+    world.node.start();
+    await world.pass(4 * MINUTE_MS, 5_000);
+    t.strictSame(differences(world, waits('ERR_ISSUED_UNPROVEN')), []);
+    t.match(world.node.manager('client'), {
+      pending: { received: true },
+      lastError: {
+        message: /does not accept the certificate just issued.*: 401/,
+        remedy: /a load balancer between must pass TLS through/,
+      },
+    });
+    t.equal(world.cluster.csrs.length, 1);
+    await world.pass(HOUR_MS, 5_000);
+    t.match(world.node.manager('client').lastError, { code: /^ERR_ISSUED_(UNPROVEN|REFUSED)$/ });
+    t.ok(world.node.log.entries.some(({ fields }) => fields['code'] === 'ERR_ISSUED_REFUSED'));
+    t.ok(world.cluster.csrs.length <= 6, `${String(world.cluster.csrs.length)} requests in an hour`);
+    world.cluster.settings.stripClientCertificates = false;
+    t.ok(await world.untilUpToDate());
+  },
+);
 
 t.test(
   'a control plane of three servers that change their client CA one by one: no node goes back to bootstrapping',
