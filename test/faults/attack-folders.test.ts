@@ -39,44 +39,46 @@ const PLANTS = [
   'run/.status.json.0123456789abcdef.certlet-tmp',
 ];
 
-for (const at of PLANTS) {
-  t.test(`a link and a file of another user at ${at} lead nowhere`, { skip }, async (t) => {
+for (const plant of ['links', 'links to nothing', 'files'] as const) {
+  t.test(`${plant} of another user in every folder that is written lead nowhere`, { skip }, async (t) => {
     const cluster = await startFakeCluster({ approveServing: true });
     t.teardown(() => cluster.close());
-    for (const plant of ['link', 'file', 'link to nothing'] as const) {
-      const site = openFolder(t);
-      for (const name of ['conf', 'pki', 'run']) {
-        mkdirSync(join(site, name));
-        chmodSync(join(site, name), 0o1777);
-      }
-      const host = new CertletHost(t, cluster, {
-        certDir: join(site, 'pki'),
-        stateDir: join(openFolder(t), 'state'),
-        runtimeDir: join(site, 'run'),
-        kubeconfig: join(site, 'conf/kubelet.conf'),
-        metrics: { textfile: join(site, 'conf/certlet.prom') },
-        plainFiles: {
-          client: { certFile: join(site, 'pki/kubelet-client.crt'), keyFile: join(site, 'pki/kubelet-client.key') },
-          serving: { certFile: join(site, 'pki/kubelet.crt'), keyFile: join(site, 'pki/kubelet.key') },
-        },
-      });
-      const victims = openFolder(t, 0o777);
-      const victim = join(victims, 'victim');
-      writeFileSync(victim, 'untouched');
-      chmodSync(victim, 0o666);
+    const site = openFolder(t);
+    for (const name of ['conf', 'pki', 'run']) {
+      mkdirSync(join(site, name));
+      chmodSync(join(site, name), 0o1777);
+    }
+    const host = new CertletHost(t, cluster, {
+      certDir: join(site, 'pki'),
+      stateDir: join(openFolder(t), 'state'),
+      runtimeDir: join(site, 'run'),
+      kubeconfig: join(site, 'conf/kubelet.conf'),
+      metrics: { textfile: join(site, 'conf/certlet.prom') },
+      plainFiles: {
+        client: { certFile: join(site, 'pki/kubelet-client.crt'), keyFile: join(site, 'pki/kubelet-client.key') },
+        serving: { certFile: join(site, 'pki/kubelet.crt'), keyFile: join(site, 'pki/kubelet.key') },
+      },
+    });
+    const victims = openFolder(t, 0o777);
+    const victim = (at: string): string => join(victims, at.replace('/', '-'));
+    for (const at of PLANTS) {
       const path = join(site, at);
-      if (plant === 'file') asOther(`echo planted > ${path}; chmod 666 ${path}`);
-      else asOther(`ln -s ${plant === 'link' ? victim : join(victims, 'new')} ${path}`);
-      const { code, stderr } = await host.run(['once', '--timeout', '30s']);
-      t.equal(readFileSync(victim, 'utf8'), 'untouched', plant);
-      t.strictSame(readdirSync(victims), ['victim'], `${plant}: nothing is made behind it`);
-      t.equal(statSync(victim).mode & 0o777, 0o666, `${plant}: nor is its mode changed`);
-      t.equal(code, 0, `${plant}: ${stderr}`);
-      for (const name of ['conf/kubelet.conf', 'pki/kubelet-client.key', 'pki/kubelet.key']) {
-        const facts = lstatSync(join(site, name));
-        const mine = facts.isFile() && facts.uid === process.geteuid?.() && (facts.mode & 0o777) === 0o600;
-        t.ok(mine, `${plant}: ${name} is a private file of ours`);
-      }
+      if (plant === 'files') asOther(`echo planted > ${path}; chmod 666 ${path}`);
+      else asOther(`ln -s ${victim(at)} ${path}`);
+      if (plant !== 'links') continue;
+      writeFileSync(victim(at), 'untouched');
+      chmodSync(victim(at), 0o666);
+    }
+    const { code, stderr } = await host.run(['once', '--timeout', '30s']);
+    t.equal(code, 0, stderr);
+    if (plant !== 'links') t.strictSame(readdirSync(victims), [], 'nothing is made behind them');
+    for (const at of plant === 'links' ? PLANTS : []) {
+      t.equal(readFileSync(victim(at), 'utf8'), 'untouched', at);
+      t.equal(statSync(victim(at)).mode & 0o777, 0o666, `${at}: nor is its mode changed`);
+    }
+    for (const name of ['conf/kubelet.conf', 'pki/kubelet-client.key', 'pki/kubelet.key']) {
+      const { uid, mode } = lstatSync(join(site, name));
+      t.strictSame([uid, mode], [process.geteuid?.(), 0o100600], `${name} is a private file of ours`);
     }
   });
 }
@@ -223,4 +225,14 @@ t.test('a program that another user can change is not asked for its version', { 
   chmodSync(program, 0o755);
   chownSync(program, 65_534, 65_534);
   t.equal(await askKubeletVersion([program]), undefined, 'of another user');
+});
+
+t.test('a kubelet that was asked for its version got the whole environment of the service', { skip }, async (t) => {
+  const program = join(openFolder(t), 'kubelet');
+  writeFileSync(program, '#!/bin/sh\n/usr/bin/env\n', { mode: 0o755 });
+  process.env['HTTPS_PROXY'] = 'http://user:hunter2-proxy-password@127.0.0.1:1';
+  t.teardown(() => delete process.env['HTTPS_PROXY']);
+  const shown = (await askKubeletVersion([program])) ?? '';
+  t.match(shown, /^LANG=C\.UTF-8$/m, 'it told its environment');
+  t.notMatch(shown, /HTTPS_PROXY|hunter2/);
 });
