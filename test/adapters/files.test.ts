@@ -185,3 +185,32 @@ t.test('paths in remedies are one word of a shell', async (t) => {
   for (const text of ['/plain', "/it's here", '/a b;c', '$(x)'])
     t.equal(execFileSync('sh', ['-c', `printf %s ${shellWord(text)}`], { encoding: 'utf8' }), text);
 });
+
+t.test('a folder is not made through a link of another user', async (t) => {
+  const dir = t.testdir({ elsewhere: {} });
+  real.symlinkSync('elsewhere', join(dir, 'link'));
+  /** A disk on which a link belongs to that user. */
+  class OwnedLinks extends NodeFileSystem {
+    readonly #uid: number;
+    constructor(uid: number) {
+      super();
+      this.#uid = uid;
+    }
+    override async lstat(path: string): ReturnType<NodeFileSystem['lstat']> {
+      const facts = await super.lstat(path);
+      return facts?.kind === 'link' ? { ...facts, uid: this.#uid } : facts;
+    }
+  }
+  const path = join(dir, 'link/a/b');
+  await t.rejects(ensureFolder(new OwnedLinks(4711), path, 0o700), {
+    code: 'ERR_STORE_UNSAFE',
+    message: `${path} is not safe: ${join(dir, 'link')} is a link of user 4711`,
+    remedy: `rm ${join(dir, 'link')}`,
+  });
+  t.strictSame(real.readdirSync(join(dir, 'elsewhere')), []);
+  for (const [name, uid] of [
+    ['of root', 0],
+    ['of our own', process.geteuid?.() ?? 0],
+  ] as const)
+    t.equal(await ensureFolder(new OwnedLinks(uid), join(path, name), 0o700), true, name);
+});
