@@ -5,7 +5,7 @@ import { promisify } from 'node:util';
 import t from 'tap';
 import { startFakeCluster } from '../fixtures/cluster/fake-cluster.ts';
 import { deepJson, type FaultKind, hugeJson, LOGIN_PAGE } from '../fixtures/cluster/faults.ts';
-import type { LeakReport, LeakTask } from './fixtures/leak-task.ts';
+import type { LeakReport, LeakTask } from './fixtures/leak-program.ts';
 import { listenRaw, listenWithAlert } from './fixtures/odd-listeners.ts';
 
 const KINDS: readonly FaultKind[] = [
