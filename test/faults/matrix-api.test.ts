@@ -39,7 +39,7 @@ async function problemsOf(request: RequestKind, name: string): Promise<readonly 
     // A fresh certificate is refused for good after five minutes, and a silent server costs real time at each attempt.
     const refused = wanted.lines.some(([, code]) => code === 'ERR_ISSUED_UNPROVEN');
     await world.pass(isSilent(name) ? 15_000 : (refused ? 4 : 10) * MINUTE_MS, 2_000);
-    const found = differences(world, wanted);
+    const found = differences(world, wanted, request === 'serving' ? 'serving' : 'client');
     const hit = fault.hits.length > 0 ? [] : ['no request was hit'];
     fault.release();
     return [...found, ...hit, ...(await problemsAfter(world, name === '404' && request === 'get' ? 3 : 2))];
