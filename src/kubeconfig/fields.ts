@@ -68,7 +68,8 @@ export class Field {
 
   /** The error for this field. Neither text may quote a value that could be secret. */
   invalid(problem: string, remedy: string, cause?: unknown): CertletError {
-    return new CertletError('ERR_KUBECONFIG_INVALID', `${this.place}: ${this.name}: ${problem}`, { remedy, cause });
+    const where = this.name === '' ? this.place : `${this.place}: ${this.name}`;
+    return new CertletError('ERR_KUBECONFIG_INVALID', `${where}: ${problem}`, { remedy, cause });
   }
 
   /** The error for a value of another type than `wanted`. */

@@ -328,6 +328,7 @@ for (const row of BAD) {
       ...(row.field === '' ? [''] : [row.field, '']),
     ].join(': ');
     t.equal(error.message.slice(0, prefix.length), prefix, error.message);
+    t.notMatch(error.message, /: : /, 'no place for a field where there is none');
     t.match(error.message, row.words);
     t.notMatch(`${error.message} ${error.remedy ?? ''}`, /hidden/, 'nothing secret is quoted');
     t.match(error.remedy, row.remedy ?? /\w+/);

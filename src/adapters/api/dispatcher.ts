@@ -2,6 +2,7 @@ import type { Duplex } from 'node:stream';
 import { Agent, buildConnector, Client, Pool as UndiciPool, ProxyAgent } from 'undici';
 import type { Dispatcher } from 'undici';
 import type { Secret } from '../../secret.ts';
+import { toHttpsProxy } from './proxy-tls.ts';
 import { proxyTls, serverTls } from './tls-options.ts';
 import type { TlsTrust } from './tls-options.ts';
 
@@ -69,7 +70,7 @@ export async function openTunnel(
   limits: { readonly trust: TlsTrust; readonly connectTimeoutMs: number; readonly signal: AbortSignal },
 ): Promise<Duplex> {
   const url = new URL(proxy.reveal());
-  const connect = { ...proxyTls(url, limits.trust), timeout: limits.connectTimeoutMs };
+  const connect = connectToProxy(url, limits.trust, limits.connectTimeoutMs);
   const client = new Client(url.origin, { allowH2: false, connect });
   const user = decodeURIComponent(url.username);
   const password = decodeURIComponent(url.password);
@@ -92,14 +93,21 @@ function createDispatcher(options: PoolOptions): Dispatcher {
   const tls = { ...serverTls(options), timeout: options.connectTimeoutMs, allowH2: false, maxCachedSessions: 0 };
   if (options.proxy === undefined) return new Agent({ allowH2: false, connect: keepingFirstError(tls) });
   const url = new URL(options.proxy.reveal());
+  const toProxy = connectToProxy(url, options, options.connectTimeoutMs);
   return new ProxyAgent({
     uri: url.href,
     allowH2: false,
     connectTimeout: options.connectTimeoutMs,
-    clientFactory: (origin, pool) => new UndiciPool(origin, { ...pool, headersTimeout: options.tunnelTimeoutMs }),
+    clientFactory: (origin) => new UndiciPool(origin, { connect: toProxy, headersTimeout: options.tunnelTimeoutMs }),
     requestTls: tls,
-    proxyTls: { ...proxyTls(url, options), timeout: options.connectTimeoutMs, allowH2: false },
+    // The tunnel asks for this server name; the rest of it is in `toProxy`.
+    proxyTls: proxyTls(url, options),
   });
+}
+
+function connectToProxy(proxy: URL, trust: TlsTrust, timeoutMs: number): buildConnector.connector {
+  const connect = buildConnector({ ...proxyTls(proxy, trust), timeout: timeoutMs, allowH2: false });
+  return proxy.protocol === 'https:' ? toHttpsProxy(connect) : connect;
 }
 
 /**

@@ -1,11 +1,14 @@
 import { CertletError } from '../../errors.ts';
 import type { Asked } from './api-errors.ts';
+import { isAboutProxyTls, proxyTlsProblem } from './proxy-tls.ts';
 import { plainText } from './response-headers.ts';
 
 /** What was being connected to when an error came. */
 export interface ConnectionFacts extends Asked {
   /** `host:port` of the proxy in use. */
   readonly proxy: string | undefined;
+  /** The kubeconfig gives no CA, so the host's own roots decide. */
+  readonly byHostRoots?: boolean;
 }
 
 /** The clock of either side is off, or the certificate's life is over. */
@@ -23,13 +26,19 @@ const OUR_PAIR_CODE =
 /** A failure below HTTP as `CertletError`; what is one already stays as it is. Nothing of the credential is quoted. */
 export function networkError(error: unknown, facts: ConnectionFacts): CertletError {
   if (error instanceof CertletError) return error;
-  const { code, message } = firstFault(error);
+  const fault = firstFault(error);
+  const { code, message } = fault;
+  if (isAboutProxyTls(error)) {
+    const { problem, remedy } = proxyTlsProblem(fault, facts.proxy ?? '');
+    const kind = DATE_CODES.includes(code) ? 'ERR_API_TLS_DATES' : 'ERR_API_TLS';
+    return failure(kind, problem, { facts, remedy, cause: error });
+  }
   if (code.startsWith('UND_ERR_ABORTED') || message.startsWith('Proxy response ('))
     return proxyRefusal(message, facts, error);
   if (OUR_CERTIFICATE_ALERT.test(code)) return ourCertificateRefused(code, facts, error);
   if (OUR_PAIR_CODE.test(code)) return ourPairUnusable(message, facts, error);
   if (DATE_CODES.includes(code)) return wrongDates(code, facts, error);
-  if (VERIFY_CODE.test(code) || code === 'UND_ERR_PRX_TLS') return untrusted(code, message, facts, error);
+  if (VERIFY_CODE.test(code)) return untrusted(code, message, facts, error);
   if (/^(ERR_SSL_|ERR_TLS_|EPROTO$)/.test(code)) return noTls(code, facts, error);
   return unreachable(code, message, facts, error);
 }
@@ -57,7 +66,7 @@ function proxyRefusal(message: string, facts: ConnectionFacts, cause: unknown): 
   const status = /\((\d{3})\)/.exec(message)?.[1] ?? '';
   const remedy =
     status === '407'
-      ? 'Put user and password into proxy-url (http://USER:PASSWORD@HOST:PORT).'
+      ? 'Check user and password in proxy-url, or in HTTPS_PROXY where that names the proxy; they stand before its host as USER:PASSWORD@.'
       : `Make the proxy allow CONNECT to ${new URL(facts.server).host}, or except that host with NO_PROXY.`;
   return failure(
     'ERR_API_UNREACHABLE',
@@ -125,17 +134,22 @@ function untrusted(code: string, message: string, facts: ConnectionFacts, cause:
       cause,
     });
   }
-  const whose =
-    code === 'UND_ERR_PRX_TLS' ? `the proxy's certificate (${facts.proxy ?? ''})` : "the server's certificate";
-  return failure(
-    'ERR_API_TLS',
-    `${whose} is not signed by the CA that the kubeconfig gives (${plainText(withoutHint(message), 200)})`,
-    {
-      facts,
-      remedy: `Compare certificate-authority in the kubeconfig with the cluster's CA: ${lookAt(facts)} | openssl x509 -noout -subject -issuer`,
-      cause,
-    },
-  );
+  const why = plainText(withoutHint(message), 200);
+  return facts.byHostRoots === true
+    ? failure(
+        'ERR_API_TLS',
+        `the server's certificate is not signed by a CA that this host trusts, and the kubeconfig gives none (${why})`,
+        {
+          facts,
+          remedy: `Put the cluster's CA into the kubeconfig as certificate-authority-data (on a control plane node: base64 -w0 /etc/kubernetes/pki/ca.crt). Who signed: ${lookAt(facts)} | openssl x509 -noout -subject -issuer`,
+          cause,
+        },
+      )
+    : failure('ERR_API_TLS', `the server's certificate is not signed by the CA that the kubeconfig gives (${why})`, {
+        facts,
+        remedy: `Compare certificate-authority in the kubeconfig with the cluster's CA: ${lookAt(facts)} | openssl x509 -noout -subject -issuer`,
+        cause,
+      });
 }
 
 function noTls(code: string, facts: ConnectionFacts, cause: unknown): CertletError {
@@ -171,12 +185,13 @@ const RESOLVE = ['ENOTFOUND', 'EAI_AGAIN'];
 
 function unreachable(code: string, message: string, facts: ConnectionFacts, cause: unknown): CertletError {
   const url = new URL(facts.server);
-  const peer = facts.proxy ?? url.host;
+  // Through a proxy nothing of ours goes to the server itself.
+  const [host = '', port = ''] = facts.proxy?.split(/:(?=\d+$)/) ?? [url.hostname, portOf(url)];
   const reason = REASONS[code] ?? (code === '' ? plainText(message, 200) : plainText(`${code}: ${message}`, 200));
   const shown = code === '' || REASONS[code] === undefined ? reason : `${reason} (${code})`;
   const remedy = RESOLVE.includes(code)
-    ? `Check name resolution: getent hosts ${peer.replace(/:\d+$/, '')}`
-    : `Check route, firewall and proxy: nc -vz ${url.hostname.replace(/^\[|\]$/g, '')} ${portOf(url)}`;
+    ? `Check name resolution: getent hosts ${host}`
+    : `Check route, firewall and proxy: nc -vz ${host.replace(/^\[|\]$/g, '')} ${port}`;
   return failure('ERR_API_UNREACHABLE', shown, { facts, remedy, cause });
 }
 

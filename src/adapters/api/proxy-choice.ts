@@ -22,9 +22,10 @@ export function chooseProxy(server: URL, proxyUrl: Secret | undefined, environme
   return parseProxy(name, text);
 }
 
-/** Where a proxy listens, without user and password. */
+/** `host:port` where a proxy listens, without user and password. */
 export function proxyAddress(proxy: Secret): string {
-  return new URL(proxy.reveal()).host;
+  const { hostname, port, protocol } = new URL(proxy.reveal());
+  return `${hostname}:${port === '' ? (protocol === 'https:' ? '443' : '80') : port}`;
 }
 
 /** Go's `useProxy`: whether NO_PROXY leaves this host to the proxy. `host` has no brackets. */

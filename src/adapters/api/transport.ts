@@ -101,7 +101,8 @@ export class Transport {
   async #attempt(call: Call, presented: Presented): Promise<Answer | CertletError> {
     const { pool, proxy } = this.#poolFor(presented.pair);
     const what = `${call.method} ${call.path.split('?', 1)[0] ?? ''}`;
-    const facts: ConnectionFacts = { identity: this.identity, server: this.#cluster.server, what, proxy };
+    const { server, caPem } = this.#cluster;
+    const facts: ConnectionFacts = { identity: this.identity, server, what, proxy, byHostRoots: caPem === undefined };
     const describe = (error: unknown): unknown =>
       call.signal.aborted ? (call.signal.reason as unknown) : networkError(error, facts);
     try {

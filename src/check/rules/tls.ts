@@ -82,7 +82,7 @@ function untrustedFinding(one: TlsSeen, error: CertletError, all: readonly TlsSe
   if (/is for another name/.test(error.message)) {
     return finding(weight, 'tls.name', error.message, { remedy: error.remedy, evidence });
   }
-  if (!/is not signed by the CA/.test(error.message)) return fromError('tls.failed', error, weight);
+  if (!/is not signed by (the|a) CA/.test(error.message)) return fromError('tls.failed', error, weight);
   const other = all.find(
     (each) => each !== one && isThrough(each.error) && each.target.cluster.server === target.cluster.server,
   );

@@ -109,4 +109,10 @@ for (const value of ['socks5://u:hidden@p', 'http://', 'http://u:hidden@']) {
 
 t.test('proxyAddress shows neither user nor password', async (t) => {
   t.equal(proxyAddress(new Secret('http://u:p@proxy:3128')), 'proxy:3128');
+  t.equal(
+    proxyAddress(new Secret('http://u:p@proxy')),
+    'proxy:80',
+    'the port of its scheme, for commands that need one',
+  );
+  t.equal(proxyAddress(new Secret('https://[fd00::1]')), '[fd00::1]:443');
 });

@@ -1,5 +1,6 @@
 import t from 'tap';
 import type { Test } from 'tap';
+import { redact } from '../../../src/adapters/log/redact.ts';
 import { Secret } from '../../../src/secret.ts';
 import { createAuthority } from '../../fixtures/cluster/authority.ts';
 import {
@@ -64,9 +65,45 @@ t.test('through an https proxy named by address, whose certificate is verified',
   const cluster = accessTo(server, authority, { proxyUrl: new Secret(`https://${proxy.host}`) });
   const untrusted = await failureOf(connect(t, cluster).discover(never));
   t.equal(untrusted.code, 'ERR_API_TLS');
-  t.match(untrusted.message, `through the proxy ${proxy.host}`);
+  t.match(untrusted.message, `the certificate of the proxy ${proxy.host} is signed neither by`);
+  t.match(untrusted.remedy, `openssl s_client -connect ${proxy.host} `, 'the command looks at the proxy');
   t.same(server.seen, [], 'nothing passed');
   t.same(proxy.targets, []);
+});
+
+for (const row of [
+  {
+    name: 'is for another name',
+    leaf: authority.issue({ dnsNames: ['proxy.example'] }),
+    code: 'ERR_API_TLS',
+    words: /the certificate of the proxy 127\.0\.0\.1:\d+ is for another name: /,
+  },
+  {
+    name: 'has expired',
+    leaf: authority.issue({ ipAddresses: ['127.0.0.1'], notAfter: new Date(Date.now() - 1000) }),
+    code: 'ERR_API_TLS_DATES',
+    words: /the certificate of the proxy 127\.0\.0\.1:\d+ has expired/,
+  },
+]) {
+  t.test(`the server is not blamed for a proxy whose certificate ${row.name}`, async (t) => {
+    const { server, proxy } = await serve(t, { leaf: row.leaf });
+    const cluster = accessTo(server, authority, { proxyUrl: new Secret(`https://${proxy.host}`) });
+    for (const error of [
+      await failureOf(connect(t, cluster).discover(never)),
+      await failureOf(connectorOf().glimpse(cluster, never)),
+    ])
+      t.match(error, { code: row.code, message: row.words });
+  });
+}
+
+t.test('the server is not blamed for an https proxy that speaks no TLS', async (t) => {
+  const { server, proxy } = await serve(t);
+  const cluster = accessTo(server, authority, { proxyUrl: new Secret(`https://${proxy.host}`) });
+  t.match(await failureOf(connect(t, cluster).discover(never)), {
+    code: 'ERR_API_TLS',
+    message: `the TLS handshake with the proxy ${proxy.host} failed`,
+    remedy: /http:\/\/ or https:\/\//,
+  });
 });
 
 t.test("an https proxy is trusted by the kubeconfig's CA, as in Go, or by the flag that trusts anybody", async (t) => {
@@ -101,7 +138,7 @@ t.test('proxy variables of the environment, except for loopback servers', async 
 });
 
 for (const row of [
-  { name: '407', status: 407, words: /refuses the connection \(407\)/, remedy: /user and password into proxy-url/ },
+  { name: '407', status: 407, words: /refuses the connection \(407\)/, remedy: /user and password in proxy-url/ },
   { name: '403', status: 403, words: /refuses the connection \(403\)/, remedy: /allow CONNECT to 127\.0\.0\.1:\d+/ },
 ]) {
   t.test(`a proxy that answers CONNECT with ${row.name}`, async (t) => {
@@ -115,6 +152,7 @@ for (const row of [
       t.match(error.message, row.words);
       t.match(error.remedy, row.remedy);
       t.notMatch(`${error.message} ${String(error.remedy)}`, new RegExp(`hidden|${TOKEN}`));
+      t.equal(redact(error.remedy ?? ''), error.remedy, 'a log does not blot the advice out');
     }
   });
 }
@@ -129,10 +167,15 @@ t.test('a proxy that says nothing, and one that is not there', async (t) => {
     'a watch has no other limit',
   );
   await proxy.close();
-  t.match(await failureOf(connect(t, cluster).discover(never)), {
-    code: 'ERR_API_UNREACHABLE',
-    message: /nothing listens/,
-  });
+  t.match(
+    await failureOf(connect(t, cluster).discover(never)),
+    {
+      code: 'ERR_API_UNREACHABLE',
+      message: /nothing listens/,
+      remedy: `nc -vz ${proxy.host.replace(':', ' ')}`,
+    },
+    'the command looks at the proxy: the server cannot be reached from here',
+  );
 });
 
 t.test('an environment that names a proxy certlet cannot speak to', async (t) => {

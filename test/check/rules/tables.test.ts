@@ -371,10 +371,14 @@ for (const row of [
 }
 t.test("the host's own roots are named where the kubeconfig has no CA", async (t) => {
   const { caPem: _none, ...cluster } = CONFIG.cluster;
-  const error = new CertletError('ERR_API_TLS', 'is not signed by the CA that');
+  const error = new CertletError('ERR_API_TLS', 'is not signed by a CA that this host trusts');
   const target = { ...TARGET, role: 'node', cluster } as const;
   const [found] = tlsFindings([{ target, error, glimpse: undefined, at: NOW, weight: 'problem' }]);
-  t.match(found, { evidence: { trusted: ["the host's own roots"] }, causes: [{ remedy: /certlet reset/ }] });
+  t.match(found, {
+    id: 'tls.wrong-ca',
+    evidence: { trusted: ["the host's own roots"] },
+    causes: [{ remedy: /certlet reset/ }],
+  });
 });
 t.test('a failing server is still a server', async (t) => {
   t.equal(isThrough(new CertletError('ERR_API_SERVER', '')), true);

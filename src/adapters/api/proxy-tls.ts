@@ -1,0 +1,66 @@
+import { plainText } from './response-headers.ts';
+
+/** The handshake with an https proxy failed; the cause says how. Without it the server's certificate would get the blame. */
+class ProxyTlsError extends Error {
+  override readonly name = 'ProxyTlsError';
+}
+
+/** As undici connects. */
+type Connector<Options, Socket> = (
+  options: Options,
+  callback: (...result: [error: null, socket: Socket] | [error: Error, socket: null]) => void,
+) => void;
+
+/** `connect` to an https proxy, whose TLS errors say that they are about the proxy. */
+export function toHttpsProxy<Options, Socket>(connect: Connector<Options, Socket>): Connector<Options, Socket> {
+  return (options, callback) => {
+    connect(options, (...result) => {
+      const [error] = result;
+      if (error === null || !isTls(error)) callback(...result);
+      else callback(new ProxyTlsError(error.message, { cause: error }), null);
+    });
+  };
+}
+
+/** Errors of sockets and name look-ups have a `syscall`; those of undici are about time. */
+function isTls(error: Error): boolean {
+  const code = 'code' in error && typeof error.code === 'string' ? error.code : '';
+  return code === 'EPROTO' || (code !== '' && !('syscall' in error) && !code.startsWith('UND_ERR_'));
+}
+
+/** Whether an error of a request is about the proxy's certificate. */
+export function isAboutProxyTls(error: unknown): boolean {
+  let current: unknown = error;
+  for (let depth = 0; depth < 8 && current instanceof Error; depth += 1) {
+    if (current instanceof ProxyTlsError) return true;
+    current = current.cause;
+  }
+  return false;
+}
+
+/** What is wrong with the proxy's certificate, and what to do; `proxy` is its `host:port`. */
+export function proxyTlsProblem(
+  fault: { readonly code: string; readonly message: string },
+  proxy: string,
+): { readonly problem: string; readonly remedy: string } {
+  const { code, message } = fault;
+  const look = `openssl s_client -connect ${proxy} </dev/null`;
+  const whose = `the certificate of the proxy ${proxy}`;
+  if (code === 'CERT_HAS_EXPIRED' || code === 'CERT_NOT_YET_VALID') {
+    const state = code === 'CERT_HAS_EXPIRED' ? 'has expired' : 'is not yet valid';
+    const remedy = `Compare the clock with the certificate: date -u; ${look} | openssl x509 -noout -dates`;
+    return { problem: `${whose} ${state} by this node's clock`, remedy };
+  }
+  if (code === 'ERR_TLS_CERT_ALTNAME_INVALID') {
+    const detail = plainText(message.replace(/^Hostname\/IP does not match certificate's altnames: /, ''), 500);
+    return { problem: `${whose} is for another name: ${detail}`, remedy: 'Name the proxy as its certificate does.' };
+  }
+  if (/^(ERR_SSL_|EPROTO$)/.test(code)) {
+    const remedy = `Check scheme, host and port of the proxy (http:// or https://): ${look}`;
+    return { problem: `the TLS handshake with the proxy ${proxy} failed (${code})`, remedy };
+  }
+  return {
+    problem: `${whose} is signed neither by the CA of the kubeconfig nor by one that this host trusts (${code})`,
+    remedy: `Add the CA of the proxy to those that this host trusts. Who signed: ${look} | openssl x509 -noout -subject -issuer`,
+  };
+}
