@@ -42,6 +42,8 @@ export interface RequestHistory {
     /** Of the credential that the refused request was made with; absent where that is not known, as in older files. */
     readonly askerDigest?: string;
   };
+  /** The client pair that the API server refuses (401), by its fingerprint: since when, and how often so far. */
+  readonly refused?: { readonly fingerprint: string; readonly since: Date; readonly count: number };
   /** When an administrator asked for a new certificate that has not come yet. */
   readonly renewWantedAt?: Date;
   /** Which usages the signer took last; switched once after "usages did not match". */
@@ -87,6 +89,7 @@ export function decodeHistory(text: string): RequestHistory {
     ...(fields.has('lastSerial') ? { lastSerial: fields.text('lastSerial') } : {}),
     ...(fields.has('lastRequestAt') ? { lastRequestAt: fields.date('lastRequestAt') } : {}),
     ...(fields.has('refusal') ? { refusal: decodeRefusal(fields.object('refusal')) } : {}),
+    ...(fields.has('refused') ? { refused: decodeRefused(fields.object('refused')) } : {}),
     ...(fields.has('renewWantedAt') ? { renewWantedAt: fields.date('renewWantedAt') } : {}),
     ...(fields.has('keyEncipherment') ? { keyEncipherment: fields.truth('keyEncipherment') } : {}),
   };
@@ -107,7 +110,15 @@ const REQUIRED = [
   'createdAt',
 ];
 const PENDING_FIELDS = [...REQUIRED, 'uid', 'askerDigest', 'issuedPem', 'receivedAt'];
-const HISTORY_FIELDS = ['lastIssuedAt', 'lastSerial', 'lastRequestAt', 'refusal', 'renewWantedAt', 'keyEncipherment'];
+const HISTORY_FIELDS = [
+  'lastIssuedAt',
+  'lastSerial',
+  'lastRequestAt',
+  'refusal',
+  'refused',
+  'renewWantedAt',
+  'keyEncipherment',
+];
 const REFUSAL_FIELDS = ['code', 'message', 'at', 'count', 'templateDigest', 'askerDigest'];
 const TEMPLATE_FIELDS = [
   'purpose',
@@ -153,6 +164,15 @@ function decodeTemplate(fields: JsonFields): CertificateTemplate {
     ipAddresses: fields.texts('ipAddresses'),
     usages: fields.eachOneOf('usages', USAGES),
     ...(fields.has('expirationSeconds') ? { expirationSeconds: fields.integer('expirationSeconds') } : {}),
+  };
+}
+
+function decodeRefused(fields: JsonFields): NonNullable<RequestHistory['refused']> {
+  fields.only('fingerprint', 'since', 'count');
+  return {
+    fingerprint: fields.filledText('fingerprint'),
+    since: fields.date('since'),
+    count: fields.integer('count'),
   };
 }
 

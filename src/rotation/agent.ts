@@ -56,7 +56,9 @@ export class Agent {
     this.#context = context;
     this.#credentials = new Credentials(context);
     this.#node = new NodeWatch(context, this.#credentials);
-    this.#prover = new Prover(context, this.#credentials);
+    this.#prover = new Prover(context, this.#credentials, () =>
+      this.#client.noteRefused(this.#credentials.refusedPair),
+    );
     this.#client = new CertificateManager(context, new ClientRules(context, this.#credentials));
     this.#serving = new CertificateManager(context, new ServingRules(context, this.#credentials, this.#node));
     this.#upkeep = new Upkeep(context, {

@@ -237,7 +237,7 @@ export class Attempt {
   }
 
   async #remember(pair: CertificatePair, receivedAt: Date): Promise<void> {
-    const { refusal: _forgotten, renewWantedAt: _fulfilled, ...past } = this.#state.history;
+    const { refusal: _forgotten, refused: _replaced, renewWantedAt: _fulfilled, ...past } = this.#state.history;
     const history = { ...past, lastIssuedAt: receivedAt, lastSerial: pair.chain.leaf.serial };
     await this.#state.rewriteHistory(this.#context.store, history, this.#rules.purpose);
     this.#state.forced = false;

@@ -1,12 +1,21 @@
 import { CertletError } from '../errors.ts';
 import type { CertificatePair } from '../pki/certificate.ts';
+import type { RequestHistory } from '../csr/pending.ts';
 import type { ClientConfig, ClusterAccess } from '../kubeconfig/client-config.ts';
 import type { ApiConnection, KubeconfigReading } from '../ports.ts';
 import { chooseCluster, clusterDifferences, type ClusterChoice } from './clusters.ts';
 import { clusterKey, credentialKey } from './connections.ts';
 import { type RotationContext, judgedNow } from './context.ts';
 import { credentialDigest, subjectDigest } from './credential-digest.ts';
-import { chooseIdentity, isDead, type IdentityChoice, type Refusals, refusedOnceMore } from './identity.ts';
+import {
+  chooseIdentity,
+  isDead,
+  type IdentityChoice,
+  noted,
+  recalled,
+  type Refusals,
+  refusedOnceMore,
+} from './identity.ts';
 
 /** Who asks, and over which connection. */
 export interface Asker {
@@ -68,6 +77,20 @@ export class Credentials {
 
   accepted(): void {
     this.#refusals = undefined;
+  }
+
+  /** How often the pair in use has been refused, for the history. */
+  get refusedPair(): RequestHistory['refused'] {
+    const fingerprint = this.#pair?.chain.leaf.fingerprint;
+    return fingerprint === undefined || this.#refusals === undefined
+      ? undefined
+      : { fingerprint, ...noted(this.#refusals) };
+  }
+
+  /** After a start: what the history tells of the pair in use. */
+  recall(refused: RequestHistory['refused']): void {
+    if (refused !== undefined && refused.fingerprint === this.#pair?.chain.leaf.fingerprint)
+      this.#refusals ??= recalled(refused);
   }
 
   /** One 401 more; one that was meant for a pair that has been replaced since does not count (`fingerprint`: who asked). */

@@ -16,6 +16,21 @@ export function refusedOnceMore(refusals: Refusals | undefined, now: Date): Refu
   return { count: (refusals?.count ?? 0) + 1, since };
 }
 
+/**
+ * What an earlier process saw of the same certificate: else runs of a few minutes, each beginning to count anew, would show a dead certificate for
+ * ever. One refusal of this process is needed in any case, since the server may have come to its senses meanwhile.
+ */
+export const recalled = ({ count, since }: Refusals): Refusals => ({
+  count: Math.min(count, DEAD_AFTER_REFUSALS - 1),
+  since,
+});
+
+/** As many as matter: a certificate that is refused for weeks must not wear the disk out. */
+export const noted = ({ count, since }: Refusals): Refusals => ({
+  count: Math.min(count, DEAD_AFTER_REFUSALS),
+  since,
+});
+
 /** Refused often enough, for long enough. */
 export function isDead(refusals: Refusals | undefined, now: Date, deadAfterMs: number): boolean {
   if (refusals === undefined) return false;

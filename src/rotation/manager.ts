@@ -1,6 +1,7 @@
 import { CertletError } from '../errors.ts';
 import { Attempt } from './attempt.ts';
 import { type RotationContext, judgedNow } from './context.ts';
+import type { RequestHistory } from '../csr/pending.ts';
 import type { CertificatePair } from '../pki/certificate.ts';
 import { type CertificateTemplate, templateDigest, templateGains } from '../csr/template.ts';
 import { checkWriters } from './foreign-writers.ts';
@@ -11,6 +12,7 @@ import { RotationNotice } from './rotation-notice.ts';
 import { doubtfulUntil, receivedAt, rotationDeadline, spacedUntil } from './schedule.ts';
 import type { ManagerSnapshot } from './snapshot.ts';
 import { nextStep, type RotationFacts, restPhase, rotationReasons, type Step } from './step.ts';
+import { noteRefused } from './refused-note.ts';
 import { noteWish, wishStands } from './wish.ts';
 
 /** Keeps one certificate of the node fresh: decides by `nextStep`, acts by `Attempt`, remembers by the store. */
@@ -93,6 +95,16 @@ export class CertificateManager {
     this.release();
     await noteWish(this.#context, this.#state, { purpose: this.purpose, loaded: this.#loaded });
     await this.#context.store.acceptAll(this.purpose);
+  }
+
+  /** What earlier processes saw of the API server's refusals of the pair in use. */
+  get refusedBefore(): RequestHistory['refused'] {
+    return this.#state.history.refused;
+  }
+
+  /** For `refusedBefore` after a restart. A disk that cannot take the note keeps nobody from a certificate. */
+  async noteRefused(refused: RequestHistory['refused']): Promise<void> {
+    if (this.#loaded) await noteRefused(this.#context, this.#state, { purpose: this.purpose, refused });
   }
 
   /** What may mend the last failure has changed: try at once. */

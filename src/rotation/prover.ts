@@ -16,6 +16,7 @@ import { retryDelayMs } from './retry.ts';
 export class Prover {
   readonly #context: RotationContext;
   readonly #credentials: Credentials;
+  readonly #remember: () => Promise<void>;
   #wanted = false;
   #gate: RetryGate | undefined;
   #failures = 0;
@@ -24,9 +25,11 @@ export class Prover {
   /** The offer that nobody answered while the pair was good elsewhere. */
   #silentOffer: ClusterAccess | undefined;
 
-  constructor(context: RotationContext, credentials: Credentials) {
+  /** `remember` is called after each round, for what a restart has to know of it. */
+  constructor(context: RotationContext, credentials: Credentials, remember: () => Promise<void>) {
     this.#context = context;
     this.#credentials = credentials;
+    this.#remember = remember;
   }
 
   /** A proof is wanted as soon as possible. */
@@ -54,6 +57,11 @@ export class Prover {
 
   /** One round. Throws only defects. */
   async run(signal: AbortSignal): Promise<void> {
+    await this.#round(signal);
+    await this.#remember();
+  }
+
+  async #round(signal: AbortSignal): Promise<void> {
     try {
       if (await this.#settled(signal)) {
         await removeProvenBootstrap(this.#context, this.#credentials);

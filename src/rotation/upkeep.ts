@@ -120,6 +120,7 @@ export class Upkeep {
       credentials.setPair(adopted.pair);
       return adopted.pair;
     });
+    if (first) credentials.recall(client.refusedBefore);
     return fit;
   }
 

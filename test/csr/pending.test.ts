@@ -81,6 +81,7 @@ const history: fc.Arbitrary<RequestHistory> = fc.record(
       },
       { requiredKeys: ['code', 'message', 'at', 'count', 'templateDigest'], noNullPrototype: true },
     ),
+    refused: fc.record({ fingerprint: filled, since: moment, count: fc.nat() }, { noNullPrototype: true }),
     renewWantedAt: moment,
     keyEncipherment: fc.boolean(),
   },

@@ -111,6 +111,37 @@ t.test('a refused client certificate: minutes of proofs, then the bootstrap cred
   t.not(host.leaf('client').serial, serial);
 });
 
+t.test(
+  'refused in runs too short to judge it: the next runs go on counting, then the bootstrap credential',
+  async (t) => {
+    const host = newHost(t);
+    await host.bootstrap();
+    const since = host.api.calls.length;
+    host.api.fault = unauthorized;
+    for (let runs = 0; runs < 4 && host.count('create', since) === 0; runs += 1) {
+      await host.restart(HOUR);
+      await host.clock.advance(4 * MINUTE);
+    }
+    t.equal(host.api.calls.slice(since).find(({ what }) => what === 'create')?.as, 'bootstrap');
+  },
+);
+
+t.test('refused before a restart and accepted after it: nothing is asked for, and nothing remembered', async (t) => {
+  const host = newHost(t);
+  await host.bootstrap();
+  const { serial } = host.leaf('client');
+  host.api.fault = unauthorized;
+  await host.restart(HOUR);
+  await host.clock.advance(4 * MINUTE);
+  t.ok((await host.store.readHistory('client')).refused !== undefined, 'written down');
+  host.api.fault = () => undefined;
+  await host.restart(HOUR);
+  await host.clock.advance(HOUR);
+  t.equal(host.leaf('client').serial, serial);
+  t.equal(host.count('create'), 2);
+  t.equal((await host.store.readHistory('client')).refused, undefined);
+});
+
 t.test('a control plane that recovers before that is forgiven', async (t) => {
   const host = newHost(t);
   await host.bootstrap();
