@@ -85,6 +85,13 @@ export class ClientRules implements PurposeRules {
     return isDead(this.#credentials.refusals, this.#context.clock.now(), this.#context.options.proofRetryMs);
   }
 
+  doubt(): string | undefined {
+    const { refusals } = this.#credentials;
+    if (refusals === undefined) return undefined;
+    const times = refusals.count === 1 ? 'once' : `${String(refusals.count)} times`;
+    return `the API server refuses the client certificate: ${times} since ${refusals.since.toISOString()}`;
+  }
+
   blocked(): undefined {
     return undefined;
   }

@@ -123,6 +123,7 @@ export class CertificateManager {
       retryAt: openAt(this.#state.retry, this.#context.clock.now()) ?? quietUntil,
       spacedUntil: this.#spacedUntil(),
       hold: this.#held(),
+      doubt: this.rules.doubt(),
     });
   }
 
@@ -193,7 +194,7 @@ export class CertificateManager {
     const phase = restPhase(step, { held: state.hold !== undefined, blocked: this.rules.blocked() !== undefined });
     const retrying = step.reason === 'waiting to try again';
     const failing = retrying || !this.#loaded;
-    const command = phase === 'held' ? state.hold?.remedy : failing ? state.lastError?.remedy : undefined;
+    const command = phase === 'held' ? state.hold?.remedy : failing ? state.lastError?.remedy : step.command;
     const spreading = 'spreading the first request after a start';
     const reason = retrying ? (state.lastError?.message ?? spreading) : step.reason;
     state.enter(phase, reason, { now: this.#context.clock.now(), command });

@@ -17,7 +17,8 @@ export class Prover {
   readonly #context: RotationContext;
   readonly #credentials: Credentials;
   readonly #remember: () => Promise<void>;
-  #wanted = false;
+  /** Fingerprint of the pair whose proof is wanted: one that has been issued since was proved before it became current. */
+  #wanted: string | undefined;
   #gate: RetryGate | undefined;
   #failures = 0;
   /** The offer that was refused last, so that it is not tried for ever. An accepted one is in the kubeconfig, so it is no offer any more. */
@@ -34,7 +35,7 @@ export class Prover {
 
   /** A proof is wanted as soon as possible. */
   want(): void {
-    this.#wanted = true;
+    this.#wanted = this.#credentials.pair?.chain.leaf.fingerprint;
     this.#gate = undefined;
     this.#refusedOffer = undefined;
     this.#silentOffer = undefined;
@@ -43,7 +44,7 @@ export class Prover {
   /** Nothing to prove now: the pair is accepted (or there is none to prove). */
   get idle(): boolean {
     const { offered } = this.#credentials.cluster;
-    const onlyAnOffer = !this.#wanted && this.#credentials.refusals === undefined;
+    const onlyAnOffer = !this.#isWanted() && this.#credentials.refusals === undefined;
     // An offer that nobody answers is looked at again, but nothing waits for it.
     return !this.#needed() || (onlyAnOffer && offered !== undefined && sameAs(this.#silentOffer, offered));
   }
@@ -65,7 +66,7 @@ export class Prover {
     try {
       if (await this.#settled(signal)) {
         await removeProvenBootstrap(this.#context, this.#credentials);
-        this.#wanted = false;
+        this.#wanted = undefined;
         // The pair is good, but an offer that nobody answered is looked at again slowly: it may stay so for years.
         this.#silentOffer = this.#credentials.cluster.offered;
         if (this.#needed()) this.#again('ERR_API_TLS', undefined);
@@ -134,6 +135,10 @@ export class Prover {
     }
   }
 
+  #isWanted(): boolean {
+    return this.#wanted !== undefined && this.#wanted === this.#credentials.pair?.chain.leaf.fingerprint;
+  }
+
   #rest(): void {
     this.#failures = 0;
     this.#gate = undefined;
@@ -160,7 +165,7 @@ export class Prover {
     if (pair === undefined) return false;
     const usable = this.#context.clock.now() <= pair.chain.leaf.notAfter;
     const offered = cluster.offered !== undefined && !sameAs(this.#refusedOffer, cluster.offered);
-    return usable && (this.#wanted || refusals !== undefined || offered);
+    return usable && (this.#isWanted() || refusals !== undefined || offered);
   }
 }
 

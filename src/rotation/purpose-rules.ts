@@ -30,6 +30,8 @@ export interface PurposeRules {
   installed(pair: CertificatePair, cluster: ClusterAccess): Promise<void>;
   /** True while the current client certificate is refused for good. */
   isRefused(): boolean;
+  /** What speaks against a certificate that is good by its dates; undefined when nothing does. */
+  doubt(): string | undefined;
   /** Why nothing may be asked yet, such as a serving request without a client certificate. */
   blocked(): string | undefined;
 }

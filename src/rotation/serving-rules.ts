@@ -78,6 +78,10 @@ export class ServingRules implements PurposeRules {
     return false;
   }
 
+  doubt(): undefined {
+    return undefined;
+  }
+
   blocked(): string | undefined {
     const choice = this.#credentials.choice();
     return choice.kind === 'node' ? undefined : `needs a client certificate: ${choice.reason}`;

@@ -8,7 +8,7 @@ export type Step =
   /** Resume the pending request, or make a new one. */
   | { readonly kind: 'request'; readonly reasons: readonly string[] }
   /** Nothing to do before `until`. */
-  | { readonly kind: 'wait'; readonly until: Date | undefined; readonly reason: string };
+  | { readonly kind: 'wait'; readonly until: Date | undefined; readonly reason: string; readonly command?: string };
 
 export interface StepInput {
   readonly now: JudgedTime;
@@ -29,6 +29,8 @@ export interface StepInput {
   readonly forced: boolean;
   /** Why nothing may be done at all, such as another writer in the same folder. */
   readonly hold: string | undefined;
+  /** What speaks against the certificate though nothing is due. */
+  readonly doubt?: string | undefined;
 }
 
 /** The part of it that tells whether a successor is needed. */
@@ -59,7 +61,7 @@ export function nextStep(input: StepInput): Step {
   }
   if (input.pending) return { kind: 'request', reasons: ['a request is pending'] };
   const reasons = rotationReasons(input);
-  if (reasons.length === 0) return { kind: 'wait', until: input.deadline, reason: clockDoubt(input) ?? 'valid' };
+  if (reasons.length === 0) return restingUntilDue(input);
   if (!input.forced && input.spacedUntil !== undefined && input.now.local < input.spacedUntil) {
     return { kind: 'wait', until: input.spacedUntil, reason: `minimum spacing: ${reasons.join('; ')}` };
   }
@@ -91,6 +93,11 @@ function isDue({ now, deadline, doubtfulUntil }: RotationFacts, current: Certifi
   if (now.earliest >= deadline) return true;
   if (doubtfulUntil !== undefined && now.local < doubtfulUntil) return false;
   return now.latest >= deadline && now.latest <= current.notAfter;
+}
+
+function restingUntilDue(input: StepInput): Step {
+  const wait = { kind: 'wait', until: input.deadline, reason: clockDoubt(input) ?? 'valid' } as const;
+  return input.doubt === undefined ? wait : { ...wait, reason: input.doubt, command: 'certlet check' };
 }
 
 /** A certificate that begins in the future by every clock means a wrong clock, not a reason to ask for another. */

@@ -88,3 +88,13 @@ t.test('another certlet at work: 75 and no document', async (t) => {
   t.match(stderr, /is managed by process \d+ \(certlet run/);
   await daemon.end('SIGTERM');
 });
+
+t.test('both are valid and nobody answers the proof: 75, and the line says what is missing', async (t) => {
+  const host = new CertletHost(t, cluster);
+  t.equal((await host.run(['once'])).code, 0);
+  await cluster.stop();
+  t.teardown(() => cluster.start());
+  const { code, stderr } = await host.run(['once', '--timeout', '2s']);
+  t.equal(code, 75);
+  t.match(stderr, /not up to date after 2 s: the API server has not accepted the client certificate yet/);
+});

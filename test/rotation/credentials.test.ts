@@ -20,9 +20,11 @@ t.test('expired while off, with a token: comes back by itself', async (t) => {
   const host = newHost(t);
   host.api.lifetimeMs = DAY;
   await host.bootstrap();
+  const since = host.api.calls.length;
   await host.restart(30 * DAY);
   await host.until(() => host.isUpToDate, 5 * MINUTE);
   t.equal(host.count('create'), 4);
+  t.equal(host.count('review', since), 1, 'the new pair is proved once, the expired one not at all');
 });
 
 t.test(
@@ -123,6 +125,9 @@ t.test(
       await host.clock.advance(4 * MINUTE);
     }
     t.equal(host.api.calls.slice(since).find(({ what }) => what === 'create')?.as, 'bootstrap');
+    host.api.fault = () => undefined;
+    await host.until(() => host.isUpToDate, 2 * MINUTE);
+    t.equal(host.count('create', since), 1, 'the new pair is proved already: nothing is left to wait for');
   },
 );
 
@@ -140,6 +145,22 @@ t.test('refused before a restart and accepted after it: nothing is asked for, an
   t.equal(host.leaf('client').serial, serial);
   t.equal(host.count('create'), 2);
   t.equal((await host.store.readHistory('client')).refused, undefined);
+});
+
+t.test('status does not call a certificate valid that the API server refuses', async (t) => {
+  const host = newHost(t);
+  await host.bootstrap();
+  host.api.fault = unauthorized;
+  await host.restart(HOUR);
+  await host.clock.advance(MINUTE);
+  t.match(host.manager('client'), {
+    phase: 'waiting to retry',
+    reason: /^the API server refuses the client certificate: \d+ times since /,
+    command: 'certlet check',
+  });
+  host.api.fault = () => undefined;
+  await host.clock.advance(HOUR);
+  t.equal(host.manager('client').phase, 'valid');
 });
 
 t.test('a control plane that recovers before that is forgiven', async (t) => {

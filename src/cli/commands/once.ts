@@ -37,7 +37,10 @@ function verdict(last: AgentSnapshot | undefined, signal: AbortSignal, timeoutMs
   if (last?.upToDate === true) return EXIT.ok;
   if (signal.aborted) return EXIT.tempFail;
   const waits = last?.managers.filter(({ phase }) => phase !== 'valid') ?? [];
-  const why = waits.map(({ purpose, phase, reason }) => `${purpose}: ${phase} (${reason})`).join('; ');
+  const why =
+    waits.length === 0
+      ? 'the API server has not accepted the client certificate yet'
+      : waits.map(({ purpose, phase, reason }) => `${purpose}: ${phase} (${reason})`).join('; ');
   const command = waits.find((manager) => manager.command !== undefined)?.command;
   throw new CertletError(
     'ERR_TIMEOUT',
