@@ -50,7 +50,7 @@ export const DESCRIPTIONS: Readonly<Record<string, Description>> = {
   deleteBootstrapKubeconfig: { text: 'Delete the bootstrap kubeconfig once its client certificate is proved.' },
   rotation: { text: 'Times of the rotation. The defaults suit nearly every cluster.' },
   'rotation.minimumSpacing': {
-    text: 'Least time between two requests for one certificate, whatever the dates say.',
+    text: 'Least time between two requests for one certificate, whatever the dates say. A twentieth of its lifetime, up to 10 minutes, where that is longer.',
     value: 'TIME',
   },
   'rotation.keepOldFiles': { text: 'How many older files of each certificate to keep.', value: 'COUNT' },
