@@ -25,7 +25,7 @@ const suites: Readonly<Record<string, Suite>> = {
     tapArguments: [...apart, '--jobs=1', '--timeout=300', '--exclude='],
     wrapper: [join(root, 'test/systemd/sdlab'), 'run'],
   },
-  faults: { files: ['test/faults/*.test.ts'], tapArguments: [...apart, '--timeout=600', '--exclude='] },
+  faults: { files: ['test/faults/*.test.ts'], tapArguments: [...apart, '--jobs=2', '--timeout=600', '--exclude='] },
 };
 
 /** tap keeps its plugin build in node_modules; a fresh `npm ci` has none, and the first run would fail for it. */
