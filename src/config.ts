@@ -1,5 +1,5 @@
 import { CertletError } from './errors.ts';
-import { parseYaml } from './kubeconfig/yaml.ts';
+import { parseOnlyYaml } from './kubeconfig/yaml.ts';
 import type { YamlDocument } from './kubeconfig/yaml.ts';
 import type { Problem, SettingPath } from './config/codec.ts';
 import { SETTINGS_CODEC } from './config/fields.ts';
@@ -32,7 +32,7 @@ export interface SettingsSources {
  */
 export function loadSettings(sources: SettingsSources): Settings {
   const { filePath, fileText, flags } = sources;
-  const document = fileText === undefined ? undefined : parseYaml(fileText, filePath, 'ERR_CONFIG_INVALID');
+  const document = fileText === undefined ? undefined : parseOnlyYaml(fileText, filePath, 'ERR_CONFIG_INVALID');
   // A file with nothing but comments in it is an empty map.
   const fromFile = document?.value ?? {};
   const merged = withFlags(fromFile, flags);

@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import { CertletError } from '../errors.ts';
-import { encodeYaml, parseYaml } from '../kubeconfig/yaml.ts';
+import { encodeYaml, parseOnlyYaml } from '../kubeconfig/yaml.ts';
 
 type Fields = Readonly<Record<string, unknown>>;
 
@@ -20,7 +20,7 @@ export function mergeSettings(text: string | undefined, wanted: Fields, path: st
 
 /** Top-level settings of a file as written; empty for an empty file. Throws `ERR_CONFIG_INVALID` for a file that is no YAML map. */
 export function settingsFields(text: string, path: string): Fields {
-  const { value } = parseYaml(text, path, 'ERR_CONFIG_INVALID');
+  const { value } = parseOnlyYaml(text, path, 'ERR_CONFIG_INVALID');
   if (value === null) return {};
   if (isFields(value)) return value;
   throw new CertletError('ERR_CONFIG_INVALID', `${path}:1:1: expected a map of settings`);

@@ -88,7 +88,7 @@ export function clientConfig(kubeconfig: Kubeconfig, contents: ReadonlyMap<strin
     cluster,
     credential: readCredential(user, contents),
     files: [...filesNeeded(kubeconfig), ...command],
-    warnings: [...entry.warnings, ...(ca?.warnings ?? []), ...user.warnings],
+    warnings: [...kubeconfig.warnings, ...entry.warnings, ...(ca?.warnings ?? []), ...user.warnings],
   };
 }
 

@@ -3,14 +3,19 @@ import { Field } from './fields.ts';
 import type { Kubeconfig } from './model.ts';
 import { readUser } from './user-entry.ts';
 import { parseYaml } from './yaml.ts';
+import type { YamlDocument } from './yaml.ts';
 
 /**
  * Reads the current context of a kubeconfig as client-go does. `path` is the file's absolute path: relative paths
  * inside count from its folder. Throws `ERR_KUBECONFIG_INVALID` with file, line, column, field and remedy.
  */
 export function parseKubeconfig(text: string, path: string): Kubeconfig {
-  const root = new Field(path, parseYaml(text, path));
-  if (!root.present) throw root.invalid('the file is empty', `Put a kubeconfig into ${path}.`);
+  const document = parseYaml(text, path);
+  const root = new Field(path, document);
+  if (!root.present) {
+    const what = document.more === undefined ? 'the file is empty' : 'the first of its YAML documents is empty';
+    throw root.invalid(what, `Put a kubeconfig into ${path}.`);
+  }
   checkKind(root);
   const context = root.at('current-context').text();
   if (context === undefined) {
@@ -28,7 +33,20 @@ export function parseKubeconfig(text: string, path: string): Kubeconfig {
       );
   }
   const cluster = readClusterOf(root, entry);
-  return { path, context, cluster: readCluster(cluster), user: readUserOf(root, entry, cluster) };
+  return {
+    path,
+    context,
+    cluster: readCluster(cluster),
+    user: readUserOf(root, entry, cluster),
+    warnings: moreWarnings(document, path),
+  };
+}
+
+/** kubectl and the kubelet ignore it without a word; whoever appended a second kubeconfig here meant something. */
+function moreWarnings({ more }: YamlDocument, path: string): readonly string[] {
+  if (more === undefined) return [];
+  const place = `${path}:${String(more.line)}:${String(more.column)}`;
+  return [`${place}: only the first YAML document is read, as kubectl does; what follows here is ignored`];
 }
 
 function checkKind(root: Field): void {

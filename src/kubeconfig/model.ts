@@ -51,4 +51,6 @@ export interface Kubeconfig {
   readonly context: string;
   readonly cluster: ClusterEntry;
   readonly user: UserEntry;
+  /** About the file as a whole. */
+  readonly warnings: readonly string[];
 }

@@ -1,4 +1,5 @@
-import { LineCounter, parseDocument, stringify } from 'yaml';
+import { isScalar, LineCounter, parseAllDocuments, parseDocument, stringify } from 'yaml';
+import type { Document } from 'yaml';
 import { CertletError } from '../errors.ts';
 import type { ErrorCode } from '../errors.ts';
 
@@ -16,6 +17,8 @@ export interface YamlDocument {
   readonly value: unknown;
   /** Where the value at `path` stands, or its nearest ancestor that the file has; undefined for an empty file. */
   locate(path: YamlPath): Position | undefined;
+  /** Where the first of the documents begins that follow and hold anything; nothing of them is read. */
+  readonly more: Position | undefined;
 }
 
 /** Real kubeconfigs and settings have some kilobytes; this only keeps a wrong file from filling the memory. */
@@ -27,28 +30,22 @@ const MAX_MARKS = 20_000;
 const MAX_ALIASES = 100;
 
 /**
- * Parses one YAML (or JSON) document. Throws `code` (`ERR_KUBECONFIG_INVALID` unless told) with `path:line:column`
- * for syntax errors, duplicate keys, unknown tags, several documents, exploding aliases and texts above 1 MiB.
+ * The first document of a YAML (or JSON) text, as Kubernetes reads its files: sigs.k8s.io/yaml decodes that one and looks
+ * at nothing behind it. Throws `code` (`ERR_KUBECONFIG_INVALID` unless told) with `path:line:column`
+ * for syntax errors, duplicate keys, unknown tags, exploding aliases and texts above 1 MiB.
  * Messages quote nothing of the text, since it may hold a token.
  */
 export function parseYaml(text: string, path: string, code: ErrorCode = 'ERR_KUBECONFIG_INVALID'): YamlDocument {
-  if (Buffer.byteLength(text) > MAX_BYTES) {
-    throw new CertletError(code, `${path}: larger than 1 MiB`, { remedy: `Check that ${path} is the right file.` });
-  }
-  const crowded = lineOfMark(text, MAX_MARKS);
-  if (crowded !== undefined) {
-    throw new CertletError(code, `${path}:${String(crowded)}:1: more values than any such file has`, {
-      remedy: `Check that ${path} is the right file.`,
-    });
-  }
+  refuseCrowds(text, path, code);
   const lines = new LineCounter();
-  const parsed = parseDocument(text, {
-    strict: true,
-    uniqueKeys: true,
-    prettyErrors: false,
-    merge: true,
-    lineCounter: lines,
-  });
+  const options = { strict: true, uniqueKeys: true, prettyErrors: false, merge: true, lineCounter: lines };
+  const all = [...parseAllDocuments(text, options)];
+  const parsed = all[0] ?? parseDocument(text, options);
+  const position = (offset: number | undefined): Position | undefined => {
+    if (offset === undefined) return undefined;
+    const { line, col } = lines.linePos(offset);
+    return { line, column: col };
+  };
   const problem = parsed.errors[0] ?? parsed.warnings[0];
   if (problem !== undefined) {
     const { line, col } = lines.linePos(problem.pos[0]);
@@ -67,18 +64,39 @@ export function parseYaml(text: string, path: string, code: ErrorCode = 'ERR_KUB
   }
   return {
     value,
+    more: position(all.slice(1).find((document) => holdsAnything(document))?.range[0]),
     locate(segments) {
       for (let length = segments.length; length >= 0; length -= 1) {
         const node: unknown = length === 0 ? parsed.contents : parsed.getIn(segments.slice(0, length), true);
-        const offset = startOf(node);
-        if (offset !== undefined) {
-          const { line, col } = lines.linePos(offset);
-          return { line, column: col };
-        }
+        const place = position(startOf(node));
+        if (place !== undefined) return place;
       }
       return undefined;
     },
   };
+}
+
+/** As `parseYaml`, for files of certlet's own: a second document is refused, since it would be left out in silence. */
+export function parseOnlyYaml(text: string, path: string, code: ErrorCode): YamlDocument {
+  const document = parseYaml(text, path, code);
+  if (document.more === undefined) return document;
+  const { line, column } = document.more;
+  throw new CertletError(code, `${path}:${String(line)}:${String(column)}: several YAML documents in one file`, {
+    remedy: `Mend the YAML of ${path} at line ${String(line)}.`,
+  });
+}
+
+function refuseCrowds(text: string, path: string, code: ErrorCode): void {
+  const remedy = `Check that ${path} is the right file.`;
+  if (Buffer.byteLength(text) > MAX_BYTES) throw new CertletError(code, `${path}: larger than 1 MiB`, { remedy });
+  const crowded = lineOfMark(text, MAX_MARKS);
+  if (crowded === undefined) return;
+  throw new CertletError(code, `${path}:${String(crowded)}:1: more values than any such file has`, { remedy });
+}
+
+/** Broken text counts: somebody wrote it. A trailing `---`, a comment or `null` does not. */
+function holdsAnything({ contents, errors }: Document.Parsed): boolean {
+  return errors.length > 0 || !(contents === null || (isScalar(contents) && contents.value === null));
 }
 
 /** The line of the first mark beyond `limit`; undefined when there are no more than that. */
@@ -96,7 +114,6 @@ function lineOfMark(text: string, limit: number): number | undefined {
 const EXPLANATIONS: Readonly<Record<string, string>> = {
   // The parser calls itself for each level, and thousands of them are more than its stack holds.
   RESOURCE_EXHAUSTION: 'nests too deeply',
-  MULTIPLE_DOCS: 'several YAML documents in one file',
   DUPLICATE_KEY: 'the same key stands twice in one map',
   TAB_AS_INDENT: 'a tab is used for indentation',
   TAG_RESOLVE_FAILED: 'an unknown tag (!name) is used',

@@ -69,6 +69,13 @@ const EXEC = ['apiVersion: client.authentication.k8s.io/v1', 'command: plugin', 
 
 const BAD: readonly BadRow[] = [
   { name: 'an empty file', text: '', place: '', field: '', words: /the file is empty/ },
+  {
+    name: 'an empty first document',
+    text: `---\n---\n${kubeconfig(SERVER)}`,
+    place: '1:4',
+    field: '',
+    words: /first of its YAML documents is empty/,
+  },
   { name: 'text that is no map', text: 'hello', place: '1:1', field: '', words: /expected a kubeconfig, got text/ },
   { name: 'another kind', text: 'kind: Pod', place: '1:7', field: 'kind', words: /is not Config/ },
   { name: 'another apiVersion', text: 'apiVersion: v2', place: '1:13', field: 'apiVersion', words: /is not v1/ },
@@ -467,3 +474,20 @@ for (const row of [
     t.same(clientConfig(parsed, new Map()).files, row.resolved.startsWith('/') ? [row.resolved] : []);
   });
 }
+
+t.test('a kubeconfig with a trailing --- or further documents is read as kubectl reads it', async (t) => {
+  const whole = kubeconfig(SERVER);
+  for (const end of ['---\n', '...\n', '---\n# end\n']) {
+    const { cluster, warnings } = parseKubeconfig(`${whole}${end}`, FILE);
+    t.equal(cluster.server, 'https://api:6443');
+    t.same(warnings, [], JSON.stringify(end));
+  }
+  const lines = whole.split('\n').length;
+  for (const end of [`---\n${kubeconfig(['server: https://other:6443'])}`, '---\nbroken: [\n']) {
+    const read = parseKubeconfig(`${whole}${end}`, FILE);
+    t.equal(read.cluster.server, 'https://api:6443');
+    t.same(clientConfig(read, new Map()).warnings, [
+      `${FILE}:${String(lines)}:1: only the first YAML document is read, as kubectl does; what follows here is ignored`,
+    ]);
+  }
+});

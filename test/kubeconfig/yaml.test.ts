@@ -1,7 +1,7 @@
 import * as fc from 'fast-check';
 import t from 'tap';
 import { CertletError } from '../../src/errors.ts';
-import { encodeYaml, parseYaml } from '../../src/kubeconfig/yaml.ts';
+import { encodeYaml, parseOnlyYaml, parseYaml } from '../../src/kubeconfig/yaml.ts';
 
 const BOMB = `a: &a [x,x,x,x,x,x,x,x,x,x]
 b: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a,*a]
@@ -12,7 +12,6 @@ d: [*c,*c,*c,*c,*c,*c,*c]
 for (const row of [
   { name: 'an unclosed list', text: 'a: [1, 2', at: '/f:1:9', words: 'must be' },
   { name: 'the same key twice', text: 'a: 1\nb: 2\na: 3', at: '/f:3:1', words: 'the same key stands twice' },
-  { name: 'a second document', text: 'a: 1\n---\nb: 2', at: '/f:2:1', words: 'several YAML documents' },
   { name: 'a tab as indentation', text: 'a:\n\tb: 1', at: '/f:2:1', words: 'a tab is used' },
   { name: 'an unknown tag', text: 'a: !secret abc', at: '/f:1:4', words: 'an unknown tag' },
   { name: 'an unclosed quote', text: 'token: "hidden', at: '/f:1:15', words: 'Missing closing' },
@@ -43,6 +42,35 @@ for (const row of [
 t.test('parseYaml throws the code that the caller gives', async (t) => {
   t.throws(() => parseYaml('a: [', '/c', 'ERR_CONFIG_INVALID'), { code: 'ERR_CONFIG_INVALID' });
 });
+
+for (const row of [
+  { name: 'a trailing ---', text: 'a: 1\n---\n', more: undefined },
+  { name: 'a trailing ...', text: 'a: 1\n...\n', more: undefined },
+  { name: 'a comment behind ---', text: '---\na: 1\n---\n# end\n', more: undefined },
+  { name: 'an empty document and null', text: 'a: 1\n---\n...\n---\nnull\n', more: undefined },
+  { name: 'a second document', text: 'a: 1\n---\na: 2\n', more: { line: 2, column: 1 } },
+  { name: 'a second document behind an empty one', text: 'a: 1\n---\n---\na: 2\n', more: { line: 3, column: 1 } },
+  { name: 'a second document behind ...', text: 'a: 1\n...\na: 2\n', more: { line: 3, column: 1 } },
+  { name: 'a second document that is no YAML', text: 'a: 1\n---\na: [\n', more: { line: 2, column: 1 } },
+  {
+    name: 'a second document of thousands of levels',
+    text: `a: 1\n---\n${'['.repeat(19_000)}`,
+    more: { line: 2, column: 1 },
+  },
+]) {
+  t.test(`${row.name} does not keep the first document from being read`, async (t) => {
+    const document = parseYaml(row.text, '/f');
+    t.same(document.value, { a: 1 });
+    t.same(document.more, row.more);
+    if (row.more === undefined) t.same(parseOnlyYaml(row.text, '/f', 'ERR_CONFIG_INVALID').value, { a: 1 });
+    else {
+      t.throws(() => parseOnlyYaml(row.text, '/f', 'ERR_CONFIG_INVALID'), {
+        code: 'ERR_CONFIG_INVALID',
+        message: `/f:${String(row.more.line)}:1: several YAML documents in one file`,
+      });
+    }
+  });
+}
 
 t.test('parseYaml reads JSON, merge keys, aliases and an empty file', async (t) => {
   t.same(parseYaml('{"a": [1, true, null]}', '/f').value, { a: [1, true, null] });
