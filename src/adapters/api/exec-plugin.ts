@@ -1,10 +1,10 @@
-import { execFile } from 'node:child_process';
-import type { ExecFileException } from 'node:child_process';
 import { CertletError } from '../../errors.ts';
 import type { ClusterAccess, ExecPlugin } from '../../kubeconfig/client-config.ts';
 import { execEnvironment } from './exec-environment.ts';
 import { execInfo, parseExecCredential } from './exec-credential.ts';
 import type { ExecCredential } from './exec-credential.ts';
+import { runPluginProcess } from './plugin-process.ts';
+import type { PluginEnd } from './plugin-process.ts';
 import type { Environment } from './proxy-choice.ts';
 import { plainText } from './response-headers.ts';
 
@@ -17,7 +17,7 @@ export interface ExecLimits {
 const MAX_OUTPUT_BYTES = 1024 * 1024;
 
 /**
- * Runs a credential plugin: no shell, no terminal, what `execEnvironment` lets through plus the plugin's variables and KUBERNETES_EXEC_INFO.
+ * Runs a credential plugin: no shell, no terminal, a process group of its own, what `execEnvironment` lets through plus the plugin's variables and KUBERNETES_EXEC_INFO.
  * Throws `ERR_EXEC_PLUGIN` with exit status and the end of its error output, in which whatever looks like a token is blotted out.
  */
 export async function runExecPlugin(
@@ -42,36 +42,19 @@ interface ExecCall {
   readonly withheld: readonly string[];
 }
 
-function outputOf({ plugin, env, withheld }: ExecCall, limits: ExecLimits): Promise<string> {
-  return new Promise((resolve, reject) => {
-    const options = {
-      env,
-      encoding: 'utf8',
-      timeout: limits.timeoutMs,
-      killSignal: 'SIGKILL',
-      maxBuffer: MAX_OUTPUT_BYTES,
-      signal: limits.signal,
-      shell: false,
-    } as const;
-    const child = execFile(plugin.command, [...plugin.args], options, (error, stdout, stderr) => {
-      if (error === null) resolve(stdout);
-      else if (limits.signal.aborted) reject(limits.signal.reason as Error);
-      else reject(pluginError({ plugin, withheld }, error, stderr));
-    });
-    // A plugin that asks a question gets an end of file instead of waiting for its time limit.
-    child.stdin?.on('error', () => undefined).end();
-  });
+async function outputOf({ plugin, env, withheld }: ExecCall, limits: ExecLimits): Promise<string> {
+  const call = { command: plugin.command, args: plugin.args, env };
+  const end = await runPluginProcess(call, { ...limits, maxBytes: MAX_OUTPUT_BYTES });
+  if (end.kind === 'exited' && end.code === 0) return end.stdout;
+  throw pluginError({ plugin, withheld }, end);
 }
 
-function pluginError(
-  { plugin, withheld }: Pick<ExecCall, 'plugin' | 'withheld'>,
-  error: ExecFileException,
-  stderr: string,
-): CertletError {
+function pluginError({ plugin, withheld }: Pick<ExecCall, 'plugin' | 'withheld'>, end: PluginEnd): CertletError {
+  const stderr = end.kind === 'failed' ? '' : end.stderr;
   const words = plainText(stderr.slice(-2000).replaceAll(/[\w+/=.~-]{24,}/g, '[…]'), 300);
-  const problem = `exec plugin ${plugin.command} ${causeOf(error)}${words === '' ? '' : `: ${words}`}`;
-  const hint =
-    error.code === 'ENOENT' && plugin.installHint !== undefined ? plainText(plugin.installHint, 500) : undefined;
+  const problem = `exec plugin ${plugin.command} ${causeOf(end)}${words === '' ? '' : `: ${words}`}`;
+  const absent = end.kind === 'failed' && end.code === 'ENOENT';
+  const hint = absent && plugin.installHint !== undefined ? plainText(plugin.installHint, 500) : undefined;
   return new CertletError('ERR_EXEC_PLUGIN', problem, {
     remedy:
       hint ??
@@ -83,12 +66,22 @@ function withheldHint(name: string): string {
   return ` ${name} holds a password and is not passed on: where the plugin needs it, name it in the env of the exec entry.`;
 }
 
-function causeOf(error: ExecFileException): string {
-  if (error.code === 'ENOENT') return 'does not exist';
-  if (error.code === 'EACCES') return 'may not be executed';
-  if (error.code === 'ERR_CHILD_PROCESS_STDIO_MAXBUFFER') return 'printed more than 1 MiB';
-  if (error.killed === true) return 'did not end in time and was killed';
-  return typeof error.code === 'number'
-    ? `failed with exit status ${String(error.code)}`
-    : `was ended by ${error.signal ?? 'an error'}`;
+function causeOf(end: PluginEnd): string {
+  switch (end.kind) {
+    case 'exited':
+      return `failed with exit status ${String(end.code)}`;
+    case 'killed':
+      return `was ended by ${end.signal}`;
+    case 'timedOut':
+      return 'did not end in time and was killed';
+    case 'tooLong':
+      return 'printed more than 1 MiB';
+    case 'failed':
+      return NOT_STARTED[end.code ?? ''] ?? `could not be started (${end.code ?? 'unknown reason'})`;
+  }
 }
+
+const NOT_STARTED: Readonly<Record<string, string>> = {
+  ENOENT: 'does not exist',
+  EACCES: 'may not be executed',
+};

@@ -1,5 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import type { Readable } from 'node:stream';
+import { signalGroup } from '../process-group.ts';
 
 /** Between the request to end and the kill, unless the caller says otherwise. */
 const GRACE_MS = 2000;
@@ -72,15 +73,6 @@ function endGroup(child: ChildProcess, graceMs: number): void {
     // What ignored the request goes with its parent.
     signalGroup(child, 'SIGKILL');
   });
-}
-
-function signalGroup(child: ChildProcess, signal: NodeJS.Signals): void {
-  if (child.pid === undefined) return;
-  try {
-    process.kill(-child.pid, signal);
-  } catch {
-    // ESRCH: the group is gone already.
-  }
 }
 
 /** Line by line, and never more than a line's beginning in memory: a command may print for ever without a line break. */

@@ -1,5 +1,6 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setImmediate as turn } from 'node:timers/promises';
 import t from 'tap';
 import type { Test } from 'tap';
 import type { ClusterAccess, Credential, ExecPlugin } from '../../../src/kubeconfig/client-config.ts';
@@ -83,6 +84,32 @@ async function execPlugin(
   const command = join(folder, 'plugin');
   await writeFile(command, `#!/bin/sh\n${script}`, { mode: 0o755 });
   return { kind: 'exec', plugin: { apiVersion: V1, command, args: [], env: [], provideClusterInfo: false, ...more } };
+}
+
+/** What `look` finds as soon as it finds something; the test's own time limit bounds the wait. */
+async function untilFound(what: string, look: (what: string) => Promise<string | undefined>): Promise<string> {
+  for (;;) {
+    const found = await look(what).catch(() => undefined);
+    if (found !== undefined && found !== '') return found;
+    await turn();
+  }
+}
+
+/** A zombie has ended; who reaps it is not the matter here. */
+async function isRunning(pid: string): Promise<boolean> {
+  try {
+    return !/\) [ZX] /.test(await readFile(`/proc/${pid}/stat`, 'utf8'));
+  } catch {
+    return false;
+  }
+}
+
+function kill(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch {
+    // Gone, as it should be.
+  }
 }
 
 const credentialJson = (status: object): string => JSON.stringify({ kind: 'ExecCredential', apiVersion: V1, status });
@@ -228,6 +255,29 @@ t.test('an exec plugin that is not there shows its install hint; one that may no
     remedy: /by hand/,
   });
 });
+
+for (const row of [
+  { name: 'at its time limit', execMs: 500, words: /did not end in time and was killed/ },
+  { name: 'that prints without end', script: 'yes', words: /printed more than 1 MiB/ },
+  { name: 'when the request is aborted', abort: true, words: /stopping/ },
+  { name: 'that ended before its child', script: 'exit 0', execMs: 500, words: /did not end in time and was killed/ },
+]) {
+  t.test(`a killed exec plugin leaves no child of its script behind, ${row.name}`, async (t) => {
+    const folder = t.testdir({});
+    const aborter = new AbortController();
+    const credential = await execPlugin(folder, `sleep 1000 & echo $! > ${folder}/pid; ${row.script ?? 'wait'}`);
+    const api = connect(t, { server: 'https://127.0.0.1:1', insecureSkipTlsVerify: false }, credential, {
+      environment: { PATH: process.env['PATH'] },
+      timeouts: { execMs: row.execMs ?? 10_000 },
+    });
+    const work = failureOf(api.request('GET', '/x', undefined, aborter.signal));
+    const pidFile = await untilFound(join(folder, 'pid'), async (path) => (await readFile(path, 'utf8')).trim());
+    t.teardown(() => kill(Number(pidFile)));
+    if (row.abort === true) aborter.abort(new Error('stopping'));
+    t.match((await work).message, row.words);
+    await untilFound(pidFile, async (pid) => ((await isRunning(pid)) ? undefined : 'gone'));
+  });
+}
 
 t.test('an aborted request ends the plugin and rejects with the reason', async (t) => {
   const aborter = new AbortController();
