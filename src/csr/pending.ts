@@ -24,6 +24,8 @@ export interface PendingRequest {
   /** After receipt: exactly what the server sent. */
   readonly issuedPem?: string;
   readonly receivedAt?: Date;
+  /** When the API server first refused the issued pair, which is not in use yet. */
+  readonly refusedAt?: Date;
 }
 
 /** What earlier requests came to. All fields optional: an empty object is a node without a past. */
@@ -73,6 +75,7 @@ export function decodePending(text: string): PendingRequest {
     ...(fields.has('askerDigest') ? { askerDigest: fields.filledText('askerDigest') } : {}),
     ...(fields.has('issuedPem') ? { issuedPem: fields.text('issuedPem') } : {}),
     ...(fields.has('receivedAt') ? { receivedAt: fields.date('receivedAt') } : {}),
+    ...(fields.has('refusedAt') ? { refusedAt: fields.date('refusedAt') } : {}),
   };
 }
 
@@ -109,7 +112,7 @@ const REQUIRED = [
   'certDir',
   'createdAt',
 ];
-const PENDING_FIELDS = [...REQUIRED, 'uid', 'askerDigest', 'issuedPem', 'receivedAt'];
+const PENDING_FIELDS = [...REQUIRED, 'uid', 'askerDigest', 'issuedPem', 'receivedAt', 'refusedAt'];
 const HISTORY_FIELDS = [
   'lastIssuedAt',
   'lastSerial',

@@ -11,6 +11,7 @@ import { checkIssued, issuedFingerprint } from './issued.ts';
 import type { ManagerState } from './manager-state.ts';
 import type { PurposeRules } from './purpose-rules.ts';
 import { checkStaged } from './staged.ts';
+import { settleProof } from './staged-refusal.ts';
 import { explainTlsDates } from './tls-dates.ts';
 import { createPending, obtain, pendingMisfits } from './request.ts';
 
@@ -48,7 +49,9 @@ export class Attempt {
       const issued = staged ?? (await this.#request(reasons, signal));
       if (issued === undefined) return;
       const pair = this.#check(issued);
-      await this.#prove(pair, cluster, signal);
+      this.#enter('proving', 'showing the new certificate to the API server');
+      const refusal = await this.#rules.prove(pair, cluster, signal);
+      await settleProof(this.#context, this.#state, pair, refusal);
       await this.#install(issued, { pair, cluster, signal });
     } catch (error) {
       if (signal.aborted) throw await endAttempt(this.#context, this.#state, signal.reason);
@@ -174,11 +177,6 @@ export class Attempt {
       });
     }
     return pair;
-  }
-
-  async #prove(pair: CertificatePair, cluster: ClusterAccess, signal: AbortSignal): Promise<void> {
-    this.#enter('proving', 'showing the new certificate to the API server');
-    await this.#rules.prove(pair, cluster, signal);
   }
 
   /** From the swap on. The record goes last: a crash in between resumes here, and every step may be done twice. */

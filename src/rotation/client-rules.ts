@@ -1,10 +1,11 @@
 import { clientTemplate, type CertificateTemplate } from '../csr/template.ts';
+import type { CertletError } from '../errors.ts';
 import type { ClusterAccess } from '../kubeconfig/client-config.ts';
 import type { CertificatePair } from '../pki/certificate.ts';
 import type { RotationContext } from './context.ts';
 import type { Asker, Credentials } from './credentials.ts';
 import { isDead } from './identity.ts';
-import { freshPairRefused, proveClientPair } from './proof.ts';
+import { proveClientPair } from './proof.ts';
 import { removeProvenBootstrap } from './proven-bootstrap.ts';
 import type { PurposeRules } from './purpose-rules.ts';
 
@@ -13,8 +14,6 @@ export class ClientRules implements PurposeRules {
   readonly purpose = 'client';
   readonly #context: RotationContext;
   readonly #credentials: Credentials;
-  /** Since when the API server has refused the staged pair of this fingerprint. */
-  #stagedRefusal: { readonly fingerprint: string; readonly since: Date } | undefined;
 
   constructor(context: RotationContext, credentials: Credentials) {
     this.#context = context;
@@ -58,17 +57,8 @@ export class ClientRules implements PurposeRules {
     await this.#credentials.reload();
   }
 
-  async prove(pair: CertificatePair, cluster: ClusterAccess, signal: AbortSignal): Promise<void> {
-    const refusal = await proveClientPair(this.#context, cluster, pair, signal);
-    if (refusal === undefined) {
-      this.#stagedRefusal = undefined;
-      return;
-    }
-    const now = this.#context.clock.now();
-    const { fingerprint } = pair.chain.leaf;
-    if (this.#stagedRefusal?.fingerprint !== fingerprint) this.#stagedRefusal = { fingerprint, since: now };
-    const forMs = now.getTime() - this.#stagedRefusal.since.getTime();
-    throw freshPairRefused(pair, refusal, { forMs, giveUpAfterMs: this.#context.options.proofRetryMs });
+  prove(pair: CertificatePair, cluster: ClusterAccess, signal: AbortSignal): Promise<CertletError | undefined> {
+    return proveClientPair(this.#context, cluster, pair, signal);
   }
 
   async installed(pair: CertificatePair, cluster: ClusterAccess): Promise<void> {

@@ -82,7 +82,7 @@ async function closeQuietly(api: ApiConnection): Promise<void> {
 }
 
 /** Tells two cluster entries apart; holds a proxy password, so it stays in memory. */
-export const clusterKey = (cluster: ClusterAccess): string =>
+const clusterKey = (cluster: ClusterAccess): string =>
   JSON.stringify([
     cluster.server,
     cluster.caPem,

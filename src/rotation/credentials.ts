@@ -4,7 +4,6 @@ import type { RequestHistory } from '../csr/pending.ts';
 import type { ClientConfig, ClusterAccess } from '../kubeconfig/client-config.ts';
 import type { ApiConnection, KubeconfigReading } from '../ports.ts';
 import { chooseCluster, clusterDifferences, type ClusterChoice } from './clusters.ts';
-import { clusterKey, credentialKey } from './connections.ts';
 import { type RotationContext, judgedNow } from './context.ts';
 import { credentialDigest, subjectDigest } from './credential-digest.ts';
 import {
@@ -16,6 +15,7 @@ import {
   type Refusals,
   refusedOnceMore,
 } from './identity.ts';
+import { readingChanges } from './reading-changes.ts';
 
 /** Who asks, and over which connection. */
 export interface Asker {
@@ -107,10 +107,10 @@ export class Credentials {
     void this.#context.connections.drop();
   }
 
-  /** Reads both kubeconfigs again, says once what is to be said about them, and tells whether the bootstrap kubeconfig changed. */
-  async reload(): Promise<boolean> {
+  /** Reads both kubeconfigs again, says once what is to be said about them, and tells what the bootstrap kubeconfig says otherwise than before. */
+  async reload(): Promise<readonly string[]> {
     const { kubeconfigs, log } = this.#context;
-    const before = readingKey(this.#bootstrap);
+    const before = this.#bootstrap;
     this.#node = await kubeconfigs.readNode();
     this.#bootstrap = await kubeconfigs.readBootstrap();
     for (const reading of [this.#node, this.#bootstrap]) {
@@ -121,7 +121,7 @@ export class Credentials {
         log.log('warn', warning, { file: reading.path });
       }
     }
-    return readingKey(this.#bootstrap) !== before;
+    return readingChanges(before, this.#bootstrap);
   }
 
   /** Which identity an attempt made now would use. */
@@ -234,11 +234,4 @@ export class Credentials {
       { remedy: `put a kubeconfig at ${this.#bootstrap.path || this.#node.path}` },
     );
   }
-}
-
-/** Tells two readings apart; stays in memory. */
-function readingKey(reading: KubeconfigReading): string {
-  if (reading.kind === 'absent') return 'absent';
-  if (reading.kind === 'unusable') return `unusable ${reading.error.message}`;
-  return `${clusterKey(reading.config.cluster)}|${credentialKey(reading.config.credential)}`;
 }

@@ -33,6 +33,8 @@ export class ManagerState {
   phase: Phase = 'starting';
   reason = 'starting';
   command: string | undefined;
+  /** When a request is made that nothing but the spacing holds back. */
+  spacedUntil: Date | undefined;
   since: Date;
   lastError: FailureSnapshot | undefined;
   lastSuccess: Date | undefined;
@@ -60,11 +62,16 @@ export class ManagerState {
   }
 
   /** Enters a phase; the moment of entry is kept while phase and reason stay the same. */
-  enter(phase: Phase, reason: string, at: { readonly now: Date; readonly command?: string | undefined }): void {
+  enter(
+    phase: Phase,
+    reason: string,
+    at: { readonly now: Date; readonly command?: string | undefined; readonly spacedUntil?: Date | undefined },
+  ): void {
     if (phase !== this.phase || reason !== this.reason) this.since = at.now;
     this.phase = phase;
     this.reason = reason;
     this.command = at.command;
+    this.spacedUntil = at.spacedUntil;
   }
 
   count(result: string): void {
@@ -107,7 +114,7 @@ export function managerSnapshot(
     currentPath: at.currentPath,
     placeholder: leaf?.selfSigned === true,
     rotationDeadline: at.rotationDeadline,
-    nextAttempt: openAt(state.retry, at.now) ?? openAt(state.filesRetry, at.now),
+    nextAttempt: openAt(state.retry, at.now) ?? openAt(state.filesRetry, at.now) ?? state.spacedUntil,
     pending: pending && {
       name: pending.name,
       createdAt: pending.createdAt,

@@ -197,8 +197,9 @@ export class CertificateManager {
     const command = phase === 'held' ? state.hold?.remedy : failing ? state.lastError?.remedy : step.command;
     const spreading = 'spreading the first request after a start';
     const reason = retrying ? (state.lastError?.message ?? spreading) : step.reason;
-    state.enter(phase, reason, { now: this.#context.clock.now(), command });
-    this.#notice.say(state.current?.chain.leaf, this.deadline());
+    const spacedUntil = step.due && step.until;
+    state.enter(phase, reason, { now: this.#context.clock.now(), command, spacedUntil });
+    this.#notice.say(state.current?.chain.leaf, this.deadline(), step);
   }
 
   snapshot(): ManagerSnapshot {

@@ -1,3 +1,4 @@
+import type { CertletError } from '../errors.ts';
 import type { CertificatePair } from '../pki/certificate.ts';
 import type { CertificateTemplate, Purpose } from '../csr/template.ts';
 import type { ClusterAccess } from '../kubeconfig/client-config.ts';
@@ -24,8 +25,8 @@ export interface PurposeRules {
   stagedCluster(): ClusterAccess;
   /** The template stands on what the cluster says, not only on what this host knows: a difference from it is a real one. */
   isTemplateFirm(): boolean;
-  /** Last check of a staged pair before it becomes current. Throws to keep it staged (or `ERR_ISSUED_REFUSED` to give it up). */
-  prove(pair: CertificatePair, cluster: ClusterAccess, signal: AbortSignal): Promise<void>;
+  /** Last check of a staged pair before it becomes current: why the API server refuses it, undefined when it does not. Throws what is no answer. */
+  prove(pair: CertificatePair, cluster: ClusterAccess, signal: AbortSignal): Promise<CertletError | undefined>;
   /** The link names this pair now: kubeconfig, connections. */
   installed(pair: CertificatePair, cluster: ClusterAccess): Promise<void>;
   /** True while the current client certificate is refused for good. */

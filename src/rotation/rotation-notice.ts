@@ -1,6 +1,9 @@
 import type { Purpose } from '../csr/template.ts';
 import type { CertificateFacts } from '../pki/certificate.ts';
 import type { RotationContext } from './context.ts';
+import type { Step } from './step.ts';
+
+type Wait = Extract<Step, { kind: 'wait' }>;
 
 /**
  * Tells when a certificate is due: once per certificate, at the normal level, in the words of client-go's certificate manager, which says it where
@@ -11,14 +14,21 @@ export class RotationNotice {
   readonly #purpose: Purpose;
   /** Serial of the certificate that was told of last. */
   #said = '';
+  /** Which reasons were told to be due for the certificate of this serial. */
+  #saidDue: { readonly serial: string | undefined; readonly reasons: Set<string> } | undefined;
 
   constructor(context: RotationContext, purpose: Purpose) {
     this.#context = context;
     this.#purpose = purpose;
   }
 
-  /** Nothing is done for this certificate before `deadline`. */
-  say(leaf: CertificateFacts | undefined, deadline: Date | undefined): void {
+  /** Nothing is done for this certificate before `deadline`, nor before `step` ends. */
+  say(leaf: CertificateFacts | undefined, deadline: Date | undefined, step: Wait): void {
+    this.#sayDeadline(leaf, deadline);
+    this.#sayDue(leaf, step);
+  }
+
+  #sayDeadline(leaf: CertificateFacts | undefined, deadline: Date | undefined): void {
     if (leaf === undefined || deadline === undefined || this.#said === leaf.serial) return;
     const { clock, log } = this.#context;
     const sleepMs = deadline.getTime() - clock.now().getTime();
@@ -28,6 +38,22 @@ export class RotationNotice {
     const purpose = this.#purpose;
     log.log('info', 'Certificate rotation deadline determined', { purpose, expiration: leaf.notAfter, deadline });
     log.log('info', 'Waiting for next certificate rotation', { purpose, sleep: durationText(sleepMs) });
+  }
+
+  /** Once per certificate and reason: who has just added a name looks here for what becomes of it. */
+  #sayDue(leaf: CertificateFacts | undefined, { due: reasons, until }: Wait): void {
+    if (reasons === undefined) return;
+    if (this.#saidDue?.serial !== leaf?.serial) this.#saidDue = undefined;
+    this.#saidDue ??= { serial: leaf?.serial, reasons: new Set() };
+    const key = JSON.stringify(reasons);
+    if (this.#saidDue.reasons.has(key)) return;
+    this.#saidDue.reasons.add(key);
+    const purpose = this.#purpose;
+    this.#context.log.log('info', 'Rotation is due, waiting for the spacing between requests', {
+      purpose,
+      reasons,
+      nextAttempt: until,
+    });
   }
 }
 

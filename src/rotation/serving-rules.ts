@@ -63,8 +63,9 @@ export class ServingRules implements PurposeRules {
     }
   }
 
-  async prove(): Promise<void> {
+  async prove(): Promise<undefined> {
     // The API server does not judge serving certificates before it dials the kubelet: nothing to ask.
+    return undefined;
   }
 
   async installed(pair: CertificatePair, cluster: ClusterAccess): Promise<void> {

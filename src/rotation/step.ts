@@ -8,7 +8,14 @@ export type Step =
   /** Resume the pending request, or make a new one. */
   | { readonly kind: 'request'; readonly reasons: readonly string[] }
   /** Nothing to do before `until`. */
-  | { readonly kind: 'wait'; readonly until: Date | undefined; readonly reason: string; readonly command?: string };
+  | {
+      readonly kind: 'wait';
+      readonly until: Date | undefined;
+      readonly reason: string;
+      readonly command?: string;
+      /** Why a request is due all the same: it is made at `until`. Only where nothing but the spacing holds it back. */
+      readonly due?: readonly string[];
+    };
 
 export interface StepInput {
   readonly now: JudgedTime;
@@ -63,7 +70,8 @@ export function nextStep(input: StepInput): Step {
   const reasons = rotationReasons(input);
   if (reasons.length === 0) return restingUntilDue(input);
   if (!input.forced && input.spacedUntil !== undefined && input.now.local < input.spacedUntil) {
-    return { kind: 'wait', until: input.spacedUntil, reason: `minimum spacing: ${reasons.join('; ')}` };
+    const reason = `${reasons.join('; ')}; waits for the spacing between requests`;
+    return { kind: 'wait', until: input.spacedUntil, reason, due: reasons };
   }
   return { kind: 'request', reasons };
 }

@@ -83,8 +83,8 @@ export class Upkeep {
     const first = !this.#started;
     this.#expired = false;
     try {
-      const { bootstrapChanged, problem } = await this.#disk(first);
-      if (!first) await this.#afterFirst(bootstrapChanged, signal);
+      const { bootstrapChanges, problem } = await this.#disk(first);
+      if (!first) await this.#afterFirst(bootstrapChanges, signal);
       else if (this.#kept.client.loaded || this.#kept.serving.loaded) this.#begin();
       if (problem !== undefined) throw problem.thrown;
       this.#failures = 0;
@@ -96,9 +96,11 @@ export class Upkeep {
   }
 
   /** Link, pairs and kubeconfig as they should be; also what somebody deleted in the meantime. What fails for one does not keep the others. */
-  async #disk(first: boolean): Promise<{ readonly bootstrapChanged: boolean; readonly problem: Problem | undefined }> {
+  async #disk(
+    first: boolean,
+  ): Promise<{ readonly bootstrapChanges: readonly string[]; readonly problem: Problem | undefined }> {
     const { credentials } = this.#kept;
-    const bootstrapChanged = await credentials.reload();
+    const bootstrapChanges = await credentials.reload();
     let fit = false;
     const problems = [
       await problemOf(async () => {
@@ -107,7 +109,7 @@ export class Upkeep {
       await problemOf(() => this.#servingFiles(first)),
       await problemOf(() => (fit ? credentials.repairKubeconfig() : Promise.resolve())),
     ];
-    return { bootstrapChanged, problem: problems.find((problem) => problem !== undefined) };
+    return { bootstrapChanges, problem: problems.find((problem) => problem !== undefined) };
   }
 
   /** Whether there is a pair that a kubeconfig may name. */
@@ -145,11 +147,12 @@ export class Upkeep {
     if (credentials.pair !== undefined) prover.want();
   }
 
-  async #afterFirst(bootstrapChanged: boolean, signal: AbortSignal): Promise<void> {
+  async #afterFirst(bootstrapChanges: readonly string[], signal: AbortSignal): Promise<void> {
     const { client, serving, prover } = this.#kept;
     const { log, store, clock, options } = this.#context;
-    if (bootstrapChanged) {
-      log.log('info', 'The bootstrap kubeconfig changed', { file: this.#kept.credentials.bootstrapKubeconfig.path });
+    if (bootstrapChanges.length > 0) {
+      const { path: file } = this.#kept.credentials.bootstrapKubeconfig;
+      log.log('info', 'The bootstrap kubeconfig or a file that it names changed', { file, changes: bootstrapChanges });
       client.release();
       if (this.#kept.credentials.cluster.offered !== undefined) prover.want();
     }

@@ -130,7 +130,7 @@ function requestFamilies({ managers }: AgentSnapshot, { now }: MetricsParts): re
     ),
     gauge(
       'certlet_next_attempt_timestamp_seconds',
-      'When a failed request is tried again.',
+      'When a failed request is tried again, or one is made that waits for the spacing between requests.',
       each((manager) => manager.nextAttempt),
     ),
     counter('certlet_attempts_total', 'Attempts by result: issued, or the error code.', attempts(managers)),

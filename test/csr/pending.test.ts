@@ -49,6 +49,7 @@ const pending: fc.Arbitrary<PendingRequest> = fc.record(
     askerDigest: filled,
     issuedPem: fc.string(),
     receivedAt: moment,
+    refusedAt: moment,
   },
   {
     requiredKeys: [

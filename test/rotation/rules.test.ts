@@ -239,7 +239,12 @@ const steps: readonly { name: string; input: Partial<StepInput>; step: object }[
   {
     name: 'the spacing says what waits',
     input: { deadline: NOW, spacedUntil: at(MINUTE) },
-    step: { kind: 'wait', until: at(MINUTE), reason: 'minimum spacing: rotation deadline reached' },
+    step: {
+      kind: 'wait',
+      until: at(MINUTE),
+      reason: 'rotation deadline reached; waits for the spacing between requests',
+      due: ['rotation deadline reached'],
+    },
   },
   {
     name: 'a hold holds everything',
