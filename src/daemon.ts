@@ -22,6 +22,8 @@ export interface AgentParts {
   readonly onTick: (snapshot: AgentSnapshot) => void;
   /** Somebody waits at a terminal or a boot does: the first request is not spread over time. */
   readonly hurry: boolean;
+  /** `confirm` of the lock that the caller holds. */
+  readonly confirmLock?: () => Promise<void>;
 }
 
 /** The composition root: the agent over this host's disk, network and clock. The caller holds the lock of the cert-dir. */
@@ -34,7 +36,7 @@ export function assembleAgent(settings: Settings, parts: AgentParts): Agent {
     onWarning: (text) => log.log('warn', 'Warning from the API server', { warning: text }),
     onServerDate: (serverDate, receivedAt) => agent.observeDate({ serverDate, receivedAt }),
   });
-  const store = openStore(settings, log);
+  const store = openStore(settings, log, parts.confirmLock);
   const kubeconfigs = createKubeconfigFiles({
     fs: new NodeFileSystem(),
     bootstrapPath: settings.bootstrapKubeconfig,
@@ -48,8 +50,8 @@ export function assembleAgent(settings: Settings, parts: AgentParts): Agent {
   return agent;
 }
 
-/** The store of these settings; it tells what it finds wrong through the log. */
-export function openStore(settings: Settings, log: Logger): FileCertificateStore {
+/** The store of these settings; it tells what it finds wrong through the log. Whoever writes holds the lock and gives its `confirm`. */
+export function openStore(settings: Settings, log: Logger, confirmLock?: () => Promise<void>): FileCertificateStore {
   const { certDir, stateDir, rotation, plainFiles } = settings;
   const { keepOldFiles, pruneGraceMs } = rotation;
   return new FileCertificateStore({
@@ -58,6 +60,7 @@ export function openStore(settings: Settings, log: Logger): FileCertificateStore
     keepOldFiles,
     pruneGraceMs,
     plainFiles,
+    confirmLock,
     fs: new NodeFileSystem(),
     onWarning: (event, fields) => log.log('warn', event, fields),
   });

@@ -201,7 +201,7 @@ export const ERROR_RULES = {
   ),
   ERR_STORE_DETACHED: rule(
     'stop',
-    'A folder that the service writes to was removed and made anew while it ran, so its sandbox shows the old one.',
+    'The cert-dir was moved, emptied or made anew while certlet ran: its lock, or its sandbox, is that of the old one.',
     'Nothing under systemd: the service is started again by itself. Else start certlet anew.',
   ),
   ERR_STORE_NOT_A_LINK: rule(

@@ -5,7 +5,7 @@ import { watchdogIntervalMs } from './adapters/systemd/notify-message.ts';
 import { startWatchdog } from './adapters/systemd/watchdog.ts';
 import { watchFiles } from './adapters/watcher.ts';
 import type { LevelledLogger } from './adapters/log/logger.ts';
-import { assembleAgent, openStore, systemClock } from './daemon.ts';
+import { type AgentParts, assembleAgent, openStore, systemClock } from './daemon.ts';
 import type { Settings } from './config.ts';
 import { DiskWatch } from './disk-watch.ts';
 import { asCertletError, type CertletError } from './errors.ts';
@@ -27,6 +27,8 @@ export interface ServiceEdge {
   readonly onReload: (listener: () => void) => () => void;
   readonly signal: AbortSignal;
 }
+
+type RoundParts = Pick<AgentParts, 'after' | 'observer' | 'confirmLock'>;
 
 /** READY comes by then in every state: no kubelet waits for a cluster that does not answer. */
 const READY_WITHIN_MS = 25_000;
@@ -99,7 +101,8 @@ export class Service {
     try {
       const opened = await this.#openSurroundings(settings);
       surroundings = opened;
-      const agent = this.#assemble(settings, opened, (snapshot) => {
+      const parts = { after: opened.after, observer: opened.observer, confirmLock: lock.confirm };
+      const agent = this.#assemble(settings, parts, (snapshot) => {
         watcher.update([this.#edge.settingsPath, ...(this.#agent?.watchedFiles ?? [])]);
         this.#tick(snapshot, opened);
       });
@@ -135,13 +138,12 @@ export class Service {
     });
   }
 
-  #assemble(settings: Settings, surroundings: Surroundings, onTick: (snapshot: AgentSnapshot) => void): Agent {
+  #assemble(settings: Settings, parts: RoundParts, onTick: (snapshot: AgentSnapshot) => void): Agent {
     return assembleAgent(settings, {
       ...this.#edge,
       log: this.#log,
       clock: this.#clock,
-      after: surroundings.after,
-      observer: surroundings.observer,
+      ...parts,
       onTick,
       // After a reload an administrator is watching.
       hurry: this.#ready,
@@ -184,14 +186,10 @@ export class Service {
     else if (status !== this.#lastStatus) this.#notifier?.status(status);
     this.#lastStatus = status;
     surroundings.publish(snapshot);
-    this.#checkDisk(snapshot);
-    if (Math.abs(snapshot.at.getTime() - this.#settingsSeen.getTime()) >= SETTINGS_POLL_MS)
-      void this.#reloadSettings('if changed');
-  }
-
-  #checkDisk(snapshot: AgentSnapshot): void {
     this.#restart ??= this.#disk.reasonToRestart(snapshot);
     if (this.#restart !== undefined) this.#reload.abort();
+    if (Math.abs(snapshot.at.getTime() - this.#settingsSeen.getTime()) >= SETTINGS_POLL_MS)
+      void this.#reloadSettings('if changed');
   }
 
   #tellReady(status: string): void {

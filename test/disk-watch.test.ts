@@ -27,6 +27,11 @@ t.test('a cert-dir removed under the running service (kubeadm reset) asks for a 
   t.match(reason, { code: 'ERR_STORE_DETACHED', message: /removed under the running service: open \/pki\/x: EROFS/ });
 });
 
+t.test('a lock that does not hold any more asks for a new process, from the first round on', async (t) => {
+  const reason = new DiskWatch().reasonToRestart(round('starting', 'ERR_STORE_DETACHED', 'lock /pki/.certlet.lock'));
+  t.match(reason, { code: 'ERR_STORE_DETACHED', message: 'lock /pki/.certlet.lock' });
+});
+
 t.test('a bootstrap kubeconfig in a read-only folder does not start the service anew, again and again', async (t) => {
   const watch = new DiskWatch();
   t.equal(watch.reasonToRestart(round('valid')), undefined);

@@ -1,5 +1,6 @@
 /** `certlet run` in the test's own process: a cert-dir that cannot be used, settings that change and go bad, a lock that is taken meanwhile. */
-import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { callControl } from '../src/adapters/control/client.ts';
 import { acquireLock } from '../src/adapters/lock.ts';
@@ -137,6 +138,16 @@ t.test('a lock that another certlet holds ends it at the start, and is waited fo
   reload();
   await stderr.shows(/Cannot use the cert-dir.*code=ERR_LOCK_HELD/);
   await foreign.release();
+});
+
+t.test('a cert-dir that was moved under the running daemon is not written anew without its lock', async (t) => {
+  const { host, stderr, ended } = await running(t);
+  await stderr.shows(WAITS);
+  renameSync(host.certDir, `${host.certDir}.old`);
+  // A change of a watched file begins a round over the disk.
+  writeFileSync(join(host.folder, 'bootstrap-kubelet.conf'), '{}', { mode: 0o600 });
+  await t.rejects(ended, { code: 'ERR_STORE_DETACHED', message: /is not there any more: the folder was moved/ });
+  t.notOk(existsSync(host.certDir), 'nothing was made in its place');
 });
 
 t.test('a settings file that goes away leaves the old settings in force', async (t) => {

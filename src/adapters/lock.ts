@@ -1,4 +1,4 @@
-import { constants, type Stats } from 'node:fs';
+import { type BigIntStats, constants, type Stats } from 'node:fs';
 import * as disk from 'node:fs/promises';
 import type { DatabaseSync } from 'node:sqlite';
 import { join, resolve } from 'node:path';
@@ -20,6 +20,11 @@ export interface LockHolder {
 /** Held until released or until this process dies. */
 export interface Lock {
   readonly path: string;
+  /**
+   * Throws `ERR_STORE_DETACHED` once the locked file is not the one at `path` any more: the folder was moved or emptied, so nothing keeps
+   * another certlet out of what is there now. To be asked before each write; it costs one look at the file.
+   */
+  readonly confirm: () => Promise<void>;
   release(): Promise<void>;
 }
 
@@ -41,7 +46,8 @@ const NOTE_LIMIT_BYTES = 64 * 1024;
  * - Node has no call for file locks but that of its own SQLite: an open write transaction on a database of zero bytes is exactly the
  *   record lock, and is never written. With the journal in memory no file appears beside it and no recovery can come in between.
  *
- * Limits: whoever deletes the lock file while a certlet runs lets a second one in; a network file system must support record locks.
+ * Limits: whoever deletes or moves the lock file while a certlet runs lets a second one in, and the first one learns of it by `confirm`, before its
+ * next write; a network file system must support record locks.
  */
 export async function acquireLock(certDir: string, options: { readonly label: string }): Promise<Lock> {
   const fs = new NodeFileSystem();
@@ -50,9 +56,10 @@ export async function acquireLock(certDir: string, options: { readonly label: st
   const note: LockHolder = { pid: process.pid, label: options.label, since: new Date().toISOString() };
   const own = HELD.get(path);
   if (own !== undefined) throw heldBy(certDir, path, own.note);
-  const held: Held = { note, database: undefined };
+  const held: Held = { note, database: undefined, identity: '' };
   HELD.set(path, held);
   try {
+    held.identity = await prepareLockFile(path);
     held.database = await lockedDatabase(fs, certDir, path);
     await replaceFile(fs, notePath(path), `${JSON.stringify(note)}\n`, 0o600);
   } catch (error) {
@@ -61,10 +68,12 @@ export async function acquireLock(certDir: string, options: { readonly label: st
   }
   return {
     path,
+    confirm: () => confirmLock(path, held.identity),
     release: async () => {
       if (HELD.get(path) !== held) return;
-      // The note goes first: after the unlock it might be that of the next holder.
-      await fs.unlink(notePath(path)).catch(() => undefined);
+      // The note goes first: after the unlock it might be that of the next holder. In a folder that was put in place of ours it is so already.
+      if ((await identityAt(path).catch(() => undefined)) === held.identity)
+        await fs.unlink(notePath(path)).catch(() => undefined);
       drop(path);
     },
   };
@@ -73,6 +82,8 @@ export async function acquireLock(certDir: string, options: { readonly label: st
 interface Held {
   readonly note: LockHolder;
   database: DatabaseSync | undefined;
+  /** Device and inode of the lock file. The open file keeps the number from being given to another. */
+  identity: string;
 }
 
 /**
@@ -88,7 +99,6 @@ function drop(path: string): void {
 }
 
 async function lockedDatabase(fs: NodeFileSystem, certDir: string, path: string): Promise<DatabaseSync> {
-  await prepareLockFile(path);
   // Loaded here, since commands that take no lock need no SQLite.
   const { DatabaseSync } = await import('node:sqlite');
   for (let attempt = 1; ; attempt += 1) {
@@ -102,14 +112,35 @@ async function lockedDatabase(fs: NodeFileSystem, certDir: string, path: string)
   }
 }
 
-/** Private from the start: who can open the file can take the lock. A link in its place is not followed. */
-async function prepareLockFile(path: string): Promise<void> {
+async function confirmLock(path: string, identity: string): Promise<void> {
+  const now = await identityAt(path);
+  if (now === identity) return;
+  const what = now === undefined ? 'is not there any more' : 'is not the file that this certlet locked';
+  throw new CertletError('ERR_STORE_DETACHED', `lock ${path} ${what}: the folder was moved, emptied or replaced`);
+}
+
+/** Undefined where there is no file. Throws the errors of file operations: a look that failed says nothing. */
+async function identityAt(path: string): Promise<string | undefined> {
+  try {
+    return identityOf(await disk.lstat(path, { bigint: true }));
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && (error.code === 'ENOENT' || error.code === 'ENOTDIR'))
+      return undefined;
+    throw fileError(error, path);
+  }
+}
+
+const identityOf = (facts: BigIntStats): string => `${String(facts.dev)}:${String(facts.ino)}`;
+
+/** Private from the start: who can open the file can take the lock. A link in its place is not followed. Resolves to the file's identity. */
+async function prepareLockFile(path: string): Promise<string> {
   const { O_CREAT, O_NOFOLLOW, O_NONBLOCK, O_RDWR } = constants;
   try {
     const handle = await disk.open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK, 0o600);
     try {
       refusePlanted(await handle.stat(), path);
       await handle.chmod(0o600);
+      return identityOf(await handle.stat({ bigint: true }));
     } finally {
       await handle.close();
     }

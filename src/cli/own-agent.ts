@@ -2,6 +2,8 @@ import { acquireLock } from '../adapters/lock.ts';
 import type { Settings } from '../config.ts';
 import type { Purpose } from '../csr/template.ts';
 import { assembleAgent, openStore, systemClock } from '../daemon.ts';
+import { detachedBy } from '../disk-watch.ts';
+import type { CertletError } from '../errors.ts';
 import type { Logger } from '../ports.ts';
 import type { Agent } from '../rotation/agent.ts';
 import type { AgentSnapshot } from '../rotation/snapshot.ts';
@@ -22,7 +24,7 @@ export interface OwnAgentOptions {
 
 /**
  * Runs an agent in this process, under the lock, until `seen` says so, the time is over or the command's signal aborts; then waits for the first
- * try of what the rotation set off. Resolves to the status at that point; undefined when there was no round. Throws `ERR_LOCK_HELD` and errors of
+ * try of what the rotation set off. Resolves to the status at that point; undefined when there was no round. Throws `ERR_LOCK_HELD`, `ERR_STORE_DETACHED` and errors of
  * file operations; everything else the agent waits out.
  */
 export async function runOwnAgent(
@@ -39,6 +41,7 @@ export async function runOwnAgent(
   let agent: Agent | undefined;
   const common = { log, clock, version: VERSION };
   const store = openStore(settings, log);
+  let detached: CertletError | undefined;
   const surroundings = await openSurroundings(settings, {
     ...common,
     command,
@@ -54,15 +57,18 @@ export async function runOwnAgent(
       after: surroundings.after,
       observer: surroundings.observer,
       hurry: true,
+      confirmLock: lock.confirm,
       onTick: (snapshot) => {
         surroundings.publish(snapshot);
-        if (options.seen(snapshot)) done.abort();
+        detached ??= detachedBy(snapshot);
+        if (detached !== undefined || options.seen(snapshot)) done.abort();
       },
     });
     if (options.renew.length > 0) await agent.renew(options.renew);
     const limit = clock.sleepUntil(new Date(clock.now().getTime() + options.timeoutMs), ended).then(() => done.abort());
     await agent.run(ended);
     await limit;
+    if (detached !== undefined) throw detached;
     await orStopped(surroundings.settled(), context.signal);
     return surroundings.status();
   } finally {

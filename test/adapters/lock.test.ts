@@ -6,6 +6,8 @@ import {
   linkSync,
   mkdirSync,
   readFileSync,
+  renameSync,
+  rmSync,
   statSync,
   symlinkSync,
   writeFileSync,
@@ -116,6 +118,36 @@ t.test('a second taker in the same process is refused, by whatever path, and doe
   const again = await acquireLock(join(dir, 'link'), { label: 'certlet once' });
   await again.release();
 });
+
+for (const row of [
+  { name: 'moved away', change: (pki: string) => renameSync(pki, `${pki}.old`) },
+  {
+    name: 'moved away and made anew',
+    change: (pki: string) => {
+      renameSync(pki, `${pki}.old`);
+      mkdirSync(pki);
+    },
+  },
+  { name: 'emptied', change: (pki: string) => rmSync(join(pki, '.certlet.lock')) },
+]) {
+  t.test(`a cert-dir that was ${row.name} is not taken for locked, and its next holder keeps its note`, async (t) => {
+    const pki = join(t.testdir({ pki: {} }), 'pki');
+    const lock = await acquireLock(pki, { label: 'certlet run' });
+    await lock.confirm();
+    row.change(pki);
+    await t.rejects(lock.confirm(), { code: 'ERR_STORE_DETACHED', message: /moved, emptied or replaced/ });
+    const next = starter(t, pki);
+    next.go();
+    t.equal(await next.verdict, 'won', 'as expected: nothing keeps another one out');
+    await t.rejects(lock.confirm(), {
+      code: 'ERR_STORE_DETACHED',
+      message: /is not the file that this certlet locked/,
+    });
+    await lock.release();
+    const { pid } = JSON.parse(readFileSync(join(pki, '.certlet.lock.holder'), 'utf8')) as { pid: number };
+    t.equal(pid, next.child.pid);
+  });
+}
 
 t.test('a dropped lock object keeps the lock: the garbage collector does not give it away', async (t) => {
   const certDir = t.testdir();

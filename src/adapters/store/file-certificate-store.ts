@@ -35,13 +35,15 @@ export interface FileStoreOptions {
   readonly onWarning?: WarningSink;
   /** The user that may own what is trusted, besides root; the effective user of this process unless told. */
   readonly uid?: number;
+  /** Asked before whatever reads or changes files in turn; what it throws keeps that from being done. */
+  readonly confirmLock?: (() => Promise<void>) | undefined;
 }
 
 /**
  * The cert-dir and the state folder on disk. At every instant, also after a kill or a power cut, `-current.pem` is absent (before
  * the first pair only) or names one whole, matching pair. Methods that change something run one after the other; other processes
- * are kept out by the lock. All throw `ERR_STORE_IO`, `ERR_STORE_FULL`, `ERR_STORE_READ_ONLY`, and `ERR_STORE_UNSAFE` for folders
- * in which others could plant files.
+ * are kept out by the lock. All throw `ERR_STORE_IO`, `ERR_STORE_FULL`, `ERR_STORE_READ_ONLY`, `ERR_STORE_UNSAFE` for folders
+ * in which others could plant files, and what `confirmLock` throws.
  */
 export class FileCertificateStore implements CertificateStore {
   readonly #context: StoreContext;
@@ -206,7 +208,12 @@ export class FileCertificateStore implements CertificateStore {
   }
 
   #inTurn<T>(work: () => Promise<T>): Promise<T> {
-    const turn = this.#last.then(() => mapped(this.#context.certDir, work));
+    const turn = this.#last.then(() =>
+      mapped(this.#context.certDir, async () => {
+        await this.#options.confirmLock?.();
+        return await work();
+      }),
+    );
     this.#last = turn.catch(() => undefined);
     return turn;
   }
