@@ -4,7 +4,6 @@ import { identityOf } from '../adapters/api/identity.ts';
 import { createRouteProbe } from '../adapters/route-probe.ts';
 import type { Settings } from '../config.ts';
 import { type CertificateTemplate, clientTemplate, type Purpose, servingTemplate } from '../csr/template.ts';
-import { openStore } from '../daemon.ts';
 import type { CertificateFacts } from '../pki/certificate.ts';
 import type { KubeconfigReading } from '../ports.ts';
 import { chooseCluster } from '../rotation/clusters.ts';
@@ -12,6 +11,7 @@ import { chooseIdentity } from '../rotation/identity.ts';
 import { servingNamesOf } from '../rotation/names.ts';
 import { rotationDeadline } from '../rotation/schedule.ts';
 import { rotationReasons } from '../rotation/step.ts';
+import { certificateOnDisk, storeOnDisk } from './disk-pairs.ts';
 
 /** What a renewal would ask for. */
 export interface RenewalPlan {
@@ -23,9 +23,11 @@ export interface RenewalPlan {
   readonly identity: string;
   readonly reasons: readonly string[];
   readonly approval: string;
+  /** A request that is under way: a renewal goes on waiting for that one. */
+  readonly pending?: string;
 }
 
-/** What `renew` would do, from files alone: no request is sent and nothing is written. Addresses that only the Node object knows are missing. */
+/** What `renew` would do, from files alone: no request is sent and nothing is written. Addresses that only the Node object knows are missing. Throws what the cert-dir refuses. */
 export async function planRenewal(
   settings: Settings,
   purposes: readonly Purpose[],
@@ -36,15 +38,16 @@ export async function planRenewal(
   },
 ): Promise<readonly RenewalPlan[]> {
   const readings = await readKubeconfigs(settings, edge);
-  const store = openStore(settings, { log: () => undefined });
+  const view = storeOnDisk(settings, edge.userId);
   const cluster = chooseCluster(readings.node, readings.bootstrap);
   const server = (cluster.active ?? cluster.offered)?.server;
   const route = server === undefined ? undefined : await createRouteProbe().localAddress(server);
-  const client = (await store.current('client'))?.chain.leaf;
+  const client = (await certificateOnDisk(view, 'client')).facts;
   const now = edge.now();
   return Promise.all(
     purposes.map(async (purpose) => {
-      const current = purpose === 'client' ? client : (await store.current('serving'))?.chain.leaf;
+      const current = purpose === 'client' ? client : (await certificateOnDisk(view, 'serving')).facts;
+      const pending = await view.pending(purpose);
       const template = wantedTemplate(settings, purpose, route);
       const identity = askingIdentity({ settings, purpose, client, bootstrap: readings.bootstrap, now });
       return {
@@ -54,6 +57,7 @@ export async function planRenewal(
         identity,
         reasons: reasonsFor(settings, current, template, now),
         approval: APPROVAL[purpose],
+        ...(pending.kind === 'read' ? { pending: pending.value.name } : {}),
       };
     }),
   );
@@ -122,7 +126,7 @@ function reasonsFor(
 
 /** For a person; ends in a newline. */
 export function describePlan(plan: RenewalPlan): string {
-  const { template, keyAlgorithm, server, identity, reasons, approval } = plan;
+  const { template, keyAlgorithm, server, identity, reasons, approval, pending } = plan;
   const { purpose, organizations, commonName, dnsNames, ipAddresses, signerName, usages, expirationSeconds } = template;
   const names = [...dnsNames, ...ipAddresses];
   const rows: readonly (readonly [label: string, value: string])[] = [
@@ -136,6 +140,7 @@ export function describePlan(plan: RenewalPlan): string {
     ['asked by', identity],
     ['why', reasons.join('; ')],
     ['approval', approval],
+    ...(pending === undefined ? [] : [['under way', `${pending}: renew goes on waiting for this request`] as const]),
   ];
   return [`${purpose}: would ask for`, ...rows.map(([label, value]) => `  ${label.padEnd(10)}  ${value}`), ''].join(
     '\n',

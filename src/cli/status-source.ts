@@ -24,7 +24,7 @@ const ROOT = 0;
 
 /**
  * The status from the daemon where its socket may be opened, else from the status file, else, for root, from the cert-dir itself. Changes nothing
- * and takes no lock. Throws `ERR_CONTROL` when a daemon is there and does not answer, and when there is nothing to read.
+ * and takes no lock. Throws `ERR_CONTROL` when a daemon is there and does not answer, and when there is nothing to read, and what the cert-dir refuses.
  */
 export async function findStatus(
   settings: Settings,
@@ -50,17 +50,12 @@ export async function findStatus(
 }
 
 async function fromDisk(settings: Settings, now: Date): Promise<FoundStatus> {
-  // Late: with a daemon or a file to read, neither store nor network are needed.
-  const { openStore } = await import('../daemon.ts');
+  // Late: with a daemon or a file to read, no store is needed.
+  const { certificateOnDisk, storeOnDisk } = await import('./disk-pairs.ts');
   const { certDir, nodeName, rotateServerCertificates } = settings;
-  const store = openStore(settings, { log: () => undefined });
+  const view = storeOnDisk(settings, ROOT);
   const purposes = rotateServerCertificates ? (['client', 'serving'] as const) : (['client'] as const);
-  const certificates = await Promise.all(
-    purposes.map(async (purpose) => {
-      const pair = await store.current(purpose);
-      return { purpose, currentPath: store.currentPath(purpose), facts: pair?.chain.leaf };
-    }),
-  );
+  const certificates = await Promise.all(purposes.map((purpose) => certificateOnDisk(view, purpose)));
   const document = diskStatus(certificates, { nodeName, version: VERSION, now });
   return { document, source: { kind: 'disk', certDir } };
 }

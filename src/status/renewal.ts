@@ -20,6 +20,7 @@ export class RenewalWatch {
   see(document: Pick<StatusDocument, 'certificates'>): readonly string[] {
     this.#last = document.certificates.filter(({ purpose }) => this.#before.has(purpose));
     return this.#last.flatMap((status) => {
+      if (this.#isOldNews(status)) return [];
       const lines = this.#isNew(status) ? doneLines(status) : phaseLines(status);
       const text = lines.join('\n');
       if (text === '' || this.#said.get(status.purpose) === text) return [];
@@ -70,6 +71,11 @@ export class RenewalWatch {
       `not issued after ${String(Math.round(timeoutMs / 1000))} s: ${why || 'nothing is known yet'}`,
       remedy === undefined ? {} : { remedy },
     );
+  }
+
+  /** The pause after a failure from before this was asked for: it is about to end. */
+  #isOldNews({ purpose, phase, lastError }: CertificateStatus): boolean {
+    return phase === 'waiting to retry' && lastError?.at === this.#before.get(purpose)?.errorAt;
   }
 
   #isNew({ purpose, certificate, placeholder }: CertificateStatus): boolean {

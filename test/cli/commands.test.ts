@@ -52,6 +52,34 @@ const UNREACHABLE = JSON.stringify({
   'current-context': 'x',
 });
 
+t.test('--watch in a pipe repeats nothing while only the clock goes on', async (t) => {
+  const host = new CommandHost(t);
+  const { context, stdout, stop } = host.session();
+  let looks = 0;
+  await host.daemon({
+    status: () => {
+      looks += 1;
+      const managers = looks < 3 ? [client, waitingServing()] : [client];
+      const now = new Date(Date.now() + looks * 1000);
+      const document = statusDocument(sampleSnapshot({ managers }), {
+        command: 'run',
+        pid: process.pid,
+        version: '0',
+        now,
+        hooks: [],
+      });
+      if (looks === 4) stop.abort();
+      return encodeStatus(document);
+    },
+  });
+  t.equal(await runStatus(context, status({ watch: true, output: 'json' })), 0);
+  const states = stdout.text
+    .trim()
+    .split('\n')
+    .map((line) => (JSON.parse(line) as { state: string }).state);
+  t.strictSame(states, ['waiting', 'healthy']);
+});
+
 t.test('status without anything to read: an ordinary user is told on standard error, 6', async (t) => {
   const host = new CommandHost(t);
   const { context, stdout, stderr } = host.session({ userId: 65_534 });

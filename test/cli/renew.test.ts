@@ -1,4 +1,5 @@
 /** `certlet renew` with and without a daemon, on a fake cluster. */
+import { spawnSync } from 'node:child_process';
 import { readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
@@ -24,6 +25,11 @@ const listing = (folder: string): readonly string[] =>
   readdirSync(folder, { recursive: true, encoding: 'utf8' })
     .sort()
     .map((name) => `${name} ${String(statSync(join(folder, name)).mtimeMs)}`);
+
+const setpriv = ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups'];
+const canDrop =
+  process.geteuid?.() === 0 &&
+  spawnSync(setpriv[0] ?? '', [...setpriv.slice(1), process.execPath, '--version']).status === 0;
 
 const host = new CertletHost(t, cluster, { log: { level: 'warn' } });
 
@@ -111,6 +117,17 @@ t.test('--dry-run of a node without anything', async (t) => {
   t.notMatch(bootstrap.stdout, /0123456789abcdef/);
 });
 
+t.test(
+  '--dry-run by a user who may not look is refused, not told that there is no certificate',
+  { skip: canDrop ? false : 'needs root, setpriv and a Node that others may run' },
+  async (t) => {
+    const { code, stdout, stderr } = await host.run(['renew', '--dry-run'], setpriv);
+    t.equal(code, 77);
+    t.equal(stdout, '');
+    t.match(stderr, /kubelet-client-current\.pem: permission denied/);
+  },
+);
+
 t.test('by itself, waiting for an approval until the timeout: 75 and the command', async (t) => {
   cluster.settings.approveServing = false;
   const { code, stdout, stderr } = await host.run(['renew', 'serving', '--timeout', '2s']);
@@ -120,6 +137,8 @@ t.test('by itself, waiting for an approval until the timeout: 75 and the command
     /serving: waiting for approval: the request waits for approval \[CSR\]\n {2}kubectl certificate approve CSR\n/,
   );
   t.match(shaped(stderr), /not issued after 2 s: serving: waiting for approval[^]*kubectl certificate approve CSR/);
+  const planned = await host.run(['renew', 'serving', '--dry-run']);
+  t.match(shaped(planned.stdout), /under way {3}CSR: renew goes on waiting for this request\n/);
 });
 
 t.test(

@@ -39,6 +39,14 @@ t.test('the old certificate, a start and a pause without failure are nothing to 
   t.notOk(watch.done);
 });
 
+t.test('a denial from before the asking is not told as the answer to it', async (t) => {
+  const before = documentOf(failed('ERR_CSR_DENIED'));
+  const watch = new RenewalWatch(['client'], before.certificates);
+  t.strictSame(watch.see(before), []);
+  const later = documentOf(failed('ERR_CSR_DENIED', new Date(NOW.getTime() + 1000)));
+  t.strictSame(watch.see(later), ['client: waiting to retry: no']);
+});
+
 t.test('a refusal ends the wait, what certlet gets over by itself does not', async (t) => {
   const watch = new RenewalWatch(['client'], documentOf(sampleManager()).certificates);
   watch.see(documentOf(failed('ERR_API_UNREACHABLE')));

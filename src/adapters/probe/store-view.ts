@@ -38,28 +38,42 @@ export interface StoreView {
   foreign(purpose: Purpose): Promise<readonly string[]>;
 }
 
-/** Looks at a store without the right to change it. */
+/** Looks at a store without the right to change it, through the eyes of the service's user where root looks. */
 export function viewStore(
   folders: { readonly certDir: string; readonly stateDir: string },
   fs: FileSystem,
   uid: number,
 ): StoreView {
-  const context: StoreContext = {
-    fs: readOnly(fs),
-    certDir: resolve(folders.certDir),
-    stateDir: resolve(folders.stateDir),
-    uid,
+  const seen = { fs: readOnly(fs), certDir: resolve(folders.certDir), stateDir: resolve(folders.stateDir) };
+  const contextOf = async (): Promise<StoreContext> => ({
+    ...seen,
+    uid: await serviceUser(seen.fs, seen.stateDir, uid),
     warn: () => undefined,
-  };
+  });
   return {
-    pair: (purpose) => viewPair(context, purpose),
-    pending: (purpose) => viewRecord(context, recordPath(context, purpose, 'pending'), decodePending),
-    history: (purpose) => viewRecord(context, recordPath(context, purpose, 'history'), decodeHistory),
+    pair: async (purpose) => viewPair(await contextOf(), purpose),
+    pending: async (purpose) => {
+      const context = await contextOf();
+      return viewRecord(context, recordPath(context, purpose, 'pending'), decodePending);
+    },
+    history: async (purpose) => {
+      const context = await contextOf();
+      return viewRecord(context, recordPath(context, purpose, 'history'), decodeHistory);
+    },
     foreign: async (purpose) => {
+      const context = await contextOf();
       const names = await orElse([], () => unknownNames(context, purpose));
       return names.map((name) => join(context.certDir, name));
     },
   };
+}
+
+const ROOT = 0;
+
+/** Who owns the state folder runs the service, with a user of its own perhaps: what that user trusts, root must not call wrong. */
+async function serviceUser(fs: FileSystem, stateDir: string, uid: number): Promise<number> {
+  if (uid !== ROOT) return uid;
+  return (await orElse(undefined, () => fs.lstat(stateDir)))?.uid ?? uid;
 }
 
 async function viewPair(context: StoreContext, purpose: Purpose): Promise<PairView> {

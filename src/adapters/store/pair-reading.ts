@@ -1,4 +1,4 @@
-import { isCertletError } from '../../errors.ts';
+import { type CertletError, isCertletError } from '../../errors.ts';
 import { type CertificatePair, parsePair } from '../../pki/certificate.ts';
 import { Secret } from '../../secret.ts';
 import { errnoOf } from '../file-errors.ts';
@@ -14,7 +14,8 @@ import { FILE_LIMIT_BYTES, mapped, type StoreContext } from './context.ts';
 export type PairReading =
   | { readonly kind: 'whole'; readonly pair: CertificatePair; readonly modifiedAt: Date }
   | { readonly kind: 'absent' }
-  | { readonly kind: 'broken' | 'unreadable' | 'unsafe'; readonly reason: string };
+  | { readonly kind: 'broken' | 'unsafe'; readonly reason: string }
+  | { readonly kind: 'unreadable'; readonly reason: string; readonly error?: CertletError };
 
 /** Reads one pair from one file or from two; links are followed. Never throws for what is on disk. */
 export async function readPair(context: StoreContext, paths: readonly string[]): Promise<PairReading> {
@@ -54,6 +55,9 @@ async function readPart(context: StoreContext, path: string): Promise<Part> {
     return { kind: 'text', text, modifiedAt: new Date(facts.mtimeMs) };
   } catch (error) {
     if (!isCertletError(error)) throw error;
-    return { kind: CONTENT_ERRNOS.includes(errnoOf(error) ?? '') ? 'broken' : 'unreadable', reason: error.message };
+    const reason = error.message;
+    return CONTENT_ERRNOS.includes(errnoOf(error) ?? '')
+      ? { kind: 'broken', reason }
+      : { kind: 'unreadable', reason, error };
   }
 }

@@ -18,8 +18,9 @@ export interface KubeletQuestion {
   readonly foreign: Readonly<Record<Purpose, readonly string[]>>;
 }
 
-const ADOPT =
-  'certlet adopt --write && systemctl daemon-reload && systemctl restart kubelet   # without --write it shows what would change';
+const ADOPTING = 'certlet adopt --write && systemctl daemon-reload && systemctl restart kubelet';
+const SHOWN_FIRST = '   # without --write it shows what would change';
+const ADOPT = `${ADOPTING}${SHOWN_FIRST}`;
 
 /** How the kubelet of this host and certlet fit together. */
 export function kubeletFindings(question: KubeletQuestion): readonly Finding[] {
@@ -106,7 +107,7 @@ function foreignFindings({ foreign, certDir }: KubeletQuestion): readonly Findin
         `kubelet.foreign-${purpose}`,
         `another program writes ${purpose} pairs in ${certDir}: ${files.join(', ')}; certlet leaves the ${purpose} certificate alone`,
         {
-          remedy: `${ADOPT}; then certlet renew ${purpose}`,
+          remedy: `${ADOPTING} && certlet renew ${purpose}${SHOWN_FIRST}`,
           evidence: { files },
         },
       ),

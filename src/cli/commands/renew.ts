@@ -168,13 +168,8 @@ async function onDisk(
   settings: Settings,
   purposes: readonly Purpose[],
 ): Promise<StatusDocument> {
-  const { openStore } = await import('../../daemon.ts');
-  const store = openStore(settings, { log: () => undefined });
-  const certificates = await Promise.all(
-    purposes.map(async (purpose) => {
-      const pair = await store.current(purpose);
-      return { purpose, currentPath: store.currentPath(purpose), facts: pair?.chain.leaf };
-    }),
-  );
+  const { certificateOnDisk, storeOnDisk } = await import('../disk-pairs.ts');
+  const view = storeOnDisk(settings, context.edge.userId);
+  const certificates = await Promise.all(purposes.map((purpose) => certificateOnDisk(view, purpose)));
   return diskStatus(certificates, { nodeName: settings.nodeName, version: VERSION, now: context.edge.now() });
 }

@@ -1,6 +1,7 @@
 import { forTerminal } from '../../adapters/log/printable.ts';
 import { SystemClock } from '../../adapters/system-clock.ts';
 import { isCertletError } from '../../errors.ts';
+import { statusMark } from '../../status/document.ts';
 import { statusReport } from '../../status/text.ts';
 import { type State, STATE_EXIT, type Verdict, verdictOf } from '../../status/verdict.ts';
 import { encodeAnswer } from '../answer.ts';
@@ -40,9 +41,10 @@ async function watch(
   while (!context.signal.aborted) {
     const seen = await lookOnce(context, args, look);
     state = seen.state;
-    if (seen.text !== last)
-      context.print(terminal ? `${HOME_AND_CLEAR}${seen.text}` : separated(seen.text, args, last));
-    last = seen.text;
+    // On a terminal distances in time go on; a pipe gets what is news.
+    const mark = terminal ? seen.text : seen.mark;
+    if (mark !== last) context.print(terminal ? `${HOME_AND_CLEAR}${seen.text}` : separated(seen.text, args, last));
+    last = mark;
     await clock.sleepUntil(new Date(clock.now().getTime() + LOOK_MS), context.signal);
   }
   return STATE_EXIT[state];
@@ -58,6 +60,8 @@ interface Seen {
   readonly kind: 'shown' | 'problem';
   readonly state: State;
   readonly text: string;
+  /** The same for two looks that tell the same: moments and distances do not count. */
+  readonly mark: string;
 }
 
 async function lookOnce(
@@ -69,11 +73,14 @@ async function lookOnce(
     const found = await look();
     const now = context.edge.now();
     const verdict = verdictOf(found.document, now, isDown(found) ? 'down' : 'running');
-    return { kind: 'shown', state: verdict.state, text: formed(context, args, { ...found, verdict, now }) };
+    const text = formed(context, args, { ...found, verdict, now });
+    const mark = `${found.source.kind} ${verdict.state} ${statusMark(found.document)}`;
+    return { kind: 'shown', state: verdict.state, text, mark };
   } catch (error) {
     if (!isCertletError(error)) throw error;
     const remedy = error.remedy === undefined ? '' : `  remedy: ${error.remedy}\n`;
-    return { kind: 'problem', state: 'unknown', text: `certlet: ${error.message}\n${remedy}` };
+    const text = `certlet: ${error.message}\n${remedy}`;
+    return { kind: 'problem', state: 'unknown', text, mark: text };
   }
 }
 

@@ -1,4 +1,4 @@
-import { chmodSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { chmodSync, chownSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
@@ -61,6 +61,26 @@ t.test('the read-only disk reads, and refuses every change with EROFS', async (t
   for (const change of changes) await t.rejects(change(fs), { code: 'EROFS' });
   t.equal(snapshot(root), before);
 });
+
+t.test(
+  'root does not call wrong what the user of the service owns',
+  { skip: uid === 0 ? false : 'needs root' },
+  async (t) => {
+    const root = t.testdir({});
+    const certDir = join(root, 'pki');
+    const stateDir = join(certDir, '.certlet');
+    const store = new FileCertificateStore({ certDir, stateDir, pruneGraceMs: 0, fs: new NodeFileSystem() });
+    const { chainPem, keyPem } = createAuthority({ name: 'ca' }).issue({ commonName: 'system:node:n1' });
+    const file = await store.install('client', parsePair(new Secret(chainPem + keyPem)), new Date());
+    const view = viewStore({ certDir, stateDir }, new NodeFileSystem(), uid);
+    chownSync(file, 65_534, 65_534);
+    t.match(await view.pair('client'), { reading: { kind: 'unsafe' } }, 'the service runs as root');
+    chownSync(stateDir, 65_534, 65_534);
+    t.match(await view.pair('client'), { reading: { kind: 'whole' } }, 'the service runs as that user');
+    const other = viewStore({ certDir, stateDir }, new NodeFileSystem(), 65_533);
+    t.match(await other.pair('client'), { reading: { kind: 'unsafe' } });
+  },
+);
 
 t.test('viewStore looks at a store that needs repair, and repairs nothing', async (t) => {
   const root = t.testdir({});

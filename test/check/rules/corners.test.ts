@@ -112,3 +112,17 @@ t.test('a kubelet without --kubeconfig flag that embeds its certificate: our pat
   });
   t.match(found.find(({ id }) => id === 'kubelet.embedded')?.what, /^\/k\.conf has the client certificate inside/);
 });
+
+t.test('what stands behind the # of a remedy is no command: certlet renew comes before it', async (t) => {
+  const found = kubeletFindings({
+    host: NO_KUBELET,
+    nodeName: 'n1',
+    certDir: '/pki',
+    kubeconfig: '/k.conf',
+    serving: true,
+    restart: 'auto',
+    foreign: { client: ['/pki/x'], serving: [] },
+  });
+  const [command = ''] = (found.find(({ id }) => id === 'kubelet.foreign-client')?.remedy ?? '').split('#');
+  t.match(command, /restart kubelet && certlet renew client +$/);
+});
