@@ -1,8 +1,10 @@
+import { ERROR_RULES, type ErrorCode } from '../error-rules.ts';
 import { type CertletError, isCertletError } from '../errors.ts';
 import type { RequestHistory } from '../csr/pending.ts';
 import type { AgentEvent, Logger } from '../ports.ts';
 import type { Purpose } from '../csr/template.ts';
-import type { ManagerState, RetryGate } from './manager-state.ts';
+import { type ManagerState, openAt, type RetryGate } from './manager-state.ts';
+import { REFUSED_REMEDY } from './request.ts';
 import { LONGEST_REFUSAL, retryDelayMs } from './retry.ts';
 
 /** The cluster said no: kept in the history, so that a restart does not ask again at once. */
@@ -38,8 +40,22 @@ export function gateAfter(
   };
 }
 
-/** The gate that an earlier refusal still is after a restart. */
-export function gateOfRefusal(history: RequestHistory, refusedBackoffMs: number): RetryGate | undefined {
+/** After a restart: the gate that an earlier refusal still is, and what it said, so that the pause has its reason. */
+export function recallRefusal(
+  state: Pick<ManagerState, 'history' | 'retry' | 'lastError'>,
+  now: Date,
+  refusedBackoffMs: number,
+): void {
+  const { refusal } = state.history;
+  state.retry = gateOfRefusal(state.history, refusedBackoffMs);
+  if (refusal === undefined || openAt(state.retry, now) === undefined) return;
+  const code = isErrorCode(refusal.code) ? refusal.code : 'ERR_CSR_FAILED';
+  state.lastError = { code, message: refusal.message, remedy: REFUSED_REMEDY, at: refusal.at };
+}
+
+const isErrorCode = (code: string): code is ErrorCode => Object.hasOwn(ERROR_RULES, code);
+
+function gateOfRefusal(history: RequestHistory, refusedBackoffMs: number): RetryGate | undefined {
   const { refusal } = history;
   if (refusal === undefined) return undefined;
   const backoffMs = refusedBackoffMs * Math.min(2 ** (refusal.count - 1), LONGEST_REFUSAL);

@@ -5,7 +5,7 @@ import type { RequestHistory } from '../csr/pending.ts';
 import type { CertificatePair } from '../pki/certificate.ts';
 import { type CertificateTemplate, templateDigest, templateGains } from '../csr/template.ts';
 import { checkWriters } from './foreign-writers.ts';
-import { eventKind, gateAfter, gateOfRefusal, isRefusal, sayFailure } from './failure.ts';
+import { eventKind, gateAfter, isRefusal, recallRefusal, sayFailure } from './failure.ts';
 import { managerSnapshot, ManagerState, openAt, type RetryGate } from './manager-state.ts';
 import type { PurposeRules } from './purpose-rules.ts';
 import { RotationNotice } from './rotation-notice.ts';
@@ -77,15 +77,14 @@ export class CertificateManager {
   }
 
   async #load(): Promise<void> {
-    const { store, options } = this.#context;
+    const { store, clock, options } = this.#context;
     this.#state.pending = await store.readPending(this.purpose);
     this.#state.history = await store.readHistory(this.purpose);
     if (this.#loaded) return;
     this.#loaded = true;
     if (wishStands(this.#state)) this.#state.forced = true;
     // A denial or failure before the last restart still holds back; a wish that still stands came after it.
-    else if (this.#state.pending === undefined)
-      this.#state.retry = gateOfRefusal(this.#state.history, options.refusedBackoffMs);
+    else if (this.#state.pending === undefined) recallRefusal(this.#state, clock.now(), options.refusedBackoffMs);
   }
 
   /** An administrator wants a new certificate now; also the decision that files of another program are fine. */

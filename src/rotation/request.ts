@@ -196,7 +196,8 @@ function sayPosted(
   }
 }
 
-const REFUSED_REMEDY = 'Mend what the reason names, then run: certlet renew';
+/** For a request that the cluster has said no to. */
+export const REFUSED_REMEDY = 'Mend what the reason names, then run: certlet renew';
 
 function issuedOrThrow(name: string, outcome: FinalOutcome): string {
   switch (outcome.kind) {

@@ -24,6 +24,12 @@ t.test('denied: hours between requests, reason shown, a restart does not ask aga
   for (let count = 0; count < 5; count += 1) await host.restart(5 * MINUTE);
   await host.clock.advance(MINUTE);
   t.equal(host.count('create'), 1, 'five restarts asked nothing');
+  const later = host.manager('client');
+  t.equal(later.phase, 'waiting to retry');
+  t.match(later.reason, /is denied, reason: NotAllowed, message: no/, 'the pause has its reason after a restart too');
+  t.match(later.command, /certlet renew/);
+  t.equal(later.lastError?.code, 'ERR_CSR_DENIED');
+  t.strictSame(later.attempts, {}, 'no attempt of this process');
   await host.clock.advance(DAY);
   t.ok(host.count('create') >= 3 && host.count('create') <= 8, `${String(host.count('create'))} requests in a day`);
   host.api.approve = 'automatic';
