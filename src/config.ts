@@ -1,4 +1,5 @@
 import { CertletError } from './errors.ts';
+import type { ErrorCode } from './errors.ts';
 import { parseOnlyYaml } from './kubeconfig/yaml.ts';
 import type { YamlDocument } from './kubeconfig/yaml.ts';
 import type { Problem, SettingPath } from './config/codec.ts';
@@ -28,7 +29,7 @@ export interface SettingsSources {
 
 /**
  * Settings from flags, then file, then defaults. Throws `ERR_CONFIG_INVALID` that lists every problem with its place,
- * one a line, or `ERR_NODE_NAME` when only the node's name is missing.
+ * one a line, `ERR_USAGE` that does so where flags alone are wrong, or `ERR_NODE_NAME` when only the node's name is missing.
  */
 export function loadSettings(sources: SettingsSources): Settings {
   const { filePath, fileText, flags } = sources;
@@ -148,13 +149,26 @@ function dotted(path: SettingPath): string {
     .join('');
 }
 
+interface Blame {
+  readonly code: ErrorCode;
+  readonly remedy: string;
+}
+
+const SETTINGS_WRONG: Blame = {
+  code: 'ERR_CONFIG_INVALID',
+  remedy: 'Mend what is listed; certlet-config(5) and config.schema.json describe every setting.',
+};
+const FLAGS_WRONG: Blame = {
+  code: 'ERR_USAGE',
+  remedy: 'Mend the flags listed; certlet run --help and certlet-config(5) describe them.',
+};
+
 function invalid(lines: readonly string[]): CertletError {
+  const { code, remedy } = lines.every((line) => line.startsWith('--')) ? FLAGS_WRONG : SETTINGS_WRONG;
   const [only] = lines;
   const message =
     lines.length === 1 && only !== undefined
       ? `settings: ${only}`
       : [`settings: ${String(lines.length)} problems`, ...lines].join('\n');
-  return new CertletError('ERR_CONFIG_INVALID', message, {
-    remedy: 'Mend what is listed; certlet-config(5) and config.schema.json describe every setting.',
-  });
+  return new CertletError(code, message, { remedy });
 }

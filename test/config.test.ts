@@ -16,7 +16,7 @@ function problems(fileText: string | undefined, flags: FlagValues = {}): readonl
     load(fileText, flags);
     return [];
   } catch (error) {
-    if (!(error instanceof CertletError) || error.code !== 'ERR_CONFIG_INVALID') throw error;
+    if (!(error instanceof CertletError) || !['ERR_CONFIG_INVALID', 'ERR_USAGE'].includes(error.code)) throw error;
     const lines = error.message.split('\n');
     return lines.length === 1 ? [error.message.replace(/^settings: /, '')] : lines.slice(1);
   }

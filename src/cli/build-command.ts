@@ -3,21 +3,30 @@ import type { Purpose } from '../csr/template.ts';
 import { type Command, OUTPUT_FORMS, type OutputForm, type ParsedLine } from './command.ts';
 import type { CommandSpec } from './command-spec.ts';
 import { settingFlags } from './flags.ts';
-import { checkedValues, usageError } from './line-values.ts';
+import { checkedValues } from './line-values.ts';
 import type { CheckedValues, RawValues } from './line-values.ts';
 
-/** The command that a parsed line asks for. `positional` is what stood where the command takes one. Throws `ERR_USAGE`. */
-export function buildCommand(spec: CommandSpec, raw: RawValues, positional: string | undefined): ParsedLine {
-  const values = checkedValues(raw, spec);
+/** A parsed line. */
+export interface LineParts {
+  readonly raw: RawValues;
+  /** What stood where the command takes a word. */
+  readonly positional: string | undefined;
+  /** What was wrong before. */
+  readonly problems: readonly string[];
+}
+
+/** The command that a parsed line asks for, or everything that is wrong with it. What settings flags hold is left to the settings. */
+export function buildCommand(spec: CommandSpec, parts: LineParts): ParsedLine {
+  const problems = [...parts.problems];
+  const values = checkedValues(parts.raw, spec, problems);
   const names = new Set(spec.settings ? settingFlags().map((flag) => flag.name) : []);
-  return {
-    kind: 'command',
-    command: commandOf(spec, new Given(spec, values, positional)),
-    settings: {
-      settingsPath: spec.settings ? textOf(values['config']) : undefined,
-      settingFlags: Object.fromEntries(Object.entries(values).filter(([name]) => names.has(name))),
-    },
+  const command = commandOf(spec, new Given(spec, { values, positional: parts.positional, problems }));
+  const settings = {
+    settingsPath: spec.settings ? textOf(values['config']) : undefined,
+    settingFlags: Object.fromEntries(Object.entries(values).filter(([name]) => names.has(name))),
   };
+  if (problems.length > 0) return { kind: 'wrong', command: spec.name, problems, settings };
+  return { kind: 'command', command, settings };
 }
 
 function commandOf(spec: CommandSpec, given: Given): Command {
@@ -78,16 +87,21 @@ function joinCommand(given: Given): Command {
   };
 }
 
-/** What was given, read by flag name, with the table's defaults. */
+/** What was given, read by flag name, with the table's defaults. What cannot be read is noted, and something stands in for it. */
 class Given {
   readonly #spec: CommandSpec;
   readonly #values: CheckedValues;
+  readonly #problems: string[];
   readonly positional: string | undefined;
 
-  constructor(spec: CommandSpec, values: CheckedValues, positional: string | undefined) {
+  constructor(
+    spec: CommandSpec,
+    line: { readonly values: CheckedValues; readonly positional: string | undefined; readonly problems: string[] },
+  ) {
     this.#spec = spec;
-    this.#values = values;
-    this.positional = positional ?? spec.positional?.fallback;
+    this.#values = line.values;
+    this.#problems = line.problems;
+    this.positional = line.positional ?? spec.positional?.fallback;
   }
 
   text(name: string): string | undefined {
@@ -107,25 +121,24 @@ class Given {
     const text = this.text(name) ?? '';
     const ms = parseDurationMs(text);
     if (ms !== undefined && ms > 0) return ms;
-    throw usageError(
-      `--${name}: expected a time with its unit, such as 30s or 5m, got ${JSON.stringify(text)}`,
-      this.#spec,
-    );
+    this.#problems.push(`--${name}: expected a time with its unit, such as 30s or 5m, got ${JSON.stringify(text)}`);
+    return 0;
   }
 
   output(): OutputForm {
     return this.#oneOf('--output', this.text('output'), OUTPUT_FORMS);
   }
 
-  positionalChoice<const T extends string>(words: readonly T[]): T {
+  positionalChoice<const T extends string>(words: readonly [T, ...T[]]): T {
     return this.#oneOf((this.#spec.positional?.name ?? '').toUpperCase(), this.positional, words);
   }
 
-  #oneOf<T extends string>(label: string, text: string | undefined, words: readonly T[]): T {
+  #oneOf<T extends string>(label: string, text: string | undefined, words: readonly [T, ...T[]]): T {
     const word = words.find((known) => known === text);
     if (word !== undefined) return word;
     const got = text === undefined ? 'nothing' : JSON.stringify(text);
-    throw usageError(`${label}: expected one of ${words.join(', ')}, got ${got}`, this.#spec);
+    this.#problems.push(`${label}: expected one of ${words.join(', ')}, got ${got}`);
+    return words[0];
   }
 }
 

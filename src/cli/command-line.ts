@@ -29,11 +29,12 @@ interface LineLook {
   readonly columns: number;
 }
 
-/** Reads a command line (without node and program). Prints and ends nothing. Throws `ERR_USAGE`. */
+/** Reads a command line (without node and program). Prints and ends nothing. Throws `ERR_USAGE` for a line that has no sense; wrong values come as `wrong`. */
 export async function parseCommandLine(argv: readonly string[], look: LineLook = { columns: 80 }): Promise<ParsedLine> {
   const line = argv[0] === 'help' ? [...argv.slice(1), '--help'] : argv;
   const everyFlag = [...GLOBAL_FLAGS, ...COMMANDS.flatMap((command) => flagsOf(command))];
-  const words = plainBooleans(line, everyFlag);
+  const problems: string[] = [];
+  const words = plainBooleans(line, everyFlag, problems);
   const { values, help, failure } = await ask(words, look);
   if (failure !== undefined) throw explained(failure, words);
   if (help !== '') return { kind: 'help', text: `${help.trimEnd()}\n` };
@@ -43,7 +44,11 @@ export async function parseCommandLine(argv: readonly string[], look: LineLook =
   if (command === undefined) throw usageError('which command? See the list with --help', undefined);
   if (rest.length > 0) throw usageError(`${JSON.stringify(rest[0])} is one word too many`, command);
   const positional = command.positional === undefined ? undefined : values[command.positional.name];
-  return buildCommand(command, values, typeof positional === 'string' ? positional : undefined);
+  return buildCommand(command, {
+    raw: values,
+    positional: typeof positional === 'string' ? positional : undefined,
+    problems,
+  });
 }
 
 interface Answer {

@@ -83,4 +83,14 @@ export type Command =
 export type ParsedLine =
   | { readonly kind: 'command'; readonly command: Command; readonly settings: SettingsChoice }
   | { readonly kind: 'help'; readonly text: string }
-  | { readonly kind: 'version' };
+  | { readonly kind: 'version' }
+  | WrongLine;
+
+/** A line whose values cannot be used. The settings are told with it, so that theirs can be listed beside them. */
+export interface WrongLine {
+  readonly kind: 'wrong';
+  readonly command: Command['name'];
+  /** `--flag: problem`, each a line. */
+  readonly problems: readonly string[];
+  readonly settings: SettingsChoice;
+}

@@ -35,7 +35,7 @@ export interface CommandContext {
   readonly signal: AbortSignal;
   /** The settings file that `loadSettings` reads. */
   readonly settingsPath: string;
-  /** Reads settings anew. Throws `ERR_CONFIG_INVALID`, `ERR_NODE_NAME`, `ERR_STORE_IO`. */
+  /** Reads settings anew. Throws `ERR_CONFIG_INVALID`, `ERR_USAGE`, `ERR_NODE_NAME`, `ERR_STORE_IO`. */
   readonly loadSettings: () => Promise<Settings>;
   /** Opens the log on standard error; errors that end the program then go through it. */
   readonly openLog: (settings: LogSettings) => Promise<LevelledLogger>;

@@ -1,5 +1,5 @@
 import { CertletError } from '../errors.ts';
-import { findCommand, flagsOf } from './commands.ts';
+import { flagsOf } from './commands.ts';
 import type { CommandSpec } from './command-spec.ts';
 import type { FlagSpec } from './flags.ts';
 
@@ -15,52 +15,50 @@ const FALSE_WORDS = ['0', 'f', 'F', 'false', 'FALSE', 'False'];
 
 /**
  * `--flag=true` and `--flag=0` as `--flag` and `--no-flag`. Parsers of other languages read `=1` or `=TRUE` as false, and a
- * flag copied from a kubelet must not turn into its opposite. Throws `ERR_USAGE` for other words.
+ * flag copied from a kubelet must not turn into its opposite. Other words go to `problems`.
  */
-export function plainBooleans(argv: readonly string[], flags: readonly FlagSpec[]): readonly string[] {
+export function plainBooleans(
+  argv: readonly string[],
+  flags: readonly FlagSpec[],
+  problems: string[],
+): readonly string[] {
   const names = new Set(flags.filter((flag) => flag.kind === 'boolean').map((flag) => flag.name));
   return argv.map((word) => {
     const [, name, value] = /^--([^=]+)=(.*)$/s.exec(word) ?? [];
     if (name === undefined || value === undefined || !names.has(name)) return word;
     if (TRUE_WORDS.includes(value)) return `--${name}`;
     if (FALSE_WORDS.includes(value)) return `--no-${name}`;
-    throw usageError(`--${name}: expected true or false, got ${JSON.stringify(value)}`, findCommand(argv[0]));
+    problems.push(`--${name}: expected true or false, got ${JSON.stringify(value)}`);
+    return `--${name}`;
   });
 }
 
-/** Values checked against the command's flags: the last one wins, lists grow. Throws `ERR_USAGE`. */
-export function checkedValues(raw: RawValues, command: CommandSpec): CheckedValues {
+/** Values of the command's flags: the last one wins, lists grow. What a flag cannot have goes to `problems`; words are judged by who reads them. */
+export function checkedValues(raw: RawValues, command: CommandSpec, problems: string[]): CheckedValues {
   const values: Record<string, string | boolean | readonly string[]> = {};
   for (const flag of flagsOf(command)) {
     const given = [raw[flag.name]].flat().filter((value) => value !== undefined);
     if (given.length === 0) continue;
-    values[flag.name] = flag.kind === 'list' ? entriesOf(given) : lastOf(given, flag, command);
+    const last = given.at(-1);
+    if (flag.kind === 'list') values[flag.name] = entriesOf(given);
+    else if (flag.kind === 'boolean') values[flag.name] = last === true;
+    else if (typeof last === 'boolean') problems.push(`--no-${flag.name} is not a flag: it takes a value`);
+    else values[flag.name] = String(last);
   }
   return values;
 }
 
 /** A word of the command line may be a file that was pasted by mistake. */
-const LONGEST_MESSAGE = 1000;
+const LONGEST_LINE = 1000;
 
-/** An error that points to the help of the command. */
+/** An error of one or more lines that points to the help of the command. */
 export function usageError(words: string, command: CommandSpec | undefined): CertletError {
-  const message = words.length <= LONGEST_MESSAGE ? words : `${words.slice(0, LONGEST_MESSAGE)}…`;
+  const message = words
+    .split('\n')
+    .map((line) => (line.length <= LONGEST_LINE ? line : `${line.slice(0, LONGEST_LINE)}…`))
+    .join('\n');
   const help = command === undefined ? 'certlet --help' : `certlet ${command.name} --help`;
   return new CertletError('ERR_USAGE', message, { remedy: `See: ${help}` });
-}
-
-function lastOf(given: readonly unknown[], flag: FlagSpec, command: CommandSpec): string | boolean {
-  const last = given.at(-1);
-  if (flag.kind === 'boolean') return last === true;
-  if (typeof last === 'boolean') throw usageError(`--no-${flag.name} is not a flag: it takes a value`, command);
-  const text = String(last);
-  if (flag.choices !== undefined && !flag.choices.includes(text)) {
-    throw usageError(
-      `--${flag.name}: expected one of ${flag.choices.join(', ')}, got ${JSON.stringify(text)}`,
-      command,
-    );
-  }
-  return text;
 }
 
 function entriesOf(given: readonly unknown[]): readonly string[] {

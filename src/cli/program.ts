@@ -12,6 +12,7 @@ import { exitCodeOf } from './exit-code.ts';
 import { CONFIG_FLAG } from './flags.ts';
 import { quickCommandLine } from './quick-line.ts';
 import { VERSION } from './version.ts';
+import { wrongLineError } from './wrong-line.ts';
 
 /** Runs a command. */
 export type Dispatch = typeof dispatchCommand;
@@ -22,6 +23,7 @@ export async function runProgram(edge: ProcessEdge, dispatch: Dispatch = dispatc
   try {
     const line = quickCommandLine(edge.argv) ?? (await fullCommandLine(edge));
     if (line.kind === 'command') return await dispatch(line.command, session.context(line.settings));
+    if (line.kind === 'wrong') throw await wrongLineError(line, () => loadChosenSettings(line.settings, edge));
     edge.stdout.write(line.kind === 'help' ? line.text : `certlet ${VERSION}\n`);
     return EXIT.ok;
   } catch (error) {

@@ -14,9 +14,10 @@ export function quickCommandLine(argv: readonly string[]): ParsedLine | undefine
   const command = findCommand(argv[0]);
   if (command?.name !== 'run' && command?.name !== 'once') return undefined;
   const flags = flagsOf(command);
+  const problems: string[] = [];
   try {
     const { values } = parseArgs({
-      args: plainBooleans(argv.slice(1), flags).slice(),
+      args: plainBooleans(argv.slice(1), flags, problems).slice(),
       options: Object.fromEntries(
         flags.map((flag) => [
           flag.name,
@@ -28,7 +29,7 @@ export function quickCommandLine(argv: readonly string[]): ParsedLine | undefine
     });
     const raw: RawValues = values;
     const unusual = raw['help'] !== undefined || raw['version'] !== undefined;
-    return unusual ? undefined : buildCommand(command, raw, undefined);
+    return unusual ? undefined : buildCommand(command, { raw, positional: undefined, problems });
   } catch {
     // Not plainly right: the other parser explains it.
     return undefined;

@@ -4,6 +4,7 @@ import type { Command, ParsedLine } from '../../src/cli/command.ts';
 import { parseCommandLine } from '../../src/cli/command-line.ts';
 import { COMMANDS } from '../../src/cli/commands.ts';
 import { settingFlags } from '../../src/cli/flags.ts';
+import { wrongLineError } from '../../src/cli/wrong-line.ts';
 import { quickCommandLine } from '../../src/cli/quick-line.ts';
 import { CertletError } from '../../src/errors.ts';
 
@@ -133,6 +134,13 @@ t.test('--config names the settings file', async (t) => {
   t.equal((await parsed('run', '--config', '/c.yaml')).settings.settingsPath, '/c.yaml');
 });
 
+/** The error that a line alone ends with. */
+async function failing(argv: readonly string[]): Promise<never> {
+  const line = await parseCommandLine(argv);
+  if (line.kind !== 'wrong') throw new Error(`expected an error, got ${line.kind}`);
+  throw await wrongLineError(line, async () => undefined);
+}
+
 for (const [line, message, help] of [
   ['', 'which command? See the list with --help', 'certlet --help'],
   ['stauts', '"stauts" is not a command; did you mean status?', 'certlet --help'],
@@ -150,7 +158,6 @@ for (const [line, message, help] of [
   ['completion', 'SHELL: expected one of bash, zsh, fish, got nothing', 'certlet completion --help'],
   ['status --output xml', '--output: expected one of text, json, yaml, got "xml"', 'certlet status --help'],
   ['check --output xml', '--output: expected one of text, json, yaml, got "xml"', 'certlet check --help'],
-  ['run --log-level loud', '--log-level: expected one of error, warn, info, debug, got "loud"', 'certlet run --help'],
   ['once --timeout', '--timeout: needs a value', 'certlet once --help'],
   ['run --kubeconfig --events', '--kubeconfig: needs a value', 'certlet run --help'],
   ['once --timeout 5', '--timeout: expected a time with its unit, such as 30s or 5m, got "5"', 'certlet once --help'],
@@ -160,8 +167,8 @@ for (const [line, message, help] of [
 ] as const) {
   t.test(`refused: certlet ${line}`, async (t) => {
     const argv = line === '' ? [] : line.split(' ');
-    await t.rejects(parseCommandLine(argv), { code: 'ERR_USAGE', message, remedy: `See: ${help}` });
-    t.equal(quickCommandLine(argv), undefined);
+    await t.rejects(failing(argv), { code: 'ERR_USAGE', message, remedy: `See: ${help}` });
+    t.not(quickCommandLine(argv)?.kind, 'command');
   });
 }
 
@@ -259,7 +266,7 @@ t.test('whatever is typed, the answer is a command, help or a usage error', asyn
     fc.asyncProperty(fc.array(fc.oneof(words, fc.string()), { maxLength: 5 }), async (argv) => {
       try {
         const { kind } = await parseCommandLine(argv);
-        return ['command', 'help', 'version'].includes(kind);
+        return ['command', 'help', 'version', 'wrong'].includes(kind);
       } catch (error) {
         return error instanceof CertletError && error.code === 'ERR_USAGE';
       }

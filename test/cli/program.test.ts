@@ -114,6 +114,53 @@ t.test('settings with several problems are told one a line, and end with 78', as
   );
 });
 
+for (const row of [
+  {
+    name: 'flags that stand for settings',
+    argv: ['run', '--key-algorithm', 'foo', '--node-ip', '1.2.3', '--cert-dir', 'rel'],
+    names: ['--cert-dir', '--node-ip', '--key-algorithm'],
+    code: 64,
+  },
+  {
+    name: 'flags of the command and flags that stand for settings',
+    argv: ['once', '--output', 'xml', '--timeout', '5', '--events=maybe', '--no-kubeconfig', '--log-level', 'loud'],
+    names: ['--events', '--no-kubeconfig is', '--output', '--timeout', '--log-level'],
+    code: 64,
+  },
+  {
+    name: 'flags and the settings file',
+    argv: ['once', '--timeout', '5', '--node-ip', '1.2.3'],
+    file: 'nodeIP: []\nkeyAlgorithm: dsa\n',
+    names: ['--timeout', ':2: keyAlgorithm', '--node-ip'],
+    code: 78,
+  },
+  {
+    name: 'a flag of the command and a single setting',
+    argv: ['once', '--timeout', '5'],
+    file: 'keyAlgorithm: dsa\n',
+    names: ['--timeout', ':1: keyAlgorithm'],
+    code: 78,
+  },
+]) {
+  t.test(`wrong values of ${row.name} are all listed at once`, async (t) => {
+    const edge = new FakeProcess(...row.argv, '--config', settingsFile(t, row.file ?? ''));
+    const code = await withCommand(edge, async ({ loadSettings }) => {
+      await loadSettings();
+      return 0;
+    });
+    const [head, ...lines] = edge.stderr.text.trimEnd().split('\n');
+    t.match(head, `${String(row.names.length)} problems`);
+    t.equal(lines.length, row.names.length + 1, edge.stderr.text);
+    for (const name of row.names)
+      t.ok(
+        lines.some((line) => line.includes(name)),
+        `${name} in ${edge.stderr.text}`,
+      );
+    t.match(lines.at(-1), /remedy: .*--help/);
+    t.equal(code, row.code);
+  });
+}
+
 t.test('for the journal each of these lines has its priority', async (t) => {
   const edge = new FakeProcess('run');
   // Any open file will do for the identity that systemd announces.

@@ -1,0 +1,37 @@
+import { asCertletError, CertletError } from '../errors.ts';
+import type { WrongLine } from './command.ts';
+import { findCommand } from './commands.ts';
+import { usageError } from './line-values.ts';
+
+/**
+ * Everything that is wrong with a command line, with what is wrong with its settings below it: who mends one thing should not learn of the
+ * next only then. `ERR_USAGE` where flags alone are wrong, else the code of the settings' own error.
+ */
+export async function wrongLineError(line: WrongLine, loadSettings: () => Promise<unknown>): Promise<CertletError> {
+  const spec = findCommand(line.command);
+  const settings = spec?.settings === true ? await failureOf(loadSettings) : undefined;
+  const problems = [...line.problems, ...(settings === undefined ? [] : linesOf(settings))];
+  const [only = ''] = problems;
+  const words = problems.length === 1 ? only : [`${String(problems.length)} problems`, ...problems].join('\n');
+  const usage = usageError(words, spec);
+  if (settings === undefined || settings.code === 'ERR_USAGE') return usage;
+  const remedy = `${settings.remedy ?? 'Mend what is listed.'} ${usage.remedy ?? ''}`.trim();
+  return new CertletError(settings.code, usage.message, { remedy, cause: settings.cause });
+}
+
+async function failureOf(work: () => Promise<unknown>): Promise<CertletError | undefined> {
+  try {
+    await work();
+    return undefined;
+  } catch (error) {
+    const known = asCertletError(error);
+    if (known.code === 'ERR_INTERNAL') throw error;
+    return known;
+  }
+}
+
+/** The problems without the line that counts them. */
+function linesOf({ message }: CertletError): readonly string[] {
+  const [first = '', ...more] = message.split('\n');
+  return more.length > 0 ? more : [first.replace(/^settings: /, '')];
+}
