@@ -1,7 +1,7 @@
 /**
- * Lays the program out as it stands on a host: `npm run stage -- DIR [--no-strip]`. `cp -r DIR/. /` as root installs it, `cp -r DIR/usr/. /usr/`
- * upgrades it and leaves the settings alone. The same sources give the
- * same bytes; with SOURCE_DATE_EPOCH the same times too.
+ * Lays the program out as it stands on a host: `npm run stage -- DIR [--no-strip]`. `cp -r DIR/. /` as root installs it,
+ * `cp -r --remove-destination DIR/usr/. /usr/` upgrades it, also while it runs, and leaves the settings alone. The same sources give the same bytes;
+ * with SOURCE_DATE_EPOCH the same times too.
  */
 import { spawnSync } from 'node:child_process';
 import {
