@@ -46,8 +46,11 @@ export async function resetNode(request: ResetRequest, ports: ResetPorts): Promi
   const lock = await acquireLock(files.certDir, { label: 'certlet reset' });
   try {
     const code = await resetListed(request, ports);
-    // While it is held: the next to come makes a new one.
-    if (code === EXIT.ok) await files.fs.unlink(lock.path);
+    // While it is held: the next to come makes a new one. The note beside it first: without the lock file its release leaves a note alone.
+    if (code === EXIT.ok) {
+      await files.fs.unlink(`${lock.path}.holder`);
+      await files.fs.unlink(lock.path);
+    }
     return code;
   } finally {
     await lock.release();
