@@ -1,9 +1,11 @@
+import { NodeFileSystem } from '../adapters/file-system.ts';
 import { acquireLock } from '../adapters/lock.ts';
+import { serviceUser } from '../adapters/probe/store-view.ts';
 import type { Settings } from '../config.ts';
 import type { Purpose } from '../csr/template.ts';
 import { assembleAgent, openStore, systemClock } from '../daemon.ts';
 import { detachedBy } from '../disk-watch.ts';
-import type { CertletError } from '../errors.ts';
+import { CertletError } from '../errors.ts';
 import type { Logger } from '../ports.ts';
 import type { Agent } from '../rotation/agent.ts';
 import type { AgentSnapshot } from '../rotation/snapshot.ts';
@@ -24,8 +26,8 @@ export interface OwnAgentOptions {
 
 /**
  * Runs an agent in this process, under the lock, until `seen` says so, the time is over or the command's signal aborts; then waits for the first
- * try of what the rotation set off. Resolves to the status at that point; undefined when there was no round. Throws `ERR_LOCK_HELD`, `ERR_STORE_DETACHED` and errors of
- * file operations; everything else the agent waits out.
+ * try of what the rotation set off. Resolves to the status at that point; undefined when there was no round. Throws `ERR_LOCK_HELD`, `ERR_STORE_DETACHED`, `ERR_STORE_UNSAFE` and
+ * errors of file operations; everything else the agent waits out.
  */
 export async function runOwnAgent(
   context: CommandContext,
@@ -35,6 +37,7 @@ export async function runOwnAgent(
   const { command, log } = options;
   const { environment, userId } = context.edge;
   const clock = systemClock();
+  await refuseForeignState(settings, command, userId);
   const lock = await acquireLock(settings.certDir, { label: `certlet ${command}` });
   const done = new AbortController();
   const ended = AbortSignal.any([context.signal, done.signal]);
@@ -75,6 +78,18 @@ export async function runOwnAgent(
     await surroundings.close();
     await lock.release();
   }
+}
+
+/** Root must not take over what belongs to a service with a user of its own: that user could not write it any more. */
+async function refuseForeignState({ stateDir }: Settings, command: string, userId: number): Promise<void> {
+  const owner = await serviceUser(new NodeFileSystem(), stateDir, userId);
+  if (owner === userId) return;
+  // As a refusal of the system: exit code 77.
+  const cause = Object.assign(new Error('EPERM'), { code: 'EPERM' });
+  throw new CertletError('ERR_STORE_UNSAFE', `${stateDir} belongs to user ${String(owner)}, who runs the service`, {
+    cause,
+    remedy: `runuser -u "$(id -nu ${String(owner)})" -- certlet ${command}`,
+  });
 }
 
 /** Waits for `work` unless the command is told to stop. */

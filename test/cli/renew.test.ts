@@ -1,6 +1,6 @@
 /** `certlet renew` with and without a daemon, on a fake cluster. */
 import { spawnSync } from 'node:child_process';
-import { readdirSync, statSync } from 'node:fs';
+import { chownSync, mkdirSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import { parse } from 'yaml';
@@ -125,6 +125,23 @@ t.test(
     t.equal(code, 77);
     t.equal(stdout, '');
     t.match(stderr, /kubelet-client-current\.pem: permission denied/);
+  },
+);
+
+t.test(
+  'root is sent to the user of the service, and is not told to remove what belongs to that one',
+  { skip: canDrop ? false : 'needs root, setpriv and a Node that others may run' },
+  async (t) => {
+    const own = new CertletHost(t, cluster);
+    mkdirSync(join(own.certDir, '.certlet'), { recursive: true, mode: 0o700 });
+    for (const path of [own.certDir, join(own.certDir, '.certlet')]) chownSync(path, 65_534, 65_534);
+    for (const command of ['renew', 'once']) {
+      const { code, stderr } = await own.run([command]);
+      t.equal(code, 77);
+      t.match(stderr, /pki\/\.certlet belongs to user 65534, who runs the service/);
+      t.match(stderr, /runuser -u .{1,2}\$\(id -nu 65534\).{1,2} -- certlet/);
+    }
+    t.strictSame(readdirSync(own.certDir), ['.certlet'], 'nothing of root is left there');
   },
 );
 

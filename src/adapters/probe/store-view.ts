@@ -70,8 +70,8 @@ export function viewStore(
 
 const ROOT = 0;
 
-/** Who owns the state folder runs the service, with a user of its own perhaps: what that user trusts, root must not call wrong. */
-async function serviceUser(fs: FileSystem, stateDir: string, uid: number): Promise<number> {
+/** Who owns the state folder runs the service, with a user of its own perhaps: what that user trusts, root must not call wrong. Others see with their own eyes. */
+export async function serviceUser(fs: FileSystem, stateDir: string, uid: number): Promise<number> {
   if (uid !== ROOT) return uid;
   return (await orElse(undefined, () => fs.lstat(stateDir)))?.uid ?? uid;
 }
