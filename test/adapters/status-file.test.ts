@@ -125,9 +125,9 @@ t.test('closing without a publication writes nothing', async (t) => {
 class BreakableFileSystem extends NodeFileSystem {
   broken = true;
 
-  override async stat(path: string): ReturnType<NodeFileSystem['stat']> {
-    if (this.broken) throw Object.assign(new Error('EROFS: read-only file system, stat'), { code: 'EROFS', path });
-    return super.stat(path);
+  override async lstat(path: string): ReturnType<NodeFileSystem['lstat']> {
+    if (this.broken) throw Object.assign(new Error('EROFS: read-only file system, lstat'), { code: 'EROFS', path });
+    return super.lstat(path);
   }
 }
 
