@@ -24,9 +24,21 @@ function managerText(manager: ManagerSnapshot): string {
 const day = (date: Date): string => date.toISOString().slice(0, 10);
 
 /** A state in which the service is of use or says what it waits for: readiness is told then. */
-export function isUsefulState(snapshot: AgentSnapshot): boolean {
-  return snapshot.managers.every(({ phase, placeholder }) => {
+export function isUsefulState({ managers, at }: AgentSnapshot): boolean {
+  return managers.every((manager) => {
+    const { phase, placeholder } = manager;
     if (phase === 'valid') return !placeholder;
+    if (isOnItsWay(manager, at)) return false;
     return phase.startsWith('waiting') || phase === 'held';
   });
+}
+
+/** Approver and signer of a good cluster answer within a second; longer is a wait for somebody. */
+const PROMPT_MS = 5_000;
+
+/** The first client certificate, about to come: a kubelet that is started a moment before it finds no kubeconfig and fails. */
+function isOnItsWay({ purpose, phase, certificate, since }: ManagerSnapshot, at: Date): boolean {
+  if (purpose !== 'client' || certificate !== undefined) return false;
+  if (phase !== 'waiting for approval' && phase !== 'waiting for issuance') return false;
+  return Math.abs(at.getTime() - since.getTime()) < PROMPT_MS;
 }

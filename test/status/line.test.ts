@@ -35,10 +35,20 @@ for (const { name, text, line: told } of [
   t.test(`statusText: ${name}`, async (t) => t.equal(told, text));
 }
 
+/** A node without a certificate whose request was made so long ago. */
+const asked = (seconds: number): ManagerSnapshot =>
+  sampleManager({
+    phase: 'waiting for approval',
+    certificate: undefined,
+    since: new Date(sampleSnapshot().at.getTime() - seconds * 1000),
+  });
+
 for (const { name, manager, useful } of [
   { name: 'a valid certificate', manager: sampleManager(), useful: true },
   { name: 'a placeholder that counts as valid', manager: sampleManager({ placeholder: true }), useful: false },
   { name: 'a wait that it can name', manager: waitingServing(), useful: true },
+  { name: 'a first client request of just now, which a good cluster issues at once', manager: asked(1), useful: false },
+  { name: 'a first client request that waits for somebody', manager: asked(6), useful: true },
   { name: 'a prefix that is held', manager: sampleManager({ phase: 'held' }), useful: true },
   { name: 'a start', manager: sampleManager({ phase: 'starting' }), useful: false },
   { name: 'a request on its way', manager: sampleManager({ phase: 'requesting' }), useful: false },
