@@ -111,6 +111,11 @@ t.test('certlet as a user of its own: bootstrap with folders of its own', { skip
   t.equal(run('stat', '-c', '%a %U', '/var/lib/certlet'), '750 certlet');
   t.notOk(exists(KUBECONFIG));
   t.match(run('ps', '-o', 'user=', '-p', show('certlet', 'MainPID')), /^certlet/);
+  const seen = attempt('certlet', 'check', '--output', 'json').stdout;
+  t.match(seen, /"id": "certificate\.client"/, 'root sees what the service sees');
+  t.notMatch(seen, /chown root/, 'and is not told to take it away from the service');
+  stop('certlet');
+  t.match(attempt('certlet', 'renew').stderr, /runuser -u/);
 });
 
 t.test('the bootstrap kubeconfig as a systemd credential', { skip: noLab }, async (t) => {
