@@ -108,7 +108,11 @@ function stateRows(status: CertificateStatus, now: Date): readonly Row[] {
   const { phase, reason, since, rotationDeadline, nextAttempt, lastSuccess, lastError } = status;
   return [
     ...optional('next rotation', rotationDeadline && at(rotationDeadline, now)),
-    ...(phase === 'valid' ? [] : ([['reason', `${reason}; since ${at(since, now)}`]] as const)),
+    // Of a host where nothing runs nobody knows since when.
+    ...(phase === 'not managed' ? [['reason', reason] as const] : []),
+    ...(phase === 'valid' || phase === 'not managed'
+      ? []
+      : [['reason', `${reason}; since ${at(since, now)}`] as const]),
     ...requestRows(status, now),
     ...optional('next attempt', nextAttempt && at(nextAttempt, now)),
     ['file', status.path],

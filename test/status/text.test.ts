@@ -231,3 +231,17 @@ t.test('colour goes around words, never into the columns', async (t) => {
   t.ok(coloured.startsWith('\u001b[1mn1\u001b[0m: \u001b[33mwaiting\u001b[0m\n'));
   t.equal(stripVTControlCharacters(coloured), report(sampleSnapshot()));
 });
+
+t.test('where nothing runs no moment is made up since when', async (t) => {
+  const manager = sampleManager({ phase: 'not managed', reason: 'certlet does not run', certificate: undefined });
+  const document = statusDocument(sampleSnapshot({ managers: [manager] }), {
+    command: 'none',
+    pid: 0,
+    version: '1',
+    now: NOW,
+    hooks: [],
+  });
+  const verdict = { state: 'waiting', reasons: [] } as const;
+  const source = { kind: 'disk', certDir: '/pki' } as const;
+  t.match(statusReport(document, { source, verdict, now: NOW, colour: false }), /reason +certlet does not run\n/);
+});
