@@ -28,6 +28,8 @@ export interface MadeFilesOptions {
   /** Only where it shall go too. */
   readonly bootstrapKubeconfig: string | undefined;
   readonly plainFiles: Readonly<Partial<Record<Purpose, { readonly certFile: string; readonly keyFile: string }>>>;
+  /** What a stopped daemon leaves for others to read: status file, metrics file. Listed where they are there. */
+  readonly published?: readonly string[];
   readonly uid: number;
 }
 
@@ -71,6 +73,9 @@ export async function listMadeFiles(options: MadeFilesOptions): Promise<MadeFile
     warn: () => undefined,
   };
   const lists: Lists = { remove: [], keep: [] };
+  for (const path of options.published ?? []) {
+    if ((await context.fs.lstat(path)) !== undefined) lists.remove.push({ path, remark: 'told about these files' });
+  }
   await listKubeconfigs(context, options, lists);
   for (const purpose of PURPOSES) await listPairs(context, purpose, options.plainFiles[purpose], lists);
   await listKubeletFiles(context, lists);

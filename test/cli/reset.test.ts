@@ -85,6 +85,7 @@ async function reset(
         kubeconfig: at.kubeconfig,
         bootstrapKubeconfig: options.withBootstrap ? at.bootstrapKubeconfig : undefined,
         plainFiles: { client: at.plain },
+        published: [join(at.root, 'status.json'), join(at.root, 'certlet.prom')],
         uid: process.geteuid?.() ?? 0,
       },
     },
@@ -110,6 +111,17 @@ t.test('everything that certlet made goes, and nothing else', async (t) => {
   t.match(text, `  ${join(at.certDir, 'kubelet-client-current.pem')}   (link of the client pair)\n`);
   t.match(text, /kubelet-server-\S+\.pem {3}\(serving pair\)/);
   t.match(text, 'Removed 11 files.\n');
+});
+
+t.test('the status of files that are gone goes with them', async (t) => {
+  const at = await host(t);
+  const statusFile = join(at.root, 'status.json');
+  writeFileSync(statusFile, '{}');
+  const { code, text } = await reset(at, { yes: true });
+  t.equal(code, 0);
+  t.notOk(existsSync(statusFile));
+  t.match(text, `  ${statusFile}   (told about these files)\n`);
+  t.notMatch(text, 'certlet.prom', 'what is not there is not listed');
 });
 
 t.test('the bootstrap kubeconfig goes by option', async (t) => {

@@ -77,8 +77,8 @@ export const servingStep: Step = {
     const { settings, pairs, nodeObject, targets } = context.facts;
     const reading = pairs?.serving.reading;
     if (settings === undefined) return NO_SETTINGS;
-    if (reading?.kind !== 'whole') return 'there is no serving certificate to look at';
     if (!settings.rotateServerCertificates) return { findings: [] };
+    if (reading?.kind !== 'whole') return 'there is no serving certificate to look at';
     const { nodeName, nodeIPs, servingNames, keyEncipherment } = settings;
     const server = targets?.[0]?.cluster.server;
     const routeAddress = server === undefined ? undefined : await context.ports.route.localAddress(server);

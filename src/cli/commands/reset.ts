@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { createInterface } from 'node:readline/promises';
 import { NodeFileSystem } from '../../adapters/file-system.ts';
+import { statusFilePath } from '../../adapters/status-file.ts';
 import { ANSWER_VERSION, encodeAnswer, wordsFor } from '../answer.ts';
 import type { OutputForm, ResetArguments } from '../command.ts';
 import type { CommandContext } from '../context.ts';
@@ -8,7 +9,8 @@ import { type ResetAnswer, type ResetPorts, resetNode } from '../reset.ts';
 
 /** `certlet reset`: shows and removes what certlet made. */
 export async function runReset(context: CommandContext, args: ResetArguments): Promise<number> {
-  const { certDir, stateDir, kubeconfig, bootstrapKubeconfig, plainFiles } = await context.loadSettings();
+  const { certDir, stateDir, kubeconfig, bootstrapKubeconfig, plainFiles, runtimeDir, metrics } =
+    await context.loadSettings();
   const files = {
     fs: new NodeFileSystem(),
     certDir,
@@ -16,6 +18,7 @@ export async function runReset(context: CommandContext, args: ResetArguments): P
     kubeconfig,
     bootstrapKubeconfig: args.withBootstrapKubeconfig ? bootstrapKubeconfig : undefined,
     plainFiles,
+    published: [statusFilePath(runtimeDir), ...(metrics.textfile === undefined ? [] : [metrics.textfile])],
     uid: context.edge.userId,
   };
   const { output } = args;
