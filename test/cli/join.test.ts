@@ -266,7 +266,7 @@ const REFUSALS: readonly Refusal[] = [
   {
     name: 'another CA than the pinned one',
     server: { answer: good },
-    pin: `sha256:${'0'.repeat(64)}`,
+    pin: `sha256:${'c0de'.repeat(16)}`,
     code: 'ERR_DISCOVERY',
     message: /none of the pinned/,
   },

@@ -216,7 +216,7 @@ t.test('a folder that a kubelet alone filled is left whole', async (t) => {
 
 t.test('what an interrupted write left is swept', async (t) => {
   const at = await host(t);
-  for (const folder of [at.certDir, at.stateDir]) writeFileSync(join(folder, '.x.0123456789abcdef.certlet-tmp'), 'x');
+  for (const folder of [at.certDir, at.stateDir]) writeFileSync(join(folder, '.x.fedcba9876543210.certlet-tmp'), 'x');
   await reset(at, { yes: true });
   t.strictSame(readdirSync(at.certDir), []);
 });

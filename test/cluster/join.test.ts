@@ -70,7 +70,7 @@ await withControlPlane({ clusterInfo: true }, (plane) => {
   t.test('another CA than the pinned one is refused', async (t) => {
     const host = hostFor(t, plane, 'pinned');
     await plane.createBootstrapToken({ id: 'pinned', secret: '0123456789abcdef' });
-    const pin = `sha256:${'0'.repeat(64)}`;
+    const pin = `sha256:${'c0de'.repeat(16)}`;
     const joining = startJoin(plane, host, 'pinned.0123456789abcdef', '--discovery-token-ca-cert-hash', pin);
     t.equal(await codeOf(t, joining), 1);
     t.match(joining.output, /none of the pinned/);

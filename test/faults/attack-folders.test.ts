@@ -24,11 +24,11 @@ const skip = NO_OTHER_USER ?? false;
 /** Places that another user may fill where the folder is sticky. */
 const PLANTS = [
   'conf/kubelet.conf',
-  'conf/.kubelet.conf.0123456789abcdef.certlet-tmp',
+  'conf/.kubelet.conf.fedcba9876543210.certlet-tmp',
   'conf/certlet.prom',
   'pki/kubelet-client-current.pem',
   'pki/kubelet-server-current.pem',
-  'pki/.kubelet-client-current.pem.0123456789abcdef.certlet-tmp',
+  'pki/.kubelet-client-current.pem.fedcba9876543210.certlet-tmp',
   'pki/kubelet-client-2020-01-01-00-00-00.pem',
   'pki/kubelet-client.crt',
   'pki/kubelet-client.key',
@@ -36,7 +36,7 @@ const PLANTS = [
   'pki/.certlet.lock.holder',
   'run/status.json',
   'run/control.sock',
-  'run/.status.json.0123456789abcdef.certlet-tmp',
+  'run/.status.json.fedcba9876543210.certlet-tmp',
 ];
 
 for (const plant of ['links', 'links to nothing', 'files'] as const) {

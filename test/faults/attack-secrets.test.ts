@@ -87,7 +87,7 @@ t.test('no secret shows: output, log, status, metrics, process list, files that 
         '--token',
         TOKEN,
         '--discovery-token-ca-cert-hash',
-        `sha256:${'0'.repeat(64)}`,
+        `sha256:${'c0de'.repeat(16)}`,
         '--timeout',
         '1s',
       ]),

@@ -62,9 +62,9 @@ t.test(
   async (t) => {
     const machine = new Machine({});
     const left = ['/etc/kubernetes/.kubelet.conf', '/etc/edge/.client.key', '/etc/edge/.serving.key'].map(
-      (path) => `${path}.0123456789abcdef.certlet-tmp`,
+      (path) => `${path}.fedcba9876543210.certlet-tmp`,
     );
-    const another = '/etc/kubernetes/.scheduler.conf.0123456789abcdef.certlet-tmp';
+    const another = '/etc/kubernetes/.scheduler.conf.fedcba9876543210.certlet-tmp';
     for (const path of [...left, another]) machine.disk.put(path, 'half of a');
     const node = machine.start();
     await machine.untilUpToDate();

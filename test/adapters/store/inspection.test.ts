@@ -256,9 +256,9 @@ const rows: readonly Row[] = [
   {
     name: 'our own staged files of a killed run are swept, an empty one too',
     given: (bench) => {
-      bench.put(`.${A}.0123456789abcdef.certlet-tmp`, '');
+      bench.put(`.${A}.fedcba9876543210.certlet-tmp`, '');
       bench.put(`.${A}.0123456789abcde0.certlet-tmp`, pemOf(older));
-      bench.link(`.${CURRENT}.0123456789abcdef.certlet-tmp`, A);
+      bench.link(`.${CURRENT}.fedcba9876543210.certlet-tmp`, A);
     },
     pairs: [],
     left: [],
