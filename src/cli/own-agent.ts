@@ -81,8 +81,9 @@ export async function runOwnAgent(
 }
 
 /** Root must not take over what belongs to a service with a user of its own: that user could not write it any more. */
-async function refuseForeignState({ stateDir }: Settings, command: string, userId: number): Promise<void> {
-  const owner = await serviceUser(new NodeFileSystem(), stateDir, userId);
+async function refuseForeignState(settings: Settings, command: string, userId: number): Promise<void> {
+  const { stateDir } = settings;
+  const owner = await serviceUser(new NodeFileSystem(), settings, userId);
   if (owner === userId) return;
   // As a refusal of the system: exit code 77.
   const cause = Object.assign(new Error('EPERM'), { code: 'EPERM' });

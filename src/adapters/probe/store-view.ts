@@ -47,7 +47,7 @@ export function viewStore(
   const seen = { fs: readOnly(fs), certDir: resolve(folders.certDir), stateDir: resolve(folders.stateDir) };
   const contextOf = async (): Promise<StoreContext> => ({
     ...seen,
-    uid: await serviceUser(seen.fs, seen.stateDir, uid),
+    uid: await serviceUser(seen.fs, seen, uid),
     warn: () => undefined,
   });
   return {
@@ -70,10 +70,22 @@ export function viewStore(
 
 const ROOT = 0;
 
-/** Who owns the state folder runs the service, with a user of its own perhaps: what that user trusts, root must not call wrong. Others see with their own eyes. */
-export async function serviceUser(fs: FileSystem, stateDir: string, uid: number): Promise<number> {
+/**
+ * Who owns both folders runs the service, with a user of its own perhaps: what that user trusts, root must not call wrong. One of the two alone,
+ * or a link, may have been planted. Others than root see with their own eyes.
+ */
+export async function serviceUser(
+  fs: FileSystem,
+  folders: { readonly certDir: string; readonly stateDir: string },
+  uid: number,
+): Promise<number> {
   if (uid !== ROOT) return uid;
-  return (await orElse(undefined, () => fs.lstat(stateDir)))?.uid ?? uid;
+  const ownerOf = async (path: string): Promise<number | undefined> => {
+    const facts = await orElse(undefined, () => fs.lstat(path));
+    return facts?.kind === 'folder' ? facts.uid : undefined;
+  };
+  const owner = await ownerOf(folders.stateDir);
+  return owner !== undefined && owner === (await ownerOf(folders.certDir)) ? owner : uid;
 }
 
 async function viewPair(context: StoreContext, purpose: Purpose): Promise<PairView> {

@@ -76,6 +76,8 @@ t.test(
     chownSync(file, 65_534, 65_534);
     t.match(await view.pair('client'), { reading: { kind: 'unsafe' } }, 'the service runs as root');
     chownSync(stateDir, 65_534, 65_534);
+    t.match(await view.pair('client'), { reading: { kind: 'unsafe' } }, 'a state folder alone may have been planted');
+    chownSync(certDir, 65_534, 65_534);
     t.match(await view.pair('client'), { reading: { kind: 'whole' } }, 'the service runs as that user');
     const other = viewStore({ certDir, stateDir }, new NodeFileSystem(), 65_533);
     t.match(await other.pair('client'), { reading: { kind: 'unsafe' } });
