@@ -1,8 +1,11 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
 import type { ControlAnswer } from './routes.ts';
 
 /** A connection carries one request and lives so long at most. */
 const CONNECTION_LIMIT_MS = 10_000;
+/** Until a request's head is whole. Clients are on this host or beside it and send theirs in one piece. */
+const HEAD_LIMIT_MS = 1_000;
 /** Node would look at its connections at intervals for ever, which wakes an idle process; each connection has a timer of its own instead. */
 const NEVER_MS = 2 ** 31 - 1;
 /** Answers that take longer are broken off when the server closes. */
@@ -27,8 +30,9 @@ export interface OpenServer {
 export async function openHttpServer(
   place: ListenPlace,
   answer: (request: IncomingMessage) => Promise<ControlAnswer>,
-  connectionLimitMs = CONNECTION_LIMIT_MS,
+  limits: { readonly connectionMs: number; readonly headMs: number } = LIMITS,
 ): Promise<OpenServer> {
+  const crowd = new Crowd(limits);
   const server = createServer(
     {
       requestTimeout: 0,
@@ -38,20 +42,65 @@ export async function openHttpServer(
       // One answer for each connection: nothing idles, and closing needs no hunt for idle ones.
       keepAlive: false,
     },
-    (request, response) => void respond(request, response, answer),
+    (request, response) => {
+      crowd.headIsWhole(request.socket);
+      void respond(request, response, answer);
+    },
   );
-  server.maxConnections = MAX_CONNECTIONS;
-  server.on('connection', (socket) => {
-    const limit = setTimeout(() => socket.destroy(), connectionLimitMs);
-    limit.unref();
-    socket.once('close', () => clearTimeout(limit));
-  });
+  server.on('connection', (socket) => crowd.enter(socket));
   await listen(server, place);
   const address = server.address();
   return {
     port: typeof address === 'object' && address !== null ? address.port : undefined,
     close: () => close(server),
   };
+}
+
+const LIMITS = { connectionMs: CONNECTION_LIMIT_MS, headMs: HEAD_LIMIT_MS };
+
+/**
+ * The open connections. `maxConnections` would turn the newest away, and forty idle ones of any user of the host would keep a scraper out:
+ * here the oldest goes that has not yet sent a whole head.
+ */
+class Crowd {
+  readonly #limits: typeof LIMITS;
+  readonly #all = new Set<Socket>();
+  /** Those without a whole head, oldest first, with the timer that ends them. */
+  readonly #waiting = new Map<Socket, NodeJS.Timeout>();
+
+  constructor(limits: typeof LIMITS) {
+    this.#limits = limits;
+  }
+
+  enter(socket: Socket): void {
+    if (this.#all.size >= MAX_CONNECTIONS) this.#makeRoom(socket);
+    if (socket.destroyed) return;
+    const whole = endAfter(socket, this.#limits.connectionMs);
+    this.#all.add(socket);
+    this.#waiting.set(socket, endAfter(socket, this.#limits.headMs));
+    socket.once('close', () => {
+      clearTimeout(whole);
+      this.headIsWhole(socket);
+      this.#all.delete(socket);
+    });
+  }
+
+  headIsWhole(socket: Socket): void {
+    clearTimeout(this.#waiting.get(socket));
+    this.#waiting.delete(socket);
+  }
+
+  /** All others have asked something: then the new one has to come again. */
+  #makeRoom(newest: Socket): void {
+    const [oldest = newest] = this.#waiting.keys();
+    oldest.destroy();
+    this.headIsWhole(oldest);
+    this.#all.delete(oldest);
+  }
+}
+
+function endAfter(socket: Socket, ms: number): NodeJS.Timeout {
+  return setTimeout(() => socket.destroy(), ms).unref();
 }
 
 async function respond(

@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { chmodSync, existsSync, mkdtempSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import type { IncomingMessage } from 'node:http';
 import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -374,10 +375,37 @@ t.test('a folder in the way of the path counts as absent', async (t) => {
 t.test('a client that never ends its request is cut off, and the next one is served', async (t) => {
   const path = controlSocketPath(shortFolder(t));
   const answer = async (): Promise<ControlAnswer> => ({ status: 200, type: 'text/plain', text: 'ok' });
-  const server = await openHttpServer({ path }, answer, 30);
+  const server = await openHttpServer({ path }, answer, { connectionMs: 30, headMs: 10_000 });
   t.teardown(() => server.close());
   t.equal(await raw(path, 'GET / HTTP/1.1\r\nhost: x\r\nx: never ends'), '');
   t.match(await callControl(path, { method: 'GET', path: '/' }), { kind: 'answer', text: 'ok' });
+});
+
+t.test('a client whose head never gets whole is cut off long before one that waits for its answer', async (t) => {
+  const path = controlSocketPath(shortFolder(t));
+  const answer = async (request: IncomingMessage): Promise<ControlAnswer> => {
+    if (request.url === '/slow')
+      await once(request.socket, 'never', { signal: AbortSignal.timeout(100) }).catch(() => undefined);
+    return { status: 200, type: 'text/plain', text: 'ok' };
+  };
+  const server = await openHttpServer({ path }, answer, { connectionMs: 60_000, headMs: 30 });
+  t.teardown(() => server.close());
+  t.equal(await raw(path, 'GET / HTTP/1.1\r\nhost: x\r\nx: never ends'), '');
+  t.match(await callControl(path, { method: 'GET', path: '/slow' }), { kind: 'answer', text: 'ok' });
+});
+
+t.test('forty slow connections of any local user keep nobody from the metrics', async (t) => {
+  const server = await openMetricsEndpoint({ host: '127.0.0.1', port: 0 }, () => 'x 1\n');
+  t.teardown(() => server.close());
+  const port = server.port ?? 0;
+  const slow = Array.from({ length: 40 }, () => connect(port, '127.0.0.1').on('error', () => undefined));
+  t.teardown(() => slow.map((socket) => socket.destroy()));
+  for (const socket of slow) {
+    if (socket.connecting) await once(socket, 'connect');
+    socket.write('GET /metrics HTTP/1.1\r\nx: ');
+  }
+  const answer = await fetch(`http://127.0.0.1:${String(port)}/metrics`);
+  t.equal(await answer.text(), 'x 1\n');
 });
 
 t.test('a path that no socket can have is told as such, and nobody listens there', async (t) => {
