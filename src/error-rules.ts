@@ -85,6 +85,11 @@ export const ERROR_RULES = {
     "The API server's certificate is outside its dates as seen by this node's clock.",
     "Set this node's clock, or renew the API server's certificate; the message says which of the two is off.",
   ),
+  ERR_API_TLS_NO_NAMES: rule(
+    'retrySlowly',
+    "The API server's certificate has no subject alternative name; its common name does not count, as in Go.",
+    'Issue that certificate anew with the names and addresses of the API server as subjectAltName.',
+  ),
   ERR_API_UNAUTHORIZED: rule(
     'fallBackToBootstrap',
     'The API server rejected the credential (401).',

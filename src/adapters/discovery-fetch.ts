@@ -3,6 +3,7 @@ import { Agent, request, type RequestOptions } from 'node:https';
 import type { SecureContextOptions } from 'node:tls';
 import { CertletError } from '../errors.ts';
 import { plainText } from './api/response-headers.ts';
+import { NO_NAMES, NO_NAMES_REMEDY, serverIdentity } from './api/server-identity.ts';
 
 /** How the far end is believed. `unverified` is only for text that carries its own signature. */
 export type FetchTrust =
@@ -16,8 +17,8 @@ export interface FetchedDocument {
 }
 
 /**
- * One anonymous GET on a connection of its own. Throws `ERR_API_UNREACHABLE`, `ERR_API_TLS`, `ERR_API_TLS_DATES`, `ERR_API_PROTOCOL`, and the
- * signal's reason.
+ * One anonymous GET on a connection of its own. Throws `ERR_API_UNREACHABLE`, `ERR_API_TLS`, `ERR_API_TLS_DATES`, `ERR_API_TLS_NO_NAMES`,
+ * `ERR_API_PROTOCOL`, and the signal's reason.
  */
 export type DiscoveryFetch = (url: string, trust: FetchTrust, signal: AbortSignal) => Promise<FetchedDocument>;
 
@@ -43,7 +44,14 @@ export function createDiscoveryFetch(
     const agent = new Agent({ keepAlive: false, maxCachedSessions: 0, proxyEnv: { ...environment } });
     const limit = AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]);
     try {
-      const options = { ...trustOptions(trust), agent, signal: limit, headers: { accept: 'application/json' } };
+      const names = serverIdentity(new URL(url).hostname, new URL(url).hostname);
+      const options = {
+        ...trustOptions(trust),
+        ...names,
+        agent,
+        signal: limit,
+        headers: { accept: 'application/json' },
+      };
       const response = await connect(url, options);
       return { status: response.statusCode ?? 0, body: await readBody(response, url) };
     } catch (error) {
@@ -86,6 +94,10 @@ function fetchError(error: unknown, url: string): CertletError {
   const code = 'code' in failure && typeof failure.code === 'string' ? failure.code : failure.name;
   if (DATE_CODES.includes(code)) {
     return new CertletError('ERR_API_TLS_DATES', `${url}: ${failure.message}`, { cause: error });
+  }
+  if (code === NO_NAMES) {
+    const message = `${url}: the server's ${failure.message}`;
+    return new CertletError('ERR_API_TLS_NO_NAMES', message, { remedy: NO_NAMES_REMEDY, cause: error });
   }
   if (isTlsCode(code)) {
     return new CertletError('ERR_API_TLS', `${url}: ${tlsWords(failure.message)}`, { cause: error });

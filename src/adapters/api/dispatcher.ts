@@ -90,7 +90,13 @@ export async function openTunnel(
 }
 
 function createDispatcher(options: PoolOptions): Dispatcher {
-  const tls = { ...serverTls(options), timeout: options.connectTimeoutMs, allowH2: false, maxCachedSessions: 0 };
+  const { hostname } = new URL(options.origin);
+  const tls = {
+    ...serverTls(options, hostname),
+    timeout: options.connectTimeoutMs,
+    allowH2: false,
+    maxCachedSessions: 0,
+  };
   if (options.proxy === undefined) return new Agent({ allowH2: false, connect: keepingFirstError(tls) });
   const url = new URL(options.proxy.reveal());
   const toProxy = connectToProxy(url, options, options.connectTimeoutMs);

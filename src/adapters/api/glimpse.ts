@@ -3,6 +3,7 @@ import type { Duplex } from 'node:stream';
 import { connect } from 'node:tls';
 import type { TLSSocket } from 'node:tls';
 import type { ClusterAccess } from '../../kubeconfig/client-config.ts';
+import { withoutFinalDots } from '../../pki/server-names.ts';
 import type { ServerGlimpse } from '../../ports.ts';
 import type { Asked } from './api-errors.ts';
 import { openTunnel } from './dispatcher.ts';
@@ -69,7 +70,7 @@ function handshake(peer: Peer, limit: AbortSignal): Promise<TLSSocket> {
     const socket = connect({
       ...(peer.tunnel === undefined ? { host: peer.host, port: peer.port } : { socket: peer.tunnel }),
       // RFC 6066 3: no addresses in SNI.
-      servername: isIP(name) === 0 ? name : '',
+      servername: isIP(name) === 0 ? withoutFinalDots(name) : '',
       rejectUnauthorized: false,
       ALPNProtocols: ['http/1.1'],
     });

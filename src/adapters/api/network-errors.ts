@@ -2,6 +2,7 @@ import { CertletError } from '../../errors.ts';
 import type { Asked } from './api-errors.ts';
 import { isAboutProxyTls, proxyTlsProblem } from './proxy-tls.ts';
 import { plainText } from './response-headers.ts';
+import { NO_NAMES, NO_NAMES_REMEDY, OTHER_NAMES } from './server-identity.ts';
 
 /** What was being connected to when an error came. */
 export interface ConnectionFacts extends Asked {
@@ -13,9 +14,15 @@ export interface ConnectionFacts extends Asked {
 
 /** The clock of either side is off, or the certificate's life is over. */
 const DATE_CODES = ['CERT_HAS_EXPIRED', 'CERT_NOT_YET_VALID'];
-/** OpenSSL's X509_V_ERR_ names as Node gives them. Weak keys and digests come as UNSPECIFIED with a text. */
+/** What is no `ERR_API_TLS` of a proxy's certificate. */
+const PROXY_TLS_CODES: Readonly<Record<string, 'ERR_API_TLS_DATES' | 'ERR_API_TLS_NO_NAMES'>> = {
+  CERT_HAS_EXPIRED: 'ERR_API_TLS_DATES',
+  CERT_NOT_YET_VALID: 'ERR_API_TLS_DATES',
+  [NO_NAMES]: 'ERR_API_TLS_NO_NAMES',
+};
+/** Ours for names, and OpenSSL's X509_V_ERR_ names as Node gives them. Weak keys and digests come as UNSPECIFIED with a text. */
 const VERIFY_CODE =
-  /^(UNABLE_TO_|SELF_SIGNED_|DEPTH_ZERO_|CERT_|CRL_|ERROR_IN_CERT_|INVALID_(CA|PURPOSE|NON_CA)|PATH_LENGTH_|HOSTNAME_MISMATCH|UNSPECIFIED$|UNHANDLED_|ERR_TLS_CERT_)/;
+  /^(CERTLET_CERTIFICATE_|UNABLE_TO_|SELF_SIGNED_|DEPTH_ZERO_|CERT_|CRL_|ERROR_IN_CERT_|INVALID_(CA|PURPOSE|NON_CA)|PATH_LENGTH_|HOSTNAME_MISMATCH|UNSPECIFIED$|UNHANDLED_|ERR_TLS_CERT_)/;
 /** Alerts by which a server (or a TLS-ending balancer) refuses the certificate that we sent (RFC 8446 6.2). */
 const OUR_CERTIFICATE_ALERT =
   /ALERT_(BAD_CERTIFICATE|UNSUPPORTED_CERTIFICATE|CERTIFICATE_(REVOKED|EXPIRED|UNKNOWN|REQUIRED)|UNKNOWN_CA|ACCESS_DENIED)|CERTIFICATE_REQUIRED/;
@@ -30,8 +37,7 @@ export function networkError(error: unknown, facts: ConnectionFacts): CertletErr
   const { code, message } = fault;
   if (isAboutProxyTls(error)) {
     const { problem, remedy } = proxyTlsProblem(fault, facts.proxy ?? '');
-    const kind = DATE_CODES.includes(code) ? 'ERR_API_TLS_DATES' : 'ERR_API_TLS';
-    return failure(kind, problem, { facts, remedy, cause: error });
+    return failure(PROXY_TLS_CODES[code] ?? 'ERR_API_TLS', problem, { facts, remedy, cause: error });
   }
   if (code.startsWith('UND_ERR_ABORTED') || message.startsWith('Proxy response ('))
     return proxyRefusal(message, facts, error);
@@ -116,11 +122,14 @@ function wrongDates(code: string, facts: ConnectionFacts, cause: unknown): Certl
   });
 }
 
+function nameless(message: string, facts: ConnectionFacts, cause: unknown): CertletError {
+  return failure('ERR_API_TLS_NO_NAMES', `the server's ${message}`, { facts, remedy: NO_NAMES_REMEDY, cause });
+}
+
 function untrusted(code: string, message: string, facts: ConnectionFacts, cause: unknown): CertletError {
-  if (code === 'ERR_TLS_CERT_ALTNAME_INVALID' || code === 'HOSTNAME_MISMATCH') {
-    // Node's text has the name that was wanted and the names that the certificate has.
-    const detail = plainText(message.replace(/^Hostname\/IP does not match certificate's altnames: /, ''), 500);
-    return failure('ERR_API_TLS', `the server's certificate is for another name: ${detail}`, {
+  if (code === NO_NAMES) return nameless(message, facts, cause);
+  if (code === OTHER_NAMES) {
+    return failure('ERR_API_TLS', `the server's certificate is for another name: ${plainText(message, 500)}`, {
       facts,
       remedy: "Set server in the kubeconfig to one of the certificate's names, or tls-server-name to one of them.",
       cause,
@@ -196,7 +205,13 @@ function unreachable(code: string, message: string, facts: ConnectionFacts, caus
 }
 
 function failure(
-  code: 'ERR_API_UNREACHABLE' | 'ERR_API_TLS' | 'ERR_API_TLS_DATES' | 'ERR_API_UNAUTHORIZED' | 'ERR_CREDENTIAL_INVALID',
+  code:
+    | 'ERR_API_UNREACHABLE'
+    | 'ERR_API_TLS'
+    | 'ERR_API_TLS_DATES'
+    | 'ERR_API_TLS_NO_NAMES'
+    | 'ERR_API_UNAUTHORIZED'
+    | 'ERR_CREDENTIAL_INVALID',
   problem: string,
   about: { readonly facts: ConnectionFacts; readonly remedy: string; readonly cause: unknown },
 ): CertletError {

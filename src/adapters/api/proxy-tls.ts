@@ -1,4 +1,5 @@
 import { plainText } from './response-headers.ts';
+import { NO_NAMES, OTHER_NAMES } from './server-identity.ts';
 
 /** The handshake with an https proxy failed; the cause says how. Without it the server's certificate would get the blame. */
 class ProxyTlsError extends Error {
@@ -51,9 +52,12 @@ export function proxyTlsProblem(
     const remedy = `Compare the clock with the certificate: date -u; ${look} | openssl x509 -noout -dates`;
     return { problem: `${whose} ${state} by this node's clock`, remedy };
   }
-  if (code === 'ERR_TLS_CERT_ALTNAME_INVALID') {
-    const detail = plainText(message.replace(/^Hostname\/IP does not match certificate's altnames: /, ''), 500);
-    return { problem: `${whose} is for another name: ${detail}`, remedy: 'Name the proxy as its certificate does.' };
+  if (code === OTHER_NAMES) {
+    const problem = `${whose} is for another name: ${plainText(message, 500)}`;
+    return { problem, remedy: 'Name the proxy as its certificate does.' };
+  }
+  if (code === NO_NAMES) {
+    return { problem: `${whose}: ${message}`, remedy: 'Give the proxy a certificate with subject alternative names.' };
   }
   if (/^(ERR_SSL_|EPROTO$)/.test(code)) {
     const remedy = `Check scheme, host and port of the proxy (http:// or https://): ${look}`;

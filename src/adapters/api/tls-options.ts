@@ -1,7 +1,7 @@
-import { isIP } from 'node:net';
-import { checkServerIdentity, getCACertificates } from 'node:tls';
+import { getCACertificates } from 'node:tls';
 import type { ConnectionOptions } from 'node:tls';
 import type { Secret } from '../../secret.ts';
+import { serverIdentity } from './server-identity.ts';
 
 /** A client certificate as presented in the TLS handshake. */
 export interface ClientPair {
@@ -24,16 +24,16 @@ export type TlsOptions = Pick<
 
 /**
  * As client-go verifies: only the given CAs where there are any, an intermediate or leaf among them is enough
- * (Go's RootCAs), else the host's roots.
+ * (Go's RootCAs), else the host's roots. `host` is the one connected to, where no `tlsServerName` stands for it.
  */
-export function serverTls(trust: TlsTrust): TlsOptions {
+export function serverTls(trust: TlsTrust, host: string): TlsOptions {
   const { caPem, pair, tlsServerName } = trust;
   return {
     allowPartialTrustChain: true,
     rejectUnauthorized: !trust.insecureSkipTlsVerify,
     ca: caPem ?? hostRoots(),
     ...(pair === undefined ? {} : { cert: pair.chainPem, key: pair.keyPem.reveal() }),
-    ...(tlsServerName === undefined ? {} : identity(tlsServerName)),
+    ...serverIdentity(tlsServerName ?? host, host),
   };
 }
 
@@ -43,22 +43,12 @@ export function serverTls(trust: TlsTrust): TlsOptions {
  */
 export function proxyTls(proxy: URL, trust: TlsTrust): TlsOptions {
   if (proxy.protocol !== 'https:') return {};
-  const host = proxy.hostname.replace(/^\[|\]$/g, '');
   return {
     allowPartialTrustChain: true,
     rejectUnauthorized: !trust.insecureSkipTlsVerify,
     ca: [...(trust.caPem === undefined ? [] : [trust.caPem]), ...hostRoots()],
     // undici would send an address as SNI, which Node refuses.
-    ...(isIP(host) === 0 ? {} : identity(host)),
-  };
-}
-
-/** SNI must not be an address (RFC 6066 3), so an address is checked without being sent. */
-function identity(name: string): TlsOptions {
-  if (isIP(name) === 0) return { servername: name };
-  return {
-    servername: 'ip.invalid',
-    checkServerIdentity: (_host, certificate) => checkServerIdentity(name, certificate),
+    ...serverIdentity(proxy.hostname, undefined),
   };
 }
 

@@ -34,6 +34,8 @@ export function tlsFindings(seen: readonly TlsSeen[]): readonly Finding[] {
     switch (error.code) {
       case 'ERR_API_TLS':
         return [untrustedFinding(one, error, seen)];
+      case 'ERR_API_TLS_NO_NAMES':
+        return [fromError('tls.no-names', error, one.weight)];
       case 'ERR_API_TLS_DATES':
         return [datesFinding(one, error)];
       case 'ERR_API_UNAUTHORIZED':

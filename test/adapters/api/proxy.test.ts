@@ -79,6 +79,12 @@ for (const row of [
     words: /the certificate of the proxy 127\.0\.0\.1:\d+ is for another name: /,
   },
   {
+    name: 'has no alternative names',
+    leaf: authority.issue({ commonName: '127.0.0.1' }),
+    code: 'ERR_API_TLS_NO_NAMES',
+    words: /the certificate of the proxy 127\.0\.0\.1:\d+: .*no subject alternative names/,
+  },
+  {
     name: 'has expired',
     leaf: authority.issue({ ipAddresses: ['127.0.0.1'], notAfter: new Date(Date.now() - 1000) }),
     code: 'ERR_API_TLS_DATES',

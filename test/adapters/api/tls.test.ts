@@ -116,6 +116,32 @@ const TRUST: readonly TrustRow[] = [
     words: /10\.96\.0\.2/,
   },
   {
+    name: 'a certificate without alternative names passes by its common name',
+    leaf: authority.issue({ commonName: '127.0.0.1' }),
+    code: 'ERR_API_TLS_NO_NAMES',
+    words: /no subject alternative names/,
+    remedy: /subjectAltName/,
+  },
+  {
+    name: 'a certificate without alternative names passes by its common name, by server name',
+    leaf: authority.issue({ commonName: 'api.example' }),
+    access: { tlsServerName: 'api.example' },
+    code: 'ERR_API_TLS_NO_NAMES',
+    words: /no subject alternative names/,
+  },
+  {
+    name: 'a server name with a dot at its end',
+    leaf: authority.issue({ dnsNames: ['kubernetes'] }),
+    access: { tlsServerName: 'kubernetes.' },
+  },
+  {
+    name: 'a star for a part of a label, which Go does not take',
+    leaf: authority.issue({ dnsNames: ['kube*.example'] }),
+    access: { tlsServerName: 'kubernetes.example' },
+    code: 'ERR_API_TLS',
+    words: /for another name/,
+  },
+  {
     name: 'an expired certificate',
     leaf: authority.issue({ ...LOOPBACK, ...past }),
     code: 'ERR_API_TLS_DATES',
@@ -165,9 +191,15 @@ t.test('SNI is the tls-server-name, and never an address', async (t) => {
   const server = await serve(t, { leaf: authority.issue({ ...LOOPBACK, dnsNames: ['kubernetes'] }) });
   await connect(t, accessTo(server, authority)).discover(never);
   await connect(t, accessTo(server, authority, { tlsServerName: 'kubernetes' })).discover(never);
+  const byAddress = accessTo(server, authority, { tlsServerName: '127.0.0.1' });
+  await connect(t, byAddress).discover(never);
+  const dotted = accessTo(server, authority, { tlsServerName: 'kubernetes.' });
+  await connect(t, dotted).discover(never);
+  await connectorOf().glimpse(dotted, never);
   t.same(
     server.seen.map(({ serverName }) => serverName),
-    ['', 'kubernetes'],
+    ['', 'kubernetes', '', 'kubernetes', 'kubernetes'],
+    'nor a dot at the end of a name',
   );
 });
 

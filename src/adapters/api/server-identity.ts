@@ -1,0 +1,64 @@
+import { isIP } from 'node:net';
+import type { ConnectionOptions } from 'node:tls';
+import { serverNameProblem, withoutFinalDots } from '../../pki/server-names.ts';
+
+/** `code` of the error for a certificate without subject alternative names. */
+export const NO_NAMES = 'CERTLET_CERTIFICATE_WITHOUT_NAMES';
+/** `code` of the error for a certificate that is for other names; Node's own name for it. */
+export const OTHER_NAMES = 'ERR_TLS_CERT_ALTNAME_INVALID';
+
+/** What to do about `NO_NAMES`. */
+export const NO_NAMES_REMEDY =
+  "Issue the API server's certificate anew with its names and addresses as subjectAltName (openssl: -addext 'subjectAltName=DNS:NAME,IP:ADDRESS'; " +
+  'kubeadm: delete apiserver.crt and .key, then kubeadm init phase certs apiserver). certlet 0.1.0 took the common name; Kubernetes stopped that with Go 1.15.';
+
+class ServerNameError extends Error {
+  override readonly name = 'ServerNameError';
+  readonly code: string;
+
+  constructor(code: string, message: string) {
+    super(message);
+    this.code = code;
+  }
+}
+
+/**
+ * Why a server's certificate is not for `name`, as an error with the code `NO_NAMES` or `OTHER_NAMES`. The one place that judges names, for
+ * API servers and proxies; `alternativeNames` is Node's text, quoted in the message.
+ */
+export function serverNameError(name: string, alternativeNames: string | undefined): Error | undefined {
+  switch (serverNameProblem(name, alternativeNames)) {
+    case undefined:
+      return undefined;
+    case 'no-names':
+      return new ServerNameError(
+        NO_NAMES,
+        `certificate has no subject alternative names, and its common name is no name`,
+      );
+    case 'other-names':
+      return new ServerNameError(OTHER_NAMES, `${name} is not among ${alternativeNames ?? ''}`);
+  }
+}
+
+/**
+ * SNI and the check of names for a server called `name`. SNI must not be an address (RFC 6066 3), so an address is checked without being sent;
+ * where `host`, the one connected to, is a name, SNI must be something else in its place.
+ */
+export function serverIdentity(
+  name: string,
+  host: string | undefined,
+): Pick<ConnectionOptions, 'servername' | 'checkServerIdentity'> {
+  return {
+    ...serverName(bare(name), bare(host ?? '')),
+    checkServerIdentity: (_host, certificate) => serverNameError(name, certificate.subjectaltname),
+  };
+}
+
+function serverName(name: string, host: string): Pick<ConnectionOptions, 'servername'> {
+  if (isIP(name) === 0) return { servername: withoutFinalDots(name) };
+  return isIP(host) === 0 ? { servername: 'ip.invalid' } : {};
+}
+
+function bare(host: string): string {
+  return host.replace(/^\[|\]$/g, '');
+}

@@ -1,0 +1,34 @@
+import { parseAlternativeNames } from './alternative-names.ts';
+import { canonicalIpAddress } from './ip-address.ts';
+
+/** Why a certificate is not one for `host`; undefined when it is. */
+export type NameProblem = 'no-names' | 'other-names';
+
+/**
+ * Whether a server's certificate is for `host` (a name or an address, brackets allowed), by Go's rules (crypto/x509 `VerifyHostname`): the
+ * subject alternative names alone count, never the common name; a star stands for the whole first label and nothing else; a dot at the
+ * end of the host is no part of its name. `alternativeNames` is the text that Node gives.
+ */
+export function serverNameProblem(host: string, alternativeNames: string | undefined): NameProblem | undefined {
+  const { dnsNames, ipAddresses } = parseAlternativeNames(alternativeNames ?? '');
+  const bare = host.replace(/^\[|\]$/g, '');
+  const address = canonicalIpAddress(bare);
+  const found = address === undefined ? dnsNames.some((name) => covers(name, bare)) : ipAddresses.includes(address);
+  if (found) return undefined;
+  return dnsNames.length === 0 && ipAddresses.length === 0 ? 'no-names' : 'other-names';
+}
+
+/** A name as it goes into SNI (RFC 6066 3): without dots at its end. */
+export function withoutFinalDots(name: string): string {
+  // The lookbehind keeps a long row of dots from costing the square of its length.
+  return name.replace(/(?<!\.)\.+$/, '');
+}
+
+function covers(pattern: string, host: string): boolean {
+  const [wanted, given] = [pattern.toLowerCase(), host.toLowerCase()];
+  const name = given.replace(/\.$/, '');
+  if (name === '') return false;
+  if (wanted === given || wanted === name) return true;
+  const below = /^[^.]+\.(.+)$/.exec(name)?.[1];
+  return below !== undefined && wanted === `*.${below}`;
+}
