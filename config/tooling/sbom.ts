@@ -14,9 +14,7 @@ export function sbom(architecture: string = process.arch): string {
   const { name, version, license } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as Readonly<
     Record<'name' | 'version' | 'license', string>
   >;
-  const node = `node-linux-${architecture}`;
-  const shipped = lockedPackages().filter((entry) => entry.name === node || (!entry.dev && !isOwn(entry)));
-  const components = [...new Map(shipped.map((entry) => [reference(entry), entry])).values()].map(componentOf);
+  const components = shippedPackages(architecture).map(componentOf);
   const subject = {
     type: 'application',
     'bom-ref': `pkg:npm/${name}@${version}`,
@@ -33,6 +31,13 @@ export function sbom(architecture: string = process.arch): string {
     components,
   };
   return `${JSON.stringify(document, undefined, 2)}\n`;
+}
+
+/** What is shipped to one architecture, each package and version once: those that the program may load, and its Node. */
+export function shippedPackages(architecture: string = process.arch): readonly LockedPackage[] {
+  const node = `node-linux-${architecture}`;
+  const shipped = lockedPackages().filter((entry) => entry.name === node || (!entry.dev && !isOwn(entry)));
+  return [...new Map(shipped.map((entry) => [reference(entry), entry])).values()];
 }
 
 /** Folders of this repository, and the other Nodes that the toolchain names. */

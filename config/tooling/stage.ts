@@ -1,9 +1,8 @@
 /**
- * Lays the program out as it stands on a host: `npm run stage -- DIR [--no-strip]`. `cp -r DIR/. /` as root installs it,
- * `cp -r --remove-destination DIR/usr/. /usr/` upgrades it, also while it runs, and leaves the settings alone. The same sources give the same bytes;
- * with SOURCE_DATE_EPOCH the same times too.
+ * Lays the program out as it stands on a host: `npm run stage -- DIR`. `cp -r DIR/. /` as root installs it,
+ * `cp -r --remove-destination DIR/usr/. /usr/` upgrades it, also while it runs, and leaves the settings alone. The same sources give the same bytes
+ * on every machine, whatever else is installed there; with SOURCE_DATE_EPOCH the same times too.
  */
-import { spawnSync } from 'node:child_process';
 import {
   chmodSync,
   copyFileSync,
@@ -11,6 +10,7 @@ import {
   existsSync,
   mkdirSync,
   readdirSync,
+  readFileSync,
   rmSync,
   statSync,
   utimesSync,
@@ -19,8 +19,10 @@ import {
 import { dirname, join, resolve } from 'node:path';
 import { completionScript } from '../../src/cli/completion.ts';
 import { bundle, NODE_FLAGS } from './bundle.ts';
+import { thirdPartyLicenses } from './licenses.ts';
 import { programPage, settingsPage } from './man.ts';
 import { sbom } from './sbom.ts';
+import { stripElf } from './strip-elf.ts';
 
 const root = resolve(import.meta.dirname, '../..');
 
@@ -36,20 +38,14 @@ const KUBELET_UNIT = `# The kubelet's unit, for certlet-kubelet-restart.service;
 # KUBELET_UNIT=k3s-agent.service
 `;
 
-export interface StageOptions {
-  readonly folder: string;
-  /** Whether the Node binary loses its symbols: 150 MB become 117. */
-  readonly strip: boolean;
-}
-
 /** Fills `folder`, which may hold an earlier stage. */
-export async function stage({ folder, strip }: StageOptions): Promise<void> {
+export async function stage(folder: string): Promise<void> {
   const at = (path: string): string => join(folder, path);
   rmSync(at('usr/lib/certlet'), { recursive: true, force: true });
   mkdirSync(at('usr/lib/certlet'), { recursive: true });
   await bundle('src/main.ts', at('usr/lib/certlet/certlet.cjs'));
   chmodSync(at('usr/lib/certlet/certlet.cjs'), 0o644);
-  stageNode(at('usr/lib/certlet/node'), strip);
+  stageNode(at('usr/lib/certlet/node'));
   text(at('usr/bin/certlet'), LAUNCHER, 0o755);
   stageUnits(at);
   stageSettings(at);
@@ -57,11 +53,10 @@ export async function stage({ folder, strip }: StageOptions): Promise<void> {
   settleModesAndTimes(folder);
 }
 
-function stageNode(target: string, strip: boolean): void {
+function stageNode(target: string): void {
   const source = join(root, `node_modules/node-linux-${process.arch}/bin/node`);
   if (!existsSync(source)) throw new Error(`no Node for ${process.arch} in node_modules: npm ci`);
-  const stripped = strip && spawnSync('strip', ['-o', target, source], { stdio: 'inherit' }).status === 0;
-  if (!stripped) copyFileSync(source, target);
+  writeFileSync(target, stripElf(readFileSync(source)));
   chmodSync(target, 0o755);
 }
 
@@ -91,6 +86,7 @@ function stageDocuments(at: (path: string) => string): void {
   text(at('usr/share/zsh/vendor-completions/_certlet'), completionScript('zsh'), 0o644);
   text(at('usr/share/fish/vendor_completions.d/certlet.fish'), completionScript('fish'), 0o644);
   file(join(root, 'LICENSE'), at('usr/share/doc/certlet/LICENSE'));
+  text(at('usr/share/doc/certlet/THIRD-PARTY-LICENSES'), thirdPartyLicenses(), 0o644);
   for (const name of ['README.md', 'CHANGELOG.md', 'SECURITY.md'])
     file(join(root, name), at(`usr/share/doc/certlet/${name}`));
   tree(join(root, 'docs'), at('usr/share/doc/certlet/docs'));
@@ -114,23 +110,26 @@ function tree(source: string, target: string): void {
   cpSync(source, target, { recursive: true });
 }
 
-/** Modes do not depend on who stages; times on SOURCE_DATE_EPOCH alone: https://reproducible-builds.org/specs/source-date-epoch/ */
+/** Programs, which alone may be run. */
+const PROGRAMS = ['usr/bin/certlet', 'usr/lib/certlet/node'];
+
+/** Modes do not depend on who stages, nor on the umask of the checkout; times on SOURCE_DATE_EPOCH alone: https://reproducible-builds.org/specs/source-date-epoch/ */
 function settleModesAndTimes(folder: string): void {
   const epoch = process.env['SOURCE_DATE_EPOCH'];
   const below = readdirSync(folder, { recursive: true, encoding: 'utf8' }).map((path) => join(folder, path));
-  const folders = [folder, ...below.filter((path) => statSync(path).isDirectory())];
-  for (const path of folders) chmodSync(path, 0o755);
+  const programs = PROGRAMS.map((path) => join(folder, path));
+  for (const path of [folder, ...below])
+    chmodSync(path, statSync(path).isDirectory() || programs.includes(path) ? 0o755 : 0o644);
   if (epoch !== undefined) for (const path of [...below, folder]) utimesSync(path, Number(epoch), Number(epoch));
 }
 
 if (import.meta.main) {
-  const args = process.argv.slice(2);
-  const folder = args.find((argument) => !argument.startsWith('-'));
-  if (folder === undefined) {
-    console.error('usage: npm run stage -- DIR [--no-strip]');
+  const [folder = '-', ...rest] = process.argv.slice(2);
+  if (folder.startsWith('-') || rest.length > 0) {
+    console.error('usage: npm run stage -- DIR');
     process.exitCode = 64;
   } else {
-    await stage({ folder: resolve(folder), strip: !args.includes('--no-strip') });
+    await stage(resolve(folder));
     console.log(
       `${resolve(folder)}: certlet as it stands on a host; install as root with: cp -r ${resolve(folder)}/. /`,
     );

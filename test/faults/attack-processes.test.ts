@@ -173,7 +173,7 @@ t.test('SIGUSR1 opened a debugger that every user of the host can reach', async 
 t.test('the staged launcher: no debugger by a signal or the environment, no core dump', async (t) => {
   const folder = mkdtempSync(join(tmpdir(), 'certlet-stage-'));
   t.teardown(() => rmSync(folder, { recursive: true, force: true }));
-  await stage({ folder, strip: false });
+  await stage(folder);
   // It names the place where it is installed.
   const launcher = join(folder, 'usr/bin/certlet');
   writeFileSync(

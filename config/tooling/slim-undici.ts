@@ -1,0 +1,62 @@
+/**
+ * undici without fetch, WebSocket, caches and mocks, which its own index loads: 4 MiB of resident memory that the service has no use for.
+ * What is left is derived: the names from the source file that imports them, where each lives from undici's own index.
+ */
+import { readFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import type { Plugin } from 'esbuild';
+
+const root = resolve(import.meta.dirname, '../..');
+
+/** What a source file imports from undici, types left out. Throws for any other form than a list of names. */
+export function importedNames(source: string): readonly string[] {
+  const [, list, ...more] = [...source.matchAll(/^import \{([^}]*)\} from 'undici';$/gm)].flatMap(([all, names]) => [
+    all,
+    names,
+  ]);
+  if (list === undefined || more.length > 0)
+    throw new Error("undici is imported once, as: import { A, B as C } from 'undici'");
+  return list
+    .split(',')
+    .map((part) => part.trim())
+    .filter((part) => part !== '' && !part.startsWith('type '))
+    .map((part) => part.split(' ', 1)[0] ?? part);
+}
+
+/**
+ * A module that exports these names of undici, and nothing that they do not need. Its classes are made as undici's index makes them: with
+ * `request`, `connect` and the other methods of `lib/api` put in afterwards. Throws where the index does not have what it is searched for.
+ */
+export function slimModule(
+  names: readonly string[],
+  index: string = readFileSync(join(root, 'node_modules/undici/index.js'), 'utf8'),
+): string {
+  const fileOf = (name: string): string => {
+    const path = new RegExp(`^const ${name} = require\\('\\./(lib/[^']+)'\\)$`, 'm').exec(index)?.[1];
+    if (path === undefined) throw new Error(`undici's index.js has no line: const ${name} = require('./lib/…')`);
+    return path;
+  };
+  const completion = 'Object.assign(Dispatcher.prototype, api)';
+  if (!index.includes(`\n${completion}\n`)) throw new Error(`undici's index.js has no line: ${completion}`);
+  return [
+    ...['Dispatcher', ...names].map((name) => `import ${name} from 'undici/${fileOf(name)}';`),
+    `import api from 'undici/${fileOf('api')}';`,
+    `${completion};`,
+    `export { ${names.join(', ')} };`,
+  ].join('\n');
+}
+
+/** Puts the slim module wherever undici is imported. */
+export const slimUndici: Plugin = {
+  name: 'slim-undici',
+  setup(builder) {
+    builder.onResolve({ filter: /^undici$/ }, ({ importer }) => {
+      const names = importedNames(readFileSync(importer, 'utf8'));
+      return { path: `undici ${names.join(' ')}`, namespace: 'slim', pluginData: names };
+    });
+    builder.onLoad({ filter: /^undici /, namespace: 'slim' }, ({ pluginData }) => ({
+      contents: slimModule(pluginData as readonly string[]),
+      resolveDir: root,
+    }));
+  },
+};
