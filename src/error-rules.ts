@@ -127,6 +127,11 @@ export const ERROR_RULES = {
     'The answer is not what an API server sends (HTML, broken JSON, too large).',
     'Check `server` and any proxy between: something else answers there.',
   ),
+  ERR_API_DROPPED: rule(
+    'retrySoon',
+    'The connection belongs to a credential that another one has replaced meanwhile.',
+    'Nothing: certlet goes on under the credential in use.',
+  ),
   ERR_API_UNSUPPORTED: rule(
     'retrySlowly',
     'The server serves certificatesigningrequests neither in v1 nor in v1beta1.',

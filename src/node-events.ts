@@ -102,6 +102,7 @@ const PASSING = [
   'ERR_API_TLS_DATES',
   'ERR_API_TLS_NO_NAMES',
   'ERR_API_UNAUTHORIZED',
+  'ERR_API_DROPPED',
 ] as const;
 
 async function post(api: ApiConnection, call: EventCall, signal: AbortSignal): Promise<void> {

@@ -11,13 +11,14 @@ const LAST_GAP_MS = 24 * HOUR_MS;
 /** Says in the journal, while a request is pending, what it waits for and which command helps. */
 export class ApprovalReminder {
   readonly #context: RotationContext;
-  readonly #asker: Asker;
+  readonly #asker: () => Asker;
   readonly #record: PendingRequest;
   readonly #stop = new AbortController();
   #running: Promise<void> | undefined;
   #approved = false;
 
-  constructor(context: RotationContext, asker: Asker, record: PendingRequest) {
+  /** `asker` tells at each reminder who asks then: a wait may outlast many client certificates. It may throw as `Credentials.forClient` does. */
+  constructor(context: RotationContext, asker: () => Asker, record: PendingRequest) {
     this.#context = context;
     this.#asker = asker;
     this.#record = record;

@@ -18,21 +18,22 @@ export interface ApprovalOutlook {
  */
 export async function approvalOutlook(
   purpose: Purpose,
-  asker: { readonly identity: 'node' | 'bootstrap'; readonly api: ApiConnection },
+  asker: () => { readonly identity: 'node' | 'bootstrap'; readonly api: ApiConnection },
   signal: AbortSignal,
 ): Promise<ApprovalOutlook> {
   if (purpose === 'serving') {
     return { automatic: 'no', why: 'serving requests are approved by a person or a separate approver' };
   }
-  const subresource = asker.identity === 'node' ? 'selfnodeclient' : 'nodeclient';
-  const question = {
-    verb: 'create',
-    group: 'certificates.k8s.io',
-    resource: 'certificatesigningrequests',
-    subresource,
-  } as const;
   try {
-    const allowed = await asker.api.mayI(question, signal);
+    const { identity, api } = asker();
+    const subresource = identity === 'node' ? 'selfnodeclient' : 'nodeclient';
+    const question = {
+      verb: 'create',
+      group: 'certificates.k8s.io',
+      resource: 'certificatesigningrequests',
+      subresource,
+    } as const;
+    const allowed = await api.mayI(question, signal);
     return allowed
       ? { automatic: 'yes', why: 'the approver of kube-controller-manager should approve it; is it running?' }
       : {

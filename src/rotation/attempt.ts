@@ -89,19 +89,25 @@ export class Attempt {
 
   /** From who asks to the issued chain; undefined when the first contact has shown that nothing needs to be asked. */
   async #request(reasons: () => readonly string[], signal: AbortSignal): Promise<PendingRequest | undefined> {
-    let asker = this.#rules.asker();
-    this.#enter('requesting', `asking as ${asker.api.identity.label}`);
-    try {
-      const record = this.#state.pending ?? (await this.#createIfNeeded(asker, reasons, signal));
-      if (record === undefined) return undefined;
-      // Who asks may be another one, now that the clock has been compared with the server's.
-      asker = this.#rules.asker();
-      const issued = await this.#obtain(asker, record, signal);
-      this.#rules.accepted(asker);
-      return issued;
-    } catch (error) {
-      if (isCertletError(error, 'ERR_API_UNAUTHORIZED')) this.#rules.refused(asker);
-      throw error;
+    this.#enter('requesting', `asking as ${this.#rules.asker().api.identity.label}`);
+    const record = this.#state.pending ?? (await this.#asking((asker) => this.#createIfNeeded(asker, reasons, signal)));
+    // Who asks may be another one, now that the clock has been compared with the server's.
+    return record === undefined ? undefined : this.#obtain(record, signal);
+  }
+
+  /**
+   * Asks as whoever is to ask now, and where another pair has taken the asker's place meanwhile (a wait for an approval may outlast many), again
+   * as the one in use.
+   */
+  async #asking<T>(work: (asker: Asker) => Promise<T>): Promise<T> {
+    for (;;) {
+      const asker = this.#rules.asker();
+      try {
+        return await work(asker);
+      } catch (error) {
+        if (isCertletError(error, 'ERR_API_UNAUTHORIZED')) this.#rules.refused(asker);
+        if (!isCertletError(error, 'ERR_API_DROPPED')) throw error;
+      }
     }
   }
 
@@ -133,15 +139,19 @@ export class Attempt {
     return record;
   }
 
-  async #obtain(asker: Asker, record: PendingRequest, signal: AbortSignal): Promise<PendingRequest> {
-    const reminder = new ApprovalReminder(this.#context, asker, record);
+  async #obtain(record: PendingRequest, signal: AbortSignal): Promise<PendingRequest> {
+    const reminder = new ApprovalReminder(this.#context, () => this.#rules.asker(), record);
     try {
-      const issued = await obtain(this.#context, asker, record, {
-        signal,
-        recorded: (next) => {
-          this.#state.pending = next;
-        },
-        seen: (_csr, outcome) => this.#seen(outcome, reminder),
+      const issued = await this.#asking(async (asker) => {
+        const done = await obtain(this.#context, asker, this.#state.pending ?? record, {
+          signal,
+          recorded: (next) => {
+            this.#state.pending = next;
+          },
+          seen: (_csr, outcome) => this.#seen(outcome, reminder),
+        });
+        this.#rules.accepted(asker);
+        return done;
       });
       this.#context.log.log('info', 'Certificate signing request is issued', {
         purpose: record.purpose,

@@ -50,7 +50,7 @@ export class ClientRules implements PurposeRules {
   }
 
   accepted(asker: Asker): void {
-    if (asker.identity === 'node') this.#credentials.accepted();
+    if (asker.identity === 'node') this.#credentials.accepted(asker.fingerprint);
   }
 
   async prepare(): Promise<void> {

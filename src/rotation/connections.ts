@@ -4,6 +4,7 @@ import type { ClientConfig, ClusterAccess, Credential } from '../kubeconfig/clie
 import type { CsrApiVersion } from '../csr/wire.ts';
 import type { ApiConnection, ApiConnector } from '../ports.ts';
 import { isCertletError } from '../errors.ts';
+import { DroppableConnection } from './droppable.ts';
 
 /** The credential that a pair is. */
 export function credentialOf(pair: CertificatePair): Credential {
@@ -12,11 +13,12 @@ export function credentialOf(pair: CertificatePair): Credential {
 
 /**
  * The pools in use: one for the node's own identity, one for the bootstrap credential, and what the servers serve.
- * An API server checks a client certificate's expiry on every request, also on old connections: after a rotation the old pool is dropped.
+ * An API server checks a client certificate's expiry on every request, also on old connections: after a rotation the old pool is dropped,
+ * and whoever still holds it is refused (`ERR_API_DROPPED`) and asks for the one in use.
  */
 export class Connections {
   readonly #connector: ApiConnector;
-  readonly #pools = new Map<'node' | 'bootstrap', { readonly key: string; readonly api: ApiConnection }>();
+  readonly #pools = new Map<'node' | 'bootstrap', { readonly key: string; readonly api: DroppableConnection }>();
   readonly #versions = new Map<string, CsrApiVersion>();
 
   constructor(connector: ApiConnector) {
@@ -56,26 +58,26 @@ export class Connections {
     this.#versions.delete(cluster.server);
   }
 
-  /** Ends every pool; running requests finish. Closing cannot fail in a way that matters: the sockets are gone either way. */
+  /** Ends every pool: running requests finish, further ones are refused. Closing cannot fail in a way that matters: the sockets are gone either way. */
   async drop(): Promise<void> {
     const pools = [...this.#pools.values()];
     this.#pools.clear();
-    await Promise.all(pools.map(({ api }) => closeQuietly(api)));
+    await Promise.all(pools.map(({ api }) => dropQuietly(api)));
   }
 
   #pooled(slot: 'node' | 'bootstrap', key: string, cluster: ClusterAccess, credential: Credential): ApiConnection {
     const held = this.#pools.get(slot);
     if (held?.key === key) return held.api;
-    if (held !== undefined) void closeQuietly(held.api);
-    const api = this.#connector.connect(cluster, credential);
+    if (held !== undefined) void dropQuietly(held.api);
+    const api = new DroppableConnection(this.#connector.connect(cluster, credential));
     this.#pools.set(slot, { key, api });
     return api;
   }
 }
 
-async function closeQuietly(api: ApiConnection): Promise<void> {
+async function dropQuietly(api: DroppableConnection): Promise<void> {
   try {
-    await api.close();
+    await api.drop();
   } catch (error) {
     if (!isCertletError(error)) throw error;
   }

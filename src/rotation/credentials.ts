@@ -17,13 +17,14 @@ import {
 } from './identity.ts';
 import { readingChanges } from './reading-changes.ts';
 
-/** Who asks, and over which connection. */
-export interface Asker {
-  readonly identity: 'node' | 'bootstrap';
+/** Who asks, and over which connection: the node itself, by a pair that `fingerprint` tells from others, or the bootstrap credential. */
+export type Asker = NodeAsker | (Asking & { readonly identity: 'bootstrap' });
+
+type NodeAsker = Asking & { readonly identity: 'node'; readonly fingerprint: string };
+
+interface Asking {
   readonly cluster: ClusterAccess;
   readonly api: ApiConnection;
-  /** Of the pair that asks, where the node itself does. */
-  readonly fingerprint?: string;
   /** Tells this credential from another: see `credentialDigest`. */
   readonly digest: string | undefined;
 }
@@ -75,8 +76,9 @@ export class Credentials {
     if (!same) this.#refusals = undefined;
   }
 
-  accepted(): void {
-    this.#refusals = undefined;
+  /** The pair with this fingerprint was accepted; nothing follows for one that has taken its place since. */
+  accepted(fingerprint: string): void {
+    if (this.#isInUse(fingerprint)) this.#refusals = undefined;
   }
 
   /** How often the pair in use has been refused, for the history. */
@@ -93,9 +95,9 @@ export class Credentials {
       this.#refusals ??= recalled(refused);
   }
 
-  /** One 401 more; one that was meant for a pair that has been replaced since does not count (`fingerprint`: who asked). */
-  refused(fingerprint?: string): void {
-    if (fingerprint !== undefined && fingerprint !== this.#pair?.chain.leaf.fingerprint) return;
+  /** One 401 more for the pair with this fingerprint; one that was meant for a pair that has been replaced since does not count. */
+  refused(fingerprint: string): void {
+    if (!this.#isInUse(fingerprint)) return;
     this.#refusals = refusedOnceMore(this.#refusals, this.#context.clock.now());
     const { count, since } = this.#refusals;
     this.#context.log.log('warn', 'The API server refused the client certificate', {
@@ -105,6 +107,10 @@ export class Credentials {
     });
     // The next try goes over a fresh connection, perhaps to another API server behind the same name.
     void this.#context.connections.drop();
+  }
+
+  #isInUse(fingerprint: string): boolean {
+    return fingerprint === this.#pair?.chain.leaf.fingerprint;
   }
 
   /** Reads both kubeconfigs again, says once what is to be said about them, and tells what the bootstrap kubeconfig says otherwise than before. */
@@ -147,7 +153,7 @@ export class Credentials {
   }
 
   /** The asker with the node's own certificate; serving requests always go out under it. Throws `ERR_CREDENTIAL_MISSING`. */
-  forNode(): Asker {
+  forNode(): NodeAsker {
     const cluster = this.cluster.active;
     if (this.#pair === undefined) {
       throw new CertletError('ERR_CREDENTIAL_MISSING', 'there is no client certificate yet');

@@ -66,18 +66,18 @@ export class NodeWatch {
     if (server !== undefined) this.#route = (await this.#context.route.localAddress(server)) ?? this.#route;
   }
 
-  /** Reads Node and route again. What cannot be read keeps its last value; only a credential refused is passed on, to be counted. */
-  async refresh(signal: AbortSignal): Promise<void> {
+  /** Reads Node and route again. What cannot be read keeps its last value. Resolves with the fingerprint of the pair that was refused (401), if one was. */
+  async refresh(signal: AbortSignal): Promise<string | undefined> {
     const { clock, log, options } = this.#context;
     this.#noteReading();
     await this.probeRoute();
-    if (this.#credentials.choice().kind === 'node' && this.#credentials.cluster.active !== undefined) {
-      await this.#readNode(signal);
-    }
+    const mayRead = this.#credentials.choice().kind === 'node' && this.#credentials.cluster.active !== undefined;
+    const refused = mayRead ? await this.#readNode(signal) : undefined;
     const before = this.#settled;
     this.#settled = settleNames(before, this.#seen(), clock.now(), options.addressDebounceMs);
     const gained = this.#settled.names.filter((name) => before !== undefined && !before.names.includes(name));
     if (gained.length > 0) log.log('info', 'Certificate template changed', { purpose: 'serving', gained });
+    return refused;
   }
 
   /**
@@ -92,7 +92,8 @@ export class NodeWatch {
     this.#readAt = now;
   }
 
-  async #readNode(signal: AbortSignal): Promise<void> {
+  async #readNode(signal: AbortSignal): Promise<string | undefined> {
+    const { api, fingerprint } = this.#credentials.forNode();
     const limit = new AbortController();
     const stop = (): void => limit.abort(signal.reason);
     signal.addEventListener('abort', stop, { once: true });
@@ -101,18 +102,19 @@ export class NodeWatch {
       .sleepUntil(new Date(clock.now().getTime() + READ_LIMIT_MS), limit.signal)
       .then(() => limit.abort());
     try {
-      const { api } = this.#credentials.forNode();
       this.#node = (await api.getNode(options.nodeName, limit.signal)) ?? this.#node;
       this.#informed = true;
       this.#context.kubeletVersion = options.kubeletVersion ?? this.#node?.kubeletVersion;
+      return undefined;
     } catch (error) {
-      if (isCertletError(error, 'ERR_API_UNAUTHORIZED')) throw error;
+      if (isCertletError(error, 'ERR_API_UNAUTHORIZED')) return fingerprint;
       signal.throwIfAborted();
       this.#informed ||= isCertletError(error, 'ERR_API_FORBIDDEN');
       log.log('debug', 'Could not read the Node', {
         node: options.nodeName,
         error: isCertletError(error) ? error.message : 'no answer in time',
       });
+      return undefined;
     } finally {
       signal.removeEventListener('abort', stop);
       limit.abort();

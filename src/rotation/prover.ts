@@ -63,8 +63,9 @@ export class Prover {
   }
 
   async #round(signal: AbortSignal): Promise<void> {
+    const { pair } = this.#credentials;
     try {
-      if (await this.#settled(signal)) {
+      if (await this.#settled(pair, signal)) {
         await removeProvenBootstrap(this.#context, this.#credentials);
         this.#wanted = undefined;
         // The pair is good, but an offer that nobody answered is looked at again slowly: it may stay so for years.
@@ -72,8 +73,9 @@ export class Prover {
         if (this.#needed()) this.#again('ERR_API_TLS', undefined);
         else this.#rest();
       } else {
-        this.#credentials.refused();
-        this.#again('ERR_API_UNAUTHORIZED', undefined);
+        if (pair !== undefined) this.#credentials.refused(pair.chain.leaf.fingerprint);
+        if (this.#credentials.refusals === undefined) this.#rest();
+        else this.#again('ERR_API_UNAUTHORIZED', undefined);
       }
     } catch (error) {
       if (signal.aborted) return;
@@ -85,14 +87,14 @@ export class Prover {
   }
 
   /** True when the pair was accepted somewhere; false when it was refused; throws when nobody answered. */
-  async #settled(signal: AbortSignal): Promise<boolean> {
-    const { pair, cluster } = this.#credentials;
+  async #settled(pair: CertificatePair | undefined, signal: AbortSignal): Promise<boolean> {
+    const { cluster } = this.#credentials;
     if (pair === undefined || cluster.active === undefined) return true;
     const offered = cluster.offered === undefined ? 'none' : await this.#proveOffered(pair, cluster.offered, signal);
     if (offered === 'accepted') return true;
     try {
       const refusal = await proveClientPair(this.#context, cluster.active, pair, signal);
-      if (refusal === undefined) this.#credentials.accepted();
+      if (refusal === undefined) this.#credentials.accepted(pair.chain.leaf.fingerprint);
       return refusal === undefined;
     } catch (error) {
       // The old cluster entry does not answer and the new one answers with a refusal: that is a refusal.
@@ -120,7 +122,7 @@ export class Prover {
         return 'refused';
       }
       log.log('info', 'Taking over the cluster entry of the bootstrap kubeconfig', { differences });
-      this.#credentials.accepted();
+      this.#credentials.accepted(pair.chain.leaf.fingerprint);
       await this.#credentials.writeKubeconfig(offered);
       return 'accepted';
     } catch (error) {

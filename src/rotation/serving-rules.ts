@@ -1,4 +1,3 @@
-import { isCertletError } from '../errors.ts';
 import { servingTemplate, type CertificateTemplate } from '../csr/template.ts';
 import type { ClusterAccess } from '../kubeconfig/client-config.ts';
 import type { CertificatePair } from '../pki/certificate.ts';
@@ -43,24 +42,20 @@ export class ServingRules implements PurposeRules {
   }
 
   refused(asker: Asker): void {
-    this.#credentials.refused(asker.fingerprint);
+    if (asker.identity === 'node') this.#credentials.refused(asker.fingerprint);
   }
 
-  accepted(): void {
-    this.#credentials.accepted();
+  accepted(asker: Asker): void {
+    if (asker.identity === 'node') this.#credentials.accepted(asker.fingerprint);
   }
 
   async prepare(attempt: 'new request' | 'pending request', signal: AbortSignal): Promise<void> {
     if (attempt === 'pending request') return;
     // A request that is made anyway takes the newest names: the debounce only keeps changes from causing requests.
     this.#node.restart();
-    try {
-      await this.#node.refresh(signal);
-    } catch (error) {
-      // The request that follows meets the same refusal, and it is counted there. One for the Node alone (something between that lets only
-      // some paths through) keeps no certificate from coming.
-      if (!isCertletError(error, 'ERR_API_UNAUTHORIZED')) throw error;
-    }
+    // The request that follows meets the same refusal, and it is counted there. One for the Node alone (something between that lets only
+    // some paths through) keeps no certificate from coming.
+    await this.#node.refresh(signal);
   }
 
   async prove(): Promise<undefined> {

@@ -1,4 +1,4 @@
-import { asCertletError, isCertletError } from '../errors.ts';
+import { asCertletError } from '../errors.ts';
 import { adoptClient, adoptServing } from './adopt.ts';
 import type { RotationContext } from './context.ts';
 import type { Credentials } from './credentials.ts';
@@ -166,12 +166,8 @@ export class Upkeep {
   }
 
   async #readNode(signal: AbortSignal): Promise<void> {
-    try {
-      await this.#kept.node.refresh(signal);
-    } catch (error) {
-      if (!isCertletError(error, 'ERR_API_UNAUTHORIZED')) throw error;
-      this.#kept.credentials.refused();
-    }
+    const refused = await this.#kept.node.refresh(signal);
+    if (refused !== undefined) this.#kept.credentials.refused(refused);
   }
 
   #failed(thrown: unknown): void {
