@@ -34,6 +34,7 @@ export function assembleAgent(settings: Settings, parts: AgentParts): Agent {
     environment,
     now: () => clock.now(),
     onWarning: (text) => log.log('warn', 'Warning from the API server', { warning: text }),
+    onPluginOutput: (plugin, text) => log.log('warn', 'Exec plugin failed, and said', { plugin, text }),
     onServerDate: (serverDate, receivedAt) => agent.observeDate({ serverDate, receivedAt }),
   });
   const store = openStore(settings, log, parts.confirmLock);

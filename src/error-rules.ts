@@ -52,8 +52,8 @@ export const ERROR_RULES = {
   ),
   ERR_KUBECONFIG_UNSAFE: rule(
     'waitForPerson',
-    'A kubeconfig that names an exec plugin can be changed by other users.',
-    'Make root its owner and take write permission from group and others.',
+    'A kubeconfig, or a CA or exec plugin that it names, can be changed by other users.',
+    'Look whether it still says what it should; then make root its owner and take write permission from group and others.',
   ),
   ERR_CREDENTIAL_MISSING: rule(
     'waitForPerson',

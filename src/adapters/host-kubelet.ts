@@ -20,7 +20,7 @@ import { parseChain } from '../pki/certificate.ts';
 import { NodeFileSystem } from './file-system.ts';
 import { HostFiles } from './host-files.ts';
 import { findDistribution, readProcesses } from './host-processes.ts';
-import { checkExecSafety } from './kubeconfig-safety.ts';
+import { checkProgramSafety } from './kubeconfig-safety.ts';
 import { type InstalledKubelet, readArgumentsFile, readInstalledKubelet } from './installed-kubelet.ts';
 
 export interface HostKubeletOptions {
@@ -151,7 +151,7 @@ export async function askKubeletVersion(program: readonly string[]): Promise<str
   const [path, ...words] = program;
   if (path === undefined || !isAbsolute(path) || !['kubelet', 'hyperkube'].includes(basename(path))) return undefined;
   try {
-    await checkExecSafety(new NodeFileSystem(), path, path, { uid: process.geteuid?.() ?? 0, searchPath: '' });
+    await checkProgramSafety(new NodeFileSystem(), path, { uid: process.geteuid?.() ?? 0, searchPath: '' });
     const { stdout } = await promisify(execFile)(path, [...words, '--version'], {
       timeout: 5000,
       // Nothing of ours: a service's environment may hold a proxy's password.

@@ -9,7 +9,7 @@ import { Secret } from '../secret.ts';
 import { errnoOf, fileError, shellWord } from './file-errors.ts';
 import type { FileSystem } from './file-system.ts';
 import { ensureFolder, readIfPresent, replaceFile, sweepTemporaries } from './files.ts';
-import { checkExecSafety } from './kubeconfig-safety.ts';
+import { checkFileSafety, isLax, judgedCommand } from './kubeconfig-safety.ts';
 import type { Trusted } from './kubeconfig-safety.ts';
 
 export interface KubeconfigFilesOptions extends Trusted {
@@ -36,7 +36,9 @@ export function createKubeconfigFiles(options: KubeconfigFilesOptions): Kubeconf
     readNode: () => readKubeconfig(nodePath, options),
     async writeNode(cluster: ClusterAccess, pairPath: string) {
       const text = encodeNodeKubeconfig(cluster, pairPath).reveal();
-      if ((await readIfPresent(fs, nodePath, MAX_BYTES)) === text) return false;
+      // Ours with a wider mode goes back to 0600: others could have written it at any moment since.
+      if ((await readIfPresent(fs, nodePath, MAX_BYTES)) === text && !(await isLax(fs, nodePath, options)))
+        return false;
       try {
         await ensureFolder(fs, dirname(nodePath), 0o755);
         await sweepTemporaries(fs, dirname(nodePath), basename(nodePath));
@@ -67,10 +69,9 @@ export async function readKubeconfig(
   try {
     const text = await textOf(options.fs, path);
     if (text === undefined) return { kind: 'absent', path };
-    const kubeconfig = parseKubeconfig(text, path);
+    await checkFileSafety(options.fs, path, options);
+    const kubeconfig = await judged(parseKubeconfig(text, path), options);
     files = [...filesNeeded(kubeconfig)];
-    if (kubeconfig.user.kind === 'exec')
-      await checkExecSafety(options.fs, path, kubeconfig.user.plugin.command, options);
     const config = clientConfig(kubeconfig, await contentsOf(options.fs, kubeconfig));
     const lax = await laxModeWarnings(options.fs, path, config);
     return { kind: 'usable', path, config: { ...config, warnings: [...config.warnings, ...lax] } };
@@ -79,6 +80,17 @@ export async function readKubeconfig(
     if (!isCertletError(told)) throw error;
     return { kind: 'unusable', path, error: told, files };
   }
+}
+
+/** Throws `ERR_KUBECONFIG_UNSAFE` for a CA or a plugin that others could change; the plugin is named by the path that was judged. */
+async function judged(kubeconfig: Kubeconfig, options: Trusted & { readonly fs: FileSystem }): Promise<Kubeconfig> {
+  const { cluster, user } = kubeconfig;
+  // One that is not there is told when it is read.
+  if (cluster.ca?.kind === 'file' && (await options.fs.stat(cluster.ca.path)) !== undefined)
+    await checkFileSafety(options.fs, cluster.ca.path, options);
+  if (user.kind !== 'exec') return kubeconfig;
+  const command = await judgedCommand(options.fs, user.plugin.command, options);
+  return command === undefined ? kubeconfig : { ...kubeconfig, user: { ...user, plugin: { ...user.plugin, command } } };
 }
 
 async function textOf(fs: FileSystem, path: string): Promise<string | undefined> {

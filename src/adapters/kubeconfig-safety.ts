@@ -11,42 +11,54 @@ export interface Trusted {
 }
 
 const OTHERS_WRITE = 0o022;
+const ANYBODY_RUNS = 0o111;
 const STICKY = 0o1000;
 
+const REDIRECT = 'so others could make this node trust another server or show its credential there';
+const RUN = 'so others could make certlet run programs (exec plugin of a kubeconfig)';
+
 /**
- * Throws `ERR_KUBECONFIG_UNSAFE` when somebody else could change which program an exec plugin runs, or the program: the kubeconfig, the
- * plugin, and the folders that hold them must belong to root or to us and be writable by nobody else.
+ * Throws `ERR_KUBECONFIG_UNSAFE` when somebody else could change where a kubeconfig sends this node, or whom it trusts: the file (the
+ * kubeconfig, or the CA that it names) and the folders that hold it must belong to root or to us and be writable by nobody else.
  */
-export async function checkExecSafety(
-  fs: FileSystem,
-  kubeconfig: string,
-  command: string,
-  trusted: Trusted,
-): Promise<void> {
-  await checkFile(fs, kubeconfig, trusted);
-  const plugin = await findCommand(fs, command, trusted.searchPath);
-  // A plugin that is not there cannot be run either: running it will tell.
-  if (plugin !== undefined) await checkFile(fs, plugin, trusted);
+export async function checkFileSafety(fs: FileSystem, path: string, trusted: Trusted): Promise<void> {
+  await checkFile(fs, path, trusted, REDIRECT);
 }
 
-async function checkFile(fs: FileSystem, path: string, trusted: Trusted): Promise<void> {
+/** The same for a program that certlet runs. */
+export async function checkProgramSafety(fs: FileSystem, path: string, trusted: Trusted): Promise<void> {
+  await checkFile(fs, path, trusted, RUN);
+}
+
+/**
+ * The program that an exec plugin's `command` names, judged: the same path is to be run, since a name is looked up anew each time. Undefined
+ * when there is none. Empty and relative elements of PATH never count. Throws `ERR_KUBECONFIG_UNSAFE`.
+ */
+export async function judgedCommand(fs: FileSystem, command: string, trusted: Trusted): Promise<string | undefined> {
+  const program = await findCommand(fs, command, trusted.searchPath);
+  if (program !== undefined) await checkProgramSafety(fs, program, trusted);
+  return program;
+}
+
+/** Whether the file itself could be changed by others, whatever its folders; false where there is none. */
+export async function isLax(fs: FileSystem, path: string, trusted: Pick<Trusted, 'uid'>): Promise<boolean> {
+  return (await problemWith(fs, path, trusted)) !== undefined;
+}
+
+async function checkFile(fs: FileSystem, path: string, trusted: Trusted, danger: string): Promise<void> {
   const real = await fs.realpath(path);
   // Whoever may replace the link decides as much as whoever may write the file behind it.
   for (const item of new Set([real, dirname(real), dirname(path)])) {
     const problem = await problemWith(fs, item, trusted);
     if (problem === undefined) continue;
     const word = shellWord(item);
-    throw new CertletError(
-      'ERR_KUBECONFIG_UNSAFE',
-      `${item} ${problem}, so others could make certlet run programs (exec plugin of a kubeconfig)`,
-      {
-        remedy: `chown root ${word} && chmod go-w ${word}`,
-      },
-    );
+    throw new CertletError('ERR_KUBECONFIG_UNSAFE', `${item} ${problem}, ${danger}`, {
+      remedy: `chown root ${word} && chmod go-w ${word}`,
+    });
   }
 }
 
-async function problemWith(fs: FileSystem, path: string, trusted: Trusted): Promise<string | undefined> {
+async function problemWith(fs: FileSystem, path: string, trusted: Pick<Trusted, 'uid'>): Promise<string | undefined> {
   const facts = await fs.stat(path);
   if (facts === undefined) return undefined;
   if (facts.uid !== 0 && facts.uid !== trusted.uid) return `belongs to user ${String(facts.uid)}`;
@@ -58,11 +70,13 @@ async function problemWith(fs: FileSystem, path: string, trusted: Trusted): Prom
 }
 
 async function findCommand(fs: FileSystem, command: string, searchPath: string): Promise<string | undefined> {
-  const candidates = isAbsolute(command)
-    ? [command]
-    : searchPath.split(delimiter).flatMap((folder) => (isAbsolute(folder) ? [join(folder, command)] : []));
-  for (const path of candidates) {
-    if ((await fs.stat(path))?.kind === 'file') return path;
+  if (isAbsolute(command)) return (await fs.stat(command)) === undefined ? undefined : command;
+  for (const folder of searchPath.split(delimiter)) {
+    if (!isAbsolute(folder)) continue;
+    const path = join(folder, command);
+    const facts = await fs.stat(path);
+    // As a shell and Go look: a file of that name that nobody may run is passed by.
+    if (facts?.kind === 'file' && (facts.mode & ANYBODY_RUNS) !== 0) return path;
   }
   return undefined;
 }

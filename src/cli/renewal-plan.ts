@@ -1,6 +1,7 @@
 import { createKubeconfigFiles } from '../adapters/kubeconfig-files.ts';
 import { NodeFileSystem } from '../adapters/file-system.ts';
 import { identityOf } from '../adapters/api/identity.ts';
+import { serviceUser } from '../adapters/probe/store-view.ts';
 import { createRouteProbe } from '../adapters/route-probe.ts';
 import type { Settings } from '../config.ts';
 import { type CertificateTemplate, clientTemplate, type Purpose, servingTemplate } from '../csr/template.ts';
@@ -72,11 +73,12 @@ async function readKubeconfigs(
   settings: Settings,
   edge: { readonly environment: Readonly<Record<string, string | undefined>>; readonly userId: number },
 ): Promise<{ readonly node: KubeconfigReading; readonly bootstrap: KubeconfigReading }> {
+  const fs = new NodeFileSystem();
   const files = createKubeconfigFiles({
-    fs: new NodeFileSystem(),
+    fs,
     bootstrapPath: settings.bootstrapKubeconfig,
     nodePath: settings.kubeconfig,
-    uid: edge.userId,
+    uid: await serviceUser(fs, settings, edge.userId),
     searchPath: edge.environment['PATH'] ?? '',
   });
   return { node: await files.readNode(), bootstrap: await files.readBootstrap() };

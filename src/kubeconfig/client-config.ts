@@ -23,7 +23,7 @@ export interface ClusterAccess {
 /** `exec` of a user entry (client.authentication.k8s.io v1 and v1beta1). */
 export interface ExecPlugin {
   readonly apiVersion: string;
-  /** As resolved: absolute, or a bare name for PATH. */
+  /** The path that was judged; a bare name where PATH has no such program, and that is never run. */
   readonly command: string;
   readonly args: readonly string[];
   readonly env: readonly { readonly name: string; readonly value: string }[];

@@ -1,4 +1,4 @@
-import { CertletError } from '../errors.ts';
+import { CertletError, isCertletError } from '../errors.ts';
 import type { CertificatePair } from '../pki/certificate.ts';
 import type { RequestHistory } from '../csr/pending.ts';
 import type { ClientConfig, ClusterAccess } from '../kubeconfig/client-config.ts';
@@ -29,6 +29,12 @@ interface Asking {
   readonly digest: string | undefined;
 }
 
+function isUnsafe(
+  reading: KubeconfigReading,
+): reading is KubeconfigReading & { readonly kind: 'unusable'; readonly error: CertletError } {
+  return reading.kind === 'unusable' && isCertletError(reading.error, 'ERR_KUBECONFIG_UNSAFE');
+}
+
 /**
  * The credentials of the node as they are now: both kubeconfigs, the current client pair, and how often it was refused.
  * The files are read again for each attempt, so a fresh token or a changed CA needs no restart.
@@ -37,6 +43,8 @@ export class Credentials {
   readonly #context: RotationContext;
   #node: KubeconfigReading;
   #bootstrap: KubeconfigReading;
+  /** The node's kubeconfig as it was last usable in this process. */
+  #lastUsable: KubeconfigReading | undefined;
   #pair: CertificatePair | undefined;
   #refusals: Refusals | undefined;
   #writing: Promise<void> = Promise.resolve();
@@ -65,8 +73,10 @@ export class Credentials {
     return this.#refusals;
   }
 
+  /** A kubeconfig that others can write since counts as it was before, and is put back. */
   get cluster(): ClusterChoice {
-    return chooseCluster(this.#node, this.#bootstrap);
+    const node = isUnsafe(this.#node) ? (this.#lastUsable ?? this.#node) : this.#node;
+    return chooseCluster(node, this.#bootstrap);
   }
 
   /** A pair that has just become current (adopted or issued): the past of the old one is forgotten. */
@@ -118,6 +128,7 @@ export class Credentials {
     const { kubeconfigs, log } = this.#context;
     const before = this.#bootstrap;
     this.#node = await kubeconfigs.readNode();
+    if (this.#node.kind === 'usable') this.#lastUsable = this.#node;
     this.#bootstrap = await kubeconfigs.readBootstrap();
     for (const reading of [this.#node, this.#bootstrap]) {
       if (reading.kind !== 'usable') continue;
@@ -193,6 +204,8 @@ export class Credentials {
       const { active } = this.cluster;
       if (active === undefined) throw this.#noCluster();
       await this.#write(active);
+      // Its folder, or the CA that it names, may be what others can write.
+      if (isUnsafe(this.#node)) throw this.#node.error;
     });
   }
 
@@ -212,6 +225,10 @@ export class Credentials {
       const differences = clusterDifferences(config.cluster, cluster);
       if (differences.length === 0 && config.credential.kind === 'certificate' && config.files.includes(pairPath))
         return;
+    }
+    if (isUnsafe(reading) && !this.#said.has(reading.error.message)) {
+      this.#said.add(reading.error.message);
+      log.log('warn', 'The kubeconfig is not believed and is written anew', { why: reading.error.message });
     }
     const changed = await kubeconfigs.writeNode(cluster, pairPath);
     if (changed) log.log('info', 'Wrote the kubeconfig', { file: options.kubeconfigPath, server: cluster.server });

@@ -100,6 +100,50 @@ for (const name of ['token', 'tokenFile'] as const) {
   });
 }
 
+t.test('a kubeconfig that others can write', async (t) => {
+  const make = async (t: Test): Promise<string> => {
+    const folder = await folderOf(t, {
+      'bootstrap.conf': kubeconfig(TOKEN).replace(
+        '"cluster":{"server"',
+        '"cluster":{"certificate-authority":"ca.crt","server"',
+      ),
+      'ca.crt': authority.pem,
+    });
+    t.match(await filesIn(folder).readBootstrap(), { kind: 'usable' });
+    return folder;
+  };
+  for (const row of [
+    { name: 'user nobody sends the node to another server', path: 'bootstrap.conf', mode: 0o666 },
+    { name: 'its group sends the node to another server', path: 'bootstrap.conf', mode: 0o660 },
+    { name: 'user nobody puts a CA in', path: 'ca.crt', mode: 0o646 },
+    { name: 'user nobody puts another file in its place', path: '.', mode: 0o777 },
+  ]) {
+    t.test(`${row.name}: refused`, async (t) => {
+      const folder = await make(t);
+      const path = join(folder, row.path);
+      await chmod(path, row.mode);
+      t.match(errorOf(await filesIn(folder).readBootstrap()), {
+        code: 'ERR_KUBECONFIG_UNSAFE',
+        message: `${path} can be written by others (mode ${row.mode.toString(8)}), so others could make this node trust another server`,
+        remedy: `chown root ${path} && chmod go-w ${path}`,
+      });
+    });
+  }
+  t.test('our own is put back to 0600', async (t) => {
+    const folder = await folderOf(t);
+    const [nodePath, link] = [join(folder, 'kubelet.conf'), join(folder, 'current.pem')];
+    await writeFile(link, pair.chainPem + pair.keyPem);
+    const files = filesIn(folder);
+    await files.writeNode(cluster, link);
+    await chmod(nodePath, 0o666);
+    t.match(errorOf(await files.readNode()), { code: 'ERR_KUBECONFIG_UNSAFE' });
+    t.equal(await files.writeNode(cluster, link), true);
+    t.equal((await stat(nodePath)).mode & 0o777, 0o600);
+    t.match(await files.readNode(), { kind: 'usable' });
+    t.equal(await files.writeNode(cluster, link), false);
+  });
+});
+
 t.test('a kubeconfig with an exec plugin', async (t) => {
   const make = async (t: Test): Promise<string> => {
     const folder = await folderOf(t, { 'bootstrap.conf': kubeconfig(EXEC), plugin: '#!/bin/sh\n' });
@@ -168,6 +212,18 @@ t.test('a kubeconfig with an exec plugin', async (t) => {
       code: 'ERR_KUBECONFIG_UNSAFE',
       message: /plugin/,
     });
+    await chmod(join(folder, 'plugin'), 0o755);
+    t.match(
+      configOf(await filesIn(folder, { searchPath }).readBootstrap()),
+      { credential: { plugin: { command: join(folder, 'plugin') } }, files: [join(folder, 'plugin')] },
+      'and the path that was judged is the one that runs',
+    );
+    await chmod(join(folder, 'plugin'), 0o644);
+    t.match(
+      configOf(await filesIn(folder, { searchPath }).readBootstrap()),
+      { credential: { plugin: { command: 'plugin' } } },
+      'what nobody may run is passed by',
+    );
     t.match(
       await filesIn(folder, { searchPath: '/nowhere' }).readBootstrap(),
       { kind: 'usable' },

@@ -52,6 +52,33 @@ t.test(
   },
 );
 
+t.test(
+  'a kubeconfig that others could write since is put back as it was, without a bootstrap kubeconfig too',
+  async (t) => {
+    const host = newHost(t);
+    await host.bootstrap();
+    host.kubeconfigs.bootstrap = absent(BOOTSTRAP_PATH);
+    const error = new CertletError('ERR_KUBECONFIG_UNSAFE', 'kubelet.conf can be written by others (mode 666)');
+    host.kubeconfigs.node = { kind: 'unusable', path: NODE_PATH, error };
+    host.agent?.filesChanged([NODE_PATH]);
+    await host.clock.settle();
+    t.match(host.kubeconfigs.node, { kind: 'usable', config: { cluster: CLUSTER } });
+    t.match(host.log.of('The kubeconfig is not believed and is written anew'), [{ fields: { why: error.message } }]);
+  },
+);
+
+t.test('a kubeconfig that stays open to others is told as the error it is', async (t) => {
+  const host = newHost(t);
+  await host.bootstrap();
+  const error = new CertletError('ERR_KUBECONFIG_UNSAFE', '/etc/kubernetes can be written by others (mode 777)');
+  const open = { kind: 'unusable', path: NODE_PATH, error } as const;
+  host.kubeconfigs.node = open;
+  host.kubeconfigs.writeNode = async () => false;
+  host.agent?.filesChanged([NODE_PATH]);
+  await host.clock.settle();
+  t.equal(host.manager('client').lastError?.code, 'ERR_KUBECONFIG_UNSAFE');
+});
+
 for (const row of [
   { name: 'a kubeconfig without a credential', credential: { kind: 'none' } as const, text: /names no credential/ },
 ]) {

@@ -12,6 +12,8 @@ export interface ApiConnectorOptions {
   readonly now: () => Date;
   /** A `Warning` of an API server, each text once in a process' life. */
   readonly onWarning?: (text: string) => void;
+  /** What a failed exec plugin wrote to its error output: for the journal alone. */
+  readonly onPluginOutput?: (plugin: string, text: string) => void;
   /** The `Date` header of each answer and when its head was read, for clock skew. */
   readonly onServerDate?: (serverDate: Date, receivedAt: Date) => void;
   readonly timeouts?: Partial<ApiTimeouts>;
@@ -39,6 +41,7 @@ export function createApiConnector(options: ApiConnectorOptions): ApiConnector {
     now: options.now,
     timeouts: { ...TIMEOUTS, ...options.timeouts },
     onServerDate: options.onServerDate ?? (() => undefined),
+    onPluginOutput: options.onPluginOutput ?? (() => undefined),
     onWarning(text) {
       if (said.has(text) || said.size >= MAX_WARNINGS) return;
       said.add(text);

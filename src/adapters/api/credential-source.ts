@@ -25,6 +25,8 @@ export interface SourceOptions {
   readonly environment: Environment;
   readonly now: () => Date;
   readonly execTimeoutMs: number;
+  /** What a failed plugin said, for the journal alone. */
+  readonly onPluginOutput: (plugin: string, text: string) => void;
 }
 
 /** client-go re-reads a token file after a minute at most. */
@@ -120,12 +122,10 @@ class ExecSource implements CredentialSource {
 
   /** Requests that come while the plugin runs wait for the same run. */
   async #run(signal: AbortSignal): Promise<ExecCredential> {
-    const { cluster, environment, execTimeoutMs } = this.#options;
-    this.#running ??= runExecPlugin(this.#plugin, cluster, environment, { timeoutMs: execTimeoutMs, signal }).finally(
-      () => {
-        this.#running = undefined;
-      },
-    );
+    const { cluster, environment, execTimeoutMs: timeoutMs, onPluginOutput: onOutput } = this.#options;
+    this.#running ??= runExecPlugin(this.#plugin, cluster, environment, { timeoutMs, signal, onOutput }).finally(() => {
+      this.#running = undefined;
+    });
     this.#held = await this.#running;
     return this.#held;
   }

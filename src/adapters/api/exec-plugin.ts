@@ -1,3 +1,4 @@
+import { isAbsolute } from 'node:path';
 import { CertletError } from '../../errors.ts';
 import type { ClusterAccess, ExecPlugin } from '../../kubeconfig/client-config.ts';
 import { execEnvironment } from './exec-environment.ts';
@@ -11,6 +12,8 @@ import { plainText } from './response-headers.ts';
 export interface ExecLimits {
   readonly timeoutMs: number;
   readonly signal: AbortSignal;
+  /** Gets the end of a failed plugin's error output, on one line. */
+  readonly onOutput: (plugin: string, text: string) => void;
 }
 
 /** An ExecCredential is some kilobytes. */
@@ -18,7 +21,8 @@ const MAX_OUTPUT_BYTES = 1024 * 1024;
 
 /**
  * Runs a credential plugin: no shell, no terminal, a process group of its own, what `execEnvironment` lets through plus the plugin's variables and KUBERNETES_EXEC_INFO.
- * Throws `ERR_EXEC_PLUGIN` with exit status and the end of its error output, in which whatever looks like a token is blotted out.
+ * Throws `ERR_EXEC_PLUGIN` with exit status. Errors end up in documents that everybody reads, and a plugin's error output may hold anything:
+ * its end goes to `onOutput` alone, for the journal, and whatever looks like a token is blotted out even there.
  */
 export async function runExecPlugin(
   plugin: ExecPlugin,
@@ -44,22 +48,28 @@ interface ExecCall {
 
 async function outputOf({ plugin, env, withheld }: ExecCall, limits: ExecLimits): Promise<string> {
   const call = { command: plugin.command, args: plugin.args, env };
+  // A name would be looked up anew, over the plugin's own PATH even: only a path that was judged is run.
+  if (!isAbsolute(plugin.command)) throw pluginError({ plugin, withheld }, { kind: 'failed', code: 'ENOENT' });
   const end = await runPluginProcess(call, { ...limits, maxBytes: MAX_OUTPUT_BYTES });
   if (end.kind === 'exited' && end.code === 0) return end.stdout;
+  const words = end.kind === 'failed' ? '' : wordsOf(end.stderr);
+  if (words !== '') limits.onOutput(plugin.command, words);
   throw pluginError({ plugin, withheld }, end);
 }
 
 function pluginError({ plugin, withheld }: Pick<ExecCall, 'plugin' | 'withheld'>, end: PluginEnd): CertletError {
-  const stderr = end.kind === 'failed' ? '' : end.stderr;
-  const words = plainText(stderr.slice(-2000).replaceAll(/[\w+/=.~-]{24,}/g, '[…]'), 300);
-  const problem = `exec plugin ${plugin.command} ${causeOf(end)}${words === '' ? '' : `: ${words}`}`;
+  const problem = `exec plugin ${plugin.command} ${causeOf(end)}`;
   const absent = end.kind === 'failed' && end.code === 'ENOENT';
   const hint = absent && plugin.installHint !== undefined ? plainText(plugin.installHint, 500) : undefined;
   return new CertletError('ERR_EXEC_PLUGIN', problem, {
     remedy:
       hint ??
-      `Run the command by hand, as the user of the service and with its environment.${withheld.map(withheldHint).join('')}`,
+      `Run the command by hand, as the user of the service and with its environment; the journal has what it said (journalctl -u certlet).${withheld.map(withheldHint).join('')}`,
   });
+}
+
+function wordsOf(stderr: string): string {
+  return plainText(stderr.slice(-2000).replaceAll(/[\w+/=.~-]{24,}/g, '[…]'), 300);
 }
 
 function withheldHint(name: string): string {

@@ -3,7 +3,7 @@ import type { Readable } from 'node:stream';
 import { signalGroup } from '../process-group.ts';
 
 export interface PluginCall {
-  /** Absolute path, or a bare name for PATH. No shell reads it or the arguments. */
+  /** Absolute path. No shell reads it or the arguments. */
   readonly command: string;
   readonly args: readonly string[];
   readonly env: Readonly<Record<string, string>>;

@@ -37,6 +37,8 @@ export interface ApiOptions {
   readonly timeouts: ApiTimeouts;
   /** Texts of the server's `Warning` headers, as they come; the caller keeps them from repeating. */
   readonly onWarning: (text: string) => void;
+  /** What a failed exec plugin wrote to its error output: for the journal alone, it may hold anything. */
+  readonly onPluginOutput: (plugin: string, text: string) => void;
   /** The `Date` header of each answer and when its head was read. */
   readonly onServerDate: (serverDate: Date, receivedAt: Date) => void;
 }
@@ -71,8 +73,9 @@ export class Transport {
     this.identity = identityOf(credential);
     this.#cluster = cluster;
     this.#options = options;
-    const { environment, now, timeouts } = options;
-    this.#source = credentialSource(credential, { cluster, environment, now, execTimeoutMs: timeouts.execMs });
+    const { environment, now, timeouts, onPluginOutput } = options;
+    const execTimeoutMs = timeouts.execMs;
+    this.#source = credentialSource(credential, { cluster, environment, now, execTimeoutMs, onPluginOutput });
   }
 
   /**

@@ -31,7 +31,10 @@ export function commandHook(settings: CommandSettings, log: Logger): Hook {
       const end = await runCommand({ command, env, timeoutMs, onLine }, signal);
       if (end.kind === 'exited' && end.code === 0) return;
       throw new CertletError('ERR_HOOK', `hook ${name} ${endText(end, timeoutMs)}`, {
-        remedy: `run it by hand: env -i ${[...Object.entries(env).map(([key, value]) => `${key}=${value}`), ...command].map(shellWord).join(' ')}`,
+        // Everybody reads the status, and an argument may be a secret: the settings file alone has the command.
+        remedy: `run the command of the hook ${name} in the settings by hand, after: env -i ${Object.entries(env)
+          .map(([key, value]) => shellWord(`${key}=${value}`))
+          .join(' ')}`,
       });
     },
   };

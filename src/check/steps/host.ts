@@ -1,5 +1,6 @@
 import { dirname } from 'node:path';
 import { readKubeconfig } from '../../adapters/kubeconfig-files.ts';
+import { serviceUser } from '../../adapters/probe/store-view.ts';
 import { asCertletError } from '../../errors.ts';
 import type { CertificatePair } from '../../pki/certificate.ts';
 import type { CheckContext, CheckPorts, Facts, Step, StepOutcome } from '../facts.ts';
@@ -46,7 +47,8 @@ export const credentialsStep: Step = {
     const { ports, facts } = context;
     const { settings } = facts;
     if (settings === undefined) return NO_SETTINGS;
-    const trusted = { fs: ports.fs, uid: ports.uid, searchPath: ports.searchPath };
+    const uid = await serviceUser(ports.fs, settings, ports.uid);
+    const trusted = { fs: ports.fs, uid, searchPath: ports.searchPath };
     const bootstrap = await readKubeconfig(settings.bootstrapKubeconfig, trusted);
     const node = await readKubeconfig(settings.kubeconfig, trusted);
     const store = ports.openStore(settings);

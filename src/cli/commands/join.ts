@@ -1,6 +1,7 @@
 import { createDiscoveryFetch } from '../../adapters/discovery-fetch.ts';
 import { NodeFileSystem } from '../../adapters/file-system.ts';
 import { createKubeconfigFiles } from '../../adapters/kubeconfig-files.ts';
+import { serviceUser } from '../../adapters/probe/store-view.ts';
 import { SystemChance, SystemClock } from '../../adapters/system-clock.ts';
 import { EXIT } from '../../errors.ts';
 import { ANSWER_VERSION, encodeAnswer } from '../answer.ts';
@@ -12,9 +13,11 @@ import { readAllInput } from '../standard-input.ts';
 /** `certlet join`: `joinCluster` of src/cli/join.ts with the real network and disk. */
 export async function runJoin(context: CommandContext, args: JoinCommandArguments): Promise<number> {
   const { edge } = context;
-  const { bootstrapKubeconfig: bootstrapPath, kubeconfig: nodePath } = await context.loadSettings();
+  const settings = await context.loadSettings();
+  const { bootstrapKubeconfig: bootstrapPath, kubeconfig: nodePath } = settings;
   const fs = new NodeFileSystem();
-  const trusted = { uid: edge.userId, searchPath: edge.environment['PATH'] ?? '' };
+  const uid = await serviceUser(fs, settings, edge.userId);
+  const trusted = { uid, searchPath: edge.environment['PATH'] ?? '' };
   const kubeconfigs = createKubeconfigFiles({ fs, bootstrapPath, nodePath, ...trusted });
   const complain = (line: string): void => {
     edge.stderr.write(`${line}\n`);

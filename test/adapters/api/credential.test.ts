@@ -1,4 +1,4 @@
-import { readFile, writeFile } from 'node:fs/promises';
+import { chmod, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setImmediate as turn } from 'node:timers/promises';
 import t from 'tap';
@@ -203,8 +203,9 @@ const SECRET = 'eyJhbGciOiJIUzI1NiJ9.hidden0123456789hidden0123456789';
 for (const row of [
   {
     name: 'fails',
-    script: `echo "no account, token ${SECRET}" >&2; exit 3`,
-    words: /failed with exit status 3: no account, token \[…\]$/,
+    script: `echo "no account, password s3cret, token ${SECRET}" >&2; exit 3`,
+    words: /failed with exit status 3$/,
+    said: 'no account, password s3cret, token […]',
   },
   { name: 'is ended by a signal', script: 'kill -9 $$', words: /was ended by SIGKILL/ },
   { name: 'prints no JSON', script: `echo ${SECRET}`, words: /printed something that is no JSON/ },
@@ -214,17 +215,38 @@ for (const row of [
   t.test(`an exec plugin that ${row.name}`, async (t) => {
     const credential = await execPlugin(t.testdir({}), row.script);
     const slow = row.name === 'never ends';
+    const said: string[] = [];
     const api = connect(t, { server: 'https://127.0.0.1:1', insecureSkipTlsVerify: false }, credential, {
       environment: { PATH: process.env['PATH'] },
       timeouts: { execMs: slow ? 30 : 10_000 },
+      onPluginOutput: (plugin, text) => said.push(`${plugin}: ${text}`),
     });
     const error = await failureOf(api.request('GET', '/x', undefined, never));
     t.equal(error.code, 'ERR_EXEC_PLUGIN');
     t.match(error.message, row.words);
-    t.notMatch(`${error.message} ${String(error.remedy)} ${String(error.cause)}`, /hidden/);
+    t.notMatch(
+      `${error.message} ${String(error.remedy)} ${String(error.cause)}`,
+      /hidden|s3cret/,
+      'what it said is for the journal alone',
+    );
+    t.same(said, row.said === undefined ? [] : [`${credential.plugin.command}: ${row.said}`]);
     t.equal(api.identity.label, `exec plugin ${credential.plugin.command}`);
   });
 }
+
+t.test('a plugin that was judged by one path is not run by its name over a PATH with other elements', async (t) => {
+  const folder = t.testdir({ planted: `#!/bin/sh\necho run >> ${t.testdirName}/runs\n` });
+  await chmod(join(folder, 'planted'), 0o755);
+  const access = { server: 'https://127.0.0.1:1', insecureSkipTlsVerify: false };
+  const env = [{ name: 'PATH', value: folder }];
+  const plugin = { apiVersion: V1, command: 'planted', args: [], env, provideClusterInfo: false };
+  const api = connect(t, access, { kind: 'exec', plugin }, { environment: { PATH: `.:${folder}` } });
+  t.match(await failureOf(api.request('GET', '/x', undefined, never)), {
+    code: 'ERR_EXEC_PLUGIN',
+    message: /planted does not exist/,
+  });
+  await t.rejects(readFile(join(folder, 'runs')), 'it did not run');
+});
 
 t.test('an exec plugin that is not there shows its install hint; one that may not run says so', async (t) => {
   const access = { server: 'https://127.0.0.1:1', insecureSkipTlsVerify: false };

@@ -49,7 +49,7 @@ for (const row of [
       provideClusterInfo: false,
     };
     const cluster = { server: 'https://192.0.2.1', insecureSkipTlsVerify: false };
-    const limits = { timeoutMs: 5000, signal: never };
+    const limits = { timeoutMs: 5000, signal: never, onOutput: () => undefined };
     const error: unknown = await runExecPlugin(
       { ...plugin, env: row.env },
       cluster,

@@ -86,7 +86,7 @@ for (const row of [
     await t.rejects(failure, {
       code: 'ERR_HOOK',
       message: row.message,
-      remedy: /^run it by hand: env -i .*CERTLET_PURPOSE=client/,
+      remedy: /^run the command of the hook .* in the settings by hand, after: env -i .*CERTLET_PURPOSE=client/,
     });
   });
 }
