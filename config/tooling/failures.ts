@@ -24,7 +24,7 @@ export function failuresPage(): string {
     '# Failures: what certlet does and what to do',
     '',
     'Made from `src/error-rules.ts` by `node config/tooling/failures.ts`; a test keeps it true. Every failure in the journal carries `code=`.',
-    'Delays have full jitter; the longest one shrinks to a tenth of what is left of a certificate, and a `Retry-After` is honoured.',
+    'Delays have full jitter, and a `Retry-After` is honoured. None takes more than a tenth of what is left of the certificate in hand (hours: a quarter), but half a minute at least; after its end they have their ordinary length.',
     '',
     '| code | what it means | what certlet does next | what a person should do |',
     '|---|---|---|---|',

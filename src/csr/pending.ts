@@ -24,6 +24,8 @@ export interface PendingRequest {
   /** After receipt: exactly what the server sent. */
   readonly issuedPem?: string;
   readonly receivedAt?: Date;
+  /** The same by the server's clock; only where this host's was ahead. */
+  readonly receivedByServer?: Date;
   /** When the API server first refused the issued pair, which is not in use yet. */
   readonly refusedAt?: Date;
 }
@@ -32,6 +34,8 @@ export interface PendingRequest {
 export interface RequestHistory {
   /** When the last pair was received, and what was left of its life then: floor and spacing of the next rotation. */
   readonly lastIssuedAt?: Date;
+  /** The same by the server's clock; only where this host's was ahead then. */
+  readonly lastIssuedByServer?: Date;
   readonly lastSerial?: string;
   readonly lastRequestAt?: Date;
   /** A denial or failure that still holds back: code, text, when, for which template and credential. */
@@ -75,6 +79,7 @@ export function decodePending(text: string): PendingRequest {
     ...(fields.has('askerDigest') ? { askerDigest: fields.filledText('askerDigest') } : {}),
     ...(fields.has('issuedPem') ? { issuedPem: fields.text('issuedPem') } : {}),
     ...(fields.has('receivedAt') ? { receivedAt: fields.date('receivedAt') } : {}),
+    ...(fields.has('receivedByServer') ? { receivedByServer: fields.date('receivedByServer') } : {}),
     ...(fields.has('refusedAt') ? { refusedAt: fields.date('refusedAt') } : {}),
   };
 }
@@ -89,6 +94,7 @@ export function decodeHistory(text: string): RequestHistory {
   const fields = documentFields(text, 'request history', HISTORY_FIELDS);
   return {
     ...(fields.has('lastIssuedAt') ? { lastIssuedAt: fields.date('lastIssuedAt') } : {}),
+    ...(fields.has('lastIssuedByServer') ? { lastIssuedByServer: fields.date('lastIssuedByServer') } : {}),
     ...(fields.has('lastSerial') ? { lastSerial: fields.text('lastSerial') } : {}),
     ...(fields.has('lastRequestAt') ? { lastRequestAt: fields.date('lastRequestAt') } : {}),
     ...(fields.has('refusal') ? { refusal: decodeRefusal(fields.object('refusal')) } : {}),
@@ -112,9 +118,10 @@ const REQUIRED = [
   'certDir',
   'createdAt',
 ];
-const PENDING_FIELDS = [...REQUIRED, 'uid', 'askerDigest', 'issuedPem', 'receivedAt', 'refusedAt'];
+const PENDING_FIELDS = [...REQUIRED, 'uid', 'askerDigest', 'issuedPem', 'receivedAt', 'receivedByServer', 'refusedAt'];
 const HISTORY_FIELDS = [
   'lastIssuedAt',
+  'lastIssuedByServer',
   'lastSerial',
   'lastRequestAt',
   'refusal',

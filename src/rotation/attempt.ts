@@ -202,7 +202,7 @@ export class Attempt {
       if (this.#state.hold !== undefined) throw this.#state.hold;
       const installed = await store.install(purpose, staged.pair, now);
       this.#state.current = staged.pair;
-      await this.#remember(staged.pair, issued.receivedAt ?? now);
+      await this.#remember(staged.pair, { receivedAt: now, ...issued });
       log.log('info', 'Certificate is current', {
         purpose,
         file: installed,
@@ -244,9 +244,12 @@ export class Attempt {
     });
   }
 
-  async #remember(pair: CertificatePair, receivedAt: Date): Promise<void> {
-    const { refusal: _forgotten, refused: _replaced, renewWantedAt: _fulfilled, ...past } = this.#state.history;
-    const history = { ...past, lastIssuedAt: receivedAt, lastSerial: pair.chain.leaf.serial };
+  async #remember(pair: CertificatePair, received: { receivedAt: Date; receivedByServer?: Date }): Promise<void> {
+    const { refusal: _forgotten, refused: _replaced, renewWantedAt: _fulfilled, ...before } = this.#state.history;
+    const { lastIssuedByServer: _older, ...past } = before;
+    const { receivedAt: lastIssuedAt, receivedByServer: lastIssuedByServer } = received;
+    const byServer = lastIssuedByServer === undefined ? {} : { lastIssuedByServer };
+    const history = { ...past, lastIssuedAt, ...byServer, lastSerial: pair.chain.leaf.serial };
     await this.#state.rewriteHistory(this.#context.store, history, this.#rules.purpose);
     this.#state.forced = false;
   }

@@ -4,7 +4,6 @@ import type { ClusterAccess } from '../kubeconfig/client-config.ts';
 import type { CertificatePair } from '../pki/certificate.ts';
 import type { RotationContext } from './context.ts';
 import type { Asker, Credentials } from './credentials.ts';
-import { isDead } from './identity.ts';
 import { proveClientPair } from './proof.ts';
 import { removeProvenBootstrap } from './proven-bootstrap.ts';
 import type { PurposeRules } from './purpose-rules.ts';
@@ -72,7 +71,7 @@ export class ClientRules implements PurposeRules {
   }
 
   isRefused(): boolean {
-    return isDead(this.#credentials.refusals, this.#context.clock.now(), this.#context.options.proofRetryMs);
+    return this.#credentials.dead;
   }
 
   doubt(): string | undefined {

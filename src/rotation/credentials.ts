@@ -16,6 +16,8 @@ import {
   refusedOnceMore,
 } from './identity.ts';
 import { readingChanges } from './reading-changes.ts';
+import { capWait, SHARE_OF_LEFT } from './retry.ts';
+import { leftMs } from './schedule.ts';
 
 /** Who asks, and over which connection: the node itself, by a pair that `fingerprint` tells from others, or the bootstrap credential. */
 export type Asker = NodeAsker | (Asking & { readonly identity: 'bootstrap' });
@@ -71,6 +73,15 @@ export class Credentials {
 
   get refusals(): Refusals | undefined {
     return this.#refusals;
+  }
+
+  /** Refused often enough, for as long as the settings and what was left of the pair say. */
+  get dead(): boolean {
+    const { clock, options } = this.#context;
+    const since = this.#refusals?.since;
+    if (since === undefined) return false;
+    const left = leftMs(this.#pair?.chain.leaf, { earliest: since, latest: since });
+    return isDead(this.#refusals, clock.now(), capWait(options.proofRetryMs, left, SHARE_OF_LEFT.failure));
   }
 
   /** A kubeconfig that others can write since counts as it was before, and is put back. */
@@ -143,11 +154,11 @@ export class Credentials {
 
   /** Which identity an attempt made now would use. */
   choice(): IdentityChoice {
-    const { options, clock } = this.#context;
+    const { options } = this.#context;
     return chooseIdentity({
       current: this.#pair?.chain.leaf,
       wantedCommonName: `system:node:${options.nodeName}`,
-      dead: isDead(this.#refusals, clock.now(), options.proofRetryMs),
+      dead: this.dead,
       now: judgedNow(this.#context).earliest,
     });
   }

@@ -1,11 +1,12 @@
 import { ERROR_RULES, type ErrorCode } from '../error-rules.ts';
 import { type CertletError, isCertletError } from '../errors.ts';
-import type { RequestHistory } from '../csr/pending.ts';
 import type { AgentEvent, Logger } from '../ports.ts';
 import type { Purpose } from '../csr/template.ts';
 import { type ManagerState, openAt, type RetryGate } from './manager-state.ts';
 import { REFUSED_REMEDY } from './request.ts';
-import { LONGEST_REFUSAL, retryDelayMs } from './retry.ts';
+import type { JudgedTime } from './clock-judge.ts';
+import { capWait, LONGEST_REFUSAL, retryDelayMs, SHARE_OF_LEFT } from './retry.ts';
+import { leftMs } from './schedule.ts';
 
 /** The cluster said no: kept in the history, so that a restart does not ask again at once. */
 export const isRefusal = (error: CertletError): boolean =>
@@ -21,20 +22,19 @@ export function eventKind(error: CertletError): Extract<AgentEvent['kind'], 'den
 export function gateAfter(
   state: Pick<ManagerState, 'current' | 'history' | 'failures'>,
   error: CertletError,
-  at: { readonly now: Date; readonly roll: number; readonly refusedBackoffMs: number },
+  at: { readonly now: JudgedTime; readonly roll: number; readonly refusedBackoffMs: number },
 ): RetryGate {
-  const leaf = state.current?.chain.leaf;
   const refusal = isRefusal(error) ? state.history.refusal : undefined;
   const delayMs = retryDelayMs({
     error,
     failures: refusal?.count ?? state.failures,
     roll: at.roll,
-    msToExpiry: leaf === undefined || leaf.selfSigned ? undefined : leaf.notAfter.getTime() - at.now.getTime(),
+    msToExpiry: leftMs(state.current?.chain.leaf, at.now),
     refusedBackoffMs: at.refusedBackoffMs,
   });
   return {
-    setAt: at.now,
-    at: new Date(at.now.getTime() + delayMs),
+    setAt: at.now.local,
+    at: new Date(at.now.local.getTime() + delayMs),
     refusedDigest: refusal?.templateDigest,
     refusedAsker: refusal?.askerDigest,
   };
@@ -42,12 +42,12 @@ export function gateAfter(
 
 /** After a restart: the gate that an earlier refusal still is, and what it said, so that the pause has its reason. */
 export function recallRefusal(
-  state: Pick<ManagerState, 'history' | 'retry' | 'lastError'>,
+  state: Pick<ManagerState, 'current' | 'history' | 'retry' | 'lastError'>,
   now: Date,
   refusedBackoffMs: number,
 ): void {
   const { refusal } = state.history;
-  state.retry = gateOfRefusal(state.history, refusedBackoffMs);
+  state.retry = gateOfRefusal(state, refusedBackoffMs);
   if (refusal === undefined || openAt(state.retry, now) === undefined) return;
   const code = isErrorCode(refusal.code) ? refusal.code : 'ERR_CSR_FAILED';
   state.lastError = { code, message: refusal.message, remedy: REFUSED_REMEDY, at: refusal.at };
@@ -55,10 +55,14 @@ export function recallRefusal(
 
 const isErrorCode = (code: string): code is ErrorCode => Object.hasOwn(ERROR_RULES, code);
 
-function gateOfRefusal(history: RequestHistory, refusedBackoffMs: number): RetryGate | undefined {
-  const { refusal } = history;
+function gateOfRefusal(
+  { current, history: { refusal } }: Pick<ManagerState, 'current' | 'history'>,
+  refusedBackoffMs: number,
+): RetryGate | undefined {
   if (refusal === undefined) return undefined;
-  const backoffMs = refusedBackoffMs * Math.min(2 ** (refusal.count - 1), LONGEST_REFUSAL);
+  const left = leftMs(current?.chain.leaf, { earliest: refusal.at, latest: refusal.at });
+  const hoursMs = refusedBackoffMs * Math.min(2 ** (refusal.count - 1), LONGEST_REFUSAL);
+  const backoffMs = capWait(hoursMs, left, SHARE_OF_LEFT.refusal);
   return {
     setAt: refusal.at,
     at: new Date(refusal.at.getTime() + backoffMs),

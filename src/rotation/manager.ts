@@ -9,7 +9,7 @@ import { eventKind, gateAfter, isRefusal, recallRefusal, sayFailure } from './fa
 import { managerSnapshot, ManagerState, openAt, type RetryGate } from './manager-state.ts';
 import type { PurposeRules } from './purpose-rules.ts';
 import { RotationNotice } from './rotation-notice.ts';
-import { doubtfulUntil, receivedAt, rotationDeadline, spacedUntil } from './schedule.ts';
+import { doubtfulUntil, laterOf, receivedAt, rotationDeadline, spacedFrom, spacedUntil } from './schedule.ts';
 import type { ManagerSnapshot } from './snapshot.ts';
 import { nextStep, type RotationFacts, restPhase, rotationReasons, type Step } from './step.ts';
 import { noteRefused } from './refused-note.ts';
@@ -181,7 +181,7 @@ export class CertificateManager {
     // An approved one is about to be issued; names that only this host knows may turn out to be none.
     if (this.#state.pendingApproved || !this.rules.isTemplateFirm()) return;
     const gains = templateGains(pending.template, this.wanted());
-    const spaced = this.#spacedUntil();
+    const spaced = this.#spacedUntil(true);
     if (gains.length === 0 || (spaced !== undefined && this.#context.clock.now() < spaced)) return;
     const message = `certificate signing request ${pending.name} is ${gains.join(' and ')}; it is left to the cleaner`;
     this.#running.abort(new CertletError('ERR_CSR_SUPERSEDED', message));
@@ -210,10 +210,19 @@ export class CertificateManager {
     });
   }
 
-  #spacedUntil(): Date | undefined {
+  /** Of two requests that are both made while one certificate is in use, and of one that supersedes another (`always`). */
+  #spacedUntil(always = false): Date | undefined {
     const { clock, options } = this.#context;
-    const leaf = this.#state.current?.chain.leaf;
-    return spacedUntil(this.#state.history, leaf, { now: clock.now(), minimumSpacingMs: options.minimumSpacingMs });
+    const { history, current } = this.#state;
+    const leaf = current?.chain.leaf;
+    const last = always
+      ? laterOf(history.lastIssuedAt, history.lastRequestAt)
+      : spacedFrom(history, leaf, {
+          wantedCommonName: this.wanted().commonName,
+          earliest: judgedNow(this.#context).earliest,
+          refused: this.rules.isRefused(),
+        });
+    return spacedUntil(last, leaf, { now: clock.now(), minimumSpacingMs: options.minimumSpacingMs });
   }
 
   #failed(thrown: unknown): void {
@@ -229,7 +238,11 @@ export class CertificateManager {
       return;
     }
     state.failures += 1;
-    state.retry = gateAfter(state, error, { now, roll: chance.roll(), refusedBackoffMs: options.refusedBackoffMs });
+    state.retry = gateAfter(state, error, {
+      now: judgedNow(this.#context),
+      roll: chance.roll(),
+      refusedBackoffMs: options.refusedBackoffMs,
+    });
     state.enter('waiting to retry', error.message, { now, command: error.remedy });
     sayFailure(log, error, { purpose, failures: state.failures, retry: state.retry.at });
     observer.observe({ kind: eventKind(error), purpose, at: now, text: error.message, code: error.code });

@@ -2,12 +2,13 @@ import { type ErrorCode, isCertletError } from '../errors.ts';
 import type { CertificatePair } from '../pki/certificate.ts';
 import type { ClusterAccess } from '../kubeconfig/client-config.ts';
 import { clusterDifferences } from './clusters.ts';
-import type { RotationContext } from './context.ts';
+import { judgedNow, type RotationContext } from './context.ts';
 import type { Credentials } from './credentials.ts';
 import { proveClientPair } from './proof.ts';
 import { removeProvenBootstrap } from './proven-bootstrap.ts';
 import { openAt, type RetryGate } from './manager-state.ts';
 import { retryDelayMs } from './retry.ts';
+import { leftMs } from './schedule.ts';
 
 /**
  * Proves the client pair in use: after a start with an adopted one, while it is being refused, and against another cluster entry that the
@@ -154,7 +155,7 @@ export class Prover {
       error: { code: this.#credentials.choice().kind === 'node' ? code : 'ERR_ISSUED_REFUSED', retryAfterMs },
       failures: this.#failures,
       roll: chance.roll(),
-      msToExpiry: undefined,
+      msToExpiry: leftMs(this.#credentials.pair?.chain.leaf, judgedNow(this.#context)),
       refusedBackoffMs: options.refusedBackoffMs,
     });
     this.#gate = { setAt: now, at: new Date(now.getTime() + delayMs) };

@@ -5,7 +5,8 @@ import { type CertificateTemplate, requestName, templateDigest } from '../csr/te
 import type { CertificateSigningRequest, CsrApiVersion } from '../csr/wire.ts';
 import { encodePrivateKey, generatePrivateKey, parsePrivateKey } from '../pki/keys.ts';
 import { createRequest } from '../pki/pkcs10.ts';
-import type { RotationContext } from './context.ts';
+import type { JudgedTime } from './clock-judge.ts';
+import { judgedNow, type RotationContext } from './context.ts';
 import type { Asker } from './credentials.ts';
 import { type FinalOutcome, readRequest, waitForOutcome } from './wait.ts';
 
@@ -78,7 +79,7 @@ export async function obtain(
     waitForOutcome(csr, waiting),
   );
   const issuedPem = issuedOrThrow(record.name, outcome);
-  const issued = { ...asked, issuedPem, receivedAt: clock.now() };
+  const issued = { ...asked, issuedPem, ...momentOf(judgedNow(context)) };
   await save(context, issued, flow);
   return issued;
 }
@@ -104,6 +105,12 @@ async function stillServed<T>(
     throw new CertletError('ERR_API_NOT_FOUND', message, { cause: error });
   }
 }
+
+/** Of receipt: a clock that is ahead must not make a fresh certificate look like one that is almost over. */
+const momentOf = ({ local, earliest }: JudgedTime): Pick<PendingRequest, 'receivedAt' | 'receivedByServer'> => ({
+  receivedAt: local,
+  ...(earliest < local ? { receivedByServer: earliest } : {}),
+});
 
 const digestOf = ({ digest }: Asker): Pick<PendingRequest, 'askerDigest'> =>
   digest === undefined ? {} : { askerDigest: digest };

@@ -20,6 +20,24 @@ const PACES: Readonly<Record<Exclude<ErrorAction, 'stop' | 'waitForHours'>, Pace
   waitForClock: { baseMs: 30_000, capMs: 5 * MINUTE_MS, floorMs: 10_000 },
 };
 
+/**
+ * Which part of what is left of the certificate in hand a wait may take. A refusal is seldom taken back within minutes and costs the cluster a
+ * request each time; everything else may be over at any moment.
+ */
+export const SHARE_OF_LEFT = { failure: 0.1, refusal: 0.25 } as const;
+
+/** No wait is cut to less than this, however close the end is. */
+export const LEAST_WAIT_MS = 30_000;
+
+/**
+ * A wait as the certificate in hand allows it: at most `share` of what is left, and never cut below half a minute, so that several tries fit in
+ * before the end. Without a certificate, and after its end, nothing is lost by waiting: the wait as it is.
+ */
+export function capWait(waitMs: number, leftMs: number | undefined, share: number): number {
+  if (leftMs === undefined || leftMs <= 0) return waitMs;
+  return Math.min(waitMs, Math.max(LEAST_WAIT_MS, leftMs * share));
+}
+
 /** A refusal is asked again after so many times the base at most. */
 export const LONGEST_REFUSAL = 8;
 
@@ -29,33 +47,36 @@ export interface RetryInput {
   readonly failures: number;
   /** In [0, 1). */
   readonly roll: number;
-  /** What is left of the certificate in use; undefined when there is none. */
+  /** What is left of the certificate in use: see `leftMs`. */
   readonly msToExpiry: number | undefined;
   /** Base of `waitForHours`. */
   readonly refusedBackoffMs: number;
 }
 
 /**
- * How long to wait after a failed attempt: full jitter between the floor of the action and an exponential delay.
- * The cap shrinks to a tenth of what is left before expiry. `Retry-After` is a lower bound, spread by up to a quarter.
+ * How long to wait after a failed attempt: full jitter between the floor of the action and an exponential delay. `Retry-After` is a lower bound,
+ * spread by up to a quarter. Neither takes more than `capWait` leaves of the life of the certificate in use.
  */
 export function retryDelayMs(input: RetryInput): number {
   const action = ERROR_RULES[input.error.code].action;
   const asked = input.error.retryAfterMs ?? 0;
-  const atLeast = asked + asked * 0.25 * input.roll;
+  const atLeast = cutWithSpread(asked + asked * 0.25 * input.roll, SHARE_OF_LEFT.failure, input);
   return Math.round(Math.max(atLeast, paced(action, input)));
 }
+
+/** `capWait` that keeps a fleet apart: what is cut is cut to between three quarters of the share and all of it. */
+const cutWithSpread = (waitMs: number, share: number, { msToExpiry, roll }: RetryInput): number =>
+  capWait(waitMs, msToExpiry, share * (0.75 + 0.25 * roll));
 
 function paced(action: ErrorAction, input: RetryInput): number {
   const doublings = Math.min(input.failures - 1, 20);
   if (action === 'waitForHours' || action === 'stop') {
     const hoursMs = input.refusedBackoffMs * Math.min(2 ** doublings, LONGEST_REFUSAL);
-    return hoursMs * (0.75 + 0.25 * input.roll);
+    return cutWithSpread(hoursMs * (0.75 + 0.25 * input.roll), SHARE_OF_LEFT.refusal, input);
   }
   const pace = PACES[action];
-  const urgentMs = input.msToExpiry !== undefined && input.msToExpiry > 0 ? input.msToExpiry / 10 : pace.capMs;
-  const capMs = Math.max(pace.floorMs, Math.min(pace.capMs, urgentMs));
-  const longestMs = Math.max(pace.floorMs, Math.min(capMs, pace.baseMs * 2 ** doublings));
+  const delayMs = capWait(Math.min(pace.capMs, pace.baseMs * 2 ** doublings), input.msToExpiry, SHARE_OF_LEFT.failure);
+  const longestMs = Math.max(pace.floorMs, delayMs);
   // From the floor on, not cut off at it: else half of a fleet would come again in the same instant after its first failure.
   return pace.floorMs + (longestMs - pace.floorMs) * input.roll;
 }

@@ -1,12 +1,13 @@
 import { asCertletError } from '../errors.ts';
 import { adoptClient, adoptServing } from './adopt.ts';
-import type { RotationContext } from './context.ts';
+import { judgedNow, type RotationContext } from './context.ts';
 import type { Credentials } from './credentials.ts';
 import type { CertificateManager } from './manager.ts';
 import { openAt, type RetryGate } from './manager-state.ts';
 import type { NodeWatch } from './node-watch.ts';
 import type { Prover } from './prover.ts';
-import { retryDelayMs } from './retry.ts';
+import { capWait, retryDelayMs, SHARE_OF_LEFT } from './retry.ts';
+import { leftMs } from './schedule.ts';
 
 export interface Kept {
   readonly credentials: Credentials;
@@ -143,7 +144,8 @@ export class Upkeep {
     }
     // A thousand agents come back in the second after a power cut: those that have a pair wait for their turn.
     const now = clock.now();
-    this.#quiet = { setAt: now, at: new Date(now.getTime() + Math.round(chance.roll() * options.startSpreadMs)) };
+    const spreadMs = capWait(options.startSpreadMs, this.#leastLeftMs(), SHARE_OF_LEFT.failure);
+    this.#quiet = { setAt: now, at: new Date(now.getTime() + Math.round(chance.roll() * spreadMs)) };
     if (credentials.pair !== undefined) prover.want();
   }
 
@@ -170,6 +172,15 @@ export class Upkeep {
     if (refused !== undefined) this.#kept.credentials.refused(refused);
   }
 
+  /** Of the pairs in hand that are not over yet, the one that ends first; undefined without any. */
+  #leastLeftMs(): number | undefined {
+    const { client, serving } = this.#kept;
+    const now = judgedNow(this.#context);
+    const left = [client, serving].map((manager) => leftMs(manager.current?.chain.leaf, now) ?? 0);
+    const running = left.filter((ms) => ms > 0);
+    return running.length === 0 ? undefined : Math.min(...running);
+  }
+
   #failed(thrown: unknown): void {
     const { clock, chance, log, options } = this.#context;
     const error = asCertletError(thrown);
@@ -179,7 +190,7 @@ export class Upkeep {
       error,
       failures: this.#failures,
       roll: chance.roll(),
-      msToExpiry: undefined,
+      msToExpiry: this.#leastLeftMs(),
       refusedBackoffMs: options.refusedBackoffMs,
     });
     this.#gate = { setAt: now, at: new Date(now.getTime() + delayMs) };

@@ -1,4 +1,5 @@
 import { EXIT } from '../errors.ts';
+import { LATEST } from '../rotation/schedule.ts';
 import type { CertificateStatus, StatusDocument } from './document.ts';
 import { spanText } from './times.ts';
 
@@ -22,9 +23,6 @@ export const STATE_EXIT: Readonly<Record<State, number>> = {
   expired: EXIT.expired,
   unknown: EXIT.unknown,
 };
-
-/** The latest deadline that the rule of rotation draws, as a part of the lifetime: beyond it a renewal is overdue. */
-const LATEST_DEADLINE = 0.9;
 
 const RANK: readonly State[] = ['healthy', 'waiting', 'unknown', 'expiring', 'expired'];
 
@@ -80,7 +78,7 @@ const PASSING: ReadonlySet<string> = new Set([
 
 function overdueAtMs(status: CertificateStatus, certificate: NonNullable<CertificateStatus['certificate']>): number {
   const start = Date.parse(certificate.notBefore);
-  const latest = start + (Date.parse(certificate.notAfter) - start) * LATEST_DEADLINE;
+  const latest = start + (Date.parse(certificate.notAfter) - start) * LATEST;
   return Math.max(latest, status.rotationDeadline === undefined ? latest : Date.parse(status.rotationDeadline));
 }
 

@@ -49,6 +49,7 @@ const pending: fc.Arbitrary<PendingRequest> = fc.record(
     askerDigest: filled,
     issuedPem: fc.string(),
     receivedAt: moment,
+    receivedByServer: moment,
     refusedAt: moment,
   },
   {
@@ -69,6 +70,7 @@ const pending: fc.Arbitrary<PendingRequest> = fc.record(
 const history: fc.Arbitrary<RequestHistory> = fc.record(
   {
     lastIssuedAt: moment,
+    lastIssuedByServer: moment,
     lastSerial: fc.string(),
     lastRequestAt: moment,
     refusal: fc.record(

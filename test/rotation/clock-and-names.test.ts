@@ -388,3 +388,20 @@ t.test('a request that the server refuses as invalid is made anew, slowly', asyn
   t.equal(host.store.shelves.client.pending, undefined, 'what was refused at the POST is not kept');
   t.ok(host.count('create') < 30);
 });
+
+t.test(
+  'a clock that was ahead when the certificate came puts its renewal minutes before its end, a year later',
+  async (t) => {
+    const host = newHost(t, { serving: false });
+    await host.setClock(YEAR - 20 * MINUTE);
+    await host.bootstrap();
+    await host.setClock(20 * MINUTE - YEAR);
+    await host.clock.advance(HOUR);
+    const { rotationDeadline: deadline } = host.manager('client');
+    const { notBefore, notAfter } = host.leaf('client');
+    const share = ((deadline?.getTime() ?? 0) - notBefore.getTime()) / (notAfter.getTime() - notBefore.getTime());
+    t.ok(share >= 0.7 && share <= 0.9, `at ${String(share)} of its life`);
+    await host.restart();
+    t.strictSame(host.manager('client').rotationDeadline, deadline, 'a restart knows the same');
+  },
+);

@@ -1,4 +1,6 @@
 import t, { type Test } from 'tap';
+import type { RequestHistory } from '../../src/csr/pending.ts';
+import { isUsable, spacedFrom } from '../../src/rotation/schedule.ts';
 import { statusDocument } from '../../src/status/document.ts';
 import { statusReport } from '../../src/status/text.ts';
 import { verdictOf } from '../../src/status/verdict.ts';
@@ -55,4 +57,94 @@ t.test('… told again when the reason is another one', async (t) => {
   host.start();
   await host.until(() => host.log.of(DUE).length === 2, 2 * MINUTE);
   t.match(host.log.of(DUE)[1]?.fields['reasons'], [REASON, 'missing requested IP addresses [10.0.0.9]']);
+});
+
+const NOW = new Date('2030-06-01T00:00:00Z');
+const at = (ms: number): Date => new Date(NOW.getTime() + ms);
+const usable = {
+  commonName: 'system:node:n1',
+  notBefore: at(-DAY),
+  notAfter: at(DAY),
+  selfSigned: false,
+  serial: 'a1',
+};
+const past: RequestHistory = { lastIssuedAt: at(-2 * MINUTE), lastRequestAt: at(-MINUTE), lastSerial: 'a1' };
+const refusal = (code: string): RequestHistory => ({
+  lastRequestAt: at(-MINUTE),
+  refusal: { code, message: '', at: NOW, count: 1, templateDigest: 'd' },
+});
+
+const spacings: readonly {
+  name: string;
+  past?: RequestHistory;
+  current?: Partial<typeof usable> | undefined;
+  refused?: boolean;
+  from: Date | undefined;
+}[] = [
+  { name: 'a renewal: from the last request', current: {}, from: at(-MINUTE) },
+  { name: 'no certificate at all: none', from: undefined },
+  { name: 'a placeholder: none', current: { selfSigned: true, serial: '1' }, from: undefined },
+  {
+    name: 'one of another node, on a clone of a fresh image: none',
+    current: { commonName: 'system:node:n2' },
+    from: undefined,
+  },
+  {
+    name: 'one that somebody else put there and that has expired: none',
+    current: { notAfter: at(-1), serial: 'b' },
+    from: undefined,
+  },
+  {
+    name: 'one that was just issued and is over already: from its receipt',
+    current: { notAfter: at(-1) },
+    from: at(-2 * MINUTE),
+  },
+  {
+    name: 'one that was just issued and is refused: from its receipt',
+    current: {},
+    refused: true,
+    from: at(-2 * MINUTE),
+  },
+  {
+    name: 'none, and what was issued last could not be used: from the request',
+    past: refusal('ERR_ISSUED_UNACCEPTABLE'),
+    from: at(-MINUTE),
+  },
+  {
+    name: 'none, and the last request was denied: none (the pause of a denial is another)',
+    past: refusal('ERR_CSR_DENIED'),
+    from: undefined,
+  },
+  { name: 'a node without a past', past: {}, from: undefined },
+];
+for (const row of spacings) {
+  t.test(`spacing: ${row.name}`, async (t) => {
+    const current = row.current && { ...usable, ...row.current };
+    const about = { wantedCommonName: 'system:node:n1', earliest: NOW, refused: row.refused ?? false };
+    t.strictSame(spacedFrom(row.past ?? past, current, about), row.from);
+    t.equal(current !== undefined && isUsable(current, about), row.name.startsWith('a renewal'));
+  });
+}
+
+t.test(
+  'a host that was called otherwise for a moment waits ten minutes for a certificate that it can use',
+  async (t) => {
+    const host = new FakeHost({ serving: false, nodeName: 'localhost' });
+    t.teardown(() => host.stop());
+    await host.bootstrap();
+    await host.stop();
+    host.options = { ...host.options, nodeName: 'n1' };
+    host.start();
+    await host.until(() => host.leaf('client').commonName === 'system:node:n1', 5_000);
+  },
+);
+
+t.test('whose files were deleted right after they came: no spacing', async (t) => {
+  const host = new FakeHost({ serving: false });
+  t.teardown(() => host.stop());
+  await host.bootstrap();
+  await host.stop();
+  host.store.shelves.client.pairs = [];
+  host.start();
+  await host.until(() => host.isUpToDate, 5_000);
 });
