@@ -2,6 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import { Agent, request, type RequestOptions } from 'node:https';
 import type { SecureContextOptions } from 'node:tls';
 import { CertletError } from '../errors.ts';
+import { chooseProxy } from './api/proxy-choice.ts';
 import { plainText } from './api/response-headers.ts';
 import { NO_NAMES, NO_NAMES_REMEDY, serverIdentity } from './api/server-identity.ts';
 
@@ -41,7 +42,10 @@ export function createDiscoveryFetch(
   timeoutMs = REQUEST_TIMEOUT_MS,
 ): DiscoveryFetch {
   return async (url, trust, signal) => {
-    const agent = new Agent({ keepAlive: false, maxCachedSessions: 0, proxyEnv: { ...environment } });
+    // Chosen here by Go's rules, as for every other connection; Node's own would read the variables in another way.
+    const proxy = chooseProxy(new URL(url), undefined, environment);
+    const proxyEnv = proxy === undefined ? {} : { HTTPS_PROXY: proxy.normal.reveal() };
+    const agent = new Agent({ keepAlive: false, maxCachedSessions: 0, proxyEnv });
     const limit = AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]);
     try {
       const names = serverIdentity(new URL(url).hostname, new URL(url).hostname);

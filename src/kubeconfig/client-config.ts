@@ -4,6 +4,7 @@ import { readCaBundle } from './ca-bundle.ts';
 import { readClientPair } from './client-pair.ts';
 import type { PemSource } from './client-pair.ts';
 import type { Kubeconfig, Material } from './model.ts';
+import type { ProxyUrl } from './proxy-url.ts';
 import { encodeYaml } from './yaml.ts';
 
 /** Where the API server is and how to trust it. */
@@ -17,7 +18,7 @@ export interface ClusterAccess {
   readonly insecureSkipTlsVerify: boolean;
   readonly tlsServerName?: string;
   /** May hold a password. */
-  readonly proxyUrl?: Secret;
+  readonly proxyUrl?: ProxyUrl;
 }
 
 /** `exec` of a user entry (client.authentication.k8s.io v1 and v1beta1). */

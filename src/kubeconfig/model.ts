@@ -1,5 +1,6 @@
 import type { Secret } from '../secret.ts';
 import type { ExecPlugin } from './client-config.ts';
+import type { ProxyUrl } from './proxy-url.ts';
 
 /** Where a value came from, for messages. */
 export interface Origin {
@@ -21,7 +22,7 @@ export interface ClusterEntry {
   readonly ca: Material | undefined;
   readonly insecureSkipTlsVerify: boolean;
   readonly tlsServerName: string | undefined;
-  readonly proxyUrl: Secret | undefined;
+  readonly proxyUrl: ProxyUrl | undefined;
   readonly warnings: readonly string[];
 }
 

@@ -12,7 +12,9 @@ export type NameProblem = 'no-names' | 'other-names';
 export function serverNameProblem(host: string, alternativeNames: string | undefined): NameProblem | undefined {
   const { dnsNames, ipAddresses } = parseAlternativeNames(alternativeNames ?? '');
   const bare = host.replace(/^\[|\]$/g, '');
-  const address = canonicalIpAddress(bare);
+  const canonical = canonicalIpAddress(bare);
+  // IPv4 with leading zeros is no address to Go.
+  const address = bare.includes(':') || canonical === bare ? canonical : undefined;
   const found = address === undefined ? dnsNames.some((name) => covers(name, bare)) : ipAddresses.includes(address);
   if (found) return undefined;
   return dnsNames.length === 0 && ipAddresses.length === 0 ? 'no-names' : 'other-names';

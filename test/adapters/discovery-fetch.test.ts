@@ -3,6 +3,7 @@ import { serverIdentity } from '../../src/adapters/api/server-identity.ts';
 import { createDiscoveryFetch } from '../../src/adapters/discovery-fetch.ts';
 import { createAuthority } from '../fixtures/cluster/authority.ts';
 import { failureOf, loopbackLeaf, never } from '../fixtures/http/api.ts';
+import { startProxy } from '../fixtures/http/connect-proxy.ts';
 import { sendJson, startServer } from '../fixtures/http/scripted-server.ts';
 
 const authority = createAuthority({ name: 'kubernetes' });
@@ -26,4 +27,25 @@ t.test('the SNI of a host with a dot at its end is without it, and an address is
   t.teardown(() => server.close());
   t.match(await createDiscoveryFetch({})(server.url, trust, never), { status: 200, body: '{}' });
   t.equal(server.seen[0]?.serverName, '');
+});
+
+t.test('join goes through the proxy that Go would choose, with a password that Node could not read', async (t) => {
+  const server = await startServer({ leaf: authority.issue({ dnsNames: ['certlet.invalid'] }) }, (_, response) =>
+    sendJson(response, 200, {}),
+  );
+  const proxy = await startProxy({ credentials: 'user:100%', to: server.port });
+  t.teardown(() => Promise.all([server.close(), proxy.close()]));
+  const ask = createDiscoveryFetch({ HTTPS_PROXY: `user:100%@${proxy.host}/path` });
+  t.match(await ask('https://certlet.invalid:6443/x', trust, never), { status: 200 });
+  t.same(proxy.targets, ['certlet.invalid:6443']);
+  t.match(
+    await failureOf(
+      createDiscoveryFetch({ HTTPS_PROXY: 'http://u:hid/hidden@p' })('https://certlet.invalid/', trust, never),
+    ),
+    {
+      code: 'ERR_API_UNREACHABLE',
+      message: /the proxy named by HTTPS_PROXY cannot be used/,
+      remedy: /%2F/,
+    },
+  );
 });

@@ -8,6 +8,7 @@ import type { ApiConnection } from '../../src/ports.ts';
 import { Secret } from '../../src/secret.ts';
 import { createAuthority } from '../fixtures/cluster/authority.ts';
 import { type Handler, startServer } from '../fixtures/http/scripted-server.ts';
+import { proxyOf } from '../fixtures/proxy-url.ts';
 
 const TOKEN = 'abcdef.0123456789abcdef';
 const authority = createAuthority({ name: 'kubernetes' });
@@ -24,7 +25,7 @@ function connection(server: string, proxy?: string): ApiConnection {
     onServerDate: () => undefined,
     timeouts: TIMEOUTS,
   });
-  const proxyUrl = proxy === undefined ? {} : { proxyUrl: new Secret(proxy) };
+  const proxyUrl = proxy === undefined ? {} : { proxyUrl: proxyOf(proxy) };
   return connector.connect(
     { server, caPem: authority.pem, insecureSkipTlsVerify: false, ...proxyUrl },
     { kind: 'token', token: new Secret(TOKEN) },

@@ -9,6 +9,7 @@ import { parseYaml } from '../../src/kubeconfig/yaml.ts';
 import { Secret } from '../../src/secret.ts';
 import { createAuthority } from '../fixtures/cluster/authority.ts';
 import { openssl, withoutOpenssl } from '../fixtures/openssl.ts';
+import { proxyOf } from '../fixtures/proxy-url.ts';
 
 const authority = createAuthority({ name: 'kubernetes' });
 const other = createAuthority({ name: 'front-proxy' });
@@ -259,7 +260,7 @@ for (const row of [
       server: 'https://api',
       insecureSkipTlsVerify: true,
       tlsServerName: 'k',
-      proxyUrl: new Secret('http://u:p@h'),
+      proxyUrl: proxyOf('http://u:p@h'),
     },
     expected: {
       'insecure-skip-tls-verify': true,
@@ -294,7 +295,7 @@ t.test('what is written is read back to the same access', async (t) => {
     caPem: authority.pem,
     insecureSkipTlsVerify: false,
     tlsServerName: 'k',
-    proxyUrl: new Secret('http://h:1'),
+    proxyUrl: proxyOf('http://h:1'),
   };
   const parsed = parseKubeconfig(encodeNodeKubeconfig(cluster, LINK).reveal(), '/etc/kubernetes/kubelet.conf');
   const back = clientConfig(parsed, new Map([[LINK, new Secret(pair.chainPem + pair.keyPem)]]));

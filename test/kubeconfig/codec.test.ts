@@ -149,6 +149,35 @@ const BAD: readonly BadRow[] = [
     words: /is no URL/,
     remedy: /brackets/,
   }),
+  ...(
+    [
+      [
+        'whose zero-padded numbers are another address',
+        'https://192.168.010.001:6443',
+        /some programs/,
+        /If 192\.168\.10\.1 is meant/,
+      ],
+      ['of three numbers', 'https://127.0.1:6443', /some programs/, /four decimal numbers/],
+      ['of one number', 'https://2130706433', /some programs/, /four decimal numbers/],
+      ['of hexadecimal numbers', 'https://0x7f.1', /some programs/, /four decimal numbers/],
+      ['with a number above 255', 'https://1.2.3.256', /some programs/, /four decimal numbers/],
+      ['with a zone', 'https://[fe80::1%25eth0]:6443', /zone/, /link-local/],
+      ['with a mistyped scheme: one slash', 'https:/api:6443', /mistyped/, /https:\/\/HOST:PORT/],
+      ['with a mistyped scheme: no colon', 'https//api:6443', /mistyped/, /https:\/\/HOST:PORT/],
+      ['with a mistyped scheme: a semicolon', 'https;//api:6443', /mistyped/, /https:\/\/HOST:PORT/],
+      ['with a mistyped scheme: backslashes', 'https:\\\\api:6443', /mistyped/, /https:\/\/HOST:PORT/],
+      ['with two schemes', 'https://https://api:6443', /is no URL/, /https:\/\/HOST:PORT/],
+      ['with a path and no scheme', 'api:6443/k8s', /more than a host and a port/, /https:\/\/HOST:PORT/],
+      ['with an escaped host', 'https://%61pi:6443', /characters/, /https:\/\/HOST:PORT/],
+      ['with a port too large', 'https://api:65536', /port 65536/, /65535/],
+    ] as const
+  ).map(([name, url, words, remedy]) =>
+    cluster(`a server ${name}`, [`server: '${url}'`, 'certificate-authority: ca.crt'], {
+      field: 'clusters[0].cluster.server',
+      words,
+      remedy,
+    }),
+  ),
   cluster('a server with another scheme', ['server: ftp://a'], {
     field: 'clusters[0].cluster.server',
     words: /scheme ftp/,

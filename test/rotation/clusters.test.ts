@@ -1,13 +1,13 @@
 import t from 'tap';
 import type { ClusterAccess } from '../../src/kubeconfig/client-config.ts';
 import { clusterDifferences } from '../../src/rotation/clusters.ts';
-import { Secret } from '../../src/secret.ts';
+import { proxyOf } from '../fixtures/proxy-url.ts';
 
 const BASE: ClusterAccess = {
   server: 'https://a:6443',
   caPem: '-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n',
   tlsServerName: 'api',
-  proxyUrl: new Secret('http://user:word@proxy:3128'),
+  proxyUrl: proxyOf('http://user:word@proxy:3128'),
   insecureSkipTlsVerify: false,
 };
 const { tlsServerName: _name, proxyUrl: _proxy, ...BARE } = BASE;
@@ -21,7 +21,7 @@ for (const row of [
   },
   {
     name: 'the same proxy in an object of its own',
-    right: { ...BASE, proxyUrl: new Secret('http://user:word@proxy:3128') },
+    right: { ...BASE, proxyUrl: proxyOf('http://user:word@proxy:3128') },
     words: [],
   },
   {
@@ -31,7 +31,7 @@ for (const row of [
   },
   { name: 'another CA', right: { ...BASE, caPem: 'x' }, words: ['certificate-authority changed'] },
   { name: 'another name to verify', right: { ...BASE, tlsServerName: 'b' }, words: ['tls-server-name changed'] },
-  { name: 'another proxy', right: { ...BASE, proxyUrl: new Secret('http://other') }, words: ['proxy-url changed'] },
+  { name: 'another proxy', right: { ...BASE, proxyUrl: proxyOf('http://other') }, words: ['proxy-url changed'] },
   {
     name: 'verification off',
     right: { ...BASE, insecureSkipTlsVerify: true },

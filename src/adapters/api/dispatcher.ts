@@ -1,7 +1,7 @@
 import type { Duplex } from 'node:stream';
 import { Agent, buildConnector, Client, Pool as UndiciPool, ProxyAgent } from 'undici';
 import type { Dispatcher } from 'undici';
-import type { Secret } from '../../secret.ts';
+import type { ProxyUrl } from '../../kubeconfig/proxy-url.ts';
 import { toHttpsProxy } from './proxy-tls.ts';
 import { proxyTls, serverTls } from './tls-options.ts';
 import type { TlsTrust } from './tls-options.ts';
@@ -9,7 +9,7 @@ import type { TlsTrust } from './tls-options.ts';
 export interface PoolOptions extends TlsTrust {
   /** Origin to connect to, such as `https://api:6443`. */
   readonly origin: string;
-  readonly proxy: Secret | undefined;
+  readonly proxy: ProxyUrl | undefined;
   readonly connectTimeoutMs: number;
   /** Longest wait for the proxy's answer to CONNECT; undici itself would wait five minutes. */
   readonly tunnelTimeoutMs: number;
@@ -65,21 +65,18 @@ export function openPool(options: PoolOptions): Pool {
 
 /** A raw connection through a proxy's CONNECT to `target` (`host:port`), for a look without verification. */
 export async function openTunnel(
-  proxy: Secret,
+  proxy: ProxyUrl,
   target: string,
   limits: { readonly trust: TlsTrust; readonly connectTimeoutMs: number; readonly signal: AbortSignal },
 ): Promise<Duplex> {
-  const url = new URL(proxy.reveal());
-  const connect = connectToProxy(url, limits.trust, limits.connectTimeoutMs);
-  const client = new Client(url.origin, { allowH2: false, connect });
-  const user = decodeURIComponent(url.username);
-  const password = decodeURIComponent(url.password);
-  const basic = Buffer.from(`${user}:${password}`).toString('base64');
+  const connect = connectToProxy(proxy, limits.trust, limits.connectTimeoutMs);
+  const client = new Client(proxy.origin, { allowH2: false, connect });
+  const basic = proxy.authorization?.reveal();
   try {
     const { socket, statusCode } = await client.connect({
       path: target,
       signal: limits.signal,
-      headers: { host: target, ...(url.username === '' ? {} : { 'proxy-authorization': `Basic ${basic}` }) },
+      headers: { host: target, ...(basic === undefined ? {} : { 'proxy-authorization': basic }) },
     });
     if (statusCode === 200) return socket;
     socket.on('error', () => undefined).destroy();
@@ -97,23 +94,25 @@ function createDispatcher(options: PoolOptions): Dispatcher {
     allowH2: false,
     maxCachedSessions: 0,
   };
-  if (options.proxy === undefined) return new Agent({ allowH2: false, connect: keepingFirstError(tls) });
-  const url = new URL(options.proxy.reveal());
-  const toProxy = connectToProxy(url, options, options.connectTimeoutMs);
+  const { proxy } = options;
+  if (proxy === undefined) return new Agent({ allowH2: false, connect: keepingFirstError(tls) });
+  const toProxy = connectToProxy(proxy, options, options.connectTimeoutMs);
+  const token = proxy.authorization?.reveal();
   return new ProxyAgent({
-    uri: url.href,
+    uri: proxy.origin,
+    ...(token === undefined ? {} : { token }),
     allowH2: false,
     connectTimeout: options.connectTimeoutMs,
     clientFactory: (origin) => new UndiciPool(origin, { connect: toProxy, headersTimeout: options.tunnelTimeoutMs }),
     requestTls: tls,
     // The tunnel asks for this server name; the rest of it is in `toProxy`.
-    proxyTls: proxyTls(url, options),
+    proxyTls: proxyTls(proxy, options),
   });
 }
 
-function connectToProxy(proxy: URL, trust: TlsTrust, timeoutMs: number): buildConnector.connector {
+function connectToProxy(proxy: ProxyUrl, trust: TlsTrust, timeoutMs: number): buildConnector.connector {
   const connect = buildConnector({ ...proxyTls(proxy, trust), timeout: timeoutMs, allowH2: false });
-  return proxy.protocol === 'https:' ? toHttpsProxy(connect) : connect;
+  return proxy.scheme === 'https' ? toHttpsProxy(connect) : connect;
 }
 
 /**

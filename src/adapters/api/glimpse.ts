@@ -9,7 +9,7 @@ import type { Asked } from './api-errors.ts';
 import { openTunnel } from './dispatcher.ts';
 import { identityOf } from './identity.ts';
 import { networkError } from './network-errors.ts';
-import { chooseProxy, proxyAddress } from './proxy-choice.ts';
+import { chooseProxy } from './proxy-choice.ts';
 import { httpDate, plainText } from './response-headers.ts';
 import type { TlsTrust } from './tls-options.ts';
 import type { ApiOptions } from './transport.ts';
@@ -46,7 +46,7 @@ export async function glimpseServer(
     return { ...certificateOf(socket), ...(await dateOf(socket, url, options.version)) };
   } catch (error) {
     if (signal.aborted) throw signal.reason;
-    throw networkError(error, { ...facts, proxy: proxy === undefined ? undefined : proxyAddress(proxy) });
+    throw networkError(error, { ...facts, proxy: proxy?.address });
   } finally {
     socket?.destroy();
   }

@@ -1,6 +1,7 @@
 import { BlockList, isIP } from 'node:net';
 import { CertletError } from '../../errors.ts';
-import { Secret } from '../../secret.ts';
+import { parseProxyUrl, ProxyUrl } from '../../kubeconfig/proxy-url.ts';
+import { canonicalIpAddress } from '../../pki/ip-address.ts';
 
 /** `process.env`, or what a test gives instead. */
 export type Environment = Readonly<Record<string, string | undefined>>;
@@ -11,7 +12,11 @@ export type Environment = Readonly<Record<string, string | undefined>>;
  * upper case before lower case, no proxy for localhost and loopback addresses, exceptions in NO_PROXY.
  * Throws `ERR_API_UNREACHABLE` for a proxy that certlet cannot speak to.
  */
-export function chooseProxy(server: URL, proxyUrl: Secret | undefined, environment: Environment): Secret | undefined {
+export function chooseProxy(
+  server: URL,
+  proxyUrl: ProxyUrl | undefined,
+  environment: Environment,
+): ProxyUrl | undefined {
   if (proxyUrl !== undefined) return proxyUrl;
   const name = server.protocol === 'https:' ? 'HTTPS_PROXY' : 'HTTP_PROXY';
   const text = variable(environment, name);
@@ -20,12 +25,6 @@ export function chooseProxy(server: URL, proxyUrl: Secret | undefined, environme
   const port = server.port === '' ? (server.protocol === 'https:' ? '443' : '80') : server.port;
   if (!usesProxy(host, port, variable(environment, 'NO_PROXY') ?? '')) return undefined;
   return parseProxy(name, text);
-}
-
-/** `host:port` where a proxy listens, without user and password. */
-export function proxyAddress(proxy: Secret): string {
-  const { hostname, port, protocol } = new URL(proxy.reveal());
-  return `${hostname}:${port === '' ? (protocol === 'https:' ? '443' : '80') : port}`;
 }
 
 /** Go's `useProxy`: whether NO_PROXY leaves this host to the proxy. `host` has no brackets. */
@@ -62,10 +61,9 @@ function parseNetwork(entry: string): BlockList | undefined {
   return list;
 }
 
+/** IPv4 in IPv6 dress (`::ffff:10.0.0.1`) is the same address, as in Go. */
 function sameAddress(one: string, other: string): boolean {
-  const list = new BlockList();
-  list.addAddress(one, familyOf(one));
-  return list.check(other, familyOf(other));
+  return canonicalIpAddress(one) === canonicalIpAddress(other);
 }
 
 /** `host`, `host:port`, `[v6]:port`, `[v6]` or a bare IPv6 address. */
@@ -89,12 +87,11 @@ function variable(environment: Environment, name: string): string | undefined {
   return value === '' ? undefined : value;
 }
 
-/** Without a scheme Go takes http. The value may hold a password and is not shown. */
-function parseProxy(name: string, text: string): Secret {
-  const withScheme = /^[a-z][a-z0-9+.-]*:\/\//i.test(text) ? text : `http://${text}`;
-  const url = URL.canParse(withScheme) ? new URL(withScheme) : undefined;
-  if (url !== undefined && /^https?:$/.test(url.protocol) && url.hostname !== '') return new Secret(withScheme);
-  throw new CertletError('ERR_API_UNREACHABLE', `the proxy named by ${name} is no http or https URL`, {
-    remedy: `Set ${name} to http://HOST:PORT, or except the API server with NO_PROXY.`,
+/** The value may hold a password and is not shown. */
+function parseProxy(name: string, text: string): ProxyUrl {
+  const read = parseProxyUrl(text, 'taken');
+  if (read instanceof ProxyUrl) return read;
+  throw new CertletError('ERR_API_UNREACHABLE', `the proxy named by ${name} cannot be used: ${read.problem}`, {
+    remedy: `Set ${name} to http://HOST:PORT, or except the API server with NO_PROXY. ${read.remedy}`,
   });
 }

@@ -1,5 +1,6 @@
 import { getCACertificates } from 'node:tls';
 import type { ConnectionOptions } from 'node:tls';
+import type { ProxyUrl } from '../../kubeconfig/proxy-url.ts';
 import type { Secret } from '../../secret.ts';
 import { serverIdentity } from './server-identity.ts';
 
@@ -41,14 +42,14 @@ export function serverTls(trust: TlsTrust, host: string): TlsOptions {
  * For the connection to an https proxy. Go trusts there what the kubeconfig trusts; a proxy that the host's own roots vouch for is taken
  * too. No certificate and no server name of ours: those are for the API server.
  */
-export function proxyTls(proxy: URL, trust: TlsTrust): TlsOptions {
-  if (proxy.protocol !== 'https:') return {};
+export function proxyTls(proxy: ProxyUrl, trust: TlsTrust): TlsOptions {
+  if (proxy.scheme !== 'https') return {};
   return {
     allowPartialTrustChain: true,
     rejectUnauthorized: !trust.insecureSkipTlsVerify,
     ca: [...(trust.caPem === undefined ? [] : [trust.caPem]), ...hostRoots()],
     // undici would send an address as SNI, which Node refuses.
-    ...serverIdentity(proxy.hostname, undefined),
+    ...serverIdentity(proxy.host, undefined),
   };
 }
 

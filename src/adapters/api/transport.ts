@@ -11,7 +11,7 @@ import { identityOf } from './identity.ts';
 import type { Identity } from './identity.ts';
 import { networkError, placeOf } from './network-errors.ts';
 import type { ConnectionFacts } from './network-errors.ts';
-import { chooseProxy, proxyAddress } from './proxy-choice.ts';
+import { chooseProxy } from './proxy-choice.ts';
 import type { Environment } from './proxy-choice.ts';
 import { httpDate, retryAfterMs, warningTexts } from './response-headers.ts';
 
@@ -164,7 +164,7 @@ export class Transport {
       connectTimeoutMs: this.#options.timeouts.connectMs,
       tunnelTimeoutMs: this.#options.timeouts.headersMs,
     });
-    this.#pool = { pool, pair, proxy: proxy === undefined ? undefined : proxyAddress(proxy) };
+    this.#pool = { pool, pair, proxy: proxy?.address };
     return this.#pool;
   }
 }

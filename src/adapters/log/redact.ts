@@ -14,11 +14,20 @@ const SECRETS: readonly { readonly looksLike: RegExp; readonly becomes: string }
   // pattern would take a square of its length.
   { looksLike: /(?<![\w-])eyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*/g, becomes: '[secret]' },
   { looksLike: /\b(bearer|basic)\s+[\w.~+/=-]{8,}/gi, becomes: '$1 [secret]' },
-  // The password of a proxy URL.
-  { looksLike: /(\/\/[^\s/:@]*:)[^\s/@]+@/g, becomes: '$1[secret]@' },
 ];
 
 /** `text` with everything that looks like a private key, token or password in a URL replaced by `[secret]`. */
 export function redact(text: string): string {
-  return SECRETS.reduce((rest, { looksLike, becomes }) => rest.replace(looksLike, becomes), text);
+  const known = SECRETS.reduce((rest, { looksLike, becomes }) => rest.replace(looksLike, becomes), text);
+  return known.replaceAll(/[^\s"]+/g, withoutPassword);
+}
+
+/**
+ * A password in a URL goes up to the last `@` of the word: in it there may be a slash, or another `@`. More may go with it; a word with two
+ * URLs, say.
+ */
+function withoutPassword(word: string): string {
+  const at = word.lastIndexOf('@');
+  const user = at < 0 ? null : /\/\/[^/:@]*:/.exec(word.slice(0, at));
+  return user === null ? word : `${word.slice(0, user.index + user[0].length)}[secret]${word.slice(at)}`;
 }

@@ -55,10 +55,9 @@ function peerOf({ ports }: CheckContext, target: Target): Peer | { readonly erro
   const server = new URL(target.cluster.server);
   try {
     const proxy = chooseProxy(server, target.cluster.proxyUrl, ports.environment);
-    const url = proxy === undefined ? server : new URL(proxy.reveal());
-    const port = url.port === '' ? (url.protocol === 'https:' ? 443 : 80) : Number(url.port);
-    const host = url.hostname.replace(/^\[|\]$/g, '');
-    return { host, port, what: proxy === undefined ? 'the API server' : `the proxy before ${server.host}` };
+    if (proxy !== undefined) return { host: proxy.host, port: proxy.port, what: `the proxy before ${server.host}` };
+    const port = server.port === '' ? (server.protocol === 'https:' ? 443 : 80) : Number(server.port);
+    return { host: server.hostname.replace(/^\[|\]$/g, ''), port, what: 'the API server' };
   } catch (error) {
     return { error: asCertletError(error) };
   }

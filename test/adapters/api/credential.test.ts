@@ -5,11 +5,11 @@ import t from 'tap';
 import type { Test } from 'tap';
 import type { ClusterAccess, Credential, ExecPlugin } from '../../../src/kubeconfig/client-config.ts';
 import { execInfo, parseExecCredential } from '../../../src/adapters/api/exec-credential.ts';
-import { Secret } from '../../../src/secret.ts';
 import { createAuthority } from '../../fixtures/cluster/authority.ts';
 import { accessTo, connect, failureOf, loopbackLeaf, never } from '../../fixtures/http/api.ts';
 import { sendJson, sendStatus, startServer } from '../../fixtures/http/scripted-server.ts';
 import type { ScriptedServer } from '../../fixtures/http/scripted-server.ts';
+import { proxyOf } from '../../fixtures/proxy-url.ts';
 
 const authority = createAuthority({ name: 'kubernetes' });
 const clients = createAuthority({ name: 'clients' });
@@ -362,7 +362,7 @@ t.test('execInfo tells the cluster only where the kubeconfig asks for it', async
     server: 'https://a',
     insecureSkipTlsVerify: true,
     tlsServerName: 'k',
-    proxyUrl: new Secret('http://p'),
+    proxyUrl: proxyOf('http://p'),
   };
   t.same(JSON.parse(execInfo(plain, cluster).reveal()), {
     kind: 'ExecCredential',

@@ -1,7 +1,7 @@
 import t from 'tap';
 import { CertletError } from '../../../src/errors.ts';
-import { Secret } from '../../../src/secret.ts';
-import { chooseProxy, proxyAddress, usesProxy } from '../../../src/adapters/api/proxy-choice.ts';
+import { chooseProxy, usesProxy } from '../../../src/adapters/api/proxy-choice.ts';
+import { proxyOf } from '../../fixtures/proxy-url.ts';
 
 // Expectations are those of golang.org/x/net/http/httpproxy, which client-go uses.
 for (const row of [
@@ -60,6 +60,16 @@ for (const row of [
   },
   { name: 'an IPv6 address in brackets', host: 'fd00::1', port: '6443', noProxy: '[fd00::1]', uses: false },
   { name: 'an IPv6 network', host: 'fd12::1', port: '6443', noProxy: 'fd00::/8', uses: false },
+  { name: 'an IPv4 address in IPv6 dress', host: '10.1.2.3', port: '6443', noProxy: '::ffff:10.1.2.3', uses: false },
+  { name: 'the host in IPv6 dress', host: '::ffff:a01:203', port: '6443', noProxy: '10.1.2.3', uses: false },
+  {
+    name: 'the host in IPv6 dress and a network',
+    host: '::ffff:a01:203',
+    port: '6443',
+    noProxy: '10.0.0.0/8',
+    uses: false,
+  },
+  { name: 'loopback in IPv6 dress', host: '::ffff:7f00:1', port: '6443', noProxy: '', uses: false },
   { name: 'an impossible IPv6 network', host: 'fd12::1', port: '6443', noProxy: 'fd00::/129', uses: true },
 ]) {
   t.test(`NO_PROXY: ${row.name}`, async (t) => {
@@ -76,6 +86,8 @@ for (const row of [
   { name: 'an empty one does not count', env: { HTTPS_PROXY: '', https_proxy: 'http://q:1' }, proxy: 'http://q:1' },
   { name: 'HTTP_PROXY is not for https', env: { HTTP_PROXY: 'http://p:1' }, proxy: undefined },
   { name: 'without scheme it is http', env: { HTTPS_PROXY: 'p:3128' }, proxy: 'http://p:3128' },
+  { name: 'a raw % in the password', env: { HTTPS_PROXY: 'user:100%@p:1' }, proxy: 'http://user:100%@p:1' },
+  { name: 'a path, which Go does not look at', env: { HTTPS_PROXY: 'http://p:1/x' }, proxy: 'http://p:1/x' },
   { name: 'an https proxy', env: { HTTPS_PROXY: 'https://p' }, proxy: 'https://p' },
   { name: 'NO_PROXY excepts', env: { HTTPS_PROXY: 'http://p:1', NO_PROXY: 'example' }, proxy: undefined },
   { name: 'no_proxy excepts', env: { HTTPS_PROXY: 'http://p:1', no_proxy: '.example' }, proxy: undefined },
@@ -94,11 +106,19 @@ t.test('chooseProxy: default ports count for NO_PROXY entries with a port', asyn
 });
 
 t.test("chooseProxy: the kubeconfig's proxy-url wins over everything, for loopback servers too", async (t) => {
-  const own = new Secret('http://own:1');
+  const own = proxyOf('http://own:1');
   t.equal(chooseProxy(new URL('https://127.0.0.1:6443'), own, { HTTPS_PROXY: 'http://p', NO_PROXY: '*' }), own);
 });
 
-for (const value of ['socks5://u:hidden@p', 'http://', 'http://u:hidden@']) {
+for (const value of [
+  'socks5://u:hidden@p',
+  'http://',
+  'http://u:hidden@',
+  'http://u:hid/hidden@p:1',
+  'http://u:hidden@p:0',
+  'http://u:hidden@p:x',
+  'http://u:hidden@127.0.0.010',
+]) {
   t.test(`chooseProxy refuses ${value.replace('hidden', '…')} without showing it`, async (t) => {
     const error = t.throws(() => chooseProxy(https, undefined, { HTTPS_PROXY: value }), CertletError) as CertletError;
     t.equal(error.code, 'ERR_API_UNREACHABLE');
@@ -106,13 +126,3 @@ for (const value of ['socks5://u:hidden@p', 'http://', 'http://u:hidden@']) {
     t.match(error.remedy, /HTTPS_PROXY/);
   });
 }
-
-t.test('proxyAddress shows neither user nor password', async (t) => {
-  t.equal(proxyAddress(new Secret('http://u:p@proxy:3128')), 'proxy:3128');
-  t.equal(
-    proxyAddress(new Secret('http://u:p@proxy')),
-    'proxy:80',
-    'the port of its scheme, for commands that need one',
-  );
-  t.equal(proxyAddress(new Secret('https://[fd00::1]')), '[fd00::1]:443');
-});

@@ -17,6 +17,7 @@ import { startProxy } from '../../fixtures/http/connect-proxy.ts';
 import type { ConnectProxy, ConnectProxyOptions } from '../../fixtures/http/connect-proxy.ts';
 import { sendJson, startServer } from '../../fixtures/http/scripted-server.ts';
 import type { ScriptedServer } from '../../fixtures/http/scripted-server.ts';
+import { proxyOf } from '../../fixtures/proxy-url.ts';
 
 const authority = createAuthority({ name: 'kubernetes' });
 const clients = createAuthority({ name: 'clients' });
@@ -45,7 +46,7 @@ t.test(
   async (t) => {
     const { server, proxy } = await serve(t, { credentials: 'us er:p@ss' });
     const cluster = accessTo(server, authority, {
-      proxyUrl: new Secret(`http://us%20er:p%40ss@${proxy.host}`),
+      proxyUrl: proxyOf(`http://us%20er:p%40ss@${proxy.host}`),
       tlsServerName: 'kubernetes',
     });
     const pair = clients.issue({ commonName: 'system:node:n1' });
@@ -62,7 +63,7 @@ t.test(
 
 t.test('through an https proxy named by address, whose certificate is verified', async (t) => {
   const { server, proxy } = await serve(t, { leaf: loopbackLeaf(proxies) });
-  const cluster = accessTo(server, authority, { proxyUrl: new Secret(`https://${proxy.host}`) });
+  const cluster = accessTo(server, authority, { proxyUrl: proxyOf(`https://${proxy.host}`) });
   const untrusted = await failureOf(connect(t, cluster).discover(never));
   t.equal(untrusted.code, 'ERR_API_TLS');
   t.match(untrusted.message, `the certificate of the proxy ${proxy.host} is signed neither by`);
@@ -93,7 +94,7 @@ for (const row of [
 ]) {
   t.test(`the server is not blamed for a proxy whose certificate ${row.name}`, async (t) => {
     const { server, proxy } = await serve(t, { leaf: row.leaf });
-    const cluster = accessTo(server, authority, { proxyUrl: new Secret(`https://${proxy.host}`) });
+    const cluster = accessTo(server, authority, { proxyUrl: proxyOf(`https://${proxy.host}`) });
     for (const error of [
       await failureOf(connect(t, cluster).discover(never)),
       await failureOf(connectorOf().glimpse(cluster, never)),
@@ -104,7 +105,7 @@ for (const row of [
 
 t.test('the server is not blamed for an https proxy that speaks no TLS', async (t) => {
   const { server, proxy } = await serve(t);
-  const cluster = accessTo(server, authority, { proxyUrl: new Secret(`https://${proxy.host}`) });
+  const cluster = accessTo(server, authority, { proxyUrl: proxyOf(`https://${proxy.host}`) });
   t.match(await failureOf(connect(t, cluster).discover(never)), {
     code: 'ERR_API_TLS',
     message: `the TLS handshake with the proxy ${proxy.host} failed`,
@@ -114,7 +115,7 @@ t.test('the server is not blamed for an https proxy that speaks no TLS', async (
 
 t.test("an https proxy is trusted by the kubeconfig's CA, as in Go, or by the flag that trusts anybody", async (t) => {
   const { server, proxy } = await serve(t, { leaf: loopbackLeaf(authority) });
-  const proxyUrl = new Secret(`https://${proxy.host}`);
+  const proxyUrl = proxyOf(`https://${proxy.host}`);
   t.equal(await connect(t, accessTo(server, authority, { proxyUrl })).discover(never), 'v1');
   t.match((await connectorOf().glimpse(accessTo(server, authority, { proxyUrl }), never)).certificate, {
     issuer: 'CN=kubernetes',
@@ -124,7 +125,7 @@ t.test("an https proxy is trusted by the kubeconfig's CA, as in Go, or by the fl
   const lax = {
     server: unknown.server.url,
     insecureSkipTlsVerify: true,
-    proxyUrl: new Secret(`https://${unknown.proxy.host}`),
+    proxyUrl: proxyOf(`https://${unknown.proxy.host}`),
   };
   t.equal(await connect(t, lax).discover(never), 'v1');
 });
@@ -149,7 +150,7 @@ for (const row of [
 ]) {
   t.test(`a proxy that answers CONNECT with ${row.name}`, async (t) => {
     const { server, proxy } = await serve(t, { refuseWith: row.status });
-    const cluster = accessTo(server, authority, { proxyUrl: new Secret(`http://u:hidden@${proxy.host}`) });
+    const cluster = accessTo(server, authority, { proxyUrl: proxyOf(`http://u:hidden@${proxy.host}`) });
     for (const error of [
       await failureOf(connect(t, cluster).discover(never)),
       await failureOf(connectorOf().glimpse(cluster, never)),
@@ -165,7 +166,7 @@ for (const row of [
 
 t.test('a proxy that says nothing, and one that is not there', async (t) => {
   const { server, proxy } = await serve(t, { refuseWith: 0 });
-  const cluster = accessTo(server, authority, { proxyUrl: new Secret(`http://${proxy.host}`) });
+  const cluster = accessTo(server, authority, { proxyUrl: proxyOf(`http://${proxy.host}`) });
   const watch = connect(t, cluster, tokenCredential, { timeouts: { headersMs: 50 } }).watchCsr('v1', 'x', '1', never);
   t.match(
     await failureOf(watch[Symbol.asyncIterator]().next()),

@@ -39,3 +39,15 @@ for (const text of [
     t.equal(redact(text), text);
   });
 }
+
+for (const [name, text, becomes] of [
+  ['with a slash', 'proxy http://u:a/b@p:1 fails', 'proxy http://u:[secret]@p:1 fails'],
+  ['with an @', 'http://u:a@b@p:1', 'http://u:[secret]@p:1'],
+  [
+    'in JSON, and what stands beside it stays',
+    '{"proxy":"http://u:a/b@p","to":"x@y"}',
+    '{"proxy":"http://u:[secret]@p","to":"x@y"}',
+  ],
+] as const) {
+  t.test(`hides a proxy password ${name}`, async (t) => t.equal(redact(text), becomes));
+}
