@@ -11,6 +11,7 @@ import { DiskWatch } from './disk-watch.ts';
 import { asCertletError, type CertletError } from './errors.ts';
 import type { Clock, ServiceNotifier } from './ports.ts';
 import type { Agent } from './rotation/agent.ts';
+import { openAt } from './rotation/manager-state.ts';
 import { retryDelayMs } from './rotation/retry.ts';
 import type { AgentSnapshot } from './rotation/snapshot.ts';
 import { isUsefulState, statusText } from './status/line.ts';
@@ -26,6 +27,8 @@ export interface ServiceEdge {
   readonly loadSettings: () => Promise<Settings>;
   readonly onReload: (listener: () => void) => () => void;
   readonly signal: AbortSignal;
+  /** The real one unless told. */
+  readonly clock?: Clock;
 }
 
 type RoundParts = Pick<AgentParts, 'after' | 'observer' | 'confirmLock'>;
@@ -42,7 +45,7 @@ const SETTINGS_POLL_MS = 5 * 60_000;
 export class Service {
   readonly #edge: ServiceEdge;
   readonly #log: LevelledLogger;
-  readonly #clock: Clock = systemClock();
+  readonly #clock: Clock;
   #settings: Settings;
   #notifier: ServiceNotifier | undefined;
   #ready = false;
@@ -58,6 +61,7 @@ export class Service {
 
   constructor(edge: ServiceEdge, settings: Settings, log: LevelledLogger) {
     this.#edge = edge;
+    this.#clock = edge.clock ?? systemClock();
     this.#settings = settings;
     this.#log = log;
     this.#lastTick = this.#clock.now();
@@ -173,10 +177,12 @@ export class Service {
     const delayMs = retryDelayMs({ error, failures, roll: 0.5, msToExpiry: undefined, refusedBackoffMs });
     const retry = new Date(now.getTime() + delayMs);
     logFailure(this.#log, 'Cannot use the cert-dir', error, { retry });
-    this.#lastTick = now;
     this.#tellReady(error.message);
-    const slice = new Date(Math.min(retry.getTime(), now.getTime() + LOOP_ALIVE_MS / 2));
-    await this.#clock.sleepUntil(slice, ended);
+    // In slices that keep the watchdog fed; the pause is the one that was told, unless the clock is set back.
+    for (let at = now; !ended.aborted && openAt({ setAt: now, at: retry }, at) !== undefined; at = this.#clock.now()) {
+      this.#lastTick = at;
+      await this.#clock.sleepUntil(new Date(Math.min(retry.getTime(), at.getTime() + LOOP_ALIVE_MS / 2)), ended);
+    }
   }
 
   #tick(snapshot: AgentSnapshot, surroundings: Surroundings): void {

@@ -5,8 +5,10 @@ import t, { type Test } from 'tap';
 import { callControl } from '../src/adapters/control/client.ts';
 import { acquireLock } from '../src/adapters/lock.ts';
 import type { LevelledLogger } from '../src/adapters/log/logger.ts';
+import type { Clock } from '../src/ports.ts';
 import { Service } from '../src/service.ts';
 import { CommandHost, type Session } from './fixtures/command-host.ts';
+import { FakeClock } from './fixtures/fakes/clock.ts';
 
 interface Running extends Session {
   readonly host: CommandHost;
@@ -19,12 +21,17 @@ interface Running extends Session {
 }
 
 /** A service on a host without a kubeconfig: it waits for a person, in every state that is tested here. */
-async function running(t: Test, settings: Readonly<Record<string, unknown>> = {}, host = new CommandHost(t, settings)) {
+async function running(
+  t: Test,
+  settings: Readonly<Record<string, unknown>> = {},
+  host = new CommandHost(t, settings),
+  own: { readonly clock?: Clock; readonly log?: LevelledLogger } = {},
+) {
   const session = host.session();
   const { context, stop, stderr } = session;
   const listeners = new Set<() => void>();
   const first = await context.loadSettings();
-  const log = await context.openLog({ ...first.log, format: 'text' });
+  const log = own.log ?? (await context.openLog({ ...first.log, format: 'text' }));
   const lookers = new Set<() => void>();
   const service = new Service(
     {
@@ -48,6 +55,7 @@ async function running(t: Test, settings: Readonly<Record<string, unknown>> = {}
         return () => listeners.delete(listener);
       },
       signal: stop.signal,
+      ...(own.clock === undefined ? {} : { clock: own.clock }),
     },
     first,
     log,
@@ -83,6 +91,32 @@ t.test('a cert-dir whose parent is a file is waited out, and a stop ends the wai
   stop.abort();
   await ended;
   t.notMatch(stderr.text, /Certificate is current/);
+});
+
+t.test('the next try that a line tells of is not kept: the same error every 45 seconds, each with a false date', async (t) => {
+  const clock = new FakeClock();
+  const told: { readonly at: Date; readonly retry: Date }[] = [];
+  const log: LevelledLogger = {
+    level: () => 'info',
+    setLevel: () => undefined,
+    log: (_level, event, fields) => {
+      const retry = fields?.['retry'];
+      if (event === 'Cannot use the cert-dir' && retry instanceof Date) told.push({ at: clock.now(), retry });
+    },
+  };
+  const host = new CommandHost(t, { certDir: '/proc/version/pki' });
+  const { stop, ended } = await running(t, {}, host, { clock, log });
+  const end = clock.now().getTime() + 30 * 60_000;
+  while (clock.now().getTime() < end) {
+    // Its turn on the real disk is over when it sleeps.
+    while (clock.sleeping === 0) await new Promise(setImmediate);
+    await clock.advance(45_000);
+  }
+  t.ok(told.length > 5, `${String(told.length)} tries`);
+  const early = told.slice(1).filter(({ at }, index) => at < (told[index]?.retry ?? at));
+  t.strictSame(early, []);
+  stop.abort();
+  await ended;
 });
 
 t.test('a cert-dir that cannot be used is left at once when the settings name another', async (t) => {

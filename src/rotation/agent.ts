@@ -196,7 +196,7 @@ export class Agent {
       manager.supersede();
       return undefined;
     }
-    const step = manager.step(quiet);
+    const step = manager.decide(quiet);
     if (step.kind === 'request') {
       this.#tasks.launch(manager.purpose, () => manager.attempt(signal));
       return undefined;

@@ -40,17 +40,25 @@ export function gateAfter(
   };
 }
 
-/** After a restart: the gate that an earlier refusal still is, and what it said, so that the pause has its reason. */
+/** After a restart: the gate that an earlier refusal still is, and what it said, so that the pause has its reason. False when it is none any more. */
 export function recallRefusal(
   state: Pick<ManagerState, 'current' | 'history' | 'retry' | 'lastError'>,
   now: Date,
   refusedBackoffMs: number,
-): void {
+): boolean {
   const { refusal } = state.history;
   state.retry = gateOfRefusal(state, refusedBackoffMs);
-  if (refusal === undefined || openAt(state.retry, now) === undefined) return;
+  if (refusal === undefined || openAt(state.retry, now) === undefined) return false;
   const code = isErrorCode(refusal.code) ? refusal.code : 'ERR_CSR_FAILED';
   state.lastError = { code, message: refusal.message, remedy: REFUSED_REMEDY, at: refusal.at };
+  return true;
+}
+
+/** Says at a start why nothing is asked: the line of the refusal itself may be in a journal that is gone. */
+export function sayRecalled(log: Logger, state: Pick<ManagerState, 'lastError' | 'retry'>, purpose: Purpose): void {
+  const { code, message, remedy, at } = state.lastError ?? {};
+  const event = 'An earlier request was refused; waiting before the next one';
+  log.log('warn', event, { purpose, code, error: message, at, remedy, retry: state.retry?.at });
 }
 
 const isErrorCode = (code: string): code is ErrorCode => Object.hasOwn(ERROR_RULES, code);

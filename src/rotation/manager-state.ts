@@ -29,6 +29,8 @@ export class ManagerState {
   failures = 0;
   /** An administrator has asked for a new certificate: see `wish.ts`. */
   forced = false;
+  /** An administrator has called the files of another program fine, and that is not on the disk yet: see `foreign-writers.ts`. */
+  accepting = false;
   hold: CertletError | undefined;
   phase: Phase = 'starting';
   reason = 'starting';
@@ -61,7 +63,7 @@ export class ManagerState {
     return store.writeHistory(purpose, history);
   }
 
-  /** Enters a phase; the moment of entry is kept while phase and reason stay the same. */
+  /** Enters a phase; the moment of entry is kept while phase and reason stay the same. In `valid` nothing is due: what went wrong before is over. */
   enter(
     phase: Phase,
     reason: string,
@@ -72,6 +74,7 @@ export class ManagerState {
     this.reason = reason;
     this.command = at.command;
     this.spacedUntil = at.spacedUntil;
+    if (phase === 'valid' && this.filesRetry === undefined) this.lastError = undefined;
   }
 
   count(result: string): void {

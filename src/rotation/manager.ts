@@ -4,8 +4,8 @@ import { type RotationContext, judgedNow } from './context.ts';
 import type { RequestHistory } from '../csr/pending.ts';
 import type { CertificatePair } from '../pki/certificate.ts';
 import { type CertificateTemplate, templateDigest, templateGains } from '../csr/template.ts';
-import { checkWriters } from './foreign-writers.ts';
-import { eventKind, gateAfter, isRefusal, recallRefusal, sayFailure } from './failure.ts';
+import { checkWriters, keepDecision, letGo } from './foreign-writers.ts';
+import { eventKind, gateAfter, isRefusal, recallRefusal, sayFailure, sayRecalled } from './failure.ts';
 import { managerSnapshot, ManagerState, openAt, type RetryGate } from './manager-state.ts';
 import type { PurposeRules } from './purpose-rules.ts';
 import { RotationNotice } from './rotation-notice.ts';
@@ -72,6 +72,7 @@ export class CertificateManager {
       this.#state.filesRetry = undefined;
       // A running attempt knows its request better than the disk does.
       if (!this.busy) await this.#load();
+      await keepDecision(this.#context, this.#state, this.purpose);
       await checkWriters(this.#context, this.#state, this.purpose);
     });
   }
@@ -84,16 +85,21 @@ export class CertificateManager {
     this.#loaded = true;
     if (wishStands(this.#state)) this.#state.forced = true;
     // A denial or failure before the last restart still holds back; a wish that still stands came after it.
-    else if (this.#state.pending === undefined) recallRefusal(this.#state, clock.now(), options.refusedBackoffMs);
+    else if (this.#state.pending === undefined && recallRefusal(this.#state, clock.now(), options.refusedBackoffMs))
+      sayRecalled(this.#context.log, this.#state, this.purpose);
   }
 
-  /** An administrator wants a new certificate now; also the decision that files of another program are fine. */
+  /**
+   * An administrator wants a new certificate now; also the decision that files of another program are fine. A disk that cannot take the note of
+   * either is told; both stand as long as this process lives.
+   */
   async force(): Promise<void> {
     this.#state.forced = true;
-    this.#state.hold = undefined;
+    this.#state.accepting = true;
+    letGo(this.#state);
     this.release();
     await noteWish(this.#context, this.#state, { purpose: this.purpose, loaded: this.#loaded });
-    await this.#context.store.acceptAll(this.purpose);
+    await keepDecision(this.#context, this.#state, this.purpose);
   }
 
   /** What earlier processes saw of the API server's refusals of the pair in use. */
@@ -112,10 +118,15 @@ export class CertificateManager {
     this.#state.failures = 0;
   }
 
-  /** What to do now. Pure decision over this manager's facts. */
+  /** What to do now; a pause that what was refused has been changed for ends here. */
+  decide(quietUntil: Date | undefined): Step {
+    this.#releaseChanged();
+    return this.step(quietUntil);
+  }
+
+  /** What is to be done as things stand. Pure decision over this manager's facts. */
   step(quietUntil: Date | undefined): Step {
     const facts = this.#facts();
-    this.#releaseChanged(facts.wanted);
     return nextStep({
       ...facts,
       pending: this.#state.pending !== undefined,
@@ -249,7 +260,7 @@ export class CertificateManager {
   }
 
   /** Another template, or another credential than the one that was refused: the cluster may say yes to that. */
-  #releaseChanged(wanted: CertificateTemplate): void {
+  #releaseChanged(): void {
     const { refusedDigest, refusedAsker } = this.#state.retry ?? {};
     if (refusedAsker !== undefined && (this.rules.askerDigest() ?? refusedAsker) !== refusedAsker) {
       this.#context.log.log('info', 'Another credential than the refused one: asking again', { purpose: this.purpose });
@@ -257,6 +268,6 @@ export class CertificateManager {
       return;
     }
     if (refusedDigest === undefined || !this.rules.isTemplateFirm()) return;
-    if (refusedDigest !== templateDigest(wanted)) this.release();
+    if (refusedDigest !== templateDigest(this.wanted())) this.release();
   }
 }

@@ -1,4 +1,4 @@
-import { asCertletError } from '../errors.ts';
+import { type CertletError, isCertletError } from '../errors.ts';
 import { adoptClient, adoptServing } from './adopt.ts';
 import { judgedNow, type RotationContext } from './context.ts';
 import type { Credentials } from './credentials.ts';
@@ -17,16 +17,14 @@ export interface Kept {
   readonly serving: CertificateManager;
 }
 
-interface Problem {
-  readonly thrown: unknown;
-}
-
-async function problemOf(work: () => Promise<void>): Promise<Problem | undefined> {
+/** What the disk has against it; a defect is thrown. */
+async function problemOf(work: () => Promise<void>): Promise<CertletError | undefined> {
   try {
     await work();
     return undefined;
   } catch (thrown) {
-    return { thrown };
+    if (!isCertletError(thrown)) throw thrown;
+    return thrown;
   }
 }
 
@@ -87,11 +85,12 @@ export class Upkeep {
       const { bootstrapChanges, problem } = await this.#disk(first);
       if (!first) await this.#afterFirst(bootstrapChanges, signal);
       else if (this.#kept.client.loaded || this.#kept.serving.loaded) this.#begin();
-      if (problem !== undefined) throw problem.thrown;
+      if (problem !== undefined) throw problem;
       this.#failures = 0;
       this.#gate = undefined;
     } catch (thrown) {
       if (signal.aborted) return;
+      if (!isCertletError(thrown)) throw thrown;
       this.#failed(thrown);
     }
   }
@@ -99,7 +98,7 @@ export class Upkeep {
   /** Link, pairs and kubeconfig as they should be; also what somebody deleted in the meantime. What fails for one does not keep the others. */
   async #disk(
     first: boolean,
-  ): Promise<{ readonly bootstrapChanges: readonly string[]; readonly problem: Problem | undefined }> {
+  ): Promise<{ readonly bootstrapChanges: readonly string[]; readonly problem: CertletError | undefined }> {
     const { credentials } = this.#kept;
     const bootstrapChanges = await credentials.reload();
     let fit = false;
@@ -181,9 +180,8 @@ export class Upkeep {
     return running.length === 0 ? undefined : Math.min(...running);
   }
 
-  #failed(thrown: unknown): void {
+  #failed(error: CertletError): void {
     const { clock, chance, log, options } = this.#context;
-    const error = asCertletError(thrown);
     this.#failures += 1;
     const now = clock.now();
     const delayMs = retryDelayMs({
