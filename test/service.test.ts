@@ -93,31 +93,34 @@ t.test('a cert-dir whose parent is a file is waited out, and a stop ends the wai
   t.notMatch(stderr.text, /Certificate is current/);
 });
 
-t.test('the next try that a line tells of is not kept: the same error every 45 seconds, each with a false date', async (t) => {
-  const clock = new FakeClock();
-  const told: { readonly at: Date; readonly retry: Date }[] = [];
-  const log: LevelledLogger = {
-    level: () => 'info',
-    setLevel: () => undefined,
-    log: (_level, event, fields) => {
-      const retry = fields?.['retry'];
-      if (event === 'Cannot use the cert-dir' && retry instanceof Date) told.push({ at: clock.now(), retry });
-    },
-  };
-  const host = new CommandHost(t, { certDir: '/proc/version/pki' });
-  const { stop, ended } = await running(t, {}, host, { clock, log });
-  const end = clock.now().getTime() + 30 * 60_000;
-  while (clock.now().getTime() < end) {
-    // Its turn on the real disk is over when it sleeps.
-    while (clock.sleeping === 0) await new Promise(setImmediate);
-    await clock.advance(45_000);
-  }
-  t.ok(told.length > 5, `${String(told.length)} tries`);
-  const early = told.slice(1).filter(({ at }, index) => at < (told[index]?.retry ?? at));
-  t.strictSame(early, []);
-  stop.abort();
-  await ended;
-});
+t.test(
+  'the next try that a line tells of is not kept: the same error every 45 seconds, each with a false date',
+  async (t) => {
+    const clock = new FakeClock();
+    const told: { readonly at: Date; readonly retry: Date }[] = [];
+    const log: LevelledLogger = {
+      level: () => 'info',
+      setLevel: () => undefined,
+      log: (_level, event, fields) => {
+        const retry = fields?.['retry'];
+        if (event === 'Cannot use the cert-dir' && retry instanceof Date) told.push({ at: clock.now(), retry });
+      },
+    };
+    const host = new CommandHost(t, { certDir: '/proc/version/pki' });
+    const { stop, ended } = await running(t, {}, host, { clock, log });
+    const end = clock.now().getTime() + 30 * 60_000;
+    while (clock.now().getTime() < end) {
+      // Its turn on the real disk is over when it sleeps.
+      while (clock.sleeping === 0) await new Promise(setImmediate);
+      await clock.advance(45_000);
+    }
+    t.ok(told.length > 5, `${String(told.length)} tries`);
+    const early = told.slice(1).filter(({ at }, index) => at < (told[index]?.retry ?? at));
+    t.strictSame(early, []);
+    stop.abort();
+    await ended;
+  },
+);
 
 t.test('a cert-dir that cannot be used is left at once when the settings name another', async (t) => {
   const { host, stderr, reload } = await running(t, { certDir: '/proc/version/pki' });

@@ -12,5 +12,11 @@ export const storeOnDisk = ({ certDir, stateDir }: Settings, userId: number): St
 export async function certificateOnDisk(view: StoreView, purpose: Purpose): Promise<DiskCertificate> {
   const { link, reading } = await view.pair(purpose);
   if (reading.kind === 'unreadable' && reading.error !== undefined) throw reading.error;
-  return { purpose, currentPath: link, facts: reading.kind === 'whole' ? reading.pair.chain.leaf : undefined };
+  const history = await view.history(purpose);
+  return {
+    purpose,
+    currentPath: link,
+    facts: reading.kind === 'whole' ? reading.pair.chain.leaf : undefined,
+    history: history.kind === 'read' ? history.value : {},
+  };
 }

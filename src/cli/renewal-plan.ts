@@ -10,8 +10,9 @@ import type { KubeconfigReading } from '../ports.ts';
 import { chooseCluster } from '../rotation/clusters.ts';
 import { chooseIdentity } from '../rotation/identity.ts';
 import { servingNamesOf } from '../rotation/names.ts';
-import { rotationDeadline } from '../rotation/schedule.ts';
+import { dueAt, usesKeyEncipherment } from '../rotation/schedule.ts';
 import { rotationReasons } from '../rotation/step.ts';
+import type { DiskCertificate } from '../status/disk.ts';
 import { certificateOnDisk, storeOnDisk } from './disk-pairs.ts';
 
 /** What a renewal would ask for. */
@@ -43,14 +44,14 @@ export async function planRenewal(
   const cluster = chooseCluster(readings.node, readings.bootstrap);
   const server = (cluster.active ?? cluster.offered)?.server;
   const route = server === undefined ? undefined : await createRouteProbe().localAddress(server);
-  const client = (await certificateOnDisk(view, 'client')).facts;
+  const client = await certificateOnDisk(view, 'client');
   const now = edge.now();
   return Promise.all(
     purposes.map(async (purpose) => {
-      const current = purpose === 'client' ? client : (await certificateOnDisk(view, 'serving')).facts;
+      const current = purpose === 'client' ? client : await certificateOnDisk(view, 'serving');
       const pending = await view.pending(purpose);
-      const template = wantedTemplate(settings, purpose, route);
-      const identity = askingIdentity({ settings, purpose, client, bootstrap: readings.bootstrap, now });
+      const template = wantedTemplate(settings, current, route);
+      const identity = askingIdentity({ settings, purpose, client: client.facts, bootstrap: readings.bootstrap, now });
       return {
         template,
         keyAlgorithm: settings.keyAlgorithm,
@@ -84,8 +85,13 @@ async function readKubeconfigs(
   return { node: await files.readNode(), bootstrap: await files.readBootstrap() };
 }
 
-function wantedTemplate(settings: Settings, purpose: Purpose, routeAddress: string | undefined): CertificateTemplate {
-  const { nodeName, keyEncipherment, expirationSeconds, nodeIPs, servingNames } = settings;
+function wantedTemplate(
+  settings: Settings,
+  { purpose, history }: DiskCertificate,
+  routeAddress: string | undefined,
+): CertificateTemplate {
+  const keyEncipherment = usesKeyEncipherment(history, settings);
+  const { nodeName, expirationSeconds, nodeIPs, servingNames } = settings;
   const options = { nodeName, keyEncipherment, ...(expirationSeconds === undefined ? {} : { expirationSeconds }) };
   if (purpose === 'client') return clientTemplate(options);
   return servingTemplate(options, servingNamesOf({ nodeName, nodeIPs, servingNames, node: undefined, routeAddress }));
@@ -112,7 +118,7 @@ function askingIdentity({ settings, purpose, client, bootstrap, now }: Asking): 
 
 function reasonsFor(
   settings: Settings,
-  current: CertificateFacts | undefined,
+  { facts: current, history }: DiskCertificate,
   wanted: CertificateTemplate,
   now: Date,
 ): readonly string[] {
@@ -121,7 +127,7 @@ function reasonsFor(
     current,
     refused: false,
     wanted,
-    deadline: current && rotationDeadline(current, settings.nodeName, undefined),
+    deadline: dueAt(current, settings.nodeName, history),
     forced: true,
   });
 }

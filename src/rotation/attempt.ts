@@ -12,6 +12,7 @@ import type { ManagerState } from './manager-state.ts';
 import type { PurposeRules } from './purpose-rules.ts';
 import { checkStaged } from './staged.ts';
 import { settleProof } from './staged-refusal.ts';
+import { usesKeyEncipherment } from './schedule.ts';
 import { explainTlsDates } from './tls-dates.ts';
 import { createPending, obtain, pendingMisfits } from './request.ts';
 
@@ -131,7 +132,7 @@ export class Attempt {
     const { log, options, store } = this.#context;
     const { purpose } = this.#rules;
     log.log('info', 'Rotating certificates', { purpose, reasons });
-    const template = this.#rules.template(this.#state.history.keyEncipherment ?? options.keyEncipherment);
+    const template = this.#rules.template(usesKeyEncipherment(this.#state.history, options));
     const record = await createPending(this.#context, template);
     await this.#state.rewriteHistory(store, { ...this.#state.history, lastRequestAt: record.createdAt }, purpose);
     this.#state.pending = record;

@@ -9,7 +9,7 @@ import { eventKind, gateAfter, isRefusal, recallRefusal, sayFailure, sayRecalled
 import { managerSnapshot, ManagerState, openAt, type RetryGate } from './manager-state.ts';
 import type { PurposeRules } from './purpose-rules.ts';
 import { RotationNotice } from './rotation-notice.ts';
-import { doubtfulUntil, laterOf, receivedAt, rotationDeadline, spacedFrom, spacedUntil } from './schedule.ts';
+import { doubtfulUntil, dueAt, laterOf, spacedFrom, spacedUntil, usesKeyEncipherment } from './schedule.ts';
 import type { ManagerSnapshot } from './snapshot.ts';
 import { nextStep, type RotationFacts, restPhase, rotationReasons, type Step } from './step.ts';
 import { noteRefused } from './refused-note.ts';
@@ -155,14 +155,12 @@ export class CertificateManager {
   }
 
   wanted(): CertificateTemplate {
-    return this.rules.template(this.#state.history.keyEncipherment ?? this.#context.options.keyEncipherment);
+    return this.rules.template(usesKeyEncipherment(this.#state.history, this.#context.options));
   }
 
   /** When the current certificate is due; undefined without one. */
   deadline(): Date | undefined {
-    const leaf = this.#state.current?.chain.leaf;
-    if (leaf === undefined || leaf.selfSigned) return undefined;
-    return rotationDeadline(leaf, this.#context.options.nodeName, receivedAt(leaf, this.#state.history));
+    return dueAt(this.#state.current?.chain.leaf, this.#context.options.nodeName, this.#state.history);
   }
 
   /** Runs one attempt to its end; never throws. The agent runs one at a time. */

@@ -47,6 +47,25 @@ export const receivedAt = (
   history.lastSerial === certificate.serial ? (history.lastIssuedByServer ?? history.lastIssuedAt) : undefined;
 
 /**
+ * When the certificate behind a link is due, for whoever tells it: the daemon, `status` from the disk, `check`, `renew --dry-run`. Undefined where
+ * dates decide nothing: no certificate, or a placeholder.
+ */
+export const dueAt = (
+  certificate: Pick<CertificateFacts, 'notBefore' | 'notAfter' | 'serial' | 'selfSigned'> | undefined,
+  nodeName: string,
+  history: RequestHistory,
+): Date | undefined =>
+  certificate === undefined || certificate.selfSigned
+    ? undefined
+    : rotationDeadline(certificate, nodeName, receivedAt(certificate, history));
+
+/** Which usages to ask for: what the signer took last counts more than the setting. */
+export const usesKeyEncipherment = (
+  history: Pick<RequestHistory, 'keyEncipherment'>,
+  settings: { readonly keyEncipherment: boolean },
+): boolean => history.keyEncipherment ?? settings.keyEncipherment;
+
+/**
  * A successor that only one of two clocks asks for waits at least for half of what the certificate had left when it came, measured by this host's
  * clock: where one of them is wrong for good, each new certificate would be due at once. Undefined when that is unknown or the clock was set back.
  */

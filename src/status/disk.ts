@@ -1,6 +1,7 @@
+import type { RequestHistory } from '../csr/pending.ts';
 import type { CertificateFacts } from '../pki/certificate.ts';
 import type { Purpose } from '../csr/template.ts';
-import { rotationDeadline } from '../rotation/schedule.ts';
+import { dueAt } from '../rotation/schedule.ts';
 import type { ManagerSnapshot } from '../rotation/snapshot.ts';
 import { type StatusDocument, statusDocument } from './document.ts';
 
@@ -9,6 +10,8 @@ export interface DiskCertificate {
   readonly purpose: Purpose;
   readonly currentPath: string;
   readonly facts: CertificateFacts | undefined;
+  /** What is noted of earlier requests; empty where nothing is or may be read. */
+  readonly history: RequestHistory;
 }
 
 /** The document of a host where nothing runs and nothing has left one: what the links lead to, and nothing of what is going on. */
@@ -31,7 +34,11 @@ export function diskStatus(
   return statusDocument(snapshot, { command: 'none', pid: 0, version, now, hooks: [] });
 }
 
-function diskManager({ purpose, currentPath, facts }: DiskCertificate, nodeName: string, now: Date): ManagerSnapshot {
+function diskManager(
+  { purpose, currentPath, facts, history }: DiskCertificate,
+  nodeName: string,
+  now: Date,
+): ManagerSnapshot {
   const issued = facts !== undefined && !facts.selfSigned;
   return {
     purpose,
@@ -42,10 +49,10 @@ function diskManager({ purpose, currentPath, facts }: DiskCertificate, nodeName:
     certificate: facts,
     currentPath,
     placeholder: facts?.selfSigned === true,
-    rotationDeadline: issued ? rotationDeadline(facts, nodeName, undefined) : undefined,
+    rotationDeadline: dueAt(facts, nodeName, history),
     nextAttempt: undefined,
     pending: undefined,
-    lastSuccess: undefined,
+    lastSuccess: history.lastIssuedAt,
     lastError: undefined,
     attempts: {},
   };

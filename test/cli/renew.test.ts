@@ -1,6 +1,6 @@
 /** `certlet renew` with and without a daemon, on a fake cluster. */
 import { spawnSync } from 'node:child_process';
-import { chownSync, mkdirSync, readdirSync, statSync } from 'node:fs';
+import { chownSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import { parse } from 'yaml';
@@ -73,6 +73,15 @@ serving: would ask for
   );
   t.equal(cluster.requests.length, requests);
   t.strictSame(listing(host.folder), before);
+});
+
+t.test('--dry-run tells of other usages than those that the signer took last', async (t) => {
+  const path = join(host.folder, 'pki/.certlet/client-history.json');
+  const text = readFileSync(path, 'utf8');
+  writeFileSync(path, JSON.stringify({ ...(JSON.parse(text) as object), keyEncipherment: false }));
+  const { stdout } = await host.run(['renew', 'client', '--dry-run']);
+  writeFileSync(path, text);
+  t.match(stdout, /^ {2}usages {6}digital signature, client auth$/m);
 });
 
 t.test('--dry-run as a document', async (t) => {

@@ -195,8 +195,18 @@ t.test('a daemon that stopped in order says when', async (t) => {
 
 t.test('what the disk alone tells', async (t) => {
   const about = { nodeName: 'n1', version: '0.1.0', now: NOW };
-  const client = { purpose: 'client', currentPath: '/pki/kubelet-client-current.pem', facts: sampleFacts() } as const;
-  const serving = { purpose: 'serving', currentPath: '/pki/kubelet-server-current.pem', facts: undefined } as const;
+  const client = {
+    purpose: 'client',
+    currentPath: '/pki/kubelet-client-current.pem',
+    facts: sampleFacts(),
+    history: {},
+  } as const;
+  const serving = {
+    purpose: 'serving',
+    currentPath: '/pki/kubelet-server-current.pem',
+    facts: undefined,
+    history: {},
+  } as const;
   const document = diskStatus([client, serving], about);
   const verdict = verdictOf(document, NOW, 'down');
   t.equal(verdict.state, 'waiting');

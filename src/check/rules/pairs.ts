@@ -1,9 +1,10 @@
 import type { PairView } from '../../adapters/probe/store-view.ts';
 import { shellWord } from '../../adapters/file-errors.ts';
+import type { RequestHistory } from '../../csr/pending.ts';
 import type { Purpose } from '../../csr/template.ts';
 import type { CertificateFacts } from '../../pki/certificate.ts';
 import { unfitReasons } from '../../rotation/adopt.ts';
-import { rotationDeadline } from '../../rotation/schedule.ts';
+import { dueAt } from '../../rotation/schedule.ts';
 import { relativeText, spanText } from '../../status/times.ts';
 import { type Finding, finding, good } from '../finding.ts';
 import { type Looker, unreadable } from './kubeconfigs.ts';
@@ -11,6 +12,8 @@ import { type Looker, unreadable } from './kubeconfigs.ts';
 export interface PairQuestion {
   readonly purpose: Purpose;
   readonly view: PairView;
+  /** What is noted of earlier requests. */
+  readonly history: RequestHistory;
   readonly nodeName: string;
   readonly now: Date;
   readonly looker: Looker;
@@ -113,11 +116,11 @@ const EXPIRED_REMEDY: Readonly<Record<Purpose, string>> = {
 
 /** kubelet and certlet renew between 70 and 90 % of the life; what is older than its deadline has been tried in vain. */
 function lifeFinding(
-  { purpose, nodeName, now }: PairQuestion,
+  { purpose, history, nodeName, now }: PairQuestion,
   leaf: CertificateFacts,
   evidence: Finding['evidence'] & object,
 ): Finding {
-  const deadline = rotationDeadline(leaf, nodeName, undefined);
+  const deadline = dueAt(leaf, nodeName, history) ?? leaf.notAfter;
   const graceMs = (leaf.notAfter.getTime() - deadline.getTime()) / 4;
   const id = `certificate.${purpose}`;
   if (now.getTime() > deadline.getTime() + graceMs) {

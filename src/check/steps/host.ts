@@ -1,6 +1,8 @@
 import { dirname } from 'node:path';
 import { readKubeconfig } from '../../adapters/kubeconfig-files.ts';
-import { serviceUser } from '../../adapters/probe/store-view.ts';
+import { serviceUser, type StoreView } from '../../adapters/probe/store-view.ts';
+import type { RequestHistory } from '../../csr/pending.ts';
+import type { Purpose } from '../../csr/template.ts';
 import { asCertletError } from '../../errors.ts';
 import type { CertificatePair } from '../../pki/certificate.ts';
 import type { CheckContext, CheckPorts, Facts, Step, StepOutcome } from '../facts.ts';
@@ -53,6 +55,7 @@ export const credentialsStep: Step = {
     const node = await readKubeconfig(settings.kubeconfig, trusted);
     const store = ports.openStore(settings);
     const pairs = { client: await store.pair('client'), serving: await store.pair('serving') };
+    const histories = { client: await historyOf(store, 'client'), serving: await historyOf(store, 'serving') };
     const now = ports.now();
     const looker = await lookerOf(ports, settings.certDir);
     const { nodeName } = settings;
@@ -62,12 +65,19 @@ export const credentialsStep: Step = {
     return {
       findings: [
         ...kubeconfigFindings({ bootstrap, node }, looker, isValid(clientPair, now)),
-        ...purposes.flatMap((purpose) => pairFindings({ purpose, view: pairs[purpose], nodeName, now, looker })),
+        ...purposes.flatMap((purpose) =>
+          pairFindings({ purpose, view: pairs[purpose], history: histories[purpose], nodeName, now, looker }),
+        ),
       ],
       facts: { bootstrap, node, pairs, targets },
     };
   },
 };
+
+async function historyOf(store: StoreView, purpose: Purpose): Promise<RequestHistory> {
+  const record = await store.history(purpose);
+  return record.kind === 'read' ? record.value : {};
+}
 
 const isValid = (pair: CertificatePair | undefined, now: Date): boolean =>
   pair !== undefined && now <= pair.chain.leaf.notAfter;

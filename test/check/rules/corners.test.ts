@@ -34,7 +34,7 @@ t.test('a link into nowhere whose target nobody can tell', async (t) => {
     reading: { kind: 'absent' },
     files: [],
   };
-  const [found] = pairFindings({ purpose: 'client', view, nodeName: 'n1', now: NOW, looker: ROOT });
+  const [found] = pairFindings({ purpose: 'client', view, history: {}, nodeName: 'n1', now: NOW, looker: ROOT });
   t.match(found?.what, '/p/l.pem names a file, which is not there');
 });
 
@@ -48,7 +48,7 @@ t.test('a pair in a plain file is shown by the name of the link', async (t) => {
   });
   const reading = { kind: 'whole', pair: parsePair(new Secret(chainPem + keyPem)), modifiedAt: NOW } as const;
   const view: PairView = { link: '/p/l.pem', linkKind: 'file', file: undefined, reading, files: [] };
-  const found = pairFindings({ purpose: 'client', view, nodeName: 'n1', now: NOW, looker: ROOT });
+  const found = pairFindings({ purpose: 'client', view, history: {}, nodeName: 'n1', now: NOW, looker: ROOT });
   t.match(found.at(-1), { id: 'certificate.client', evidence: { file: '/p/l.pem' } });
 });
 

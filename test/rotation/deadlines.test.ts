@@ -1,0 +1,63 @@
+/** Whoever tells when a certificate is due tells what the daemon goes by. */
+import t from 'tap';
+import { pairFindings } from '../../src/check/rules/pairs.ts';
+import { dueAt } from '../../src/rotation/schedule.ts';
+import { diskStatus } from '../../src/status/disk.ts';
+import { FakeHost, HOUR, MINUTE } from '../fixtures/fakes/host.ts';
+
+for (const backdateMs of [5 * MINUTE, 8 * HOUR]) {
+  t.test(
+    `another deadline than the daemon's in status from the disk (backdated by ${String(backdateMs)} ms)`,
+    async (t) => {
+      const host = new FakeHost();
+      t.teardown(() => host.stop());
+      host.api.lifetimeMs = HOUR;
+      host.api.backdateMs = backdateMs;
+      await host.bootstrap();
+      for (const purpose of ['client', 'serving'] as const) {
+        const facts = host.leaf(purpose);
+        const { history } = host.store.shelves[purpose];
+        const { rotationDeadline: told } = host.manager(purpose);
+        const about = { nodeName: 'n1', version: '0', now: host.clock.now() };
+        const [onDisk] = diskStatus([{ purpose, currentPath: '/p', facts, history }], about).certificates;
+        t.equal(onDisk?.rotationDeadline, told?.toISOString().replace(/\.\d{3}Z$/, 'Z'));
+        t.strictSame(dueAt(facts, 'n1', history), told);
+      }
+    },
+  );
+}
+
+t.test('check calls a renewal overdue that the daemon has not come to', async (t) => {
+  const host = new FakeHost();
+  t.teardown(() => host.stop());
+  host.api.lifetimeMs = HOUR;
+  host.api.backdateMs = 8 * HOUR;
+  await host.bootstrap();
+  const pair = await host.store.current('client');
+  if (pair === undefined) throw new Error('no pair');
+  const { history } = host.store.shelves.client;
+  const view = {
+    link: '/p',
+    linkKind: 'link',
+    file: '/q',
+    reading: { kind: 'whole', pair, modifiedAt: host.clock.now() },
+    files: [],
+  } as const;
+  const looker = { uid: 0, serviceUser: 0 } as never;
+  const question = { purpose: 'client', view, history, nodeName: 'n1', looker } as const;
+  const due = dueAt(pair.chain.leaf, 'n1', history)?.getTime() ?? 0;
+  for (const [minutes, id] of [
+    [-1, 'certificate.client'],
+    [1, 'certificate.client'],
+  ] as const) {
+    const found = pairFindings({ ...question, now: new Date(due + minutes * MINUTE) });
+    t.strictSame(
+      found.map((finding) => finding.id),
+      [id],
+    );
+  }
+});
+
+t.test('nothing is due by dates: no certificate, a placeholder', async (t) => {
+  t.equal(dueAt(undefined, 'n1', {}), undefined);
+});
