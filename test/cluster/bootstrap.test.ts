@@ -169,7 +169,7 @@ await withControlPlane({}, (plane) => {
     const { metadata } = await plane.pendingCsr('client', host.nodeName);
     await plane.deny(metadata.name);
     const line = await certlet.line(/ERR_CSR_DENIED/);
-    t.match(line.text, /KubectlDeny/, 'the reason that the approver gave');
+    t.ok(line.text.includes(await plane.reasonOf(metadata.name)), 'the reason that the approver gave');
     t.match(line.text, /certlet renew/, 'what a person does when it is mended');
     t.ok(['warn', 'error'].includes(line.level), `level ${line.level}`);
     await never(
@@ -205,9 +205,8 @@ await withControlPlane({}, (plane) => {
     const server = await serveFrom(host.link('serving'));
     t.teardown(() => server.close());
     for (const name of [{ dns: 'tls-server' }, { dns: 'tls-server.example.test' }, { ip: '127.0.0.1' }]) {
-      const { status, stdout, stderr } = await opensslVerify(server.port, plane.caPath, name);
+      const { status, stderr } = await opensslVerify(server.port, plane.caPath, name);
       t.equal(status, 0, `${JSON.stringify(name)} verifies: ${stderr}`);
-      t.match(stdout, /Verify return code: 0 \(ok\)/);
     }
     const { status } = await opensslVerify(server.port, plane.caPath, { dns: 'other.example.test' });
     t.not(status, 0, 'another name does not verify');

@@ -125,7 +125,7 @@ await withControlPlane({ bootstrapTokenAuth: false, clusterInfo: true }, async (
     const report = await check(host);
     t.equal(report.code, 1);
     const found = report.problems.find(({ id }) => id === 'requests.serving-denied');
-    t.match(found?.what, /KubectlDeny/);
+    t.ok(found?.what.includes(await plane.reasonOf(metadata.name)), 'the reason that the approver gave');
     t.match(found?.remedy, /certlet renew serving/);
 
     const healthy = hostFor(t, plane, 'in-order');

@@ -21,9 +21,10 @@ const SIGNATURES = {
 for (const algorithm of KEY_ALGORITHMS) {
   t.test(`OpenSSL verifies a request by ${algorithm} and reads its names`, { skip: withoutOpenssl }, async (t) => {
     const request = createRequest(serving, await generatePrivateKey(algorithm));
-    const text = openssl(request, 'req', '-verify', '-noout', '-text');
+    const text = openssl(request, 'req', '-verify', '-noout', '-text', '-nameopt', 'RFC2253');
+    // OpenSSL 3.0 ends with status 0 whatever the signature: only its words tell, and all versions have these.
     t.match(text, /verify OK/i);
-    t.match(text, /Subject: O ?= ?system:nodes, CN ?= ?system:node:n1\n/);
+    t.match(text, /Subject: CN=system:node:n1,O=system:nodes\n/);
     t.match(text, /DNS:n1, DNS:n1\.example, IP Address:10\.0\.0\.1, IP Address:FD00:0:0:0:0:0:0:1\n/);
     t.match(text, `Signature Algorithm: ${SIGNATURES[algorithm]}\n`);
   });
@@ -55,7 +56,9 @@ t.test('several organizations stand in one set, sorted, as Go writes them', { sk
     { ...client, organizations: ['zeta', 'alpha'] },
     await generatePrivateKey('ECDSA-P256'),
   );
-  t.match(openssl(request, 'req', '-noout', '-subject'), /O ?= ?zeta \+ O ?= ?alpha, CN ?= ?system:node:n1/);
+  // RFC 2253 begins with the last part, so what stands first in the request comes last here.
+  const subject = openssl(request, 'req', '-noout', '-subject', '-nameopt', 'RFC2253');
+  t.match(subject, /^subject= ?CN=system:node:n1,O=alpha\+O=zeta$/m);
 });
 
 t.test('a node name beyond 64 characters and beyond ASCII is kept', async (t) => {

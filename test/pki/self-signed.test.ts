@@ -50,7 +50,7 @@ for (const algorithm of KEY_ALGORITHMS) {
     const file = join(t.testdir(), 'cert.pem');
     const certificate = createSelfSigned({ ...content, key });
     writeFileSync(file, certificate);
-    t.match(openssl('', 'verify', '-x509_strict', '-purpose', 'sslserver', '-CAfile', file, file), /: OK/);
+    t.doesNotThrow(() => openssl('', 'verify', '-x509_strict', '-purpose', 'sslserver', '-CAfile', file, file));
     t.throws(() => openssl('', 'verify', '-purpose', 'sslclient', '-CAfile', file, file));
     const text = openssl(certificate, 'x509', '-noout', '-text');
     t.match(text, algorithm.startsWith('RSA') ? /Digital Signature, Key Encipherment\n/ : /Digital Signature\n/);

@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
-import { attempt, installDropIn, noLab, reset, run, shell } from './fixtures/lab.ts';
+import { attempt, installDropIn, noLab, put, reset, run, shell } from './fixtures/lab.ts';
 
 const UNITS = join(import.meta.dirname, '../../systemd');
 const units = readdirSync(UNITS).filter((name) => /\.(service|path|timer)$/.test(name));
@@ -16,6 +16,8 @@ const values = (content: string, key: string): readonly string[] =>
 t.test('systemd finds nothing wrong with any unit', { skip: noLab }, async (t) => {
   await reset();
   const names = units.map((name) => name.replace('@.', '@example.'));
+  // Newer versions miss the program of a privileged hook too, which the host's admin brings.
+  put('/etc/certlet/hooks/example', '#!/bin/sh\n', '755');
   // The exit code is 0 for unknown keys and bad values: any output counts.
   const { stdout, stderr } = attempt('systemd-analyze', 'verify', '--man=no', ...names);
   t.equal(`${stdout}${stderr}`, '');

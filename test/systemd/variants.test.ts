@@ -16,6 +16,7 @@ import {
   show,
   start,
   stop,
+  subjectOf,
   until,
   untilSaid,
 } from './fixtures/lab.ts';
@@ -43,7 +44,7 @@ t.test('the timer brings a host up to date, and waiting is no failure', { skip: 
   await until('both certificates', () => words().split('Certificate is current').length === 3);
   stop('certlet-once.timer');
   await until('rest', () => show('certlet-once.service', 'ActiveState') === 'inactive');
-  t.notMatch(words(), /Failed with result/);
+  t.equal(show('certlet-once.service', 'Result'), 'success');
   t.ok(exists(KUBECONFIG));
   t.equal((await cluster.tell()).csrs.length, 2, 'each run resumed the same request');
 });
@@ -104,10 +105,7 @@ t.test('certlet as a user of its own: bootstrap with folders of its own', { skip
   start('certlet');
   await until('both certificates', settled);
   t.equal(run('stat', '-c', '%a %U', '/var/lib/certlet/kubelet.conf'), '600 certlet');
-  t.equal(
-    run('openssl', 'x509', '-noout', '-subject', '-in', '/var/lib/certlet/pki/kubelet-client-current.pem'),
-    'subject=O = system:nodes, CN = system:node:sdlab',
-  );
+  t.equal(subjectOf('/var/lib/certlet/pki/kubelet-client-current.pem'), 'CN=system:node:sdlab,O=system:nodes');
   t.equal(run('stat', '-c', '%a %U', '/var/lib/certlet'), '750 certlet');
   t.notOk(exists(KUBECONFIG));
   t.match(run('ps', '-o', 'user=', '-p', show('certlet', 'MainPID')), /^certlet/);
