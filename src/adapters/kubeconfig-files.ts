@@ -4,6 +4,7 @@ import { clientConfig, encodeNodeKubeconfig, filesNeeded } from '../kubeconfig/c
 import type { ClientConfig, ClusterAccess, FileContent } from '../kubeconfig/client-config.ts';
 import { parseKubeconfig } from '../kubeconfig/codec.ts';
 import type { Kubeconfig } from '../kubeconfig/model.ts';
+import { decodeKubeconfig } from '../kubeconfig/text.ts';
 import type { KubeconfigFiles, KubeconfigReading } from '../ports.ts';
 import { Secret } from '../secret.ts';
 import { errnoOf, fileError, shellWord } from './file-errors.ts';
@@ -95,7 +96,7 @@ async function judged(kubeconfig: Kubeconfig, options: Trusted & { readonly fs: 
 
 async function textOf(fs: FileSystem, path: string): Promise<string | undefined> {
   try {
-    return Buffer.from(await fs.read(path, MAX_BYTES)).toString('utf8');
+    return decodeKubeconfig(await fs.read(path, MAX_BYTES), path);
   } catch (error) {
     const errno = errnoOf(error);
     if (errno === 'ENOENT') return undefined;

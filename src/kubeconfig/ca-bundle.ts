@@ -1,7 +1,7 @@
 import { X509Certificate } from 'node:crypto';
 import type { Origin } from './model.ts';
 import { CertletError } from '../errors.ts';
-import { pemBlocks } from './pem-blocks.ts';
+import { certificateBlocks, pemOf } from './pem-blocks.ts';
 
 export interface CaBundle {
   /** The certificates that parse, without anything around them. */
@@ -31,12 +31,14 @@ const EC_BITS: Readonly<Record<string, number>> = {
  */
 export function readCaBundle(text: string, origin: Origin): CaBundle {
   const label = `${origin.place}: ${origin.field}`;
-  const blocks = pemBlocks(text, 'CERTIFICATE');
+  const { blocks: found, hint } = certificateBlocks(text);
+  // Go passes by what has headers.
+  const blocks = found.map((block) => (block.headers ? undefined : pemOf(block)));
   const good: string[] = [];
   const warnings: string[] = [];
   for (const [index, block] of blocks.entries()) {
-    const certificate = parse(block);
-    if (certificate === undefined) {
+    const certificate = block === undefined ? undefined : parse(block);
+    if (block === undefined || certificate === undefined) {
       warnings.push(
         `${label}: certificate ${String(index + 1)} of ${String(blocks.length)} cannot be parsed and is left out`,
       );
@@ -47,9 +49,13 @@ export function readCaBundle(text: string, origin: Origin): CaBundle {
     if (weakness !== undefined) warnings.push(`${label}: ${weakness}`);
   }
   if (good.length === 0) {
-    throw new CertletError('ERR_KUBECONFIG_INVALID', `${label}: no certificate in it can be parsed`, {
-      remedy: "Put the cluster's CA certificate there as PEM (on a control plane node: /etc/kubernetes/pki/ca.crt).",
-    });
+    throw new CertletError(
+      'ERR_KUBECONFIG_INVALID',
+      `${label}: no certificate in it can be parsed${hint === undefined ? '' : `: ${hint}`}`,
+      {
+        remedy: "Put the cluster's CA certificate there as PEM (on a control plane node: /etc/kubernetes/pki/ca.crt).",
+      },
+    );
   }
   return { pem: good.join(''), warnings };
 }

@@ -3,7 +3,8 @@ import type { KeyObject } from 'node:crypto';
 import { CertletError } from '../errors.ts';
 import { Secret } from '../secret.ts';
 import type { Origin } from './model.ts';
-import { firstKeyBlock, pemBlocks } from './pem-blocks.ts';
+import type { PemBlock } from '../pki/pem.ts';
+import { certificateBlocks, keyBlock, pemOf } from './pem-blocks.ts';
 
 /** PEM text with where it came from. */
 export interface PemSource {
@@ -12,56 +13,82 @@ export interface PemSource {
 }
 
 /**
- * Certificate chain and key out of what a kubeconfig names; both may be the same combined file. Throws
- * `ERR_CREDENTIAL_INVALID` naming the field when one does not parse or the two do not belong together.
+ * Certificate chain and key out of what a kubeconfig names, as Go's tls.X509KeyPair takes them: both may be the same combined file, the
+ * first certificate and the first key count, a key may be labelled as another kind. What cannot be parsed behind the first certificate is
+ * left out. Throws `ERR_CREDENTIAL_INVALID` naming the field when one does not parse or the two do not belong together.
  */
 export function readClientPair(
   certificate: PemSource,
   key: PemSource,
 ): { readonly chainPem: string; readonly keyPem: Secret } {
-  const blocks = pemBlocks(certificate.text.reveal(), 'CERTIFICATE');
-  if (blocks.length === 0)
-    throw invalid(certificate.origin, 'holds no certificate', 'Name a PEM file with the client certificate.');
-  const [leaf] = blocks.map((block, index) => parseCertificate(block, index, certificate.origin));
-  const keyBlock = firstKeyBlock(key.text.reveal());
-  if (keyBlock === undefined)
-    throw invalid(key.origin, 'holds no private key', 'Name a PEM file with the private key.');
-  if (leaf?.checkPrivateKey(parseKey(keyBlock, key.origin)) !== true) {
+  const chain = certificateBlocks(certificate.text.reveal());
+  // Go passes by what is no base64 or has no end.
+  const [first, ...rest] = chain.blocks.filter(({ der }) => der !== undefined);
+  if (first === undefined) {
+    const problem = `holds no certificate${chain.hint === undefined ? '' : `: ${chain.hint}`}`;
+    throw invalid(certificate.origin, problem, 'Name a PEM file with the client certificate.');
+  }
+  const leaf = parseCertificate(first);
+  if (leaf === undefined) {
+    const remedy = 'Replace it by a whole PEM certificate.';
+    throw invalid(certificate.origin, 'certificate 1 cannot be parsed', remedy);
+  }
+  const found = keyBlock(key.text.reveal());
+  if (found.block === undefined) {
+    const problem = `holds no private key${found.hint === undefined ? '' : `: ${found.hint}`}`;
+    throw invalid(key.origin, problem, 'Name a PEM file with the private key.');
+  }
+  const { object, pem } = parseKey(found.block, key.origin);
+  if (!leaf.checkPrivateKey(object)) {
     throw invalid(
       key.origin,
       'is not the key of the client certificate',
-      'Name the key that belongs to the certificate.',
+      'Name the key that belongs to the certificate; of several keys in one file the first one counts.',
     );
   }
-  return { chainPem: blocks.join(''), keyPem: new Secret(keyBlock) };
+  const others = rest.flatMap((block) => (parseCertificate(block) === undefined ? [] : [pemOf(block) ?? '']));
+  return { chainPem: [pemOf(first) ?? '', ...others].join(''), keyPem: new Secret(pem) };
 }
 
-function parseCertificate(pem: string, index: number, origin: Origin): X509Certificate {
+function parseCertificate(block: PemBlock): X509Certificate | undefined {
   try {
-    return new X509Certificate(pem);
-  } catch (error) {
-    throw invalid(
-      origin,
-      `certificate ${String(index + 1)} cannot be parsed`,
-      'Replace it by a whole PEM certificate.',
-      error,
-    );
+    return new X509Certificate(pemOf(block) ?? '');
+  } catch {
+    return undefined;
   }
 }
 
-function parseKey(pem: string, origin: Origin): KeyObject {
-  if (pem.includes('ENCRYPTED')) {
-    throw invalid(
-      origin,
-      'the private key is encrypted',
-      'Store it without a passphrase, readable by root only (openssl pkey -in OLD -out NEW).',
-    );
+const KEY_FORMS = ['pkcs1', 'pkcs8', 'sec1'] as const;
+
+function parseKey(block: PemBlock, origin: Origin): { readonly object: KeyObject; readonly pem: string } {
+  const locked = block.label === 'ENCRYPTED PRIVATE KEY' || (block.headers && block.label !== 'PRIVATE KEY');
+  if (locked) throw encrypted(origin);
+  const pem = pemOf(block) ?? '';
+  const { object, cause } = tryKey(() => createPrivateKey(pem));
+  if (object !== undefined) return { object, pem };
+  // Go looks at no label: whatever kind of key it is.
+  for (const type of KEY_FORMS) {
+    const key = Buffer.from(block.der ?? []);
+    const other = tryKey(() => createPrivateKey({ key, format: 'der', type })).object;
+    if (other !== undefined) return { object: other, pem: other.export({ type: 'pkcs8', format: 'pem' }) };
   }
+  throw invalid(origin, 'the private key cannot be parsed', 'Replace it by a whole PEM private key.', cause);
+}
+
+function tryKey(read: () => KeyObject): { readonly object?: KeyObject; readonly cause?: unknown } {
   try {
-    return createPrivateKey(pem);
-  } catch (error) {
-    throw invalid(origin, 'the private key cannot be parsed', 'Replace it by a whole PEM private key.', error);
+    return { object: read() };
+  } catch (cause) {
+    return { cause };
   }
+}
+
+function encrypted(origin: Origin): CertletError {
+  return invalid(
+    origin,
+    'the private key is encrypted',
+    'Store it without a passphrase, readable by root only (openssl pkey -in OLD -out NEW).',
+  );
 }
 
 function invalid(origin: Origin, problem: string, remedy: string, cause?: unknown): CertletError {

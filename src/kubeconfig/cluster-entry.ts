@@ -61,7 +61,8 @@ export function readMaterial(
 }
 
 function decodeBase64(field: Field, encoded: string): Secret {
-  const packed = encoded.replaceAll(/\s/g, '');
+  // Go's decoder passes line breaks by, and nothing else.
+  const packed = encoded.replaceAll(/[\r\n]/g, '');
   if (packed.length % 4 !== 0 || !/^[A-Za-z0-9+/]+={0,2}$/.test(packed)) {
     throw field.invalid(
       packed.startsWith('-----BEGIN') ? 'is PEM text instead of base64' : 'is no base64',

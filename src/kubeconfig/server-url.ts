@@ -42,7 +42,8 @@ export function readServer(
 
 /** client-go's rule for a text without scheme: a host with or without port and nothing more. `https:/host` is a mistyped URL. */
 function hostPair(field: Field, text: string): string {
-  if (/^https?[^a-z0-9.-]*[/\\]/i.test(text)) throw field.invalid('is no URL: its scheme is mistyped', NO_URL);
+  if (/^https?(?:[^a-z0-9.-]*[/\\]|:(?!\d*$))/i.test(text))
+    throw field.invalid('is no URL: its scheme is mistyped', NO_URL);
   if (/[/?#\\]./.test(text)) throw field.invalid('is no URL, and more than a host and a port', NO_URL);
   return text;
 }
@@ -62,7 +63,9 @@ function checkServerUrl(
   }
   const host = readHost(authority);
   if ('problem' in host) throw field.invalid(`is no URL: it ${host.problem}`, `${host.remedy} ${NO_URL}`);
-  if (rest.startsWith('//') || !URL.canParse(text)) throw field.invalid('is no URL', NO_URL);
+  // `https://https://host` is a host of the name https to Go.
+  if ((authority.endsWith(':') && rest.startsWith('//')) || /%(?![0-9a-f]{2})/i.test(rest) || !URL.canParse(text))
+    throw field.invalid('is no URL', NO_URL);
   return { scheme, host: host.host, address: `${host.host}${host.port === undefined ? '' : `:${String(host.port)}`}` };
 }
 

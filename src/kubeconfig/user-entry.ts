@@ -47,9 +47,14 @@ function refuseWhatCannotWork(user: Field): void {
   }
   for (const key of ['as', 'as-uid', 'as-groups', 'as-user-extra']) {
     const field = user.at(key);
-    if (field.present)
+    if (field.present && !isEmpty(field.value))
       throw field.invalid('a node asks for itself: impersonation is not supported', `Delete ${field.name}.`);
   }
+}
+
+/** Present but empty is absent to Go. */
+function isEmpty(value: unknown): boolean {
+  return value === '' || (typeof value === 'object' && value !== null && Object.keys(value).length === 0);
 }
 
 function readCertificate(user: Field): UserEntry | undefined {

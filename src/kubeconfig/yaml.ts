@@ -1,5 +1,5 @@
 import { isScalar, LineCounter, parseAllDocuments, parseDocument, stringify } from 'yaml';
-import type { Document } from 'yaml';
+import type { Document, ScalarTag } from 'yaml';
 import { CertletError } from '../errors.ts';
 import type { ErrorCode } from '../errors.ts';
 
@@ -30,15 +30,45 @@ const MAX_MARKS = 20_000;
 const MAX_ALIASES = 100;
 
 /**
- * The first document of a YAML (or JSON) text, as Kubernetes reads its files: sigs.k8s.io/yaml decodes that one and looks
- * at nothing behind it. Throws `code` (`ERR_KUBECONFIG_INVALID` unless told) with `path:line:column`
+ * The first document of a YAML (or JSON) text, as Kubernetes reads its files: sigs.k8s.io/yaml decodes that one, with the booleans and
+ * numbers of YAML 1.1, and looks at nothing behind it. Throws `code` (`ERR_KUBECONFIG_INVALID` unless told) with `path:line:column`
  * for syntax errors, duplicate keys, unknown tags, exploding aliases and texts above 1 MiB.
  * Messages quote nothing of the text, since it may hold a token.
  */
 export function parseYaml(text: string, path: string, code: ErrorCode = 'ERR_KUBECONFIG_INVALID'): YamlDocument {
+  return parse(text, path, code, OLD_WORDS);
+}
+
+/**
+ * What go-yaml takes for a boolean or a number beside YAML 1.2's: `insecure-skip-tls-verify: yes` is true, and a cluster of the name `on`
+ * needs quotes.
+ */
+const OLD_WORDS: readonly ScalarTag[] = [
+  {
+    tag: 'tag:yaml.org,2002:bool',
+    default: true,
+    test: /^(?:y|Y|yes|Yes|YES|on|On|ON|n|N|no|No|NO|off|Off|OFF)$/,
+    resolve: (word) => /^(?:y|on)/i.test(word),
+  },
+  {
+    tag: 'tag:yaml.org,2002:int',
+    default: true,
+    test: /^[-+]?(?:0b[01_]+|0x[0-9a-f_]+|0o?[0-7_]+|[0-9][0-9_]*)$/i,
+    resolve: (word) => Number(word.replaceAll('_', '').replace(/^[-+]/, '')) * (word.startsWith('-') ? -1 : 1),
+  },
+];
+
+function parse(text: string, path: string, code: ErrorCode, more: readonly ScalarTag[]): YamlDocument {
   refuseCrowds(text, path, code);
   const lines = new LineCounter();
-  const options = { strict: true, uniqueKeys: true, prettyErrors: false, merge: true, lineCounter: lines };
+  const options = {
+    strict: true,
+    uniqueKeys: true,
+    prettyErrors: false,
+    merge: true,
+    lineCounter: lines,
+    customTags: [...more],
+  };
   const all = [...parseAllDocuments(text, options)];
   const parsed = all[0] ?? parseDocument(text, options);
   const position = (offset: number | undefined): Position | undefined => {
@@ -76,9 +106,9 @@ export function parseYaml(text: string, path: string, code: ErrorCode = 'ERR_KUB
   };
 }
 
-/** As `parseYaml`, for files of certlet's own: a second document is refused, since it would be left out in silence. */
+/** As `parseYaml` by YAML 1.2 alone, for files of certlet's own (`on` is a field there): a second document is refused, since it would be left out in silence. */
 export function parseOnlyYaml(text: string, path: string, code: ErrorCode): YamlDocument {
-  const document = parseYaml(text, path, code);
+  const document = parse(text, path, code, []);
   if (document.more === undefined) return document;
   const { line, column } = document.more;
   throw new CertletError(code, `${path}:${String(line)}:${String(column)}: several YAML documents in one file`, {
@@ -140,5 +170,10 @@ function startOf(node: unknown): number | undefined {
  * for something else (`yes`, `12:30`) is quoted too, because the kubelet reads YAML 1.1.
  */
 export function encodeYaml(value: unknown): string {
-  return stringify(value, { lineWidth: 0, schema: 'yaml-1.1', compat: 'core' });
+  return stringify(value, {
+    lineWidth: 0,
+    schema: 'yaml-1.1',
+    compat: 'core',
+    customTags: (tags) => [...tags, ...OLD_WORDS],
+  });
 }

@@ -201,7 +201,7 @@ const BAD: readonly BadRow[] = [
     [...SERVER, 'insecure-skip-tls-verify: true', 'certificate-authority: ca.crt'],
     { line: 13, column: 31, field: 'clusters[0].cluster.insecure-skip-tls-verify', words: /refuses the two together/ },
   ),
-  cluster('an insecure flag that is text', [...SERVER, 'insecure-skip-tls-verify: yes'], {
+  cluster('an insecure flag that is text', [...SERVER, 'insecure-skip-tls-verify: "true"'], {
     line: 13,
     column: 31,
     field: 'clusters[0].cluster.insecure-skip-tls-verify',
