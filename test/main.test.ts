@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import t from 'tap';
 import { VERSION } from '../src/cli/version.ts';
 
-const root = new URL('..', import.meta.url).pathname;
+const root = join(import.meta.dirname, '..');
 const main = join(root, 'src/main.ts');
 
 function certlet(

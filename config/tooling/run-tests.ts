@@ -1,94 +1,207 @@
 /**
- * Runs one suite with tap and closes with a plain `N passed, N failed, N skipped` line (assertions).
- * `node config/tooling/run-tests.ts [unit|cluster|systemd|faults] [tap arguments]`
+ * `node config/tooling/run-tests.ts [unit|cluster|systemd|faults] [--coverage-report] [--log=FILE] [--jobs=N] [FILE...]`: runs a suite, or files of it, in as
+ * many processes as there are processors. Shows a line a file, what failed, and `N passed, N failed[, N skipped]` (assertions); the whole
+ * output, TAP, is in `.tap/SUITE.log` or FILE.
  */
-import { spawn, spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
-import { delimiter, join, resolve } from 'node:path';
+import { spawnSync } from 'node:child_process';
+import { appendFileSync, chmodSync, globSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { availableParallelism, homedir, tmpdir } from 'node:os';
+import { dirname, join, relative, resolve } from 'node:path';
+import { parseArgs } from 'node:util';
+import { COVERAGE_TABLE, coverageReport, startCoverage } from './test-coverage.ts';
+import { broken, type FileOutcome } from './test-outcome.ts';
+import { compileCache, surroundings, TestProcess } from './test-process.ts';
+import { closingLine, failureReport, fileLine } from './test-report.ts';
 
 const root = resolve(import.meta.dirname, '../..');
-const bin = join(root, 'node_modules/.bin');
+const MINUTE_MS = 60_000;
+/** What a wrapper ends with where it cannot do its work on this machine. */
+const SKIPPED_STATUS = 77;
+const INTERRUPTED_STATUS = 130;
+const FOLDER_MODE = 0o755;
 
 interface Suite {
-  readonly files: readonly string[];
-  readonly tapArguments: readonly string[];
-  /** Program and arguments that tap runs under. */
+  /** What a person types to run it. */
+  readonly command: string;
+  readonly files: string;
+  readonly without?: RegExp;
+  readonly jobs: number;
+  /** For one file. */
+  readonly timeoutMs: number;
+  /** Each file in a process of its own. */
+  readonly apart: boolean;
+  /** Program and arguments that the whole run is put under. */
   readonly wrapper?: readonly string[];
 }
 
-const apart = ['--disable-coverage', '--allow-empty-coverage'];
-const suites: Readonly<Record<string, Suite>> = {
-  unit: { files: [], tapArguments: [] },
-  cluster: { files: ['test/cluster/*.test.ts'], tapArguments: [...apart, '--jobs=1', '--timeout=600', '--exclude='] },
+const suites = {
+  unit: {
+    command: 'npm test --',
+    files: 'test/**/*.test.ts',
+    without: /^test\/(cluster|systemd|faults)\//,
+    jobs: Math.max(2, availableParallelism()),
+    timeoutMs: 5 * MINUTE_MS,
+    apart: false,
+  },
+  cluster: {
+    command: 'npm run test:cluster --',
+    files: 'test/cluster/*.test.ts',
+    jobs: 1,
+    timeoutMs: 10 * MINUTE_MS,
+    apart: true,
+  },
   systemd: {
-    files: ['test/systemd/*.test.ts'],
-    tapArguments: [...apart, '--jobs=1', '--timeout=300', '--exclude='],
+    command: 'npm run test:systemd --',
+    files: 'test/systemd/*.test.ts',
+    jobs: 1,
+    timeoutMs: 5 * MINUTE_MS,
+    apart: true,
     wrapper: [join(root, 'test/systemd/sdlab'), 'run'],
   },
-  faults: { files: ['test/faults/*.test.ts'], tapArguments: [...apart, '--jobs=2', '--timeout=600', '--exclude='] },
-};
+  faults: {
+    command: 'npm run test:faults --',
+    files: 'test/faults/*.test.ts',
+    jobs: 2,
+    timeoutMs: 10 * MINUTE_MS,
+    apart: true,
+  },
+} satisfies Readonly<Record<string, Suite>>;
 
-/** tap keeps its plugin build in node_modules; a fresh `npm ci` has none, and the first run would fail for it. */
-function buildPluginsOnce(): void {
-  const stamp = join(root, 'node_modules/.certlet-tap-built');
-  if (existsSync(stamp)) return;
-  const built = spawnSync(join(bin, 'tap'), ['build'], { cwd: root, stdio: ['ignore', 'ignore', 'inherit'], env });
-  if (built.status !== 0) throw new Error(`tap build ended with status ${String(built.status)}`);
-  mkdirSync(join(root, 'node_modules'), { recursive: true });
-  writeFileSync(stamp, '');
+interface Run {
+  readonly suite: Suite;
+  /** Files that wait, from the project's folder. */
+  readonly queue: string[];
+  /** Private to this run, and gone after it. */
+  readonly folder: string;
+  readonly environment: NodeJS.ProcessEnv;
+  readonly log: (text: string) => void;
+  readonly processes: Set<TestProcess>;
 }
 
-const env = {
-  ...process.env,
-  PATH: `${bin}${delimiter}${process.env['PATH'] ?? ''}`,
-  NODE_OPTIONS: '--disable-warning=ExperimentalWarning',
-};
-
-/** The numbers of tap's closing line `# { total: 10, pass: 8, fail: 1, todo: 1, skip: 1 }`. */
-function counts(output: string): { passed: number; failed: number; skipped: number } {
-  const line = output.match(/^# \{ (total: .*) \}$/m)?.[1] ?? '';
-  const figure = (name: string): number => Number(line.match(new RegExp(`\\b${name}: (\\d+)`))?.[1] ?? 0);
-  return { passed: figure('pass'), failed: figure('fail'), skipped: figure('skip') + figure('todo') };
-}
-
-function runTap(suite: Suite, extra: readonly string[]): Promise<{ output: string; status: number }> {
-  const command = [
-    ...(suite.wrapper ?? []),
-    join(bin, 'tap'),
-    '--reporter=tap',
-    ...suite.tapArguments,
-    ...(extra.some((argument) => !argument.startsWith('-')) ? [] : suite.files),
-    ...extra,
-  ];
-  const child = spawn(command[0] ?? '', command.slice(1), { cwd: root, env, stdio: ['ignore', 'pipe', 'inherit'] });
-  let output = '';
-  child.stdout.setEncoding('utf8').on('data', (chunk: string) => {
-    output += chunk;
-    process.stdout.write(chunk);
-  });
-  return new Promise((done, failed) => {
-    child.on('error', failed);
-    child.on('close', (code) => done({ output, status: code ?? 1 }));
-  });
-}
-
-const [name = 'unit', ...extra] = process.argv.slice(2);
-const known = suites[name];
-const suite = known ?? suites['unit'];
-if (suite === undefined) throw new Error('no suite');
-buildPluginsOnce();
-const { output, status } = await runTap(suite, known === undefined ? [name, ...extra] : extra);
-const { passed, failed, skipped } = counts(output);
-if (status === 77 && passed === 0) {
-  console.log('0 passed, 0 failed, 1 skipped');
-} else {
-  if (status !== 0 && failed === 0) {
-    console.log(
-      '# tap ended with an error although no assertion failed: coverage below the limits of .taprc, or a crash',
-    );
+/** Runs waiting files in one process until none waits or the process has ended. */
+async function runProcess(run: Run): Promise<readonly FileOutcome[]> {
+  const outcomes: FileOutcome[] = [];
+  const tests = new TestProcess(run.folder, run.environment, run.log);
+  run.processes.add(tests);
+  let last = '';
+  while (!tests.over && (outcomes.length === 0 || !run.suite.apart)) {
+    const file = run.queue.shift();
+    if (file === undefined) break;
+    last = file;
+    const outcome = await tests.run({
+      name: file,
+      file: resolve(root, file),
+      folder: join(run.folder, String(run.queue.length)),
+      timeoutMs: run.suite.timeoutMs,
+    });
+    outcomes.push(outcome);
+    console.log(fileLine(outcome));
   }
-  console.log(
-    `${String(passed)} passed, ${String(status !== 0 && failed === 0 ? 1 : failed)} failed, ${String(skipped)} skipped`,
+  const ended = await tests.finish();
+  run.processes.delete(tests);
+  const fine = ended === '' || outcomes.some(({ failed }) => failed > 0);
+  return fine ? outcomes : [...outcomes, broken(last, `its process ended with ${ended} after its tests`)];
+}
+
+async function runLane(run: Run): Promise<readonly FileOutcome[]> {
+  const outcomes: FileOutcome[] = [];
+  while (run.queue.length > 0) outcomes.push(...(await runProcess(run)));
+  return outcomes;
+}
+
+function filesOf(suite: Suite, named: readonly string[]): string[] {
+  if (named.length > 0) {
+    const paths = named.map((file) => relative(root, resolve(file)));
+    return paths.map((path) => (path.startsWith('..') ? resolve(root, path) : path));
+  }
+  return globSync(suite.files, { cwd: root })
+    .filter((file) => suite.without?.test(file) !== true)
+    .sort();
+}
+
+/** Private, short (sockets want that), and in no folder that another user may change. */
+function makeFolder(): string {
+  const folder = mkdtempSync(join(tmpdir(), 'certlet-test-'));
+  chmodSync(folder, FOLDER_MODE);
+  return folder;
+}
+
+function removeAndEnd(run: Run): void {
+  for (const tests of run.processes) tests.kill();
+  rmSync(run.folder, { recursive: true, force: true });
+  process.exit(INTERRUPTED_STATUS);
+}
+
+/** The suite in this process and its workers. Gives the exit status. */
+async function runSuite(
+  suite: Suite,
+  files: string[],
+  logPath: string,
+  coverage: 'none' | 'file' | 'shown',
+): Promise<number> {
+  mkdirSync(dirname(logPath), { recursive: true });
+  writeFileSync(logPath, '');
+  const folder = makeFolder();
+  const environment = surroundings(folder, process.env);
+  // What the suites with real programs were given is kept there.
+  if (suite.apart) environment['XDG_CACHE_HOME'] = process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache');
+  if (coverage === 'none') environment['NODE_COMPILE_CACHE'] = compileCache(folder);
+  else environment['NODE_V8_COVERAGE'] = startCoverage();
+  const log = (text: string): void => appendFileSync(logPath, text);
+  const run: Run = { suite, queue: files, folder, environment, log, processes: new Set() };
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => removeAndEnd(run));
+  const lanes = await Promise.all(Array.from({ length: Math.min(suite.jobs, files.length) }, () => runLane(run)));
+  rmSync(folder, { recursive: true, force: true });
+  const outcomes = lanes.flat();
+  for (const line of failureReport(outcomes, suite.command)) console.log(line);
+  let enough = true;
+  if (coverage !== 'none') {
+    const report = coverageReport();
+    enough = report.enough;
+    if (coverage === 'shown') console.log(report.table);
+    console.log(`\ncoverage: ${report.figures} (${COVERAGE_TABLE})`);
+    if (!enough) console.log('FAILED coverage is below the limits of .taprc');
+  }
+  const line = closingLine(enough ? outcomes : [...outcomes, broken('coverage', 'below the limits of .taprc')]);
+  console.log(`all output: ${relative(root, logPath)}\n${line}`);
+  return enough && outcomes.every(({ failed }) => failed === 0) ? 0 : 1;
+}
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    log: { type: 'string' },
+    jobs: { type: 'string' },
+    inside: { type: 'boolean', default: false },
+    'coverage-report': { type: 'boolean', default: false },
+    'disable-coverage': { type: 'boolean', default: false },
+    'allow-empty-coverage': { type: 'boolean', default: false },
+  },
+});
+const [first = 'unit', ...rest] = positionals;
+const name = Object.hasOwn(suites, first) ? (first as keyof typeof suites) : 'unit';
+const named = name === first ? rest : positionals;
+const suite: Suite = { ...suites[name], ...(values.jobs === undefined ? {} : { jobs: Number(values.jobs) }) };
+if (suite.wrapper !== undefined && !values.inside) {
+  const [program = '', ...args] = suite.wrapper;
+  const command = [
+    ...args,
+    process.execPath,
+    ...process.execArgv,
+    import.meta.filename,
+    ...process.argv.slice(2),
+    '--inside',
+  ];
+  const { status } = spawnSync(program, command, { stdio: 'inherit' });
+  if (status === SKIPPED_STATUS) console.log('0 passed, 0 failed, 1 skipped');
+  process.exitCode = status ?? 1;
+} else {
+  const part = named.length > 0 || name !== 'unit' || values['disable-coverage'];
+  const coverage = part ? 'none' : values['coverage-report'] ? 'shown' : 'file';
+  process.exitCode = await runSuite(
+    suite,
+    filesOf(suite, named),
+    resolve(values.log ?? join(root, `.tap/${name}.log`)),
+    coverage,
   );
-  process.exitCode = status;
 }

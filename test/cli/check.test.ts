@@ -1,10 +1,12 @@
 /** The command: forms of the answer, exit codes, users who may not read. */
 import { spawn, spawnSync } from 'node:child_process';
+import { join } from 'node:path';
 import t from 'tap';
 import { runCheck } from '../../src/cli/commands/check.ts';
 import type { FileSystem } from '../../src/adapters/file-system.ts';
 import { NodeFileSystem } from '../../src/adapters/file-system.ts';
 import { CheckHost } from '../fixtures/check/host.ts';
+import { bareEnvironment } from '../fixtures/environment.ts';
 import { startFakeCluster } from '../fixtures/cluster/fake-cluster.ts';
 
 t.test('nothing wrong: 0, as text and as JSON', async (t) => {
@@ -85,7 +87,7 @@ t.test(
     t.teardown(() => cluster.close());
     const host = new CheckHost(t);
     host.bootstrap(cluster.bootstrapKubeconfig({ token: 'abcdef.0123456789abcdef' }));
-    const main = new URL('../../src/main.ts', import.meta.url).pathname;
+    const main = join(import.meta.dirname, '../../src/main.ts');
     const words = [
       process.execPath,
       '--disable-warning=ExperimentalWarning',
@@ -97,7 +99,7 @@ t.test(
     const command = words.map((word) => `'${word}'`).join(' ');
     const child = spawn('script', ['-qec', command, '/dev/null'], {
       stdio: ['ignore', 'pipe', 'inherit'],
-      env: { PATH: process.env['PATH'], TERM: 'xterm' },
+      env: { ...bareEnvironment(), TERM: 'xterm' },
     });
     let text = '';
     child.stdout.on('data', (part: Buffer) => {

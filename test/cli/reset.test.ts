@@ -52,6 +52,14 @@ async function host(t: Test): Promise<Host> {
   return { root, certDir, stateDir, kubeconfig, bootstrapKubeconfig: join(root, 'bootstrap.conf'), plain };
 }
 
+/** Settings for the program itself: without a runtime folder of its own it would remove what the host's certlet publishes. */
+function settingsOf(at: Host): string {
+  const path = join(at.root, 'config.yaml');
+  const { certDir, kubeconfig } = at;
+  writeFileSync(path, JSON.stringify({ certDir, kubeconfig, runtimeDir: join(at.root, 'run') }), { mode: 0o600 });
+  return path;
+}
+
 interface Options {
   readonly yes?: boolean;
   readonly withBootstrap?: boolean;
@@ -278,16 +286,14 @@ for (const row of [
 ]) {
   t.test(`at a real terminal: ${row.name}`, { skip: !hasScript && 'no script(1) here' }, async (t) => {
     const at = await host(t);
-    const main = new URL('../../src/main.ts', import.meta.url).pathname;
+    const main = join(import.meta.dirname, '../../src/main.ts');
     const command = [
       process.execPath,
       '--disable-warning=ExperimentalWarning',
       main,
       'reset',
-      '--cert-dir',
-      at.certDir,
-      '--kubeconfig',
-      at.kubeconfig,
+      '--config',
+      settingsOf(at),
     ];
     const child = spawn('script', ['-qec', command.map((word) => `'${word}'`).join(' '), '/dev/null'], {
       stdio: ['pipe', 'pipe', 'inherit'],

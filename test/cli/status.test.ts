@@ -8,6 +8,7 @@ import { parse } from 'yaml';
 import { acquireLock } from '../../src/adapters/lock.ts';
 import { CertletHost, type CertletProcess } from '../fixtures/certlet-host.ts';
 import type { StatusDocument } from '../../src/status/document.ts';
+import { bareEnvironment } from '../fixtures/environment.ts';
 import { type FakeCluster, startFakeCluster } from '../fixtures/cluster/fake-cluster.ts';
 
 interface Node {
@@ -104,18 +105,19 @@ t.test(
   'at a terminal words have colour',
   { skip: canScript ? false : 'script (util-linux) is not installed' },
   async (t) => {
-    const node = `${process.execPath} --disable-warning=ExperimentalWarning`;
-    const line = `${node} ${join(import.meta.dirname, '../../src/main.ts')} status --config ${host.settingsPath}`;
+    const main = join(import.meta.dirname, '../../src/main.ts');
+    const words = [process.execPath, '--disable-warning=ExperimentalWarning', main, 'status'];
+    const line = [...words, '--config', host.settingsPath].map((word) => `'${word}'`).join(' ');
     const shown = spawnSync('script', ['-qec', line, '/dev/null'], {
       encoding: 'utf8',
-      env: { ...process.env, NO_COLOR: '' },
+      env: { ...bareEnvironment(), NO_COLOR: '' },
     });
     t.equal(shown.status, 3, 'the exit code passes through');
     t.ok(shown.stdout.startsWith('\u001b[1mn1\u001b[0m: \u001b[33mwaiting\u001b[0m'));
     t.match(stripVTControlCharacters(shown.stdout), /^n1: waiting\r\n {2}certlet {9}0\.1\.0 \(run\), process/);
     const plain = spawnSync('script', ['-qec', line, '/dev/null'], {
       encoding: 'utf8',
-      env: { ...process.env, NO_COLOR: '1' },
+      env: { ...bareEnvironment(), NO_COLOR: '1' },
     });
     t.ok(plain.stdout.startsWith('n1: waiting'));
   },

@@ -1,11 +1,13 @@
 /** Inputs made to hurt, in processes with the heap limit of the shipped program: each is read or refused, in bounded time. */
 import { spawnSync } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
 import t from 'tap';
 import { NODE_FLAGS } from '../../config/tooling/bundle.ts';
+import { bareEnvironment } from '../fixtures/environment.ts';
 import { material } from './fixtures/fuzz-material.ts';
 import { worstRows } from './fixtures/fuzz-worst-rows.ts';
 
-const PROGRAM = new URL('fixtures/fuzz-worst-program.ts', import.meta.url).pathname;
+const PROGRAM = fileURLToPath(new URL('fixtures/fuzz-worst-program.ts', import.meta.url));
 /** Processor time of one row. */
 const CPU_LIMIT_MS = 5_000;
 const rows = worstRows(await material());
@@ -22,7 +24,7 @@ for (const kind of kinds) {
     const { stdout, stderr, status, signal } = spawnSync(process.execPath, [...NODE_FLAGS, PROGRAM, kind], {
       encoding: 'utf8',
       timeout: 240_000,
-      env: { PATH: process.env['PATH'] },
+      env: bareEnvironment(),
     });
     const lines = stdout
       .split('\n')

@@ -6,6 +6,7 @@ import type { Purpose } from '../../src/csr/template.ts';
 import { type CertificatePair, parsePair } from '../../src/pki/certificate.ts';
 import { Secret } from '../../src/secret.ts';
 import type { FakeCluster } from '../fixtures/cluster/fake-cluster.ts';
+import { bareEnvironment } from '../fixtures/environment.ts';
 
 const SOURCE = resolve(import.meta.dirname, '../../src/main.ts');
 
@@ -82,12 +83,10 @@ export class Program {
   #closed = false;
 
   constructor(args: readonly string[]) {
-    this.#child = spawn(
-      process.execPath,
-      ['--disable-warning=ExperimentalWarning', ...args],
-      // Not the environment of the tests: a proxy in it would be used.
-      { stdio: ['ignore', 'pipe', 'pipe'], env: { PATH: process.env['PATH'] } },
-    );
+    this.#child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', ...args], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+      env: bareEnvironment(),
+    });
     for (const stream of [this.#child.stdout, this.#child.stderr]) {
       if (stream !== null) createInterface({ input: stream }).on('line', (line) => this.#take(line));
     }

@@ -1,13 +1,13 @@
 import * as real from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
-import type { FileCertificateStore } from '../../../src/adapters/store/file-certificate-store.ts';
-import { isCertletError } from '../../../src/errors.ts';
-import { type CertificatePair, parsePair } from '../../../src/pki/certificate.ts';
-import { encodePrivateKey } from '../../../src/pki/keys.ts';
-import { Secret } from '../../../src/secret.ts';
-import { Bench, newPair, pemOf } from './bench.ts';
-import { Stopped, StoppingFileSystem } from './stopping-file-system.ts';
+import type { FileCertificateStore } from '../../src/adapters/store/file-certificate-store.ts';
+import { isCertletError } from '../../src/errors.ts';
+import { type CertificatePair, parsePair } from '../../src/pki/certificate.ts';
+import { encodePrivateKey } from '../../src/pki/keys.ts';
+import { Secret } from '../../src/secret.ts';
+import { Bench, newPair, pemOf } from '../adapters/store/bench.ts';
+import { Stopped, StoppingFileSystem } from '../adapters/store/stopping-file-system.ts';
 
 const [p0, p1, p2, p3] = [newPair(50), newPair(100), newPair(200), newPair(300)] as const;
 const NOON = new Date(2030, 0, 2, 12, 0, 0);

@@ -6,7 +6,7 @@ import { bundle } from '../../config/tooling/bundle.ts';
 import type { Chance } from '../../src/ports.ts';
 import { seededChance } from '../fixtures/fakes/chance.ts';
 import { startFakeCluster } from '../fixtures/cluster/fake-cluster.ts';
-import { NodeFolder } from './program.ts';
+import { NodeFolder } from '../integration/program.ts';
 
 /** So many random moments at least; `CERTLET_KILLS` asks for more, `CERTLET_SEED` repeats a run. */
 const KILLS = Number(process.env['CERTLET_KILLS'] ?? 200);

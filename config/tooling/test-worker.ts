@@ -1,0 +1,81 @@
+/**
+ * Runs test files one after the other in this process, each as a subtest of tap's root, so that node, tap and certlet's own modules are loaded
+ * once and not once a file. The parent (`run-tests.ts`) sends a file, reads the TAP from standard output up to the end mark, and sends the next.
+ */
+import { mkdirSync, rmSync } from 'node:fs';
+import { registerHooks } from 'node:module';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { t as root, type Test } from 'tap';
+import { compileCache } from './test-process.ts';
+import { endMark, type FileOutcome, type WorkerOrder } from './test-outcome.ts';
+
+const FOLDER_MODE = 0o755;
+/** For connections that are being closed. */
+const PATIENCE_MS = 10_000;
+const UMASK = 0o022;
+
+/** The subtest that a file gets as its `t`, by the file's URL. */
+const tests = new Map<string, Test>();
+(globalThis as Record<symbol, unknown>)[Symbol.for('certlet.tests')] = tests;
+
+/** A module whose default export is the test of the file that imports it. */
+const tapOf = (file: string): string =>
+  `data:text/javascript,${encodeURIComponent(`export default globalThis[Symbol.for('certlet.tests')].get(${JSON.stringify(file)})`)}`;
+
+// A test file imports `t` from tap. With several files in a process that has to be the file's own test and not tap's root.
+registerHooks({
+  resolve: (specifier, context, next) =>
+    specifier === 'tap' && context.parentURL !== undefined && tests.has(context.parentURL)
+      ? { url: tapOf(context.parentURL), format: 'module', shortCircuit: true }
+      : next(specifier, context),
+});
+
+async function runFile({ name, file, folder, timeoutMs }: WorkerOrder): Promise<FileOutcome> {
+  const url = pathToFileURL(file).href;
+  const began = performance.now();
+  mkdirSync(folder, { mode: FOLDER_MODE });
+  let own: Test | undefined;
+  await root.test(name, { timeout: timeoutMs, testdir: join(folder, 't') }, async (t) => {
+    own = t;
+    tests.set(url, t);
+    await import(url);
+  });
+  rmSync(folder, { recursive: true, force: true });
+  const failures = own?.lists.fail ?? [];
+  return {
+    file: name,
+    passed: own?.counts.pass ?? 0,
+    failed: own?.counts.fail ?? 1,
+    skipped: (own?.counts.skip ?? 0) + (own?.counts.todo ?? 0),
+    milliseconds: performance.now() - began,
+    timedOut: performance.now() - began >= timeoutMs,
+    // Each name begins with the file's.
+    failures: failures.map((failure) => ({
+      name: failure.fullname.replace(`${name} > `, ''),
+      detail: failure.diag ?? {},
+    })),
+  };
+}
+
+/** Ends as a program does that cleaned up behind itself; what holds it is a fault of a test. */
+function leave(): void {
+  process.disconnect?.();
+  setTimeout(() => {
+    console.log(`tests left behind what keeps the process alive: ${process.getActiveResourcesInfo().join(', ')}`);
+    process.exit(1);
+  }, PATIENCE_MS).unref();
+}
+
+// Coverage is of this process; a child that a test starts as another user could not write it.
+delete process.env['NODE_V8_COVERAGE'];
+// Of code from the cache coverage is not exact, so it is for children only where that is measured.
+process.env['NODE_COMPILE_CACHE'] ??= compileCache(process.cwd());
+process.umask(UMASK);
+// tap does not take the channel to its parent for a reason to stay.
+const stay = setInterval(() => {}, 2 ** 30);
+process.once('disconnect', () => clearInterval(stay));
+process.on('message', (order: WorkerOrder | 'end') => {
+  if (order === 'end') leave();
+  else void runFile(order).then((outcome) => process.stdout.write(`\n${endMark(outcome)}\n`));
+});

@@ -1,0 +1,129 @@
+/** The runner of the tests: what it shows, what it counts, and what of the machine a test may see. */
+import { spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import t, { type Test } from 'tap';
+import { broken, endMark, type FileOutcome, outcomeIn } from '../../config/tooling/test-outcome.ts';
+import { surroundings } from '../../config/tooling/test-process.ts';
+import { closingLine, failureReport, fileLine } from '../../config/tooling/test-report.ts';
+
+const RUNNER = join(import.meta.dirname, '../../config/tooling/run-tests.ts');
+const HEAD = "import t from 'tap';\n";
+
+/** Runs files of these texts, all in one process. */
+function run(t: Test, texts: Readonly<Record<string, string>>, environment: NodeJS.ProcessEnv = {}) {
+  const folder = t.testdir(Object.fromEntries(Object.entries(texts).map(([name, text]) => [name, HEAD + text])));
+  const log = join(folder, 'run.log');
+  const files = Object.keys(texts).map((name) => join(folder, name));
+  const { status, stdout, stderr } = spawnSync(process.execPath, [RUNNER, '--jobs=1', `--log=${log}`, ...files], {
+    encoding: 'utf8',
+    env: { PATH: process.env['PATH'], ...environment },
+  });
+  return { status, stdout, stderr, log: readFileSync(log, 'utf8'), last: stdout.trimEnd().split('\n').at(-1) };
+}
+
+t.test('files that pass: a line each, the figures last, the output in the log', async (t) => {
+  const { status, stdout, stderr, last, log } = run(t, {
+    'one.test.ts': "t.test('adds up', async (t) => { t.equal(1 + 1, 2); t.pass(); });",
+    'two.test.ts':
+      "t.test('later', { skip: 'not here' }, async () => undefined); t.pass(); console.log('# figure of two: 2');",
+  });
+  t.equal(status, 0, stdout + stderr);
+  t.match(
+    stdout,
+    /^ok {6}\S*one\.test\.ts +[\d.]+ s {2}2 passed\nok {6}\S*two\.test\.ts +[\d.]+ s {2}1 passed, 1 skipped\n/,
+  );
+  t.equal(last, '3 passed, 0 failed, 1 skipped');
+  t.match(log, /# Subtest: adds up\n[^]*# SKIP not here\n[^]*# figure of two: 2\n/);
+});
+
+for (const { name, text, told } of [
+  {
+    name: 'an assertion that fails',
+    text: "t.test('sums', async (t) => t.equal(1 + 1, 3, 'one and one'));",
+    told: /sums > one and one/,
+  },
+  { name: 'an error thrown outside of all tests', text: "throw new Error('at the top');", told: /at the top/ },
+  {
+    name: 'a rejection that nobody handles',
+    text: "t.test('x', async () => { void Promise.reject(new Error('nobody')); await new Promise(setImmediate); });",
+    told: /nobody/,
+  },
+  {
+    name: 'a file that ends the process',
+    text: "t.test('x', async () => process.exit(0));",
+    told: /its process ended|ended/,
+  },
+  {
+    name: 'a file that kills the process',
+    text: "process.kill(process.pid, 'SIGKILL'); await new Promise(() => {});",
+    told: /its process ended with SIGKILL/,
+  },
+]) {
+  t.test(`${name}: told at the end with the command to see it again, and the other file runs`, async (t) => {
+    const { status, stdout, last } = run(t, { 'bad.test.ts': text, 'good.test.ts': 't.pass();' });
+    t.equal(status, 1, stdout);
+    t.match(stdout, /^FAILED {2}\S*bad\.test\.ts/m);
+    t.match(stdout, /^ok {6}\S*good\.test\.ts/m);
+    t.match(stdout.slice(stdout.indexOf('\nFAILED ') + 1), told);
+    t.match(stdout, /\n {2}again: npm test -- \S*bad\.test\.ts\n/);
+    t.match(last, /^\d+ passed, [1-9]\d* failed$/);
+  });
+}
+
+t.test('a file knows nothing of what the file before it did with tap', async (t) => {
+  const { stdout, last } = run(t, {
+    'one.test.ts': "t.beforeEach(() => { throw new Error('of one'); }); t.teardown(() => {}); t.pass();",
+    'two.test.ts': "t.test('x', async (t) => t.pass());",
+  });
+  t.match(last, /^2 passed, 0 failed/, stdout);
+});
+
+t.test('proxy, zone, language, home and options for Node of the caller do not reach a test', async (t) => {
+  const { stdout, last, log } = run(
+    t,
+    {
+      'one.test.ts':
+        "console.log(JSON.stringify(process.env)); t.equal(new Intl.DateTimeFormat().resolvedOptions().timeZone, 'UTC'); t.equal((0.5).toLocaleString(), '0.5'); t.equal(process.umask(), 0o022);",
+    },
+    { TZ: 'Asia/Kathmandu', LANG: 'de_DE.UTF-8', LC_ALL: 'de_DE.UTF-8', HOME: '/nonexistent', HTTPS_PROXY: 'http://x' },
+  );
+  t.match(last, /^3 passed, 0 failed/, stdout);
+  t.notMatch(log, /nonexistent|HTTPS_PROXY|Kathmandu/);
+});
+
+t.test('of the environment a test gets what is meant for tests', async (t) => {
+  const got = surroundings('/f', {
+    CERTLET_SEED: '1',
+    KUBEBUILDER_ASSETS: '/k',
+    SDLAB_PID: '2',
+    NODE_OPTIONS: '--x',
+    PATH: '/own',
+  });
+  t.match(got, { CERTLET_SEED: '1', KUBEBUILDER_ASSETS: '/k', SDLAB_PID: '2', HOME: '/f', TMPDIR: '/f', TZ: 'UTC' });
+  t.notMatch(got['PATH'], '/own');
+  t.notMatch(got['NODE_OPTIONS'], '--x');
+});
+
+t.test('an outcome goes through a line of output', async (t) => {
+  const outcome: FileOutcome = broken('test/a.test.ts', 'it\nbroke', ['last', 'lines']);
+  t.strictSame(outcomeIn(endMark(outcome)), outcome);
+  t.equal(endMark(outcome).includes('\n'), false);
+  t.equal(outcomeIn('ok 1 - # certlet test file: {}'), undefined);
+});
+
+t.test('the report of a failure is bounded, and leaves out what tap keeps for itself', async (t) => {
+  const detail = {
+    diff: Array.from({ length: 90 }, (_, line) => `line ${String(line)}`).join('\n'),
+    source: 'SECRETLY',
+    at: { line: 3 },
+  };
+  const outcome = { ...broken('test/a.test.ts', 'x'), failures: [{ name: 'a > b', detail }] };
+  const lines = failureReport([outcome], 'npm run test:faults --');
+  t.strictSame(lines.slice(0, 4), ['', 'FAILED test/a.test.ts', '  a > b', '      diff: line 0']);
+  t.match(lines.at(-2), /… \d+ lines more in the log/);
+  t.equal(lines.at(-1), '  again: npm run test:faults -- test/a.test.ts');
+  t.notMatch(lines.join('\n'), 'SECRETLY');
+  t.match(fileLine(outcome), /^FAILED {2}test\/a\.test\.ts +0\.0 s {2}1 of 1 failed$/);
+  t.equal(closingLine([outcome, { ...outcome, passed: 4, failed: 0 }]), '4 passed, 1 failed');
+});
