@@ -4,6 +4,7 @@ import type { SecureContextOptions } from 'node:tls';
 import { CertletError } from '../errors.ts';
 import { chooseProxy } from './api/proxy-choice.ts';
 import { plainText } from './api/response-headers.ts';
+import { KEY_EXCHANGE } from './api/tls-options.ts';
 import { NO_NAMES, NO_NAMES_REMEDY, serverIdentity } from './api/server-identity.ts';
 
 /** How the far end is believed. `unverified` is only for text that carries its own signature. */
@@ -52,6 +53,7 @@ export function createDiscoveryFetch(
       const options = {
         ...trustOptions(trust),
         ...names,
+        ...KEY_EXCHANGE,
         agent,
         signal: limit,
         headers: { accept: 'application/json' },

@@ -4,7 +4,7 @@ import { generatePrivateKey } from '../pki/keys.ts';
 import { Secret } from '../secret.ts';
 import { isCertletError } from '../errors.ts';
 import { type CertificateTemplate, templateMismatches } from '../csr/template.ts';
-import type { StoredPair } from '../ports.ts';
+import type { KubeconfigReading, StoredPair } from '../ports.ts';
 import { judgedNow, type RotationContext } from './context.ts';
 import type { Credentials } from './credentials.ts';
 
@@ -14,6 +14,17 @@ const YEAR_MS = 365 * 24 * HOUR_MS;
 /** A pair found at start, and where. `kubeconfig`: embedded in or named by the node's kubeconfig. */
 export type Candidate = Pick<StoredPair, 'pair' | 'path'> & { readonly origin: StoredPair['origin'] | 'kubeconfig' };
 
+const ANY_USAGE = '2.5.29.37.0';
+
+/**
+ * Whether a certificate may be shown for a usage, by Go's rule (crypto/x509), which API servers and kubelets verify by: one without extended
+ * key usages is for all of them. Hand-made clusters have such.
+ */
+export function allowsUsage(leaf: CertificateFacts, usage: 'client auth' | 'server auth'): boolean {
+  const { extendedKeyUsages: usages } = leaf;
+  return usages.length === 0 || usages.includes(usage) || usages.includes(ANY_USAGE);
+}
+
 /** Why a pair on disk cannot serve as this certificate; empty means that it can. Mere presence proves nothing. */
 export function unfitReasons(
   leaf: CertificateFacts,
@@ -22,7 +33,7 @@ export function unfitReasons(
   return [
     ...(leaf.selfSigned ? ['self-signed'] : []),
     ...(leaf.commonName === wanted.commonName ? [] : [`for ${leaf.commonName}`]),
-    ...(leaf.extendedKeyUsages.includes(wanted.usage) ? [] : [`no ${wanted.usage} usage`]),
+    ...(allowsUsage(leaf, wanted.usage) ? [] : [`no ${wanted.usage} usage`]),
     ...(wanted.now > leaf.notAfter ? [`expired at ${leaf.notAfter.toISOString()}`] : []),
   ];
 }
@@ -127,6 +138,23 @@ async function makeCurrent(context: RotationContext, purpose: 'client' | 'servin
     serial,
     expires: notAfter,
   });
+}
+
+/** What the certificate of the node's kubeconfig lacks to be the node's own, in words; undefined where there is none, or nothing is wrong. */
+export function kubeconfigPairProblem(
+  reading: KubeconfigReading,
+  wanted: Parameters<typeof unfitReasons>[1],
+): string | undefined {
+  if (reading.kind !== 'usable' || reading.config.credential.kind !== 'certificate') return undefined;
+  try {
+    const { leaf } = parseChain(reading.config.credential.chainPem);
+    const reasons = unfitReasons(leaf, wanted);
+    if (reasons.length === 0) return undefined;
+    return `the client certificate ${leaf.subject} of ${reading.path} is not used: ${reasons.join(', ')}`;
+  } catch (error) {
+    if (!isCertletError(error)) throw error;
+    return `the client certificate of ${reading.path} is not used: ${error.message}`;
+  }
 }
 
 /** A pair that the kubeconfig embeds (or names elsewhere): clusters that were set up long ago keep it there until it expires. */

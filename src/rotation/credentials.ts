@@ -3,6 +3,7 @@ import type { CertificatePair } from '../pki/certificate.ts';
 import type { RequestHistory } from '../csr/pending.ts';
 import type { ClientConfig, ClusterAccess } from '../kubeconfig/client-config.ts';
 import type { ApiConnection, KubeconfigReading } from '../ports.ts';
+import { kubeconfigPairProblem } from './adopt.ts';
 import { chooseCluster, clusterDifferences, type ClusterChoice } from './clusters.ts';
 import { type RotationContext, judgedNow } from './context.ts';
 import { credentialDigest, subjectDigest } from './credential-digest.ts';
@@ -169,7 +170,7 @@ export class Credentials {
   forClient(): Asker {
     const choice = this.choice();
     if (choice.kind === 'node') return this.forNode();
-    const config = this.#bootstrapConfig(choice.reason);
+    const config = this.#bootstrapConfig(this.#kubeconfigPairProblem() ?? choice.reason);
     const api = this.#context.connections.bootstrap(config);
     return { identity: 'bootstrap', cluster: config.cluster, api, digest: credentialDigest(config.credential) };
   }
@@ -244,6 +245,14 @@ export class Credentials {
     const changed = await kubeconfigs.writeNode(cluster, pairPath);
     if (changed) log.log('info', 'Wrote the kubeconfig', { file: options.kubeconfigPath, server: cluster.server });
     await this.reload();
+  }
+
+  /** Why the pair that the node's kubeconfig names is not the one in hand: an admin's certificate there, say. */
+  #kubeconfigPairProblem(): string | undefined {
+    if (this.#pair !== undefined) return undefined;
+    const commonName = `system:node:${this.#context.options.nodeName}`;
+    const now = judgedNow(this.#context).earliest;
+    return kubeconfigPairProblem(this.#node, { commonName, usage: 'client auth', now });
   }
 
   #bootstrapConfig(reason: string): ClientConfig {

@@ -1,5 +1,6 @@
 import t, { type Test } from 'tap';
 import { CertletError } from '../../src/errors.ts';
+import type { Credential } from '../../src/kubeconfig/client-config.ts';
 import { Secret } from '../../src/secret.ts';
 import { encodePrivateKey } from '../../src/pki/keys.ts';
 import { createAuthority } from '../fixtures/cluster/authority.ts';
@@ -325,6 +326,49 @@ t.test('a pair embedded in the kubeconfig is adopted', async (t) => {
   t.equal(host.store.shelves.client.pairs[0]?.pair.chain.leaf.serial, pair.chain.leaf.serial);
   t.equal(host.count('create'), 2);
 });
+
+for (const [name, usages] of [
+  ['without extended key usage, as openssl makes it,', ['digital signature']],
+  ['for any usage', ['digital signature', 'any']],
+] as const) {
+  t.test(`a node that has nothing but a client certificate ${name} asks with it`, async (t) => {
+    const host = newHost(t);
+    host.kubeconfigs.bootstrap = absent(BOOTSTRAP_PATH);
+    host.kubeconfigs.node = usable(NODE_PATH, CLUSTER, legacyPair('system:node:n1', usages));
+    host.start();
+    await host.until(() => host.store.shelves.client.pairs.length > 0, 5 * MINUTE);
+    t.equal(host.store.shelves.client.pairs[0]?.pair.chain.leaf.commonName, 'system:node:n1');
+    t.match(host.log.of('Loading cert/key pair'), [{ fields: { from: 'kubeconfig' } }]);
+  });
+}
+
+t.test("an administrator's certificate in kubelet.conf is named as the reason that nothing is asked", async (t) => {
+  const host = newHost(t);
+  host.kubeconfigs.bootstrap = absent(BOOTSTRAP_PATH);
+  host.kubeconfigs.node = usable(
+    NODE_PATH,
+    CLUSTER,
+    legacyPair('kubernetes-admin', ['digital signature', 'client auth']),
+  );
+  host.start();
+  await host.clock.settle();
+  t.match(
+    host.manager('client').reason,
+    /no bootstrap kubeconfig at .*, and the client certificate .*CN=kubernetes-admin of .*kubelet\.conf is not used: for kubernetes-admin$/,
+  );
+});
+
+function legacyPair(commonName: string, usages: readonly string[]): Credential {
+  const [notBefore, notAfter] = [new Date('2030-05-01T00:00:00Z'), new Date('2030-08-01T00:00:00Z')];
+  const { chainPem, keyPem } = createAuthority({ name: 'old', notBefore, notAfter }).issue({
+    commonName,
+    organizations: ['system:nodes'],
+    usages,
+    notBefore,
+    notAfter,
+  });
+  return { kind: 'certificate', chainPem, keyPem: new Secret(keyPem) };
+}
 
 t.test('an embedded pair that does not match is told and done without', async (t) => {
   const host = newHost(t);

@@ -19,6 +19,8 @@ export interface Refusal {
   /** As received: a Status object, HTML, or nothing. */
   readonly body: string;
   readonly retryAfterMs: number | undefined;
+  /** Where a redirect points. */
+  readonly location?: string | undefined;
 }
 
 /** The parts of a Kubernetes `Status` that say why. */
@@ -37,7 +39,7 @@ export function apiError(asked: Asked, refusal: Refusal): CertletError {
   if (refusal.status === 401) return unauthorized(asked, status);
   if (refusal.status === 403) return forbiddenError(asked, status);
   const code = codeOf(refusal.status, status);
-  const words = status?.message === undefined || status.message === '' ? '' : `: ${status.message}`;
+  const words = status?.message === undefined || status.message === '' ? redirectWords(refusal) : `: ${status.message}`;
   const retryAfterMs = refusal.retryAfterMs ?? secondsToMs(status?.retryAfterSeconds);
   const remedy =
     code === 'ERR_API_PROTOCOL' ? `Check that ${asked.server} is an API server and no proxy or login page.` : undefined;
@@ -46,6 +48,12 @@ export function apiError(asked: Asked, refusal: Refusal): CertletError {
     ...(remedy === undefined ? {} : { remedy }),
     ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
   });
+}
+
+/** Redirects are not followed: the credential would go to whoever says so. */
+function redirectWords({ status, location }: Refusal): string {
+  if (status < 300 || status > 399 || location === undefined || location === '') return '';
+  return `, a redirect to ${plainText(location, MAX_MESSAGE_LENGTH)}, which is not followed`;
 }
 
 /** A `Status` body; undefined for anything else. */

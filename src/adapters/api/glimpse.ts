@@ -11,6 +11,7 @@ import { identityOf } from './identity.ts';
 import { networkError } from './network-errors.ts';
 import { chooseProxy } from './proxy-choice.ts';
 import { httpDate, plainText } from './response-headers.ts';
+import { KEY_EXCHANGE } from './tls-options.ts';
 import type { TlsTrust } from './tls-options.ts';
 import type { ApiOptions } from './transport.ts';
 
@@ -72,6 +73,7 @@ function handshake(peer: Peer, limit: AbortSignal): Promise<TLSSocket> {
       // RFC 6066 3: no addresses in SNI.
       servername: isIP(name) === 0 ? withoutFinalDots(name) : '',
       rejectUnauthorized: false,
+      ...KEY_EXCHANGE,
       ALPNProtocols: ['http/1.1'],
     });
     const abort = (): void => void socket.destroy(limit.reason as Error);

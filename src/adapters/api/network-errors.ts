@@ -162,6 +162,13 @@ function untrusted(code: string, message: string, facts: ConnectionFacts, cause:
 }
 
 function noTls(code: string, facts: ConnectionFacts, cause: unknown): CertletError {
+  if (code.includes('NO_APPLICATION_PROTOCOL')) {
+    return failure('ERR_API_TLS', 'what answers there speaks no HTTP/1.1 (ALPN), only HTTP/2 perhaps', {
+      facts,
+      remedy: 'Let the load balancer offer http/1.1 beside h2, or pass TLS through to the API server, which has both.',
+      cause,
+    });
+  }
   const plain = /WRONG_VERSION_NUMBER|HTTP_REQUEST|PACKET_LENGTH_TOO_LONG/.test(code);
   return failure(
     'ERR_API_TLS',

@@ -20,8 +20,21 @@ export interface TlsTrust {
 
 export type TlsOptions = Pick<
   ConnectionOptions,
-  'allowPartialTrustChain' | 'ca' | 'cert' | 'key' | 'rejectUnauthorized' | 'servername' | 'checkServerIdentity'
+  | 'ecdhCurve'
+  | 'allowPartialTrustChain'
+  | 'ca'
+  | 'cert'
+  | 'key'
+  | 'rejectUnauthorized'
+  | 'servername'
+  | 'checkServerIdentity'
 >;
+
+/**
+ * Groups for the key exchange. OpenSSL would send a key share of the post-quantum one, and so a first packet of 1580 bytes that some middleboxes
+ * drop; a star marks those whose share is sent. A server that wants another of the list asks for it.
+ */
+export const KEY_EXCHANGE = { ecdhCurve: '*X25519/*P-256:P-384:P-521:X448:X25519MLKEM768' } as const;
 
 /**
  * As client-go verifies: only the given CAs where there are any, an intermediate or leaf among them is enough
@@ -30,6 +43,7 @@ export type TlsOptions = Pick<
 export function serverTls(trust: TlsTrust, host: string): TlsOptions {
   const { caPem, pair, tlsServerName } = trust;
   return {
+    ...KEY_EXCHANGE,
     allowPartialTrustChain: true,
     rejectUnauthorized: !trust.insecureSkipTlsVerify,
     ca: caPem ?? hostRoots(),
@@ -45,6 +59,7 @@ export function serverTls(trust: TlsTrust, host: string): TlsOptions {
 export function proxyTls(proxy: ProxyUrl, trust: TlsTrust): TlsOptions {
   if (proxy.scheme !== 'https') return {};
   return {
+    ...KEY_EXCHANGE,
     allowPartialTrustChain: true,
     rejectUnauthorized: !trust.insecureSkipTlsVerify,
     ca: [...(trust.caPem === undefined ? [] : [trust.caPem]), ...hostRoots()],

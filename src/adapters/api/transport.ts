@@ -145,7 +145,8 @@ export class Transport {
   async #refusal(response: PoolResponse, asked: ConnectionFacts): Promise<CertletError> {
     const body = await readText(response, placeOf(asked));
     const retry = retryAfterMs(response.header('retry-after')[0], this.#options.now());
-    return apiError(asked, { status: response.status, body, retryAfterMs: retry });
+    const [location] = response.header('location');
+    return apiError(asked, { status: response.status, body, retryAfterMs: retry, location });
   }
 
   /** One pool as long as the certificate stays the same; a renewed one (exec plugin) gets connections of its own. */

@@ -2,6 +2,7 @@ import { X509Certificate } from 'node:crypto';
 import { type CertificateFacts, type CertificateChain, isIssuedBy, splitCertificates } from '../../pki/certificate.ts';
 import { isCertletError } from '../../errors.ts';
 import type { Cause } from '../finding.ts';
+import { allowsUsage } from '../../rotation/adopt.ts';
 
 /** Tokens that are no bootstrap tokens: static ones, service accounts, other authenticators. */
 export const OTHER_TOKEN_CAUSES: readonly Cause[] = [
@@ -56,7 +57,7 @@ export function certificateCauses(refusal: CertificateRefusal): readonly Cause[]
           } as const,
         ]
       : []),
-    ...(leaf.extendedKeyUsages.includes('client auth')
+    ...(allowsUsage(leaf, 'client auth')
       ? []
       : [{ what: 'it lacks the usage client auth', sure: 'certain', remedy: rejoin } as const]),
   ];

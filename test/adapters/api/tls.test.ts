@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
+import { createServer as createTlsServer } from 'node:tls';
 import t from 'tap';
 import type { Test } from 'tap';
 import type { ClusterAccess, Credential } from '../../../src/kubeconfig/client-config.ts';
@@ -201,6 +202,61 @@ t.test('SNI is the tls-server-name, and never an address', async (t) => {
     ['', 'kubernetes', '', 'kubernetes', 'kubernetes'],
     'nor a dot at the end of a name',
   );
+});
+
+t.test('a middlebox that drops large ClientHellos lets the connection pass', async (t) => {
+  const sizes: number[] = [];
+  const box = createServer((socket) => {
+    socket.on('error', () => undefined);
+    socket.once('data', (hello) => {
+      sizes.push(hello.length);
+      socket.destroy();
+    });
+  });
+  await new Promise<void>((resolve) => box.listen(0, '127.0.0.1', resolve));
+  t.teardown(() => box.close());
+  const url = `https://127.0.0.1:${String((box.address() as AddressInfo).port)}`;
+  const access = { server: url, caPem: authority.pem, insecureSkipTlsVerify: false };
+  await failureOf(connect(t, access).discover(never));
+  await failureOf(connectorOf().glimpse(access, never));
+  t.ok(sizes.length === 2 && sizes.every((size) => size < 600), `a part of one packet: ${sizes.join(', ')} bytes`);
+});
+
+t.test('a front that speaks HTTP/2 only is named as such', async (t) => {
+  const leaf = loopbackLeaf(authority);
+  const front = createTlsServer({ cert: leaf.chainPem, key: leaf.keyPem, ALPNProtocols: ['h2'] });
+  front.on('tlsClientError', () => undefined);
+  await new Promise<void>((resolve) => front.listen(0, '127.0.0.1', resolve));
+  t.teardown(() => front.close());
+  const url = `https://127.0.0.1:${String((front.address() as AddressInfo).port)}`;
+  t.match(
+    await failureOf(connect(t, { server: url, caPem: authority.pem, insecureSkipTlsVerify: false }).discover(never)),
+    { code: 'ERR_API_TLS', message: /speaks no HTTP\/1\.1/, remedy: /http\/1\.1 beside h2/ },
+  );
+});
+
+for (const [name, leaf] of [
+  ['the CA behind its certificate', { ...loopbackLeaf(authority) }],
+  ['its certificate twice', { ...loopbackLeaf(authority) }],
+] as const) {
+  t.test(`a server that sends ${name}`, async (t) => {
+    const chainPem = leaf.chainPem + (name.startsWith('the CA') ? authority.pem + other.pem : leaf.chainPem);
+    const server = await serve(t, { leaf: { ...leaf, chainPem } });
+    t.equal(await connect(t, accessTo(server, authority)).discover(never), 'v1');
+  });
+}
+
+t.test('a redirect is not followed, and where it points is told', async (t) => {
+  const elsewhere = await serve(t, { leaf: loopbackLeaf(authority) });
+  const server = await startServer({ leaf: loopbackLeaf(authority) }, (_, response) => {
+    response.writeHead(307, { location: `${elsewhere.url}/there` }).end();
+  });
+  t.teardown(() => server.close());
+  t.match(await failureOf(connect(t, accessTo(server, authority)).discover(never)), {
+    code: 'ERR_API_PROTOCOL',
+    message: `: 307, a redirect to ${elsewhere.url}/there, which is not followed`,
+  });
+  t.same(elsewhere.seen, [], 'no token goes there');
 });
 
 t.test('an IPv6 server', async (t) => {
