@@ -122,7 +122,8 @@ function certificateOf(user: UserOf<'certificate'>, contents: ReadonlyMap<string
 
 function tokenFile(user: UserOf<'tokenFile'>, contents: ReadonlyMap<string, FileContent>): Credential {
   const content = contents.get(user.file.path);
-  if (!(content instanceof Secret) && user.token !== undefined) return { kind: 'token', token: user.token };
+  const usable = content instanceof Secret && content.reveal().trim() !== '';
+  if (!usable && user.token !== undefined) return { kind: 'token', token: user.token };
   const { text, origin } = load(user.file, contents, 'ERR_CREDENTIAL_INVALID');
   if (text.reveal().trim() === '') {
     throw new CertletError('ERR_CREDENTIAL_INVALID', `${origin.place}: ${origin.field}: ${user.file.path} is empty`, {

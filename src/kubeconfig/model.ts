@@ -35,7 +35,7 @@ export type UserEntry =
       readonly warnings: readonly string[];
     }
   | { readonly kind: 'token'; readonly token: Secret; readonly warnings: readonly string[] }
-  /** The file wins; `token` stands in while the file cannot be read (client-go). */
+  /** The file wins; `token` stands in while the file is empty or cannot be read (client-go). */
   | {
       readonly kind: 'tokenFile';
       readonly file: Material & { kind: 'file' };

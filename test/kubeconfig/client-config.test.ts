@@ -104,10 +104,11 @@ t.test('certificate and key as data, as one combined file, and as two', async (t
   t.equal(two.credential.kind, 'certificate');
 });
 
-t.test('a token file wins over the token, which stands in while the file cannot be read', async (t) => {
+t.test('a token file wins over the token, which stands in while the file is empty or cannot be read', async (t) => {
   const user = { token: 'abcdef.0123456789abcdef', tokenFile: '/t' };
   t.match(read({}, user, { '/t': 'fresh\n' }).credential, { kind: 'tokenFile', path: '/t' });
   t.match(read({}, user, { '/t': new Error('ENOENT') }).credential, { kind: 'token' });
+  t.match(read({}, user, { '/t': ' \n' }).credential, { kind: 'token' }, 'the token stands in for an empty file too');
   t.match(read({}, { tokenFile: '/t' }, { '/t': 'fresh' }).files, ['/t']);
 });
 

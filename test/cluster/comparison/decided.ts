@@ -10,13 +10,15 @@ export interface Decided {
 }
 
 const FOLDER = join(import.meta.dirname, '../../../docs/decisions');
-/** A table row of two cells, the first of them code. */
+/** A table of ours, whatever other tables a decision has. */
+const TABLE = /^\| input +\| why +\|\n\|[-| ]+\|\n((?:\|.*\n)*)/gm;
+/** A row of two cells, the first of them code. */
 const LINE = /^\| `([^`]+)` +\| (.+?) +\|$/;
 
 /** What the tables of a decision list. */
 export function parseDecided(markdown: string): readonly Decided[] {
-  return markdown
-    .split('\n')
+  return [...markdown.matchAll(TABLE)]
+    .flatMap(([, rows = '']) => rows.split('\n'))
     .map((line) => LINE.exec(line))
     .filter((match) => match !== null)
     .map(([, pattern = '', reason = '']) => ({ pattern, reason }));
