@@ -122,7 +122,8 @@ export class Transport {
     const { timeouts, version } = this.#options;
     return {
       method: call.method,
-      path: `${new URL(this.#cluster.server).pathname.replace(/(?<!\/)\/+$/, '')}${call.path}`,
+      // client-go cleans the path of the server's URL; a Go server would answer `//` with a redirect.
+      path: `${new URL(this.#cluster.server).pathname.replaceAll(/\/+/g, '/').replace(/\/$/, '')}${call.path}`,
       headers: {
         accept: 'application/json',
         'user-agent': `certlet/${version}`,

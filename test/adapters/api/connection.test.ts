@@ -70,11 +70,14 @@ t.test('requests carry token, User-Agent and JSON types, over HTTP/1.1', async (
   t.equal(server.connections(), 1, 'one connection serves them all');
 });
 
-t.test('a path in the server URL comes before every request path', async (t) => {
+t.test('a path in the server URL comes before every request path, without doubled slashes', async (t) => {
   const { server } = await serve(t, (_, response) => sendJson(response, 200, CSRS));
   const api = connect(t, { ...accessTo(server, authority), server: `${server.url}/k8s/clusters/c-1` });
   await api.discover(never);
   t.equal(server.seen[0]?.url, '/k8s/clusters/c-1/apis/certificates.k8s.io/v1');
+  const twice = connect(t, { ...accessTo(server, authority), server: `${server.url}//k8s//` });
+  await twice.discover(never);
+  t.equal(server.seen[1]?.url, '/k8s/apis/certificates.k8s.io/v1', 'a slash too many is none, as in client-go');
 });
 
 t.test('discover', async (t) => {

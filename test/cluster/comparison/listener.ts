@@ -106,7 +106,7 @@ function answer(front: Front | undefined, request: Request, response: Response, 
     response.end();
     return;
   }
-  seen.push({ agent: agentOf(request), what: `${credentialOf(request)} ${url}` });
+  seen.push({ agent: agentOf(request), what: `${credentialOf(request)} ${url.split('?')[0] ?? ''}` });
   response.setHeader('content-type', 'application/json');
   response.end('{"major":"1","minor":"36","gitVersion":"v1.36.2"}');
 }

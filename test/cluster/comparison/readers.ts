@@ -60,7 +60,8 @@ function runs(path: string): boolean {
 export function kubectlReader(kubectl: string, surroundings: Surroundings): Reader {
   const env = environment(surroundings);
   return async (path) => {
-    const args = ['--kubeconfig', path, '--request-timeout=5s', 'get', '--raw', '/version'];
+    // One request, by the path that the server's URL gives: `get --raw` leaves that out.
+    const args = ['--kubeconfig', path, '--request-timeout=5s', 'version', '--output=json'];
     const { status, stdout, stderr } = await run(kubectl, args, { env, timeoutSeconds: 15 });
     return status === 0 ? 'answered' : (stderr || stdout).trim();
   };
