@@ -22,6 +22,8 @@ export interface AgentParts {
   readonly onTick: (snapshot: AgentSnapshot) => void;
   /** Somebody waits at a terminal or a boot does: the first request is not spread over time. */
   readonly hurry: boolean;
+  /** When a run that ends by itself comes again. */
+  readonly everyMs?: number | undefined;
   /** `confirm` of the lock that the caller holds. */
   readonly confirmLock?: () => Promise<void>;
 }
@@ -47,7 +49,7 @@ export function assembleAgent(settings: Settings, parts: AgentParts): Agent {
   });
   const route = createRouteProbe();
   const ports = { clock, chance: new SystemChance(), log, store, kubeconfigs, connector, route, after, observer };
-  const agent = new Agent(ports, rotationOptions(settings, parts.hurry), parts.onTick);
+  const agent = new Agent(ports, { ...rotationOptions(settings, parts.hurry), everyMs: parts.everyMs }, parts.onTick);
   return agent;
 }
 

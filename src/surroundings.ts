@@ -44,6 +44,8 @@ export interface SurroundingsParts {
   readonly log: Logger;
   readonly clock: Clock;
   readonly pid: number;
+  /** When a command that ends by itself runs again. */
+  readonly everyMs?: number | undefined;
   readonly version: string;
   readonly store: Pick<CertificateStore, 'current' | 'currentPath'>;
   /** Undefined until it is assembled. */
@@ -172,8 +174,15 @@ class OpenSurroundings implements Surroundings {
   }
 
   #document(snapshot: AgentSnapshot): StatusDocument {
-    const { command, pid, version, clock } = this.#parts;
-    return statusDocument(snapshot, { command, pid, version, now: clock.now(), hooks: this.#hooks.problems() });
+    const { command, pid, version, clock, everyMs } = this.#parts;
+    return statusDocument(snapshot, {
+      command,
+      pid,
+      version,
+      everyMs,
+      now: clock.now(),
+      hooks: this.#hooks.problems(),
+    });
   }
 
   #metrics(): string {

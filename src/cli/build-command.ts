@@ -34,7 +34,12 @@ function commandOf(spec: CommandSpec, given: Given): Command {
     case 'run':
       return { name: 'run' };
     case 'once':
-      return { name: 'once', output: given.output(), timeoutMs: given.durationMs('timeout') };
+      return {
+        name: 'once',
+        output: given.output(),
+        timeoutMs: given.durationMs('timeout'),
+        ...(given.text('every') === undefined ? {} : { everyMs: given.durationMs('every') }),
+      };
     case 'status':
       return { name: 'status', output: given.output(), watch: given.boolean('watch') };
     case 'renew':

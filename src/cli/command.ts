@@ -21,6 +21,8 @@ export interface OnceArguments {
   readonly name: 'once';
   readonly output: OutputForm;
   readonly timeoutMs: number;
+  /** When it runs again; undefined where that was not said. */
+  readonly everyMs?: number;
 }
 
 export interface StatusArguments {

@@ -29,6 +29,13 @@ const TIMEOUT: FlagSpec = {
   fallback: '5m',
 };
 
+const EVERY: FlagSpec = {
+  name: 'every',
+  kind: 'duration',
+  value: 'TIME',
+  summary: 'It runs again after this time, by a timer.',
+};
+
 /** Every command, in the order of the help. */
 export const COMMANDS: readonly CommandSpec[] = [
   {
@@ -48,12 +55,13 @@ export const COMMANDS: readonly CommandSpec[] = [
     summary: 'Bring everything up to date, then end.',
     description: [
       'For timers, images and units ordered before the kubelet. What is not done within the time given is resumed by the next run.',
+      'With --every what falls due before the next run is renewed now; certificates that live too short for such runs are named.',
       'With --output json the answer is the document of certlet status, also where the time was too short.',
     ],
-    flags: [OUTPUT, TIMEOUT],
+    flags: [OUTPUT, TIMEOUT, EVERY],
     settings: true,
     exits: [[75, 'waiting for approval, API server unreachable or credential refused until the timeout']],
-    examples: ['certlet once --timeout 2m'],
+    examples: ['certlet once --timeout 2m', 'certlet once --every 1h'],
   },
   {
     name: 'status',

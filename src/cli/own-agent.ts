@@ -18,6 +18,8 @@ export interface OwnAgentOptions {
   readonly command: 'once' | 'renew';
   readonly log: Logger;
   readonly timeoutMs: number;
+  /** When the next run comes; undefined where nobody knows. */
+  readonly everyMs?: number | undefined;
   /** Asked for anew whatever their dates say. */
   readonly renew: readonly Purpose[];
   /** Looks at each round; true ends it. */
@@ -49,6 +51,7 @@ export async function runOwnAgent(
     ...common,
     command,
     pid: process.pid,
+    everyMs: options.everyMs,
     store,
     agent: () => agent,
   });
@@ -60,6 +63,7 @@ export async function runOwnAgent(
       after: surroundings.after,
       observer: surroundings.observer,
       hurry: true,
+      everyMs: options.everyMs,
       confirmLock: lock.confirm,
       onTick: (snapshot) => {
         surroundings.publish(snapshot);

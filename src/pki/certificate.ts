@@ -15,7 +15,10 @@ export interface CertificateFacts {
   readonly otherNames: readonly string[];
   readonly extendedKeyUsages: readonly ('client auth' | 'server auth' | (string & {}))[];
   readonly notBefore: Date;
+  /** Of a chain's leaf: when the first certificate of the chain ends, since nobody takes the leaf any longer than that. */
   readonly notAfter: Date;
+  /** Subject of the certificate of the chain that ends before its leaf does; absent where that is the leaf itself. */
+  readonly endsWith?: string;
   /** Lower-case hex without leading zeros or separators. */
   readonly serial: string;
   /** Lower-case hex SHA-256 of the DER, without separators. */
@@ -55,9 +58,19 @@ export function parseChain(text: string): CertificateChain {
   if (leaf === undefined) throw invalid('no certificate');
   return {
     pem: certificates.map((certificate) => encodePem('CERTIFICATE', certificate.raw)).join(''),
-    leaf: certificateFacts(leaf),
+    leaf: chainFacts(leaf, certificates.slice(1)),
     certificates,
   };
+}
+
+/** The leaf's facts with the end of the whole chain: kubelets take a file with any expired certificate in it for expired, and so do servers. */
+function chainFacts(leaf: X509Certificate, issuers: readonly X509Certificate[]): CertificateFacts {
+  const own = certificateFacts(leaf);
+  return issuers.reduce<CertificateFacts>((facts, issuer) => {
+    const notAfter = issuer.validToDate;
+    if (Number.isNaN(notAfter.getTime())) throw invalid('the dates of an intermediate cannot be read');
+    return notAfter < facts.notAfter ? { ...facts, notAfter, endsWith: oneLine(issuer.subject) } : facts;
+  }, own);
 }
 
 /**

@@ -179,10 +179,21 @@ export class Attempt {
   #check(issued: PendingRequest): CertificatePair {
     const pair = checkIssued(issued, judgedNow(this.#context));
     const wanted = issued.template.expirationSeconds;
-    const got = (pair.chain.leaf.notAfter.getTime() - pair.chain.leaf.notBefore.getTime()) / 1000;
+    const { notBefore, notAfter, endsWith, serial } = pair.chain.leaf;
+    const { purpose } = issued;
+    if (endsWith !== undefined) {
+      this.#context.log.log('warn', 'The chain of the certificate ends before the certificate itself', {
+        purpose,
+        serial,
+        intermediate: endsWith,
+        expires: notAfter,
+        remedy: "renew that CA certificate at the signer (kube-controller-manager's --cluster-signing-cert-file)",
+      });
+    }
+    const got = (notAfter.getTime() - notBefore.getTime()) / 1000;
     if (wanted !== undefined && got > wanted + 600) {
       this.#context.log.log('warn', 'The signer did not honour expirationSeconds', {
-        purpose: issued.purpose,
+        purpose,
         asked: wanted,
         got: Math.round(got),
       });

@@ -9,7 +9,8 @@ import { eventKind, gateAfter, isRefusal, recallRefusal, sayFailure, sayRecalled
 import { managerSnapshot, ManagerState, openAt, type RetryGate } from './manager-state.ts';
 import type { PurposeRules } from './purpose-rules.ts';
 import { RotationNotice } from './rotation-notice.ts';
-import { doubtfulUntil, dueAt, laterOf, spacedFrom, spacedUntil, usesKeyEncipherment } from './schedule.ts';
+import { dueInRounds } from './rounds.ts';
+import { doubtfulUntil, dueAt, laterOf, receivedAt, spacedFrom, spacedUntil, usesKeyEncipherment } from './schedule.ts';
 import type { ManagerSnapshot } from './snapshot.ts';
 import { nextStep, type RotationFacts, restPhase, rotationReasons, type Step } from './step.ts';
 import { noteRefused } from './refused-note.ts';
@@ -143,7 +144,7 @@ export class CertificateManager {
       current: this.#state.current?.chain.leaf,
       refused: this.rules.isRefused(),
       wanted: this.wanted(),
-      deadline: this.deadline(),
+      deadline: this.#dueAt(),
       doubtfulUntil: doubtfulUntil(this.#state.current?.chain.leaf, this.#state.history, this.#context.clock.now()),
       forced: this.#state.forced,
     };
@@ -161,6 +162,14 @@ export class CertificateManager {
   /** When the current certificate is due; undefined without one. */
   deadline(): Date | undefined {
     return dueAt(this.#state.current?.chain.leaf, this.#context.options.nodeName, this.#state.history);
+  }
+
+  #dueAt(): Date | undefined {
+    const { everyMs } = this.#context.options;
+    const deadline = this.deadline();
+    const leaf = this.#state.current?.chain.leaf;
+    if (everyMs === undefined || deadline === undefined || leaf === undefined) return deadline;
+    return dueInRounds(deadline, leaf, { everyMs, receivedAt: receivedAt(leaf, this.#state.history) });
   }
 
   /** Runs one attempt to its end; never throws. The agent runs one at a time. */

@@ -26,6 +26,8 @@ export interface RotationOptions {
   /** How long a fresh or refused client certificate is tried before it counts as dead. */
   readonly proofRetryMs: number;
   readonly deleteBootstrapKubeconfig: boolean;
+  /** The next run comes so much later: what falls due before is due now. Undefined for a daemon. */
+  readonly everyMs?: number | undefined;
   /** Overrides what the Node says. */
   readonly kubeletVersion: string | undefined;
 }

@@ -29,6 +29,8 @@ export interface ProcessStatus {
   readonly pid: number;
   readonly version: string;
   readonly startedAt: Timestamp;
+  /** It is run again after so long (`certlet once --every`). */
+  readonly everySeconds?: number;
   /** The process said goodbye then. */
   readonly stoppedAt?: Timestamp;
 }
@@ -70,7 +72,10 @@ export interface CertificateDetails {
   readonly dnsNames: readonly string[];
   readonly ipAddresses: readonly string[];
   readonly notBefore: Timestamp;
+  /** When the first certificate of the chain ends. */
   readonly notAfter: Timestamp;
+  /** Subject of the certificate of the chain that ends before its leaf does. */
+  readonly endsWith?: string;
 }
 
 export interface ErrorStatus {
@@ -95,6 +100,7 @@ export interface StatusParts {
   readonly command: ProcessStatus['command'];
   readonly pid: number;
   readonly version: string;
+  readonly everyMs?: number | undefined;
   readonly now: Date;
   readonly hooks: readonly HookProblemFacts[];
 }
@@ -119,12 +125,13 @@ export function statusDocument(snapshot: AgentSnapshot, parts: StatusParts): Sta
   return {
     version: STATUS_VERSION,
     writtenAt: timestamp(parts.now),
-    process: {
+    process: present({
       command: parts.command,
       pid: parts.pid,
       version: parts.version,
       startedAt: timestamp(snapshot.startedAt),
-    },
+      everySeconds: parts.everyMs === undefined ? undefined : Math.round(parts.everyMs / 1000),
+    }),
     node: present({
       name: nodeName,
       server: server === undefined ? undefined : foreign(server),
@@ -165,8 +172,8 @@ function certificateStatus(manager: ManagerSnapshot): CertificateStatus {
 }
 
 function details(facts: NonNullable<ManagerSnapshot['certificate']>): CertificateDetails {
-  const { subject, issuer, serial, fingerprint, dnsNames, ipAddresses, notBefore, notAfter } = facts;
-  return {
+  const { subject, issuer, serial, fingerprint, dnsNames, ipAddresses, notBefore, notAfter, endsWith } = facts;
+  return present({
     subject,
     issuer,
     serial,
@@ -175,7 +182,8 @@ function details(facts: NonNullable<ManagerSnapshot['certificate']>): Certificat
     ipAddresses,
     notBefore: timestamp(notBefore),
     notAfter: timestamp(notAfter),
-  };
+    endsWith: endsWith === undefined ? undefined : foreign(endsWith),
+  });
 }
 
 function hookStatus(problem: HookProblemFacts): HookStatus {

@@ -86,10 +86,13 @@ function certificateLines(status: CertificateStatus, now: Date, paint: Paint): r
           ...optional('names', [...certificate.dnsNames, ...certificate.ipAddresses].join(', ') || undefined),
           ['serial', certificate.serial],
           ['issued', at(certificate.notBefore, now)],
-          ['expires', at(certificate.notAfter, now)],
+          ['expires', `${at(certificate.notAfter, now)}${endingText(certificate.endsWith)}`],
         ];
   return [head, ...rows([...facts, ...stateRows(status, now)], paint)];
 }
+
+const endingText = (endsWith: string | undefined): string =>
+  endsWith === undefined ? '' : `, with ${endsWith} of its chain`;
 
 const PURPOSE_WIDTH = 'serving'.length;
 

@@ -1,4 +1,5 @@
 import { EXIT } from '../errors.ts';
+import { isMissed, servedInRounds } from '../rotation/rounds.ts';
 import { LATEST } from '../rotation/schedule.ts';
 import type { CertificateStatus, StatusDocument } from './document.ts';
 import { spanText } from './times.ts';
@@ -34,6 +35,8 @@ export function verdictOf(document: StatusDocument, now: Date, liveness: Livenes
       ({ hook, message }): Verdict => ({ state: 'waiting', reasons: [`hook ${hook}: ${message}`] }),
     ),
     ...(document.process.command === 'run' && liveness === 'down' ? [DOWN] : []),
+    ...(liveness === 'down' ? missedRuns(document, now) : []),
+    ...intervalProblems(document).map((reason): Verdict => ({ state: 'waiting', reasons: [reason] })),
     ...(document.certificates.length === 0 ? [NOTHING] : []),
   ];
   const state = found.reduce<State>(
@@ -45,6 +48,29 @@ export function verdictOf(document: StatusDocument, now: Date, liveness: Livenes
 
 const DOWN: Verdict = { state: 'unknown', reasons: ['the daemon is not running: nothing is renewed'] };
 const NOTHING: Verdict = { state: 'unknown', reasons: ['no certificate is managed yet'] };
+
+function missedRuns({ process: { startedAt, everySeconds } }: StatusDocument, now: Date): readonly Verdict[] {
+  if (everySeconds === undefined || !isMissed(new Date(startedAt), now, everySeconds * 1000)) return [];
+  const ago = spanText(now.getTime() - Date.parse(startedAt));
+  const reason = `certlet once has not run for ${ago}, though it should every ${spanText(everySeconds * 1000)}: nothing is renewed`;
+  return [{ state: 'unknown', reasons: [reason] }];
+}
+
+/** Certificates that end between two runs of `certlet once`; empty for a daemon, and where nobody knows when the next run comes. */
+export function intervalProblems({ process: { everySeconds }, certificates }: StatusDocument): readonly string[] {
+  if (everySeconds === undefined) return [];
+  return certificates.flatMap(({ purpose, certificate, placeholder, lastSuccess }) => {
+    if (certificate === undefined || placeholder) return [];
+    const life = { notBefore: new Date(certificate.notBefore), notAfter: new Date(certificate.notAfter) };
+    const received = lastSuccess === undefined ? undefined : new Date(lastSuccess);
+    if (servedInRounds(life, received, everySeconds * 1000) !== 'never') return [];
+    const lives = spanText(life.notAfter.getTime() - life.notBefore.getTime());
+    const every = spanText(everySeconds * 1000);
+    return [
+      `${purpose}: lives ${lives}, too short for a run every ${every}; use certlet.service in place of the timer`,
+    ];
+  });
+}
 
 /** One certificate by its dates first, then by what it waits for. */
 export function certificateVerdict(status: CertificateStatus, now: Date): Verdict {

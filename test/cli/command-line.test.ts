@@ -41,6 +41,7 @@ const commands: readonly { readonly line: string; readonly command: Command }[] 
   { line: 'once', command: { name: 'once', output: 'text', timeoutMs: 300_000 } },
   { line: 'once --timeout 90s', command: { name: 'once', output: 'text', timeoutMs: 90_000 } },
   { line: 'once --timeout=1h --timeout 2m', command: { name: 'once', output: 'text', timeoutMs: 120_000 } },
+  { line: 'once --every 1h', command: { name: 'once', output: 'text', timeoutMs: 300_000, everyMs: 3_600_000 } },
   { line: 'status', command: { name: 'status', output: 'text', watch: false } },
   { line: 'status --output yaml --watch', command: { name: 'status', output: 'yaml', watch: true } },
   { line: 'renew', command: renew },

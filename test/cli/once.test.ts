@@ -39,6 +39,18 @@ t.test('brought up to date: 0, nothing but the status document on standard outpu
   t.equal(words.stdout, '', 'as text the log tells it');
 });
 
+t.test('--every: certificates that live too short for it are named, in the log and in the status', async (t) => {
+  const host = new CertletHost(t, cluster);
+  const { code, stdout, stderr } = await host.run(['once', '--every', '99999h', '--output', 'json']);
+  t.equal(code, 0, stderr);
+  const answer = JSON.parse(stdout) as Answer;
+  t.ok(fits(answer), JSON.stringify(fits.errors));
+  t.match(answer, { upToDate: true, state: 'waiting', process: { everySeconds: 359_996_400 } });
+  t.match(answer.reasons[0], /^client: lives 365 days, too short for a run every 4166 days/);
+  t.match(stderr, /The runs are too far apart/);
+  t.notMatch((await host.run(['once', '--every', '1h'])).stderr, /too far apart/);
+});
+
 t.test('the time was too short: 75, and the document names what is waited for', async (t) => {
   cluster.settings.approveServing = false;
   t.teardown(() => {

@@ -31,27 +31,31 @@ const leaf = middle.issue({
   serial: 0xffeen,
 });
 
-t.test('parseChain reads leaf and intermediates with their facts', async (t) => {
-  const chain = parseChain(leaf.chainPem);
-  t.equal(chain.certificates.length, 2);
-  t.equal(chain.pem, leaf.chainPem);
-  t.strictSame(chain.leaf, {
-    commonName: 'system:node:n1',
-    organizations: ['system:nodes'],
-    dnsNames: ['n1'],
-    ipAddresses: ['10.0.0.1', 'fd00::1'],
-    otherNames: ['email:a@example.com', 'URI:spiffe://x/y'],
-    extendedKeyUsages: ['server auth'],
-    notBefore: new Date('2026-01-01T00:00:00Z'),
-    notAfter: new Date('2056-01-01T00:00:00Z'),
-    serial: 'ffee',
-    fingerprint: new X509Certificate(leaf.certPem).fingerprint256.replaceAll(':', '').toLowerCase(),
-    subject: 'O=system:nodes, CN=system:node:n1',
-    issuer: 'CN=middle',
-    isCa: false,
-    selfSigned: false,
-  });
-});
+t.test(
+  'parseChain reads leaf and intermediates with their facts, and the end of the one that ends first',
+  async (t) => {
+    const chain = parseChain(leaf.chainPem);
+    t.equal(chain.certificates.length, 2);
+    t.equal(chain.pem, leaf.chainPem);
+    t.strictSame(chain.leaf, {
+      commonName: 'system:node:n1',
+      organizations: ['system:nodes'],
+      dnsNames: ['n1'],
+      ipAddresses: ['10.0.0.1', 'fd00::1'],
+      otherNames: ['email:a@example.com', 'URI:spiffe://x/y'],
+      extendedKeyUsages: ['server auth'],
+      notBefore: new Date('2026-01-01T00:00:00Z'),
+      notAfter: new X509Certificate(middle.pem).validToDate,
+      endsWith: 'CN=middle',
+      serial: 'ffee',
+      fingerprint: new X509Certificate(leaf.certPem).fingerprint256.replaceAll(':', '').toLowerCase(),
+      subject: 'O=system:nodes, CN=system:node:n1',
+      issuer: 'CN=middle',
+      isCa: false,
+      selfSigned: false,
+    });
+  },
+);
 
 t.test('facts of an authority', async (t) => {
   t.match(certificateFacts(new X509Certificate(root.pem)), {

@@ -23,8 +23,12 @@ interface Row {
   readonly hooks?: readonly HookProblemFacts[];
   readonly command?: ProcessStatus['command'];
   readonly liveness?: Liveness;
+  readonly everyMs?: number;
   readonly verdict: Verdict;
 }
+
+const HOUR = 3_600_000;
+const SHORT = sampleFacts({ notBefore: NOW, notAfter: new Date(NOW.getTime() + HOUR) });
 
 const rows: readonly Row[] = [
   { name: 'a good certificate is healthy', managers: [sampleManager()], verdict: { state: 'healthy', reasons: [] } },
@@ -136,15 +140,63 @@ const rows: readonly Row[] = [
     verdict: { state: 'healthy', reasons: [] },
   },
   {
+    name: 'a timer whose runs are missing is unknown: it said healthy for months',
+    managers: [sampleManager()],
+    command: 'once',
+    everyMs: HOUR,
+    liveness: 'down',
+    now: new Date(sampleSnapshot().startedAt.getTime() + 3 * HOUR),
+    verdict: {
+      state: 'unknown',
+      reasons: ['certlet once has not run for 3 hours, though it should every 60 minutes: nothing is renewed'],
+    },
+  },
+  {
+    name: 'a timer whose last run is two intervals old is as it should be',
+    managers: [sampleManager()],
+    command: 'once',
+    everyMs: HOUR,
+    liveness: 'down',
+    now: new Date(sampleSnapshot().startedAt.getTime() + 2 * HOUR),
+    verdict: { state: 'healthy', reasons: [] },
+  },
+  {
+    name: 'a certificate that lives too short for the timer is named, a placeholder is not',
+    managers: [
+      sampleManager({ certificate: SHORT, rotationDeadline: undefined, lastSuccess: SHORT.notBefore }),
+      waitingServing(),
+    ],
+    command: 'once',
+    everyMs: HOUR,
+    now: SHORT.notBefore,
+    verdict: {
+      state: 'waiting',
+      reasons: [
+        'serving: not issued; waiting for approval: the request waits for approval',
+        'client: lives 60 minutes, too short for a run every 60 minutes; use certlet.service in place of the timer',
+      ],
+    },
+  },
+  {
+    name: 'where its receipt is not known, all of its life counts',
+    managers: [sampleManager({ certificate: SHORT, rotationDeadline: undefined, lastSuccess: undefined })],
+    command: 'once',
+    everyMs: HOUR / 2,
+    now: SHORT.notBefore,
+    verdict: { state: 'healthy', reasons: [] },
+  },
+  {
     name: 'nothing managed is unknown',
     managers: [],
     verdict: { state: 'unknown', reasons: ['no certificate is managed yet'] },
   },
 ];
 
-for (const { name, managers, now = NOW, hooks = [], command = 'run', liveness = 'running', verdict } of rows) {
+for (const row of rows) {
+  const { name, managers, now = NOW, hooks = [], command = 'run', liveness = 'running', everyMs, verdict } = row;
   t.test(`verdictOf: ${name}`, async (t) => {
-    const document = statusDocument(sampleSnapshot({ managers }), { command, pid: 1, version: '1', now, hooks });
+    const parts = { command, pid: 1, version: '1', everyMs, now, hooks };
+    const document = statusDocument(sampleSnapshot({ managers }), parts);
     t.strictSame(verdictOf(document, now, liveness), verdict);
   });
 }

@@ -1,6 +1,6 @@
 import { CertletError, EXIT } from '../../errors.ts';
 import type { AgentSnapshot } from '../../rotation/snapshot.ts';
-import { verdictOf } from '../../status/verdict.ts';
+import { intervalProblems, verdictOf } from '../../status/verdict.ts';
 import { encodeAnswer } from '../answer.ts';
 import type { OnceArguments } from '../command.ts';
 import type { CommandContext } from '../context.ts';
@@ -18,12 +18,19 @@ export async function runOnce(context: CommandContext, args: OnceArguments): Pro
     command: 'once',
     log,
     timeoutMs: args.timeoutMs,
+    everyMs: args.everyMs,
     renew: [],
     seen: (snapshot) => {
       last = snapshot;
       return snapshot.upToDate || hopeless(snapshot) !== undefined;
     },
   });
+  for (const problem of document === undefined ? [] : intervalProblems(document)) {
+    log.log('warn', 'The runs are too far apart', {
+      problem,
+      remedy: 'systemctl disable --now certlet-once.timer && systemctl enable --now certlet',
+    });
+  }
   if (args.output !== 'text' && document !== undefined) {
     const { state, reasons } = verdictOf(document, context.edge.now(), 'running');
     context.print(encodeAnswer({ ...document, state, reasons }, args.output));
