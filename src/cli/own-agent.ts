@@ -44,14 +44,13 @@ export async function runOwnAgent(
   const done = new AbortController();
   const ended = AbortSignal.any([context.signal, done.signal]);
   let agent: Agent | undefined;
-  const common = { log, clock, version: VERSION };
+  const common = { log, clock, version: VERSION, everyMs: options.everyMs };
   const store = openStore(settings, log);
   let detached: CertletError | undefined;
   const surroundings = await openSurroundings(settings, {
     ...common,
     command,
     pid: process.pid,
-    everyMs: options.everyMs,
     store,
     agent: () => agent,
   });
@@ -63,7 +62,6 @@ export async function runOwnAgent(
       after: surroundings.after,
       observer: surroundings.observer,
       hurry: true,
-      everyMs: options.everyMs,
       confirmLock: lock.confirm,
       onTick: (snapshot) => {
         surroundings.publish(snapshot);
