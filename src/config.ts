@@ -1,5 +1,6 @@
 import { CertletError } from './errors.ts';
 import type { ErrorCode } from './errors.ts';
+import { isNoName } from './csr/node-name.ts';
 import { parseOnlyYaml } from './kubeconfig/yaml.ts';
 import type { YamlDocument } from './kubeconfig/yaml.ts';
 import type { Problem, SettingPath } from './config/codec.ts';
@@ -53,23 +54,27 @@ export function loadSettings(sources: SettingsSources): Settings {
   if (file === undefined || problems.length > 0) throw invalid(problems);
 
   const name = nodeName(file, sources.osHostname);
-  const settings = resolveSettings(file, name ?? '', fileText === undefined ? undefined : filePath);
+  const resolved = resolveSettings(file, name ?? '', fileText === undefined ? undefined : filePath);
+  const settings = (file.hostnameOverride ?? '') === '' ? { ...resolved, namedByHost: true } : resolved;
   const conflicts = described(combinationProblems(settings), places);
   if (conflicts.length > 0) throw invalid(conflicts);
   if (name === undefined) throw noNodeName(sources.osHostname);
   return settings;
 }
 
-/** The kubelet's rule: override, else the host's name; trimmed and in lower case, never shortened. */
+/** The kubelet's rule: override, else the host's name; trimmed and in lower case, never shortened. What hosts are called while they have no name is none. */
 function nodeName(file: SettingsFile, osHostname: string): string | undefined {
   const override = file.hostnameOverride ?? '';
   const name = override === '' ? osHostname.trim().toLowerCase() : override;
+  if (override === '' && isNoName(name)) return undefined;
   return name.length <= MAX_DNS_LENGTH && DNS_SUBDOMAIN.test(name) ? name : undefined;
 }
 
 function noNodeName(osHostname: string): CertletError {
   const seen = osHostname.trim();
-  const why = seen === '' ? 'this host has no name' : `the name of this host (${JSON.stringify(seen)}) is no DNS name`;
+  const given = JSON.stringify(seen);
+  const none = seen === '' ? 'this host has no name' : `this host has no name of its own yet (it is called ${given})`;
+  const why = isNoName(seen.toLowerCase()) ? none : `the name of this host (${given}) is no DNS name`;
   return new CertletError('ERR_NODE_NAME', `no usable node name: ${why} and hostnameOverride is not set`, {
     remedy:
       'Set hostnameOverride (or --hostname-override) to the name of the Node object, or name the host with: hostnamectl set-hostname NAME',

@@ -74,6 +74,8 @@ export function rotationOptions(settings: Settings, hurry: boolean): RotationOpt
   const { rotation, kubelet } = settings;
   return {
     nodeName: settings.nodeName,
+    namedByHost: settings.namedByHost ?? false,
+    machine: settings.machine,
     certDir: settings.certDir,
     kubeconfigPath: settings.kubeconfig,
     serving: settings.rotateServerCertificates,

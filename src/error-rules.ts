@@ -41,8 +41,8 @@ export const ERROR_RULES = {
     'Use that one (`certlet status`, `certlet renew`), or stop it first.',
   ),
   ERR_NODE_NAME: rule(
-    'stop',
-    'No usable node name: the hostname is empty and no override is given.',
+    'waitForPerson',
+    'No usable node name: the host has none (yet) and no override is given; or it is another than that of the valid certificate in hand.',
     'Set `hostnameOverride` (or `--hostname-override`) to the name of the Node object.',
   ),
   ERR_KUBECONFIG_INVALID: rule(

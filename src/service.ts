@@ -40,6 +40,8 @@ const LOOP_ALIVE_MS = 90_000;
 
 /** Should the watch of the settings file have missed a change. */
 const SETTINGS_POLL_MS = 5 * 60_000;
+/** Nothing tells when the host is named otherwise. */
+const NAME_POLL_MS = 30_000;
 
 /** `certlet run`: one agent after another, a new one at each reload, until the signal aborts. */
 export class Service {
@@ -194,7 +196,8 @@ export class Service {
     surroundings.publish(snapshot);
     this.#restart ??= this.#disk.reasonToRestart(snapshot);
     if (this.#restart !== undefined) this.#reload.abort();
-    if (Math.abs(snapshot.at.getTime() - this.#settingsSeen.getTime()) >= SETTINGS_POLL_MS)
+    const pollMs = this.#settings.namedByHost === true ? NAME_POLL_MS : SETTINGS_POLL_MS;
+    if (Math.abs(snapshot.at.getTime() - this.#settingsSeen.getTime()) >= pollMs)
       void this.#reloadSettings('if changed');
   }
 

@@ -26,6 +26,7 @@ t.test('without file and flags everything has the default of kubeadm or the kube
   t.strictSame(load(undefined), {
     source: undefined,
     nodeName: 'node-1',
+    namedByHost: true,
     bootstrapKubeconfig: '/etc/kubernetes/bootstrap-kubelet.conf',
     kubeconfig: '/etc/kubernetes/kubelet.conf',
     certDir: '/var/lib/kubelet/pki',
@@ -189,7 +190,17 @@ for (const row of [
   });
 }
 
-for (const host of ['', '  ', 'my_host', '-x', 'a'.repeat(254), 'a..b']) {
+for (const host of [
+  '',
+  '  ',
+  'my_host',
+  '-x',
+  'a'.repeat(254),
+  'a..b',
+  '(none)',
+  'localhost',
+  'LOCALHOST.localdomain',
+]) {
   t.test(`node name: ${JSON.stringify(host.slice(0, 20))} from the system is refused with the remedy`, async (t) => {
     t.throws(() => load(undefined, {}, host), { code: 'ERR_NODE_NAME', remedy: /hostnameOverride/ });
   });

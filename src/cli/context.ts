@@ -2,6 +2,8 @@ import { hostname } from 'node:os';
 import type { Readable, Writable } from 'node:stream';
 import { fileIdentity, isJournalStream } from '../adapters/log/journal.ts';
 import type { LevelledLogger, LogFormat } from '../adapters/log/logger.ts';
+import { join } from 'node:path';
+import { MACHINE_ID_PATH, machineDigest } from '../adapters/machine-id.ts';
 import { readSettingsFile } from '../adapters/settings-file.ts';
 import type { LogSettings, Settings } from '../config/settings.ts';
 import type { SettingsChoice } from './command.ts';
@@ -19,6 +21,8 @@ export interface ProcessEdge {
   readonly stderr: Output;
   readonly userId: number;
   readonly hostname: () => string;
+  /** Below which files of the host are read that are not named by the settings: `/` in earnest. */
+  readonly hostRoot: string;
   readonly now: () => Date;
   /** Calls `listener` at each such signal until the function returned is called. */
   readonly onSignal: (signal: 'SIGINT' | 'SIGTERM' | 'SIGHUP', listener: () => void) => () => void;
@@ -55,7 +59,9 @@ export async function loadChosenSettings(choice: SettingsChoice, edge: ProcessEd
     mustExist: choice.settingsPath !== undefined,
     userId: edge.userId,
   });
-  return loadSettings({ flags: choice.settingFlags, fileText, filePath, osHostname: edge.hostname() });
+  const settings = loadSettings({ flags: choice.settingFlags, fileText, filePath, osHostname: edge.hostname() });
+  const machine = settings.namedByHost === true ? await machineDigest(join(edge.hostRoot, MACHINE_ID_PATH)) : undefined;
+  return machine === undefined ? settings : { ...settings, machine };
 }
 
 /** Whether standard error is the journal's own stream. */
@@ -92,6 +98,7 @@ export function realProcess(): ProcessEdge {
     stderr: process.stderr,
     userId: process.geteuid?.() ?? 0,
     hostname,
+    hostRoot: '/',
     now: () => new Date(),
     onSignal: (signal, listener) => {
       process.on(signal, listener);

@@ -8,6 +8,10 @@ export interface Settings {
   readonly source: string | undefined;
   /** Name of the Node object: the override or the host's name, trimmed and in lower case. */
   readonly nodeName: string;
+  /** The name is the host's own: nothing in the settings says so, and it may be a passing one. */
+  readonly namedByHost?: boolean;
+  /** Digest of this machine's id, where the host's name counts and the id is known. */
+  readonly machine?: string;
   readonly bootstrapKubeconfig: string;
   readonly kubeconfig: string;
   readonly certDir: string;

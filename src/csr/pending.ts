@@ -52,6 +52,8 @@ export interface RequestHistory {
   readonly refused?: { readonly fingerprint: string; readonly since: Date; readonly count: number };
   /** When an administrator asked for a new certificate that has not come yet. */
   readonly renewWantedAt?: Date;
+  /** Digest of the id of the machine that works with the pair of this node. */
+  readonly machine?: string;
   /** Which usages the signer took last; switched once after "usages did not match". */
   readonly keyEncipherment?: boolean;
 }
@@ -100,6 +102,7 @@ export function decodeHistory(text: string): RequestHistory {
     ...(fields.has('refusal') ? { refusal: decodeRefusal(fields.object('refusal')) } : {}),
     ...(fields.has('refused') ? { refused: decodeRefused(fields.object('refused')) } : {}),
     ...(fields.has('renewWantedAt') ? { renewWantedAt: fields.date('renewWantedAt') } : {}),
+    ...(fields.has('machine') ? { machine: fields.filledText('machine') } : {}),
     ...(fields.has('keyEncipherment') ? { keyEncipherment: fields.truth('keyEncipherment') } : {}),
   };
 }
@@ -127,6 +130,7 @@ const HISTORY_FIELDS = [
   'refusal',
   'refused',
   'renewWantedAt',
+  'machine',
   'keyEncipherment',
 ];
 const REFUSAL_FIELDS = ['code', 'message', 'at', 'count', 'templateDigest', 'askerDigest'];

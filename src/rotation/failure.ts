@@ -5,17 +5,17 @@ import type { Purpose } from '../csr/template.ts';
 import { type ManagerState, openAt, type RetryGate } from './manager-state.ts';
 import { REFUSED_REMEDY } from './request.ts';
 import type { JudgedTime } from './clock-judge.ts';
-import { capWait, LONGEST_REFUSAL, retryDelayMs, SHARE_OF_LEFT } from './retry.ts';
+import { capWait, refusalBackoffMs, retryDelayMs, SHARE_OF_LEFT } from './retry.ts';
 import { leftMs } from './schedule.ts';
 
 /** The cluster said no: kept in the history, so that a restart does not ask again at once. */
 export const isRefusal = (error: CertletError): boolean =>
-  isCertletError(error, 'ERR_CSR_DENIED', 'ERR_CSR_FAILED', 'ERR_ISSUED_UNACCEPTABLE');
+  isCertletError(error, 'ERR_CSR_DENIED', 'ERR_CSR_FAILED', 'ERR_ISSUED_UNACCEPTABLE', 'ERR_ISSUED_REFUSED');
 
 /** The kind of event that an error is told as. */
 export function eventKind(error: CertletError): Extract<AgentEvent['kind'], 'denied' | 'failed' | 'error'> {
   if (error.code === 'ERR_CSR_DENIED') return 'denied';
-  return isRefusal(error) || error.code === 'ERR_ISSUED_REFUSED' ? 'failed' : 'error';
+  return isRefusal(error) ? 'failed' : 'error';
 }
 
 /** When to try again after a failed attempt. A refusal is paced by how often the cluster has said no, not by this process's failures. */
@@ -28,6 +28,7 @@ export function gateAfter(
   const delayMs = retryDelayMs({
     error,
     failures: refusal?.count ?? state.failures,
+    refusedPairs: error.code === 'ERR_ISSUED_REFUSED' ? refusal?.count : undefined,
     roll: at.roll,
     msToExpiry: leftMs(state.current?.chain.leaf, at.now),
     refusedBackoffMs: at.refusedBackoffMs,
@@ -69,7 +70,7 @@ function gateOfRefusal(
 ): RetryGate | undefined {
   if (refusal === undefined) return undefined;
   const left = leftMs(current?.chain.leaf, { earliest: refusal.at, latest: refusal.at });
-  const hoursMs = refusedBackoffMs * Math.min(2 ** (refusal.count - 1), LONGEST_REFUSAL);
+  const hoursMs = refusalBackoffMs(refusal.code, refusal.count, refusedBackoffMs);
   const backoffMs = capWait(hoursMs, left, SHARE_OF_LEFT.refusal);
   return {
     setAt: refusal.at,

@@ -7,10 +7,10 @@ import type { ManagerState } from './manager-state.ts';
 export async function checkWriters(context: RotationContext, state: ManagerState, purpose: Purpose): Promise<void> {
   const files = state.accepting ? [] : await context.store.foreign(purpose);
   if (files.length === 0) {
-    letGo(state);
+    if (state.hold?.code === 'ERR_STORE_FOREIGN') letGo(state);
     return;
   }
-  if (state.hold !== undefined) return;
+  if (state.hold?.code === 'ERR_STORE_FOREIGN') return;
   const setting = purpose === 'client' ? 'rotateCertificates' : 'serverTLSBootstrap';
   const error = new CertletError('ERR_STORE_FOREIGN', `another program writes here too: ${files.join(', ')}`, {
     remedy: `set ${setting}: false in the kubelet's configuration and restart it, then: certlet renew ${purpose}`,

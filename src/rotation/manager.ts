@@ -13,6 +13,7 @@ import { dueInRounds } from './rounds.ts';
 import { doubtfulUntil, dueAt, laterOf, receivedAt, spacedFrom, spacedUntil, usesKeyEncipherment } from './schedule.ts';
 import type { ManagerSnapshot } from './snapshot.ts';
 import { nextStep, type RotationFacts, restPhase, rotationReasons, type Step } from './step.ts';
+import { checkName } from './name-hold.ts';
 import { noteRefused } from './refused-note.ts';
 import { noteWish, wishStands } from './wish.ts';
 
@@ -75,6 +76,7 @@ export class CertificateManager {
       if (!this.busy) await this.#load();
       await keepDecision(this.#context, this.#state, this.purpose);
       await checkWriters(this.#context, this.#state, this.purpose);
+      if (this.purpose === 'client') await checkName(this.#context, this.#state);
     });
   }
 

@@ -3,6 +3,10 @@ import type { KeyAlgorithm } from '../pki/keys.ts';
 /** Everything rotation is told by the settings. Durations in milliseconds. */
 export interface RotationOptions {
   readonly nodeName: string;
+  /** The name is the host's own and may be a passing one; absent: from the settings. */
+  readonly namedByHost?: boolean;
+  /** Digest of this machine's id; undefined where that is not known. */
+  readonly machine?: string | undefined;
   readonly certDir: string;
   readonly kubeconfigPath: string;
   /** Whether the serving certificate is managed too. */

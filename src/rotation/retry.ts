@@ -38,6 +38,19 @@ export function capWait(waitMs: number, leftMs: number | undefined, share: numbe
   return Math.min(waitMs, Math.max(LEAST_WAIT_MS, leftMs * share));
 }
 
+/**
+ * So many issued pairs may be refused at the pace of minutes: a control plane that changes its CA is done by then. What refuses every one (a balancer
+ * that strips client certificates, a signer of another CA) goes on for weeks, and each try is a request and a certificate more.
+ */
+const REFUSED_PAIRS_SOON = 2;
+
+/** How long a refusal holds back before jitter: the base, doubled each time. */
+export function refusalBackoffMs(code: string, count: number, baseMs: number): number {
+  const beyond = code === 'ERR_ISSUED_REFUSED' ? count - REFUSED_PAIRS_SOON : count;
+  if (beyond < 1) return PACES.retrySlowly.capMs;
+  return baseMs * Math.min(2 ** Math.min(beyond - 1, 20), LONGEST_REFUSAL);
+}
+
 /** A refusal is asked again after so many times the base at most. */
 export const LONGEST_REFUSAL = 8;
 
@@ -45,6 +58,8 @@ export interface RetryInput {
   readonly error: Pick<CertletError, 'code' | 'retryAfterMs'>;
   /** How many attempts in a row have failed, this one included: 1 or more. */
   readonly failures: number;
+  /** How often in a row an issued pair was refused, over restarts too; absent where nothing was. */
+  readonly refusedPairs?: number | undefined;
   /** In [0, 1). */
   readonly roll: number;
   /** What is left of the certificate in use: see `leftMs`. */
@@ -70,8 +85,10 @@ const cutWithSpread = (waitMs: number, share: number, { msToExpiry, roll }: Retr
 
 function paced(action: ErrorAction, input: RetryInput): number {
   const doublings = Math.min(input.failures - 1, 20);
-  if (action === 'waitForHours' || action === 'stop') {
-    const hoursMs = input.refusedBackoffMs * Math.min(2 ** doublings, LONGEST_REFUSAL);
+  const refusals = input.refusedPairs ?? 0;
+  if (action === 'waitForHours' || action === 'stop' || refusals > REFUSED_PAIRS_SOON) {
+    const count = refusals > 0 ? refusals : input.failures;
+    const hoursMs = refusalBackoffMs(input.error.code, count, input.refusedBackoffMs);
     return cutWithSpread(hoursMs * (0.75 + 0.25 * input.roll), SHARE_OF_LEFT.refusal, input);
   }
   const pace = PACES[action];

@@ -28,6 +28,7 @@ class FakeProcess implements ProcessEdge {
     this.argv = argv;
   }
   readonly hostname = (): string => 'Node-1';
+  readonly hostRoot = '/nonexistent';
   readonly now = (): Date => new Date(2030, 0, 1);
   readonly exit = (code: number): void => {
     this.exits.push(code);

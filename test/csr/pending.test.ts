@@ -70,6 +70,7 @@ const pending: fc.Arbitrary<PendingRequest> = fc.record(
 const history: fc.Arbitrary<RequestHistory> = fc.record(
   {
     lastIssuedAt: moment,
+    machine: filled,
     lastIssuedByServer: moment,
     lastSerial: fc.string(),
     lastRequestAt: moment,

@@ -107,7 +107,7 @@ function leafFindings(question: PairQuestion, leaf: CertificateFacts): readonly 
 }
 
 const NAME_REMEDY =
-  'set hostnameOverride to the name of the Node object (kubectl get nodes), or certlet reset if this host has become another node';
+  'set hostnameOverride to the name of the Node object (kubectl get nodes), or certlet renew client if this host has become another node';
 const EXPIRED_REMEDY: Readonly<Record<Purpose, string>> = {
   client:
     'kubeadm token create   # on a control plane node, then certlet join; certlet asks with the bootstrap credential by itself',

@@ -59,7 +59,12 @@ function verdict(last: AgentSnapshot | undefined, signal: AbortSignal, timeoutMs
 /** An error that no waiting mends. */
 function hopeless(snapshot: AgentSnapshot): CertletError | undefined {
   for (const { lastError } of snapshot.managers) {
-    if (lastError?.code !== 'ERR_KUBECONFIG_INVALID' && lastError?.code !== 'ERR_KUBECONFIG_UNSAFE') continue;
+    if (
+      lastError?.code !== 'ERR_KUBECONFIG_INVALID' &&
+      lastError?.code !== 'ERR_KUBECONFIG_UNSAFE' &&
+      lastError?.code !== 'ERR_NODE_NAME'
+    )
+      continue;
     const { code, message, remedy } = lastError;
     return new CertletError(code, message, remedy === undefined ? {} : { remedy });
   }

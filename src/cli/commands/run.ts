@@ -1,12 +1,15 @@
+import { settingsOnceNamed } from '../../name-wait.ts';
 import { Service } from '../../service.ts';
 import { EXIT } from '../../errors.ts';
 import type { RunArguments } from '../command.ts';
 import type { CommandContext } from '../context.ts';
 import { VERSION } from '../version.ts';
 
-/** `certlet run`: keeps the certificates until the signal aborts. Throws `ERR_CONFIG_INVALID` and `ERR_LOCK_HELD`; everything else it waits out. */
+/** `certlet run`: keeps the certificates until the signal aborts. Waits for the host's name. Throws `ERR_CONFIG_INVALID` and `ERR_LOCK_HELD`; everything else it waits out. */
 export async function runRun(context: CommandContext, _args: RunArguments): Promise<number> {
-  const settings = await context.loadSettings();
+  const { environment: env } = context.edge;
+  const settings = await settingsOnceNamed({ ...context, environment: env, pid: process.pid });
+  if (settings === undefined) return EXIT.ok;
   const log = await context.openLog(settings.log);
   const { edge, signal, settingsPath, loadSettings, onReload } = context;
   const { environment, userId } = edge;
