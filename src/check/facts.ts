@@ -1,4 +1,5 @@
 import type { HostKubelet } from '../adapters/host-kubelet.ts';
+import type { OwnUnits } from '../adapters/own-units.ts';
 import type { FileSystem } from '../adapters/file-system.ts';
 import type { PairView, StoreView } from '../adapters/probe/store-view.ts';
 import type { LookedUp } from '../adapters/probe/name-lookup.ts';
@@ -64,6 +65,8 @@ export interface CheckPorts {
   readonly readKubelet: (settings: Settings) => Promise<HostKubelet>;
   /** Whether a daemon holds the cert-dir now: a text that names it, undefined when none does or nobody can tell. */
   readonly daemon: (settings: Settings) => Promise<DaemonState>;
+  /** How certlet is started on this host. */
+  readonly ownUnits: () => Promise<OwnUnits>;
 }
 
 /** Whether certlet runs. */

@@ -15,6 +15,8 @@ import { VERSION } from './version.ts';
 export interface FoundStatus {
   readonly document: StatusDocument;
   readonly source: Source;
+  /** Nothing runs, and the units say that a daemon should. */
+  readonly missing: boolean;
 }
 
 /** Far above any document. */
@@ -28,12 +30,12 @@ const ROOT = 0;
  */
 export async function findStatus(
   settings: Settings,
-  edge: { readonly userId: number; readonly now: () => Date },
+  edge: { readonly userId: number; readonly now: () => Date; readonly hostRoot: string },
 ): Promise<FoundStatus> {
   const socket = controlSocketPath(settings.runtimeDir);
   const reply = await callControl(socket, { method: 'GET', path: '/status' });
   if (reply.kind === 'answer' && reply.status === 200) {
-    return { document: decodeStatus(reply.text, socket), source: { kind: 'socket' } };
+    return { document: decodeStatus(reply.text, socket), source: { kind: 'socket' }, missing: false };
   }
   const path = statusFilePath(settings.runtimeDir);
   const text = await readIfPresent(new NodeFileSystem(), path, MAX_BYTES);
@@ -41,15 +43,21 @@ export async function findStatus(
     const document = decodeStatus(text, path);
     // An answer of any kind comes from a daemon that lives.
     const running = reply.kind === 'answer' || (reply.kind === 'forbidden' && isProcessAlive(document.process.pid));
-    return { document, source: { kind: 'file', path, running } };
+    return { document, source: { kind: 'file', path, running }, missing: !running && (await isEnabled(edge.hostRoot)) };
   }
-  if (edge.userId === ROOT) return fromDisk(settings, edge.now());
+  if (edge.userId === ROOT)
+    return { ...(await fromDisk(settings, edge.now())), missing: await isEnabled(edge.hostRoot) };
   throw new CertletError('ERR_CONTROL', `nothing to read: no daemon listens at ${socket}, and there is no ${path}`, {
     remedy: 'systemctl status certlet; or run certlet status as root, which reads the cert-dir itself',
   });
 }
 
-async function fromDisk(settings: Settings, now: Date): Promise<FoundStatus> {
+async function isEnabled(root: string): Promise<boolean> {
+  const { readOwnUnits } = await import('../adapters/own-units.ts');
+  return (await readOwnUnits(root)).service;
+}
+
+async function fromDisk(settings: Settings, now: Date): Promise<Omit<FoundStatus, 'missing'>> {
   // Late: with a daemon or a file to read, no store is needed.
   const { certificateOnDisk, storeOnDisk } = await import('./disk-pairs.ts');
   const { certDir, nodeName, rotateServerCertificates } = settings;

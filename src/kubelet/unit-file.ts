@@ -51,6 +51,32 @@ export function mergeService(files: readonly UnitText[]): ServiceUnit {
   return { execStart, execStartPath, environment, environmentFiles };
 }
 
+/** When a timer elapses, after its drop-ins: an empty value forgets all that came before. */
+export function mergeTimer(files: readonly UnitText[]): {
+  readonly calendar: readonly string[];
+  readonly spans: readonly string[];
+} {
+  let calendar: string[] = [];
+  let spans: string[] = [];
+  for (const { section, key, value } of files.flatMap(({ text }) => assignments(text))) {
+    if (section !== 'Timer') continue;
+    // An empty one resets every timer of the unit, of whatever kind (systemd.timer(5)).
+    if (value === '' && TIMER_KEYS.has(key)) [calendar, spans] = [[], []];
+    else if (key === 'OnCalendar') calendar.push(value);
+    else if (key === 'OnUnitActiveSec' || key === 'OnUnitInactiveSec') spans.push(value);
+  }
+  return { calendar, spans };
+}
+
+const TIMER_KEYS = new Set([
+  'OnCalendar',
+  'OnUnitActiveSec',
+  'OnUnitInactiveSec',
+  'OnBootSec',
+  'OnActiveSec',
+  'OnStartupSec',
+]);
+
 /** `ExecStart=` without the prefixes that change how it is run (systemd.service(5), "Special executable prefixes"). */
 export function commandOf(execStart: string): { readonly command: string; readonly expands: boolean } {
   const prefix = /^[-@:+!|]*/u.exec(execStart)?.[0] ?? '';

@@ -25,14 +25,16 @@ export interface NameQuestion {
  * nothing is asked for then. Undefined where the name is sure, where the pair is of no use, and on another machine, which is a clone.
  */
 export function heldNodeName(question: NameQuestion): string | undefined {
-  const { current, nodeName, namedByHost, earliest, forced, recorded, machine } = question;
-  if (!namedByHost || forced || current === undefined || current.selfSigned || earliest > current.notAfter)
-    return undefined;
+  const { current, nodeName, namedByHost, forced, recorded, machine } = question;
+  if (!namedByHost || forced || current === undefined || !isInForce(current, question.earliest)) return undefined;
   const held = /^system:node:(.+)$/.exec(current.commonName)?.[1];
   if (held === undefined || held === nodeName || isNoName(held)) return undefined;
   const clone = recorded !== undefined && machine !== undefined && recorded !== machine;
   return clone ? undefined : held;
 }
+
+const isInForce = ({ selfSigned, notAfter }: NonNullable<NameQuestion['current']>, earliest: Date): boolean =>
+  !selfSigned && earliest <= notAfter;
 
 /** Why the client certificate is left alone for the host's name; undefined when it is not. */
 function nameHold(context: RotationContext, state: ManagerState): CertletError | undefined {

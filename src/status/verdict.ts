@@ -13,8 +13,8 @@ export interface Verdict {
   readonly reasons: readonly string[];
 }
 
-/** Whether the process that wrote the document still lives. */
-export type Liveness = 'running' | 'down';
+/** Whether the process that wrote the document still lives; `missing`: it does not, and a daemon is enabled on this host. */
+export type Liveness = 'running' | 'down' | 'missing';
 
 /** The exit code that tells a monitor the state. */
 export const STATE_EXIT: Readonly<Record<State, number>> = {
@@ -34,8 +34,8 @@ export function verdictOf(document: StatusDocument, now: Date, liveness: Livenes
     ...document.hooks.map(
       ({ hook, message }): Verdict => ({ state: 'waiting', reasons: [`hook ${hook}: ${message}`] }),
     ),
-    ...(document.process.command === 'run' && liveness === 'down' ? [DOWN] : []),
-    ...(liveness === 'down' ? missedRuns(document, now) : []),
+    ...(liveness === 'missing' || (document.process.command === 'run' && liveness === 'down') ? [DOWN] : []),
+    ...(liveness === 'running' ? [] : missedRuns(document, now)),
     ...intervalProblems(document).map((reason): Verdict => ({ state: 'waiting', reasons: [reason] })),
     ...(document.certificates.length === 0 ? [NOTHING] : []),
   ];

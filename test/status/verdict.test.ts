@@ -186,6 +186,13 @@ const rows: readonly Row[] = [
     verdict: { state: 'healthy', reasons: [] },
   },
   {
+    name: 'nothing runs where a daemon is enabled: root was told healthy, from the disk or what a timer run left',
+    managers: [sampleManager()],
+    command: 'none',
+    liveness: 'missing',
+    verdict: { state: 'unknown', reasons: ['the daemon is not running: nothing is renewed'] },
+  },
+  {
     name: 'nothing managed is unknown',
     managers: [],
     verdict: { state: 'unknown', reasons: ['no certificate is managed yet'] },

@@ -2,11 +2,12 @@ import { isCertletError } from '../../errors.ts';
 import { servingTemplate, templateMismatches } from '../../csr/template.ts';
 import type { NodeFacts } from '../../ports.ts';
 import { servingNamesOf } from '../../rotation/names.ts';
-import type { CheckContext, Step, StepOutcome } from '../facts.ts';
+import type { CheckContext, DaemonState, Facts, Step, StepOutcome } from '../facts.ts';
 import { type Finding, finding, good } from '../finding.ts';
 import { kubeletFindings } from '../rules/kubelet.ts';
 import { certificateNameFindings } from '../rules/names.ts';
 import { servingFindings } from '../rules/serving.ts';
+import { timerFindings } from '../rules/timer.ts';
 import { withApi } from '../targets.ts';
 import { NO_SETTINGS } from './host.ts';
 
@@ -94,32 +95,30 @@ export const daemonStep: Step = {
   id: 'daemon',
   title: 'The certlet daemon',
   async run(context): Promise<StepOutcome | string> {
-    const { settings } = context.facts;
+    const { settings, pairs } = context.facts;
     if (settings === undefined) return NO_SETTINGS;
-    switch (await context.ports.daemon(settings)) {
-      case 'running':
-        return { findings: [good('daemon', 'certlet runs on this host')] };
-      case 'down':
-        return {
-          findings: [
-            finding(
-              'warning',
-              'daemon.down',
-              'no certlet daemon runs on this host: nothing is renewed, unless a timer starts certlet once',
-              {
-                remedy: 'systemctl enable --now certlet   # or look for the timer: systemctl list-timers certlet*',
-              },
-            ),
-          ],
-        };
-      case 'unknown':
-        return {
-          findings: [
-            finding('skipped', 'daemon.unknown', 'whether the daemon runs cannot be seen by this user', {
-              remedy: 'certlet status',
-            }),
-          ],
-        };
-    }
+    const units = await context.ports.ownUnits();
+    const timer = timerFindings(units, pairs === undefined ? [] : wholePairs(pairs));
+    const state = daemonFinding(await context.ports.daemon(settings), units.timer);
+    return { findings: [...(state === undefined ? [] : [state]), ...timer] };
   },
 };
+
+const wholePairs = (pairs: NonNullable<Facts['pairs']>): Parameters<typeof timerFindings>[1] =>
+  (['client', 'serving'] as const).flatMap((purpose) => {
+    const { reading } = pairs[purpose];
+    return reading.kind === 'whole' ? [{ purpose, facts: reading.pair.chain.leaf }] : [];
+  });
+
+/** Undefined where a timer does the work of the daemon. */
+function daemonFinding(state: DaemonState, timer: boolean): Finding | undefined {
+  if (state === 'running') return good('daemon', 'certlet runs on this host');
+  if (state === 'unknown')
+    return finding('skipped', 'daemon.unknown', 'whether the daemon runs cannot be seen by this user', {
+      remedy: 'certlet status',
+    });
+  if (timer) return undefined;
+  const what = 'no certlet daemon runs on this host: nothing is renewed, unless a timer starts certlet once';
+  const remedy = 'systemctl enable --now certlet   # or look for the timer: systemctl list-timers certlet*';
+  return finding('warning', 'daemon.down', what, { remedy });
+}

@@ -3,6 +3,7 @@ import { callControl } from '../../adapters/control/client.ts';
 import { controlSocketPath } from '../../adapters/control/server.ts';
 import { NodeFileSystem } from '../../adapters/file-system.ts';
 import { askKubeletVersion, readHostKubelet } from '../../adapters/host-kubelet.ts';
+import { readOwnUnits } from '../../adapters/own-units.ts';
 import { lookUpName } from '../../adapters/probe/name-lookup.ts';
 import { readOnly } from '../../adapters/probe/read-only-file-system.ts';
 import { viewStore } from '../../adapters/probe/store-view.ts';
@@ -67,6 +68,7 @@ export function checkPorts(context: CommandContext): CheckPorts {
         ...(kubelet.version !== undefined && { version: kubelet.version }),
       }),
     daemon: askDaemon,
+    ownUnits: () => readOwnUnits(edge.hostRoot),
   };
 }
 

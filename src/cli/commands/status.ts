@@ -3,7 +3,7 @@ import { SystemClock } from '../../adapters/system-clock.ts';
 import { isCertletError } from '../../errors.ts';
 import { statusMark } from '../../status/document.ts';
 import { statusReport } from '../../status/text.ts';
-import { type State, STATE_EXIT, type Verdict, verdictOf } from '../../status/verdict.ts';
+import { type Liveness, type State, STATE_EXIT, type Verdict, verdictOf } from '../../status/verdict.ts';
 import { encodeAnswer } from '../answer.ts';
 import type { StatusArguments } from '../command.ts';
 import type { CommandContext } from '../context.ts';
@@ -72,7 +72,7 @@ async function lookOnce(
   try {
     const found = await look();
     const now = context.edge.now();
-    const verdict = verdictOf(found.document, now, isDown(found) ? 'down' : 'running');
+    const verdict = verdictOf(found.document, now, livenessOf(found));
     const text = formed(context, args, { ...found, verdict, now });
     const mark = `${found.source.kind} ${verdict.state} ${statusMark(found.document)}`;
     return { kind: 'shown', state: verdict.state, text, mark };
@@ -84,7 +84,10 @@ async function lookOnce(
   }
 }
 
-const isDown = ({ source }: FoundStatus): boolean => source.kind === 'file' && !source.running;
+function livenessOf({ source, missing }: FoundStatus): Liveness {
+  if (missing) return 'missing';
+  return source.kind === 'file' && !source.running ? 'down' : 'running';
+}
 
 type Judged = FoundStatus & { readonly verdict: Verdict; readonly now: Date };
 

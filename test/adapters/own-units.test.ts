@@ -1,0 +1,53 @@
+import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import t, { type Test } from 'tap';
+import { readOwnUnits } from '../../src/adapters/own-units.ts';
+
+function host(t: Test, files: Readonly<Record<string, string>>, enabled: readonly string[]): string {
+  const root = t.testdir({});
+  const place = (path: string): string => {
+    mkdirSync(dirname(join(root, path)), { recursive: true });
+    return join(root, path);
+  };
+  for (const [path, text] of Object.entries(files)) writeFileSync(place(path), text);
+  for (const path of enabled) symlinkSync('/nowhere', place(`/etc/systemd/system/${path}`));
+  return root;
+}
+
+t.test('a host without certlet', async (t) => {
+  t.strictSame(await readOwnUnits(host(t, {}, [])), {
+    service: false,
+    timer: false,
+    calendar: [],
+    spans: [],
+    command: undefined,
+  });
+});
+
+t.test('the shipped units, enabled', async (t) => {
+  const files = {
+    '/usr/lib/systemd/system/certlet-once.timer': '[Timer]\nOnCalendar=hourly\n',
+    '/usr/lib/systemd/system/certlet-once.service': '[Service]\nExecStart=/usr/bin/certlet once --every 1h\n',
+  };
+  const enabled = [
+    'timers.target.wants/certlet-once.timer',
+    'kubelet.service.requires/certlet.service',
+    'a.d/certlet.service',
+  ];
+  t.strictSame(await readOwnUnits(host(t, files, enabled)), {
+    service: true,
+    timer: true,
+    calendar: ['hourly'],
+    spans: [],
+    command: '/usr/bin/certlet once --every 1h',
+  });
+});
+
+t.test('a drop-in takes the place of the timer: an empty value forgets every time before', async (t) => {
+  const files = {
+    '/usr/lib/systemd/system/certlet-once.timer': '[Timer]\nOnCalendar=hourly\nOnUnitActiveSec=5min\n',
+    '/etc/systemd/system/certlet-once.timer.d/a.conf':
+      '[Timer]\nOnCalendar=\nOnUnitActiveSec=6h\nPersistent=\n[Unit]\nOnCalendar=daily\n',
+  };
+  t.match(await readOwnUnits(host(t, files, [])), { calendar: [], spans: ['6h'] });
+});
