@@ -40,7 +40,7 @@ const suites = {
     files: 'test/**/*.test.ts',
     without: /^test\/(cluster|systemd|faults)\//,
     jobs: Math.max(2, availableParallelism()),
-    timeoutMs: 5 * MINUTE_MS,
+    timeoutMs: 10 * MINUTE_MS,
     apart: false,
   },
   cluster: {

@@ -71,7 +71,11 @@ export class TestProcess {
       this.#child.send(order);
     });
     clearTimeout(limit);
-    if (outcome.timedOut) this.kill();
+    if (outcome.timedOut) {
+      // What the file started may go on for ever.
+      this.kill();
+      await this.ended;
+    }
     return outcome;
   }
 

@@ -4,6 +4,8 @@
  */
 import { mkdirSync, rmSync } from 'node:fs';
 import { registerHooks } from 'node:module';
+// Node 26.10 breaks node:tls where X509Certificate.toLegacyObject() is called before that is loaded, as by the test file before.
+import 'node:tls';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { t as root, type Test } from 'tap';
