@@ -45,6 +45,22 @@ export function asCertletError(error: unknown): CertletError {
 }
 
 /**
+ * Whether an error tells of a mistake in a program and not of the world: a `TypeError`, `ReferenceError` or `RangeError`, also where a library
+ * has wrapped it. No server, network or disk is to blame for it.
+ */
+export function isDefect(error: unknown): boolean {
+  if (!(error instanceof Error)) return false;
+  const inner: unknown = error instanceof AggregateError ? error.errors[0] : error.cause;
+  if (inner instanceof Error) return isDefect(inner);
+  return error instanceof TypeError || error instanceof ReferenceError || error instanceof RangeError;
+}
+
+/** A defect as `ERR_INTERNAL` that says what was being done when it showed. */
+export function defectIn(what: string, error: unknown): CertletError {
+  return new CertletError('ERR_INTERNAL', `${what}: ${asCertletError(error).message}`, { cause: error });
+}
+
+/**
  * Process exit codes, as documented in `docs/exit-codes.md`; 64, 75, 77 and 78 are sysexits' EX_USAGE, EX_TEMPFAIL, EX_NOPERM and EX_CONFIG.
  * 3 to 6 are the states that `certlet status` tells.
  */

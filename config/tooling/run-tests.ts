@@ -1,5 +1,5 @@
 /**
- * `node config/tooling/run-tests.ts [unit|cluster|systemd|faults] [--coverage-report] [--log=FILE] [--jobs=N] [FILE...]`: runs a suite, or files of it, in as
+ * `node config/tooling/run-tests.ts [unit|staged|cluster|systemd|faults] [--coverage-report] [--log=FILE] [--jobs=N] [FILE...]`: runs a suite, or files of it, in as
  * many processes as there are processors. Shows a line a file, what failed, and `N passed, N failed[, N skipped]` (assertions); the whole
  * output, TAP, is in `.tap/SUITE.log` or FILE.
  */
@@ -32,6 +32,8 @@ interface Suite {
   readonly apart: boolean;
   /** Program and arguments that the whole run is put under. */
   readonly wrapper?: readonly string[];
+  /** Runs the shipped program: what `CERTLET_PROGRAM` names, or what is staged for this one run. */
+  readonly staged?: boolean;
 }
 
 const suites = {
@@ -42,6 +44,14 @@ const suites = {
     jobs: Math.max(2, availableParallelism()),
     timeoutMs: 10 * MINUTE_MS,
     apart: false,
+  },
+  staged: {
+    command: 'npm run test:staged --',
+    files: 'test/{integration/*,main,cli/{interrupt,once,renew,status}}.test.ts',
+    jobs: Math.max(2, availableParallelism()),
+    timeoutMs: 5 * MINUTE_MS,
+    apart: false,
+    staged: true,
   },
   cluster: {
     command: 'npm run test:cluster --',
@@ -126,6 +136,13 @@ function makeFolder(): string {
   return folder;
 }
 
+/** The program as it ships, for this run. */
+async function stageBelow(folder: string): Promise<string> {
+  const { stage } = await import('./stage.ts');
+  await stage(join(folder, 'staged'));
+  return join(folder, 'staged');
+}
+
 function removeAndEnd(run: Run): void {
   for (const tests of run.processes) tests.kill();
   rmSync(run.folder, { recursive: true, force: true });
@@ -147,6 +164,7 @@ async function runSuite(
   if (suite.apart) environment['XDG_CACHE_HOME'] = process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache');
   if (coverage === 'none') environment['NODE_COMPILE_CACHE'] = compileCache(folder);
   else environment['NODE_V8_COVERAGE'] = startCoverage();
+  if (suite.staged === true) environment['CERTLET_PROGRAM'] ??= await stageBelow(folder);
   const log = (text: string): void => appendFileSync(logPath, text);
   const run: Run = { suite, queue: files, folder, environment, log, processes: new Set() };
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => removeAndEnd(run));

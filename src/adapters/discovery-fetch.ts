@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import { Agent, request, type RequestOptions } from 'node:https';
 import type { SecureContextOptions } from 'node:tls';
-import { CertletError } from '../errors.ts';
+import { CertletError, defectIn, isDefect } from '../errors.ts';
 import { chooseProxy } from './api/proxy-choice.ts';
 import { plainText } from './api/response-headers.ts';
 import { KEY_EXCHANGE } from './api/tls-options.ts';
@@ -96,6 +96,7 @@ async function readBody(response: IncomingMessage, url: string): Promise<string>
 
 function fetchError(error: unknown, url: string): CertletError {
   if (error instanceof CertletError) return error;
+  if (isDefect(error)) return defectIn(url, error);
   const failure = error instanceof Error ? error : new Error(String(error));
   const code = 'code' in failure && typeof failure.code === 'string' ? failure.code : failure.name;
   if (DATE_CODES.includes(code)) {

@@ -1,9 +1,13 @@
 import { dirname } from 'node:path';
-import { CertletError } from '../errors.ts';
+import { CertletError, isDefect } from '../errors.ts';
 
-/** The errno name (`ENOENT`) of a system error, also when it is the cause of a `CertletError`. */
+/** Node's code for a path with a zero byte: no file has such a name. A `TypeError`, but the fault of whoever wrote the path. */
+const ZERO_BYTE = 'ERR_INVALID_ARG_VALUE';
+
+/** The errno name (`ENOENT`) of a system error, also when it is the cause of a `CertletError`. A defect has none, whatever code Node gave it. */
 export function errnoOf(error: unknown): string | undefined {
   if (!(error instanceof Error)) return undefined;
+  if (isDefect(error) && !('code' in error && error.code === ZERO_BYTE)) return undefined;
   if ('code' in error && typeof error.code === 'string' && !(error instanceof CertletError)) return error.code;
   return errnoOf(error.cause);
 }

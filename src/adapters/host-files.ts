@@ -51,7 +51,8 @@ export class HostFiles {
   async list(path: string): Promise<readonly string[]> {
     try {
       return await this.#fs.readdir(join(this.#root, path));
-    } catch {
+    } catch (error) {
+      if (errnoOf(error) === undefined) throw error;
       return [];
     }
   }

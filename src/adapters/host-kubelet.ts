@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process';
 import { basename, isAbsolute, join } from 'node:path';
 import { promisify } from 'node:util';
-import { isCertletError } from '../errors.ts';
+import { isCertletError, isDefect } from '../errors.ts';
 import { parseYaml } from '../kubeconfig/yaml.ts';
 import { isShellCommand, KUBELET_DROP_IN_NAMES, type KubeletUnit } from '../kubelet/adopted-files.ts';
 import { type Distribution, type HostProcess, kubeletArguments } from '../kubelet/distribution.ts';
@@ -17,6 +17,7 @@ import {
 import { flagText, parseKubeletFlags } from '../kubelet/flags.ts';
 import { type KubeconfigUser, kubeconfigUser } from '../kubelet/kubeconfig-user.ts';
 import { parseChain } from '../pki/certificate.ts';
+import { errnoOf } from './file-errors.ts';
 import { NodeFileSystem } from './file-system.ts';
 import { HostFiles } from './host-files.ts';
 import { findDistribution, readProcesses } from './host-processes.ts';
@@ -158,7 +159,8 @@ export async function askKubeletVersion(program: readonly string[]): Promise<str
       env: { PATH: '/usr/sbin:/usr/bin:/sbin:/bin', LANG: 'C.UTF-8' },
     });
     return stdout;
-  } catch {
+  } catch (error) {
+    if (isDefect(error) && errnoOf(error) === undefined) throw error;
     // Not there, not safe or not for this machine: the version stays unknown, which is said.
     return undefined;
   }

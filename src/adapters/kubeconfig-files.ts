@@ -114,7 +114,7 @@ async function contentsOf(fs: FileSystem, kubeconfig: Kubeconfig): Promise<Reado
     try {
       contents.set(path, new Secret(Buffer.from(await fs.read(path, MAX_BYTES)).toString('utf8')));
     } catch (error) {
-      if (!(error instanceof Error)) throw error;
+      if (!(error instanceof Error) || errnoOf(error) === undefined) throw error;
       contents.set(path, error);
     }
   }

@@ -3,7 +3,7 @@ import * as disk from 'node:fs/promises';
 import type { DatabaseSync } from 'node:sqlite';
 import { join, resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { CertletError } from '../errors.ts';
+import { CertletError, defectIn, isDefect } from '../errors.ts';
 import { fileError, shellWord } from './file-errors.ts';
 import { NodeFileSystem } from './file-system.ts';
 import { ensureFolder, readIfPresent, replaceFile } from './files.ts';
@@ -173,6 +173,7 @@ function tryLock(database: DatabaseSync, path: string): DatabaseSync | undefined
   } catch (error) {
     database.close();
     if (sqliteCode(error) === SQLITE_BUSY) return undefined;
+    if (isDefect(error)) throw defectIn(`lock ${path}`, error);
     const text = error instanceof Error ? error.message : String(error);
     throw new CertletError('ERR_STORE_IO', `lock ${path}: ${text}`, {
       cause: error,

@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http';
-import { CertletError } from '../errors.ts';
+import { CertletError, defectIn, isDefect } from '../errors.ts';
 import { openHttpServer, type OpenServer } from './control/http-server.ts';
 import { type ControlAnswer, METRICS_TYPE } from './control/routes.ts';
 import { errnoOf } from './file-errors.ts';
@@ -13,6 +13,7 @@ export async function openMetricsEndpoint(
     return await openHttpServer(address, async (request) => answer(request, metrics));
   } catch (error) {
     const place = `${address.host}:${String(address.port)}`;
+    if (isDefect(error)) throw defectIn(`metrics at ${place}`, error);
     throw new CertletError('ERR_CONTROL', `cannot serve metrics at ${place}: ${errnoOf(error) ?? 'unknown error'}`, {
       cause: error,
       remedy: `see who has it: ss -ltnp 'sport = :${String(address.port)}'; or set metrics.address to a free port`,

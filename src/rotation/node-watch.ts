@@ -109,6 +109,7 @@ export class NodeWatch {
     } catch (error) {
       if (isCertletError(error, 'ERR_API_UNAUTHORIZED')) return fingerprint;
       signal.throwIfAborted();
+      if (!isCertletError(error) && !limit.signal.aborted) throw error;
       this.#informed ||= isCertletError(error, 'ERR_API_FORBIDDEN');
       log.log('debug', 'Could not read the Node', {
         node: options.nodeName,

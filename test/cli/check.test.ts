@@ -7,6 +7,7 @@ import type { FileSystem } from '../../src/adapters/file-system.ts';
 import { NodeFileSystem } from '../../src/adapters/file-system.ts';
 import { CheckHost } from '../fixtures/check/host.ts';
 import { bareEnvironment } from '../fixtures/environment.ts';
+import { certletCommand, quoted } from '../fixtures/program.ts';
 import { startFakeCluster } from '../fixtures/cluster/fake-cluster.ts';
 
 t.test('nothing wrong: 0, as text and as JSON', async (t) => {
@@ -87,16 +88,7 @@ t.test(
     t.teardown(() => cluster.close());
     const host = new CheckHost(t);
     host.bootstrap(cluster.bootstrapKubeconfig({ token: 'abcdef.0123456789abcdef' }));
-    const main = join(import.meta.dirname, '../../src/main.ts');
-    const words = [
-      process.execPath,
-      '--disable-warning=ExperimentalWarning',
-      main,
-      'check',
-      '--config',
-      host.settingsPath,
-    ];
-    const command = words.map((word) => `'${word}'`).join(' ');
+    const command = certletCommand(['check', '--config', host.settingsPath]).map(quoted).join(' ');
     const child = spawn('script', ['-qec', command, '/dev/null'], {
       stdio: ['ignore', 'pipe', 'inherit'],
       env: { ...bareEnvironment(), TERM: 'xterm' },

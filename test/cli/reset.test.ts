@@ -11,6 +11,7 @@ import { encodeNodeKubeconfig } from '../../src/kubeconfig/client-config.ts';
 import { parsePair } from '../../src/pki/certificate.ts';
 import { Secret } from '../../src/secret.ts';
 import { createAuthority } from '../fixtures/cluster/authority.ts';
+import { certletCommand, quoted } from '../fixtures/program.ts';
 
 const authority = createAuthority({ name: 'kubernetes' });
 const NOW = new Date('2030-01-01T00:00:00Z');
@@ -286,16 +287,8 @@ for (const row of [
 ]) {
   t.test(`at a real terminal: ${row.name}`, { skip: !hasScript && 'no script(1) here' }, async (t) => {
     const at = await host(t);
-    const main = join(import.meta.dirname, '../../src/main.ts');
-    const command = [
-      process.execPath,
-      '--disable-warning=ExperimentalWarning',
-      main,
-      'reset',
-      '--config',
-      settingsOf(at),
-    ];
-    const child = spawn('script', ['-qec', command.map((word) => `'${word}'`).join(' '), '/dev/null'], {
+    const command = certletCommand(['reset', '--config', settingsOf(at)]);
+    const child = spawn('script', ['-qec', command.map(quoted).join(' '), '/dev/null'], {
       stdio: ['pipe', 'pipe', 'inherit'],
     });
     let text = '';

@@ -7,6 +7,7 @@ import t, { type Test } from 'tap';
 import { parse } from 'yaml';
 import { acquireLock } from '../../src/adapters/lock.ts';
 import { CertletHost, type CertletProcess } from '../fixtures/certlet-host.ts';
+import { certletCommand, quoted } from '../fixtures/program.ts';
 import type { StatusDocument } from '../../src/status/document.ts';
 import { bareEnvironment } from '../fixtures/environment.ts';
 import { type FakeCluster, startFakeCluster } from '../fixtures/cluster/fake-cluster.ts';
@@ -105,9 +106,7 @@ t.test(
   'at a terminal words have colour',
   { skip: canScript ? false : 'script (util-linux) is not installed' },
   async (t) => {
-    const main = join(import.meta.dirname, '../../src/main.ts');
-    const words = [process.execPath, '--disable-warning=ExperimentalWarning', main, 'status'];
-    const line = [...words, '--config', host.settingsPath].map((word) => `'${word}'`).join(' ');
+    const line = certletCommand(['status', '--config', host.settingsPath]).map(quoted).join(' ');
     const shown = spawnSync('script', ['-qec', line, '/dev/null'], {
       encoding: 'utf8',
       env: { ...bareEnvironment(), NO_COLOR: '' },

@@ -75,8 +75,9 @@ t.test('a hook, an exec plugin and systemd-notify get a few variables each, and 
       'INVOCATION_ID=0',
       'JOURNAL_STREAM=1:2',
       'MALLOC_ARENA_MAX=1',
-      'NODE_OPTIONS=--no-experimental-ffi',
     ],
+    // Without it no systemd-notify is started.
+    ['--no-experimental-ffi'],
   );
   const pid = daemon.child.pid ?? 0;
   const notify = await eventually('systemd-notify', () =>

@@ -1,14 +1,14 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { lstatSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { Purpose } from '../../src/csr/template.ts';
 import { type CertificatePair, parsePair } from '../../src/pki/certificate.ts';
 import { Secret } from '../../src/secret.ts';
 import type { FakeCluster } from '../fixtures/cluster/fake-cluster.ts';
 import { bareEnvironment } from '../fixtures/environment.ts';
-
-const SOURCE = resolve(import.meta.dirname, '../../src/main.ts');
+import { certletCommand, type StartOptions } from '../fixtures/program.ts';
+import { noteOutput } from '../fixtures/record.ts';
 
 type LogLine = Readonly<Record<string, unknown>> & { readonly event: string };
 
@@ -61,15 +61,19 @@ export class NodeFolder {
       .sort();
   }
 
-  /** Runs the program from source, or the file given. */
+  /** `certlet COMMAND --config … ARGS`. */
   run(command: string, ...args: readonly string[]): Program {
-    return this.runFile(SOURCE, [], command, ...args);
+    return this.runWith({}, command, ...args);
   }
 
-  /** Runs the program from this file, with flags for Node. */
-  runFile(file: string, nodeFlags: readonly string[], command: string, ...args: readonly string[]): Program {
-    return new Program([...nodeFlags, file, command, '--config', this.file('config.yaml'), ...args]);
+  /** With flags for Node, with variables, or from another file than the sources. */
+  runWith(options: ProgramOptions, command: string, ...args: readonly string[]): Program {
+    return new Program([command, '--config', this.file('config.yaml'), ...args], options);
   }
+}
+
+export interface ProgramOptions extends StartOptions {
+  readonly env?: Readonly<Record<string, string>>;
 }
 
 /** The real program as a child process, its log read as it comes. */
@@ -82,10 +86,11 @@ export class Program {
   readonly #waiting = new Set<() => void>();
   #closed = false;
 
-  constructor(args: readonly string[]) {
-    this.#child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', ...args], {
+  constructor(args: readonly string[], { env = {}, ...start }: ProgramOptions = {}) {
+    const [program = '', ...words] = certletCommand(args, start);
+    this.#child = spawn(program, words, {
       stdio: ['ignore', 'pipe', 'pipe'],
-      env: bareEnvironment(),
+      env: { ...bareEnvironment(), ...env },
     });
     for (const stream of [this.#child.stdout, this.#child.stderr]) {
       if (stream !== null) createInterface({ input: stream }).on('line', (line) => this.#take(line));
@@ -93,6 +98,7 @@ export class Program {
     this.exited = new Promise((done) => {
       this.#child.once('close', (code, signal) => {
         this.#closed = true;
+        noteOutput([...this.text, ...this.lines.map((line) => JSON.stringify(line))].join('\n'));
         done(signal ?? code);
         this.#look();
       });

@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { CertletError } from '../../errors.ts';
 import type { ClusterAccess, Credential, ExecPlugin } from '../../kubeconfig/client-config.ts';
 import { Secret } from '../../secret.ts';
+import { errnoOf } from '../file-errors.ts';
 import type { ClientPair } from './tls-options.ts';
 import type { ExecCredential } from './exec-credential.ts';
 import { runExecPlugin } from './exec-plugin.ts';
@@ -82,6 +83,7 @@ class TokenFileSource implements CredentialSource {
     try {
       text = (await readFile(this.#path, 'utf8')).trim();
     } catch (error) {
+      if (errnoOf(error) === undefined) throw error;
       throw this.#invalid('cannot be read', error);
     }
     if (!/^[\x21-\x7e]+$/.test(text))

@@ -1,4 +1,4 @@
-import { CertletError } from '../../errors.ts';
+import { CertletError, defectIn, isDefect } from '../../errors.ts';
 import type { Asked } from './api-errors.ts';
 import { isAboutProxyTls, proxyTlsProblem } from './proxy-tls.ts';
 import { plainText } from './response-headers.ts';
@@ -33,6 +33,7 @@ const OUR_PAIR_CODE =
 /** A failure below HTTP as `CertletError`; what is one already stays as it is. Nothing of the credential is quoted. */
 export function networkError(error: unknown, facts: ConnectionFacts): CertletError {
   if (error instanceof CertletError) return error;
+  if (isDefect(error)) return defectIn(placeOf(facts), error);
   const fault = firstFault(error);
   const { code, message } = fault;
   if (isAboutProxyTls(error)) {

@@ -1,5 +1,5 @@
 import { type IncomingMessage, request } from 'node:http';
-import { CertletError } from '../../errors.ts';
+import { CertletError, defectIn, isDefect } from '../../errors.ts';
 import { errnoOf } from '../file-errors.ts';
 import { isSocketPath } from './socket-file.ts';
 
@@ -29,6 +29,7 @@ export async function callControl(socketPath: string, call: ControlCall): Promis
   } catch (error) {
     const reply = refusal(error);
     if (reply !== undefined) return reply;
+    if (isDefect(error)) throw defectIn(`control socket ${socketPath}`, error);
     const why = error instanceof Error ? error.message : String(error);
     throw new CertletError('ERR_CONTROL', `no answer at ${socketPath}: ${why}`, {
       cause: error,

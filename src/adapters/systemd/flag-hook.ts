@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { CertletError } from '../../errors.ts';
+import { CertletError, defectIn, isDefect } from '../../errors.ts';
 import type { Clock } from '../../ports.ts';
 import { fileError } from '../file-errors.ts';
 import type { FileSystem } from '../file-system.ts';
@@ -65,6 +65,7 @@ async function raise(host: FlagHost, flag: string, event: HookEvent): Promise<vo
   try {
     await replaceFile(host.fs, flag, `${event.purpose}\n`, 0o644);
   } catch (error) {
+    if (isDefect(error)) throw defectIn(`flag ${flag}`, error);
     throw new CertletError(
       'ERR_HOOK',
       `cannot raise the flag ${flag}: ${error instanceof Error ? error.message : String(error)}`,
