@@ -49,15 +49,19 @@ export function asCertletError(error: unknown): CertletError {
  * has wrapped it. No server, network or disk is to blame for it.
  */
 export function isDefect(error: unknown): boolean {
-  if (!(error instanceof Error)) return false;
-  const inner: unknown = error instanceof AggregateError ? error.errors[0] : error.cause;
-  if (inner instanceof Error) return isDefect(inner);
-  return error instanceof TypeError || error instanceof ReferenceError || error instanceof RangeError;
+  const root = rootOf(error);
+  return root instanceof TypeError || root instanceof ReferenceError || root instanceof RangeError;
+}
+
+/** What was thrown first, before anything wrapped it. */
+function rootOf(error: unknown): unknown {
+  const inner: unknown = error instanceof AggregateError ? error.errors[0] : error instanceof Error && error.cause;
+  return inner instanceof Error ? rootOf(inner) : error;
 }
 
 /** A defect as `ERR_INTERNAL` that says what was being done when it showed. */
 export function defectIn(what: string, error: unknown): CertletError {
-  return new CertletError('ERR_INTERNAL', `${what}: ${asCertletError(error).message}`, { cause: error });
+  return new CertletError('ERR_INTERNAL', `${what}: ${asCertletError(rootOf(error)).message}`, { cause: error });
 }
 
 /**

@@ -1,6 +1,8 @@
 /** The program behind a proxy: each way of naming one, and what it says when the proxy refuses. */
-import { readFileSync } from 'node:fs';
+import { X509Certificate } from 'node:crypto';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import t, { type Test } from 'tap';
+import { caPinOf } from '../../src/discovery/ca-pin.ts';
 import { type FakeCluster, startFakeCluster } from '../fixtures/cluster/fake-cluster.ts';
 import { loopbackLeaf } from '../fixtures/http/api.ts';
 import { type ConnectProxy, type ConnectProxyOptions, startProxy } from '../fixtures/http/connect-proxy.ts';
@@ -11,7 +13,7 @@ const FAILED = 'Failed while requesting a signed certificate';
 
 interface Row {
   readonly name: string;
-  readonly proxy: ConnectProxyOptions & { readonly tls?: boolean };
+  readonly proxy: ConnectProxyOptions & { readonly tls?: boolean; readonly resolves?: boolean };
   /** Stands before the proxy's `host:port`. */
   readonly prefix: string;
   /** The variable that names it; without one `proxy-url` of the kubeconfig does. */
@@ -51,11 +53,15 @@ interface World {
 /** A node whose kubeconfig has `parts`. The address is no loopback address by its look, for which no variable would name a proxy, and yet leads here. */
 async function world(
   t: Test,
-  { tls = false, ...options }: Row['proxy'],
+  { tls = false, resolves = false, ...options }: Row['proxy'],
   parts: (proxy: ConnectProxy) => { readonly proxyUrl?: string } = () => ({}),
 ): Promise<World> {
   const cluster = await startFakeCluster({ approveServing: true });
-  const proxy = await startProxy({ ...options, ...(tls ? { leaf: loopbackLeaf(cluster.serverCa) } : {}) });
+  const proxy = await startProxy({
+    ...options,
+    ...(tls ? { leaf: loopbackLeaf(cluster.serverCa) } : {}),
+    ...(resolves ? { to: Number(new URL(cluster.url).port) } : {}),
+  });
   t.teardown(() => Promise.all([cluster.close(), proxy.close()]));
   const target = `0.0.0.0:${new URL(cluster.url).port}`;
   const node = new NodeFolder(t.testdir({}));
@@ -80,6 +86,20 @@ for (const { name, proxy: options, prefix, variable } of rows) {
     t.notMatch(JSON.stringify(program.lines) + program.text.join('\n'), PASSWORD);
   });
 }
+
+t.test('join finds the cluster through a proxy that alone can resolve its name', async (t) => {
+  const { cluster, proxy, node } = await world(t, { credentials: `user:${PASSWORD}`, resolves: true });
+  const env = { HTTPS_PROXY: `http://user:${PASSWORD}@${proxy.host}` };
+  const target = `kubernetes:${new URL(cluster.url).port}`;
+  writeFileSync(node.file('token'), 'abcdef.0123456789abcdef\n', { mode: 0o600 });
+  rmSync(node.file('bootstrap.conf'));
+  const pin = caPinOf(new X509Certificate(cluster.serverCa.pem));
+  const words = ['--token-file', node.file('token'), '--discovery-token-ca-cert-hash', pin];
+  const join = node.runWith({ env }, 'join', target, ...words);
+  t.equal(await join.exited, 0, join.text.join('\n'));
+  t.strictSame([...new Set(proxy.targets)], [target]);
+  t.notMatch(join.text.join('\n'), PASSWORD);
+});
 
 t.test('NO_PROXY leaves a server out', async (t) => {
   const { proxy, node } = await world(t, {});
