@@ -30,10 +30,13 @@ const OUR_CERTIFICATE_ALERT =
 const OUR_PAIR_CODE =
   /^ERR_OSSL_|^ERR_SSL_(EE_KEY_TOO_SMALL|CA_KEY_TOO_SMALL|CA_MD_TOO_WEAK|KEY_VALUES_MISMATCH|NO_CERTIFICATE)/;
 
-/** A failure below HTTP as `CertletError`; what is one already stays as it is. Nothing of the credential is quoted. */
+/** A failure below HTTP as `CertletError`; what is one already stays as it is, a defect is told as one. Nothing of the credential is quoted. */
 export function networkError(error: unknown, facts: ConnectionFacts): CertletError {
   if (error instanceof CertletError) return error;
-  if (isDefect(error)) return defectIn(placeOf(facts), error);
+  return isDefect(error) ? defectIn(placeOf(facts), error) : connectionError(error, facts);
+}
+
+function connectionError(error: unknown, facts: ConnectionFacts): CertletError {
   const fault = firstFault(error);
   const { code, message } = fault;
   if (isAboutProxyTls(error)) {
