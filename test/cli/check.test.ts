@@ -1,6 +1,5 @@
 /** The command: forms of the answer, exit codes, users who may not read. */
 import { spawn, spawnSync } from 'node:child_process';
-import { join } from 'node:path';
 import t from 'tap';
 import { runCheck } from '../../src/cli/commands/check.ts';
 import type { FileSystem } from '../../src/adapters/file-system.ts';
