@@ -1,4 +1,5 @@
 import { X509Certificate } from 'node:crypto';
+import { unreadableCurve } from '../pki/curves.ts';
 import type { Origin } from './model.ts';
 import { CertletError } from '../errors.ts';
 import { certificateBlocks, pemOf } from './pem-blocks.ts';
@@ -37,27 +38,33 @@ export function readCaBundle(text: string, origin: Origin): CaBundle {
   const good: string[] = [];
   const warnings: string[] = [];
   for (const [index, block] of blocks.entries()) {
-    const certificate = block === undefined ? undefined : parse(block);
-    if (block === undefined || certificate === undefined) {
-      warnings.push(
-        `${label}: certificate ${String(index + 1)} of ${String(blocks.length)} cannot be parsed and is left out`,
-      );
-      continue;
-    }
-    const weakness = weakKey(certificate);
-    good.push(block);
-    if (weakness !== undefined) warnings.push(`${label}: ${weakness}`);
+    const which = `certificate ${String(index + 1)} of ${String(blocks.length)}`;
+    const { use, problem } = judged(block);
+    if (use && block !== undefined) good.push(block);
+    if (problem !== undefined) warnings.push(use ? problem : `${which} ${problem} and is left out`);
   }
   if (good.length === 0) {
+    const why = hint ?? warnings.join('; ');
     throw new CertletError(
       'ERR_KUBECONFIG_INVALID',
-      `${label}: no certificate in it can be parsed${hint === undefined ? '' : `: ${hint}`}`,
+      `${label}: no certificate in it can be parsed${why === '' ? '' : `: ${why}`}`,
       {
         remedy: "Put the cluster's CA certificate there as PEM (on a control plane node: /etc/kubernetes/pki/ca.crt).",
       },
     );
   }
-  return { pem: good.join(''), warnings };
+  return { pem: good.join(''), warnings: warnings.map((warning) => `${label}: ${warning}`) };
+}
+
+/** Whether a certificate can be trusted at all, and what is wrong with it. Go leaves out what it cannot read. */
+function judged(pem: string | undefined): { readonly use: boolean; readonly problem?: string } {
+  const certificate = pem === undefined ? undefined : parse(pem);
+  if (certificate === undefined) return { use: false, problem: 'cannot be parsed' };
+  const weakness = weakKey(certificate);
+  if (weakness !== undefined) return { use: true, problem: weakness };
+  const curve = unreadableCurve(certificate);
+  if (curve === undefined) return { use: true };
+  return { use: false, problem: `has a key on the curve ${curve}, which Kubernetes cannot read,` };
 }
 
 /** What OpenSSL will refuse about a trusted certificate's key, with the remedy; undefined when it is strong enough. */

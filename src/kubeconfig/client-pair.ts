@@ -1,6 +1,7 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto';
 import type { KeyObject } from 'node:crypto';
 import { CertletError } from '../errors.ts';
+import { unreadableCurve } from '../pki/curves.ts';
 import { Secret } from '../secret.ts';
 import type { Origin } from './model.ts';
 import type { PemBlock } from '../pki/pem.ts';
@@ -33,6 +34,11 @@ export function readClientPair(
     const remedy = 'Replace it by a whole PEM certificate.';
     throw invalid(certificate.origin, 'certificate 1 cannot be parsed', remedy);
   }
+  const curve = unreadableCurve(leaf);
+  if (curve !== undefined) {
+    const remedy = 'Replace it by a certificate with an ECDSA key on P-256 or an RSA key of 2048 bits or more.';
+    throw invalid(certificate.origin, `certificate 1 has a key on the curve ${curve}, which no API server can read`, remedy);
+  }
   const found = keyBlock(key.text.reveal());
   if (found.block === undefined) {
     const problem = `holds no private key${found.hint === undefined ? '' : `: ${found.hint}`}`;
@@ -46,8 +52,14 @@ export function readClientPair(
       'Name the key that belongs to the certificate; of several keys in one file the first one counts.',
     );
   }
-  const others = rest.flatMap((block) => (parseCertificate(block) === undefined ? [] : [pemOf(block) ?? '']));
+  const others = rest.filter(isReadable).map((block) => pemOf(block) ?? '');
   return { chainPem: [pemOf(first) ?? '', ...others].join(''), keyPem: new Secret(pem) };
+}
+
+/** What Go cannot read behind the first certificate would make the API server refuse the whole chain. */
+function isReadable(block: PemBlock): boolean {
+  const certificate = parseCertificate(block);
+  return certificate !== undefined && unreadableCurve(certificate) === undefined;
 }
 
 function parseCertificate(block: PemBlock): X509Certificate | undefined {

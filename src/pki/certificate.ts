@@ -2,8 +2,11 @@ import { X509Certificate } from 'node:crypto';
 import { CertletError } from '../errors.ts';
 import { Secret } from '../secret.ts';
 import { parseAlternativeNames } from './alternative-names.ts';
+import { unreadableCurve } from './curves.ts';
+import { commonNameOf, NAME_TYPE } from './distinguished-name.ts';
 import { encodePrivateKey, parsePrivateKey, type PrivateKey } from './keys.ts';
 import { describePem, encodePem, type PemBlock, pemBlocks } from './pem.ts';
+import { readCertificate } from './x509-reader.ts';
 
 /** What certlet needs to know of one X.509 certificate. IP addresses are in canonical text (RFC 5952). */
 export interface CertificateFacts {
@@ -51,9 +54,13 @@ const USAGE_NAMES: Readonly<Record<string, string>> = {
   '1.3.6.1.5.5.7.3.2': 'client auth',
 };
 
-/** Reads every CERTIFICATE block of `text`, tolerating text around them. Throws `ERR_CERTIFICATE_INVALID`. */
+/**
+ * Reads every CERTIFICATE block of `text`, tolerating text around them. Throws `ERR_CERTIFICATE_INVALID`, also for a key on a curve that
+ * neither kubelet nor API server reads: one such certificate anywhere in a chain makes Go refuse the handshake.
+ */
 export function parseChain(text: string): CertificateChain {
   const certificates = splitCertificates(text).map(parseCertificate);
+  for (const [index, certificate] of certificates.entries()) refuseOddCurve(certificate, index);
   const [leaf] = certificates;
   if (leaf === undefined) throw invalid('no certificate');
   return {
@@ -148,15 +155,25 @@ function parseCertificate(pem: string, index: number): X509Certificate {
   }
 }
 
+function refuseOddCurve(certificate: X509Certificate, index: number): void {
+  const curve = unreadableCurve(certificate);
+  if (curve === undefined) return;
+  throw invalid(
+    `CERTIFICATE block ${String(index + 1)} (${oneLine(certificate.subject)}) has a key on the curve ${curve}, which no kubelet and no API server can read`,
+  );
+}
+
+/** Never by `toLegacyObject()`, which ends the process for a key on a curve without a NIST name (Node 26.10). */
 function readFacts(certificate: X509Certificate): CertificateFacts {
-  const subject = certificate.toLegacyObject().subject as unknown as Readonly<Record<string, unknown>> | undefined;
+  const subject = readCertificate(certificate.raw).subjectNames;
   const names = parseAlternativeNames(certificate.subjectAltName ?? '');
   const [notBefore, notAfter] = [certificate.validFromDate, certificate.validToDate];
   if (Number.isNaN(notBefore.getTime()) || Number.isNaN(notAfter.getTime())) throw invalid('its dates cannot be read');
   return {
-    // Several common names: the last one counts, as in Go's crypto/x509, which the API server reads it with.
-    commonName: values(subject?.['CN']).at(-1) ?? '',
-    organizations: values(subject?.['O']),
+    commonName: commonNameOf(subject) ?? '',
+    organizations: subject.flatMap(({ type, value }) =>
+      type === NAME_TYPE.organization && value !== undefined ? [value] : [],
+    ),
     ...names,
     // Node's `keyUsage` gives the OIDs of the *extended* key usage.
     extendedKeyUsages: (certificate.keyUsage ?? []).map((oid) => USAGE_NAMES[oid] ?? oid),
@@ -170,12 +187,6 @@ function readFacts(certificate: X509Certificate): CertificateFacts {
     // Not `checkIssued`: that asks for the right to sign certificates, which a self-signed server certificate lacks.
     selfSigned: certificate.subject === certificate.issuer && isSignedBy(certificate, certificate),
   };
-}
-
-/** One attribute gives a string, a repeated one an array. */
-function values(attribute: unknown): readonly string[] {
-  if (attribute === undefined) return [];
-  return (Array.isArray(attribute) ? attribute : [attribute]).map(String);
 }
 
 /** Line per attribute to one line; undefined for an empty name, whatever the type says. */
