@@ -1,11 +1,13 @@
-import type { IncomingMessage } from 'node:http';
-import { Agent, request, type RequestOptions } from 'node:https';
-import type { SecureContextOptions } from 'node:tls';
 import { CertletError, defectIn, isDefect } from '../errors.ts';
+import type { ProxyUrl } from '../kubeconfig/proxy-url.ts';
+import { CONNECT_TIMEOUT } from './api/handshake.ts';
+import { blameOf, DATE_CODES } from './api/peer-blame.ts';
+import { openPool } from './api/dispatcher.ts';
+import type { PoolResponse } from './api/dispatcher.ts';
 import { chooseProxy } from './api/proxy-choice.ts';
+import { isAboutProxyTls, proxyTlsProblem } from './api/proxy-tls.ts';
 import { plainText } from './api/response-headers.ts';
-import { KEY_EXCHANGE } from './api/tls-options.ts';
-import { NO_NAMES, NO_NAMES_REMEDY, serverIdentity } from './api/server-identity.ts';
+import { NO_NAMES, NO_NAMES_REMEDY } from './api/server-identity.ts';
 
 /** How the far end is believed. `unverified` is only for text that carries its own signature. */
 export type FetchTrust =
@@ -32,59 +34,53 @@ const BODY_LIMIT_BYTES = 512 * 1024;
 /** What a peer or the system says is quoted up to here, in characters. */
 const MAX_WORDS = 300;
 
-const DATE_CODES = ['CERT_HAS_EXPIRED', 'CERT_NOT_YET_VALID'];
-
 /**
- * A fetch over plain `node:https`: no credential, no cookies, no redirects followed. `environment` may name a proxy
+ * A fetch over connections like those to an API server: no credential, no cookies, no redirects followed. `environment` may name a proxy
  * (`HTTPS_PROXY`, `NO_PROXY`), as client-go honours it. `timeoutMs` is for a whole answer.
  */
 export function createDiscoveryFetch(
   environment: Readonly<Record<string, string | undefined>>,
   timeoutMs = REQUEST_TIMEOUT_MS,
 ): DiscoveryFetch {
-  return async (url, trust, signal) => {
-    // Chosen here by Go's rules, as for every other connection; Node's own would read the variables in another way.
-    const proxy = chooseProxy(new URL(url), undefined, environment);
-    const proxyEnv = proxy === undefined ? {} : { HTTPS_PROXY: proxy.normal.reveal() };
-    const agent = new Agent({ keepAlive: false, maxCachedSessions: 0, proxyEnv });
+  return async (text, trust, signal) => {
+    const url = new URL(text);
+    const proxy = chooseProxy(url, undefined, environment);
+    const pool = openPool({
+      origin: url.origin,
+      proxy,
+      caPem: trust.kind === 'ca' ? trust.caPem : undefined,
+      insecureSkipTlsVerify: trust.kind === 'unverified',
+      tlsServerName: undefined,
+      pair: undefined,
+      connectTimeoutMs: timeoutMs,
+      tunnelTimeoutMs: timeoutMs,
+      now: () => new Date(),
+    });
     const limit = AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]);
     try {
-      const names = serverIdentity(new URL(url).hostname, new URL(url).hostname);
-      const options = {
-        ...trustOptions(trust),
-        ...names,
-        ...KEY_EXCHANGE,
-        agent,
-        signal: limit,
+      const response = await pool.request({
+        method: 'GET',
+        path: `${url.pathname}${url.search}`,
         headers: { accept: 'application/json' },
-      };
-      const response = await connect(url, options);
-      return { status: response.statusCode ?? 0, body: await readBody(response, url) };
+        body: undefined,
+        signal: limit,
+        headersTimeoutMs: timeoutMs,
+        bodyTimeoutMs: timeoutMs,
+      });
+      return { status: response.status, body: await readBody(response, text) };
     } catch (error) {
       signal.throwIfAborted();
-      throw fetchError(error, url);
+      throw fetchError(error, text, proxy);
     } finally {
-      agent.destroy();
+      pool.close().catch(() => undefined);
     }
   };
 }
 
-/** As client-go, an intermediate or a leaf that is given as CA is trusted too. */
-function trustOptions(trust: FetchTrust): SecureContextOptions & { readonly rejectUnauthorized: boolean } {
-  if (trust.kind === 'ca') return { rejectUnauthorized: true, ca: trust.caPem, allowPartialTrustChain: true };
-  return { rejectUnauthorized: trust.kind === 'system' };
-}
-
-function connect(url: string, options: RequestOptions): Promise<IncomingMessage> {
-  return new Promise((resolve, reject) => {
-    request(url, options, resolve).on('error', reject).end();
-  });
-}
-
-async function readBody(response: IncomingMessage, url: string): Promise<string> {
-  const parts: Buffer[] = [];
+async function readBody(response: PoolResponse, url: string): Promise<string> {
+  const parts: Uint8Array[] = [];
   let length = 0;
-  for await (const part of response as AsyncIterable<Buffer>) {
+  for await (const part of response.body) {
     length += part.length;
     if (length > BODY_LIMIT_BYTES) {
       throw new CertletError('ERR_API_PROTOCOL', `${url}: the answer is larger than ${String(BODY_LIMIT_BYTES)} bytes`);
@@ -94,26 +90,40 @@ async function readBody(response: IncomingMessage, url: string): Promise<string>
   return Buffer.concat(parts).toString('utf8');
 }
 
-function fetchError(error: unknown, url: string): CertletError {
+function fetchError(error: unknown, url: string, proxy: ProxyUrl | undefined): CertletError {
   if (error instanceof CertletError) return error;
   if (isDefect(error)) return defectIn(url, error);
-  const failure = error instanceof Error ? error : new Error(String(error));
+  const outer = error instanceof Error ? error : new Error(String(error));
+  const failure = outer.cause instanceof Error ? outer.cause : outer;
   const code = 'code' in failure && typeof failure.code === 'string' ? failure.code : failure.name;
-  if (DATE_CODES.includes(code)) {
-    return new CertletError('ERR_API_TLS_DATES', `${url}: ${failure.message}`, { cause: error });
+  if (proxy !== undefined && isAboutProxyTls(error)) {
+    const { problem, remedy } = proxyTlsProblem({ code, message: failure.message }, proxy.address, error);
+    return new CertletError('ERR_API_TLS', `${url}: ${problem}`, { remedy, cause: error });
   }
-  if (code === NO_NAMES) {
-    const message = `${url}: the server's ${failure.message}`;
-    return new CertletError('ERR_API_TLS_NO_NAMES', message, { remedy: NO_NAMES_REMEDY, cause: error });
-  }
-  if (isTlsCode(code)) {
-    return new CertletError('ERR_API_TLS', `${url}: ${tlsWords(failure.message)}`, { cause: error });
-  }
+  const tls = tlsError({ code, message: failure.message, error }, url);
+  if (tls !== undefined) return tls;
   const reason =
-    code === 'TimeoutError' || code === 'ABORT_ERR'
+    code === 'TimeoutError' || code === 'ABORT_ERR' || code === CONNECT_TIMEOUT
       ? 'no whole answer in time'
       : plainText(failure.message || code, MAX_WORDS);
   return new CertletError('ERR_API_UNREACHABLE', `${url}: ${reason}`, { cause: error });
+}
+
+function tlsError(
+  { code, message, error }: { readonly code: string; readonly message: string; readonly error: unknown },
+  url: string,
+): CertletError | undefined {
+  const blame = blameOf(error, `openssl s_client -connect ${new URL(url).host} </dev/null`);
+  if (blame !== undefined)
+    return new CertletError(blame.code, `${url}: ${blame.problem}`, { remedy: blame.remedy, cause: error });
+  if (DATE_CODES.includes(code)) return new CertletError('ERR_API_TLS_DATES', `${url}: ${message}`, { cause: error });
+  if (code === NO_NAMES) {
+    const problem = `${url}: the server's ${message}`;
+    return new CertletError('ERR_API_TLS_NO_NAMES', problem, { remedy: NO_NAMES_REMEDY, cause: error });
+  }
+  return isTlsCode(code)
+    ? new CertletError('ERR_API_TLS', `${url}: ${tlsWords(message)}`, { cause: error })
+    : undefined;
 }
 
 /** OpenSSL's own line is for its developers and ends with a line break; its reason stands between the colons. */

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { X509Certificate } from 'node:crypto';
 import { CertletError } from '../errors.ts';
+import { readCertificate } from '../pki/x509-reader.ts';
 
 /** `sha256:` and 64 lower-case hex digits: SHA-256 of a CA certificate's DER SubjectPublicKeyInfo, as kubeadm prints it. */
 export type CaPin = `sha256:${string}`;
@@ -23,9 +24,12 @@ export function parseCaPin(text: string): CaPin {
   return `sha256:${digest}`;
 }
 
-/** The pin of a certificate. It names the key, so it stays the same when the CA is reissued with the same key. */
+/**
+ * The pin of a certificate: of the key's bytes as they stand in it, whatever key it is (kubeadm pubkeypin). It stays the same when the CA is
+ * reissued with the same key. Throws `ERR_CERTIFICATE_INVALID` for what is no DER.
+ */
 export function caPinOf(certificate: X509Certificate): CaPin {
-  const spki = certificate.publicKey.export({ type: 'spki', format: 'der' });
+  const spki = readCertificate(certificate.raw).publicKey;
   return `sha256:${createHash('sha256').update(spki).digest('hex')}`;
 }
 

@@ -2,15 +2,20 @@ import { createPublicKey, verify } from 'node:crypto';
 import type { KeyObject } from 'node:crypto';
 import { isCertletError } from '../errors.ts';
 import { readElement, readElements } from './der-reader.ts';
-import { namesHost, serverNames } from './server-names.ts';
+import { readServerNames } from './names-reader.ts';
+import { namesHost } from './server-names.ts';
 import { type CertificateExtension, type CertificateFields, readCertificate } from './x509-reader.ts';
 
 /** What stands against a certificate or the CA that signed it. */
 export interface TrustProblem {
   readonly kind: 'dates' | 'names' | 'usage' | 'form';
+  readonly about: 'leaf' | 'ca';
   /** Part of a sentence, such as `the CA "CN=x" expired at …`. */
   readonly text: string;
 }
+
+/** What is found of one certificate: the rest of a sentence about it. */
+type Finding = Pick<TrustProblem, 'kind' | 'text'>;
 
 /** What became of one server certificate. */
 export type DirectTrust =
@@ -131,7 +136,8 @@ function readOrNothing(der: Uint8Array): CertificateFields | undefined {
 function hasSigned(ca: CertificateFields, certificate: CertificateFields): boolean {
   const hash = SIGNATURES.get(hexOf(certificate.algorithm));
   const key = keyOf(ca);
-  if (hash === undefined || key === undefined || !same(certificate.algorithm, certificate.signedAlgorithm)) return false;
+  if (hash === undefined || key === undefined || !same(certificate.algorithm, certificate.signedAlgorithm))
+    return false;
   const kind = hash === null ? 'ed25519' : hexOf(certificate.algorithm).startsWith('300d06092a864886f7') ? 'rsa' : 'ec';
   if (key.asymmetricKeyType !== kind) return false;
   try {
@@ -149,7 +155,8 @@ function keyOf({ keyAlgorithm, publicKey }: CertificateFields): KeyObject | unde
     const key = createPublicKey({ key: Buffer.from(publicKey), format: 'der', type: 'spki' });
     const { modulusLength: bits, publicExponent } = key.asymmetricKeyDetails ?? {};
     if (bits === undefined || publicExponent === undefined) return key;
-    const taken = bits >= MIN_RSA_BITS && bits <= MAX_RSA_BITS && publicExponent > 1n && publicExponent <= MAX_RSA_EXPONENT;
+    const taken =
+      bits >= MIN_RSA_BITS && bits <= MAX_RSA_BITS && publicExponent > 1n && publicExponent <= MAX_RSA_EXPONENT;
     return taken ? key : undefined;
   } catch {
     return undefined;
@@ -158,33 +165,31 @@ function keyOf({ keyAlgorithm, publicKey }: CertificateFields): KeyObject | unde
 
 function leafProblems(leaf: CertificateFields, { host, now }: DirectTrustQuestion): readonly TrustProblem[] {
   const whose = "the server's certificate";
-  const names = serverNames(leaf);
-  return [
-    ...commonProblems(leaf, whose, now),
-    ...(names.plain ? [] : [form(`${whose} has names that cannot be read`)]),
-    ...(namesHost(names, host) ? [] : [{ kind: 'names', text: `${whose} is for another name` } as const]),
+  const names = readServerNames(leaf);
+  const problems: readonly Finding[] = [
+    ...commonProblems(leaf, now),
+    ...(names.plain ? [] : [form('has names that cannot be read')]),
+    ...(namesHost(names, host) ? [] : [{ kind: 'names', text: 'is for another name' } as const]),
   ];
+  return problems.map(({ kind, text }) => ({ kind, about: 'leaf', text: `${whose} ${text}` }));
 }
 
 function caProblems(ca: CertificateFields, now: Date): readonly TrustProblem[] {
   const whose = `the CA "${nameOf(ca)}" of the kubeconfig`;
   const keyUsage = valueOf(ca, EXTENSION.keyUsage);
-  return [
-    ...commonProblems(ca, whose, now),
-    ...(isAuthority(valueOf(ca, EXTENSION.basicConstraints)) ? [] : [form(`${whose} is no CA certificate`)]),
+  const problems: readonly Finding[] = [
+    ...commonProblems(ca, now),
+    ...(isAuthority(valueOf(ca, EXTENSION.basicConstraints)) ? [] : [form('is no CA certificate')]),
     ...(keyUsage === undefined || maySign(keyUsage)
       ? []
-      : [{ kind: 'usage', text: `${whose} may not sign certificates by its key usage` } as const]),
+      : [{ kind: 'usage', text: 'may not sign certificates by its key usage' } as const]),
   ];
+  return problems.map(({ kind, text }) => ({ kind, about: 'ca', text: `${whose} ${text}` }));
 }
 
 /** What Go asks of every certificate of a chain, the root included. */
-function commonProblems(certificate: CertificateFields, whose: string, now: Date): readonly TrustProblem[] {
-  return [
-    ...formProblems(certificate).map((text) => form(`${whose} ${text}`)),
-    ...dateProblems(certificate, whose, now),
-    ...usageProblems(certificate, whose),
-  ];
+function commonProblems(certificate: CertificateFields, now: Date): readonly Finding[] {
+  return [...formProblems(certificate).map(form), ...dateProblems(certificate, now), ...usageProblems(certificate)];
 }
 
 function formProblems(certificate: CertificateFields): readonly string[] {
@@ -205,26 +210,24 @@ function formProblems(certificate: CertificateFields): readonly string[] {
   ];
 }
 
-function dateProblems(certificate: CertificateFields, whose: string, now: Date): readonly TrustProblem[] {
+function dateProblems(certificate: CertificateFields, now: Date): readonly Finding[] {
   const { notBefore, notAfter } = certificate;
-  if (notBefore === undefined || notAfter === undefined) return [form(`${whose} has dates that cannot be read`)];
+  if (notBefore === undefined || notAfter === undefined) return [form('has dates that cannot be read')];
   const time = now.getTime();
   return [
-    ...(time > notAfter ? [{ kind: 'dates', text: `${whose} expired at ${isoOf(notAfter)}` } as const] : []),
-    ...(time < notBefore
-      ? [{ kind: 'dates', text: `${whose} is not valid before ${isoOf(notBefore)}` } as const]
-      : []),
+    ...(time > notAfter ? [{ kind: 'dates', text: `expired at ${isoOf(notAfter)}` } as const] : []),
+    ...(time < notBefore ? [{ kind: 'dates', text: `is not valid before ${isoOf(notBefore)}` } as const] : []),
   ];
 }
 
 /** Go lets a usage through where every certificate of the chain names it, names any, or names none: the CA's count too. */
-function usageProblems(certificate: CertificateFields, whose: string): readonly TrustProblem[] {
+function usageProblems(certificate: CertificateFields): readonly Finding[] {
   const value = valueOf(certificate, EXTENSION.extendedKeyUsage);
   if (value === undefined) return [];
   const usages = elementsOf(value)?.map(({ bytes }) => hexOf(bytes)) ?? [];
   if (usages.includes(USAGE.any) || usages.includes(USAGE.serverAuth)) return [];
   const shown = usages.includes(USAGE.clientAuth) ? ' (it is for clients)' : '';
-  return [{ kind: 'usage', text: `${whose} is not for servers by its extended key usage${shown}` }];
+  return [{ kind: 'usage', text: `is not for servers by its extended key usage${shown}` }];
 }
 
 /** Those of the extensions that Go parses and that may stand here, each in the one form that Go takes. */
@@ -258,7 +261,8 @@ function constraintsOf(value: Uint8Array): { readonly isAuthority: boolean } | u
   const flag = fields[0]?.tag === TAG.boolean ? fields[0] : undefined;
   const [length, ...rest] = flag === undefined ? fields : fields.slice(1);
   const oddFlag = flag !== undefined && !['ff', '00'].includes(hexOf(flag.content));
-  const oddLength = length !== undefined && (length.tag !== TAG.integer || !/^[0-7][0-9a-f]$/.test(hexOf(length.content)));
+  const oddLength =
+    length !== undefined && (length.tag !== TAG.integer || !/^[0-7][0-9a-f]$/.test(hexOf(length.content)));
   if (oddFlag || oddLength || rest.length > 0) return undefined;
   return { isAuthority: flag !== undefined && hexOf(flag.content) === 'ff' };
 }
@@ -299,10 +303,12 @@ function valueOf({ extensions }: CertificateFields, type: string): Uint8Array | 
 
 function nameOf({ subjectNames }: CertificateFields): string {
   const labels: Readonly<Record<string, string>> = { '550403': 'CN', '55040a': 'O', '55040b': 'OU' };
-  return subjectNames.flatMap(({ type, value }) => (labels[type] === undefined ? [] : [`${labels[type]}=${value ?? ''}`])).join(', ');
+  return subjectNames
+    .flatMap(({ type, value }) => (labels[type] === undefined ? [] : [`${labels[type]}=${value ?? ''}`]))
+    .join(', ');
 }
 
-function form(text: string): TrustProblem {
+function form(text: string): Finding {
   return { kind: 'form', text };
 }
 

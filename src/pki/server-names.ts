@@ -1,6 +1,12 @@
 import { parseAlternativeNames } from './alternative-names.ts';
 import { canonicalIpAddress } from './ip-address.ts';
 
+/** The names of a certificate that can be a server's; addresses in canonical text. */
+export interface HostNames {
+  readonly dnsNames: readonly string[];
+  readonly ipAddresses: readonly string[];
+}
+
 /** Why a certificate is not one for `host`; undefined when it is. */
 export type NameProblem = 'no-names' | 'other-names';
 
@@ -10,14 +16,19 @@ export type NameProblem = 'no-names' | 'other-names';
  * end of the host is no part of its name. `alternativeNames` is the text that Node gives.
  */
 export function serverNameProblem(host: string, alternativeNames: string | undefined): NameProblem | undefined {
-  const { dnsNames, ipAddresses } = parseAlternativeNames(alternativeNames ?? '');
+  const names = parseAlternativeNames(alternativeNames ?? '');
+  const { dnsNames, ipAddresses } = names;
+  if (namesHost(names, host)) return undefined;
+  return dnsNames.length === 0 && ipAddresses.length === 0 ? 'no-names' : 'other-names';
+}
+
+/** Whether `host` (a name or an address, brackets allowed) is one of the names, by the same rules. */
+export function namesHost({ dnsNames, ipAddresses }: HostNames, host: string): boolean {
   const bare = host.replace(/^\[|\]$/g, '');
   const canonical = canonicalIpAddress(bare);
   // IPv4 with leading zeros is no address to Go.
   const address = bare.includes(':') || canonical === bare ? canonical : undefined;
-  const found = address === undefined ? dnsNames.some((name) => covers(name, bare)) : ipAddresses.includes(address);
-  if (found) return undefined;
-  return dnsNames.length === 0 && ipAddresses.length === 0 ? 'no-names' : 'other-names';
+  return address === undefined ? dnsNames.some((name) => covers(name, bare)) : ipAddresses.includes(address);
 }
 
 /** A name as it goes into SNI (RFC 6066 3): without dots at its end. */

@@ -102,7 +102,8 @@ function versionOf(element: DerElement | undefined): number {
 function extensionsOf(rest: readonly DerElement[]): readonly CertificateExtension[] {
   const order: readonly number[] = [TAG.issuerId, TAG.subjectId, TAG.extensions];
   const places = rest.map(({ tag }) => order.indexOf(tag));
-  if (places.some((place, index) => place <= (places[index - 1] ?? -1))) throw malformed('a field that X.509 does not have');
+  if (places.some((place, index) => place <= (places[index - 1] ?? -1)))
+    throw malformed('a field that X.509 does not have');
   const last = rest.at(-1);
   if (last?.tag !== TAG.extensions) return [];
   const [list] = parts(last, TAG.extensions, 1);
@@ -125,18 +126,20 @@ function extensionOf(element: DerElement): CertificateExtension {
 
 /** UTCTime to the second with Z up to 2049, GeneralizedTime likewise (RFC 5280 4.1.2.5). */
 function timeOf(element: DerElement | undefined): number | undefined {
-  const text = Buffer.from(element?.content ?? []).toString('latin1');
-  const digits =
-    element?.tag === TAG.utcTime && /^\d{12}Z$/.test(text)
-      ? `${Number(text.slice(0, 2)) >= 50 ? '19' : '20'}${text}`
-      : element?.tag === TAG.generalizedTime && /^\d{14}Z$/.test(text)
-        ? text
-        : undefined;
+  const digits = timeDigits(element);
   if (digits === undefined) return undefined;
   const iso = digits.replace(/^(\d{4})(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)Z$/, '$1-$2-$3T$4:$5:$6.000Z');
   const time = Date.parse(iso);
   // Some engines roll the 30th of February over: only what comes back as it was is a date.
   return Number.isNaN(time) || new Date(time).toISOString() !== iso ? undefined : time;
+}
+
+/** `YYYYMMDDHHMMSSZ` of either form. */
+function timeDigits(element: DerElement | undefined): string | undefined {
+  const text = Buffer.from(element?.content ?? []).toString('latin1');
+  if (element?.tag === TAG.generalizedTime && /^\d{14}Z$/.test(text)) return text;
+  if (element?.tag !== TAG.utcTime || !/^\d{12}Z$/.test(text)) return undefined;
+  return `${Number(text.slice(0, 2)) >= 50 ? '19' : '20'}${text}`;
 }
 
 /** A BIT STRING of whole bytes. */

@@ -1,17 +1,15 @@
-import { isIP } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { connect } from 'node:tls';
 import type { TLSSocket } from 'node:tls';
 import type { ClusterAccess } from '../../kubeconfig/client-config.ts';
-import { withoutFinalDots } from '../../pki/server-names.ts';
 import type { ServerGlimpse } from '../../ports.ts';
 import type { Asked } from './api-errors.ts';
-import { openTunnel } from './dispatcher.ts';
+import { rawConnectionsTo } from './dispatcher.ts';
+import { handshake } from './handshake.ts';
 import { identityOf } from './identity.ts';
 import { networkError } from './network-errors.ts';
 import { chooseProxy } from './proxy-choice.ts';
 import { httpDate, plainText } from './response-headers.ts';
-import { KEY_EXCHANGE } from './tls-options.ts';
+import { serverNameIndication } from './server-identity.ts';
 import type { TlsTrust } from './tls-options.ts';
 import type { ApiOptions } from './transport.ts';
 
@@ -33,17 +31,20 @@ export async function glimpseServer(
   const facts: Asked = { identity: identityOf({ kind: 'none' }), server: cluster.server, what: 'a look' };
   let socket: TLSSocket | undefined;
   try {
-    const port = url.port === '' ? 443 : Number(url.port);
-    const target = `${url.hostname}:${String(port)}`;
-    const tunnel =
-      proxy === undefined
-        ? undefined
-        : await openTunnel(proxy, target, {
-            trust: trustOf(cluster),
-            connectTimeoutMs: options.timeouts.connectMs,
-            signal: limit,
-          });
-    socket = await handshake({ host: bareHost(url), port, serverName: cluster.tlsServerName, tunnel }, limit);
+    const { timeouts, now } = options;
+    const open = rawConnectionsTo(
+      {
+        ...trustOf(cluster),
+        origin: url.origin,
+        proxy,
+        connectTimeoutMs: timeouts.connectMs,
+        tunnelTimeoutMs: timeouts.connectMs,
+        now,
+      },
+      limit,
+    );
+    const servername = serverNameIndication(cluster.tlsServerName ?? url.hostname);
+    socket = await handshake(await orAborted(open(), limit), { servername, rejectUnauthorized: false }, limit);
     return { ...certificateOf(socket), ...(await dateOf(socket, url, options.version)) };
   } catch (error) {
     if (signal.aborted) throw signal.reason;
@@ -58,33 +59,15 @@ function trustOf(cluster: ClusterAccess): TlsTrust {
   return { caPem, insecureSkipTlsVerify, tlsServerName: undefined, pair: undefined };
 }
 
-interface Peer {
-  readonly host: string;
-  readonly port: number;
-  readonly serverName: string | undefined;
-  readonly tunnel: Duplex | undefined;
-}
-
-function handshake(peer: Peer, limit: AbortSignal): Promise<TLSSocket> {
-  const name = peer.serverName ?? peer.host;
+/** What comes after the signal is closed. */
+function orAborted(connecting: Promise<Duplex>, signal: AbortSignal): Promise<Duplex> {
   return new Promise((resolve, reject) => {
-    const socket = connect({
-      ...(peer.tunnel === undefined ? { host: peer.host, port: peer.port } : { socket: peer.tunnel }),
-      // RFC 6066 3: no addresses in SNI.
-      servername: isIP(name) === 0 ? withoutFinalDots(name) : '',
-      rejectUnauthorized: false,
-      ...KEY_EXCHANGE,
-      ALPNProtocols: ['http/1.1'],
-    });
-    const abort = (): void => void socket.destroy(limit.reason as Error);
-    limit.addEventListener('abort', abort, { once: true });
-    socket.once('secureConnect', () => resolve(socket));
-    socket.on('error', reject);
-    socket.once('close', () => {
-      limit.removeEventListener('abort', abort);
-      reject(new Error('the connection was closed during the TLS handshake'));
-    });
-    if (limit.aborted) abort();
+    const abort = (): void => reject(signal.reason as Error);
+    signal.addEventListener('abort', abort, { once: true });
+    if (signal.aborted) abort();
+    connecting
+      .then((raw) => (signal.aborted ? raw.on('error', () => undefined).destroy() : resolve(raw)), reject)
+      .finally(() => signal.removeEventListener('abort', abort));
   });
 }
 
@@ -124,8 +107,4 @@ function headOf(socket: TLSSocket): Promise<string> {
     });
     socket.once('close', () => resolve(head));
   });
-}
-
-function bareHost(url: URL): string {
-  return url.hostname.replace(/^\[|\]$/g, '');
 }

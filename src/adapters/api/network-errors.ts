@@ -1,5 +1,6 @@
 import { CertletError, defectIn, isDefect } from '../../errors.ts';
 import type { Asked } from './api-errors.ts';
+import { blameOf, DATE_CODES, signerHint } from './peer-blame.ts';
 import { isAboutProxyTls, proxyTlsProblem } from './proxy-tls.ts';
 import { plainText } from './response-headers.ts';
 import { NO_NAMES, NO_NAMES_REMEDY, OTHER_NAMES } from './server-identity.ts';
@@ -12,8 +13,6 @@ export interface ConnectionFacts extends Asked {
   readonly byHostRoots?: boolean;
 }
 
-/** The clock of either side is off, or the certificate's life is over. */
-const DATE_CODES = ['CERT_HAS_EXPIRED', 'CERT_NOT_YET_VALID'];
 /** What is no `ERR_API_TLS` of a proxy's certificate. */
 const PROXY_TLS_CODES: Readonly<Record<string, 'ERR_API_TLS_DATES' | 'ERR_API_TLS_NO_NAMES'>> = {
   CERT_HAS_EXPIRED: 'ERR_API_TLS_DATES',
@@ -26,6 +25,8 @@ const VERIFY_CODE =
 /** Alerts by which a server (or a TLS-ending balancer) refuses the certificate that we sent (RFC 8446 6.2). */
 const OUR_CERTIFICATE_ALERT =
   /ALERT_(BAD_CERTIFICATE|UNSUPPORTED_CERTIFICATE|CERTIFICATE_(REVOKED|EXPIRED|UNKNOWN|REQUIRED)|UNKNOWN_CA|ACCESS_DENIED)|CERTIFICATE_REQUIRED/;
+/** A handshake that failed otherwise. */
+const NO_TLS_CODE = /^(ERR_SSL_|ERR_TLS_|EPROTO$)/;
 /** What `tls.createSecureContext` says about our own certificate and key. */
 const OUR_PAIR_CODE =
   /^ERR_OSSL_|^ERR_SSL_(EE_KEY_TOO_SMALL|CA_KEY_TOO_SMALL|CA_MD_TOO_WEAK|KEY_VALUES_MISMATCH|NO_CERTIFICATE)/;
@@ -40,17 +41,25 @@ function connectionError(error: unknown, facts: ConnectionFacts): CertletError {
   const fault = firstFault(error);
   const { code, message } = fault;
   if (isAboutProxyTls(error)) {
-    const { problem, remedy } = proxyTlsProblem(fault, facts.proxy ?? '');
+    const { problem, remedy } = proxyTlsProblem(fault, facts.proxy ?? '', error);
     return failure(PROXY_TLS_CODES[code] ?? 'ERR_API_TLS', problem, { facts, remedy, cause: error });
   }
   if (code.startsWith('UND_ERR_ABORTED') || message.startsWith('Proxy response ('))
     return proxyRefusal(message, facts, error);
   if (OUR_CERTIFICATE_ALERT.test(code)) return ourCertificateRefused(code, facts, error);
   if (OUR_PAIR_CODE.test(code)) return ourPairUnusable(message, facts, error);
+  return (
+    peerRefused(fault, facts, error) ??
+    (NO_TLS_CODE.test(code) ? noTls(code, facts, error) : unreachable(code, message, facts, error))
+  );
+}
+
+/** What the peer's certificate is refused for; undefined where it is not about that. */
+function peerRefused({ code, message }: Fault, facts: ConnectionFacts, error: unknown): CertletError | undefined {
+  const blame = blameOf(error, lookAt(facts));
+  if (blame !== undefined) return failure(blame.code, blame.problem, { facts, remedy: blame.remedy, cause: error });
   if (DATE_CODES.includes(code)) return wrongDates(code, facts, error);
-  if (VERIFY_CODE.test(code)) return untrusted(code, message, facts, error);
-  if (/^(ERR_SSL_|ERR_TLS_|EPROTO$)/.test(code)) return noTls(code, facts, error);
-  return unreachable(code, message, facts, error);
+  return VERIFY_CODE.test(code) ? untrusted(code, message, facts, error) : undefined;
 }
 
 interface Fault {
@@ -147,7 +156,7 @@ function untrusted(code: string, message: string, facts: ConnectionFacts, cause:
       cause,
     });
   }
-  const why = plainText(withoutHint(message), 200);
+  const why = `${plainText(withoutHint(message), 200)}${signerHint(cause)}`;
   return facts.byHostRoots === true
     ? failure(
         'ERR_API_TLS',

@@ -1,3 +1,4 @@
+import { blameOf } from './peer-blame.ts';
 import { plainText } from './response-headers.ts';
 import { NO_NAMES, OTHER_NAMES } from './server-identity.ts';
 
@@ -6,21 +7,9 @@ class ProxyTlsError extends Error {
   override readonly name = 'ProxyTlsError';
 }
 
-/** As undici connects. */
-type Connector<Options, Socket> = (
-  options: Options,
-  callback: (...result: [error: null, socket: Socket] | [error: Error, socket: null]) => void,
-) => void;
-
-/** `connect` to an https proxy, whose TLS errors say that they are about the proxy. */
-export function toHttpsProxy<Options, Socket>(connect: Connector<Options, Socket>): Connector<Options, Socket> {
-  return (options, callback) => {
-    connect(options, (...result) => {
-      const [error] = result;
-      if (error === null || !isTls(error)) callback(...result);
-      else callback(new ProxyTlsError(error.message, { cause: error }), null);
-    });
-  };
+/** What a connection to an https proxy failed with; errors of TLS say that they are about the proxy. */
+export function aboutProxy(error: unknown): unknown {
+  return error instanceof Error && isTls(error) ? new ProxyTlsError(error.message, { cause: error }) : error;
 }
 
 /** Errors of sockets and name look-ups have a `syscall`; those of undici are about time. */
@@ -39,14 +28,17 @@ export function isAboutProxyTls(error: unknown): boolean {
   return false;
 }
 
-/** What is wrong with the proxy's certificate, and what to do; `proxy` is its `host:port`. */
+/** What is wrong with the proxy's certificate, and what to do; `proxy` is its `host:port`, `error` the whole of what happened. */
 export function proxyTlsProblem(
   fault: { readonly code: string; readonly message: string },
   proxy: string,
+  error: unknown,
 ): { readonly problem: string; readonly remedy: string } {
   const { code, message } = fault;
   const look = `openssl s_client -connect ${proxy} </dev/null`;
   const whose = `the certificate of the proxy ${proxy}`;
+  const blame = blameOf(error, look);
+  if (blame !== undefined) return { problem: `${whose}: ${blame.problem}`, remedy: blame.remedy };
   if (code === 'CERT_HAS_EXPIRED' || code === 'CERT_NOT_YET_VALID') {
     const state = code === 'CERT_HAS_EXPIRED' ? 'has expired' : 'is not yet valid';
     const remedy = `Compare the clock with the certificate: date -u; ${look} | openssl x509 -noout -dates`;

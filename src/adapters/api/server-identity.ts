@@ -1,5 +1,4 @@
 import { isIP } from 'node:net';
-import type { ConnectionOptions } from 'node:tls';
 import { serverNameProblem, withoutFinalDots } from '../../pki/server-names.ts';
 
 /** `code` of the error for a certificate without subject alternative names. */
@@ -40,25 +39,18 @@ export function serverNameError(name: string, alternativeNames: string | undefin
   }
 }
 
-/**
- * SNI and the check of names for a server called `name`. SNI must not be an address (RFC 6066 3), so an address is checked without being sent;
- * where `host`, the one connected to, is a name, SNI must be something else in its place.
- */
-export function serverIdentity(
-  name: string,
-  host: string | undefined,
-): Pick<ConnectionOptions, 'servername' | 'checkServerIdentity'> {
-  return {
-    ...serverName(bare(name), bare(host ?? '')),
-    checkServerIdentity: (_host, certificate) => serverNameError(name, certificate.subjectaltname),
-  };
+/** Whether `error` is one of those of `serverNameError`: the chain is trusted then. */
+export function isNameError(error: unknown): boolean {
+  return error instanceof ServerNameError;
 }
 
-function serverName(name: string, host: string): Pick<ConnectionOptions, 'servername'> {
-  if (isIP(name) === 0) return { servername: withoutFinalDots(name) };
-  return isIP(host) === 0 ? { servername: 'ip.invalid' } : {};
+/** What goes into SNI for a server called `name`; empty for an address, which must not be sent (RFC 6066 3). */
+export function serverNameIndication(name: string): string {
+  const host = bareHost(name);
+  return isIP(host) === 0 ? withoutFinalDots(host) : '';
 }
 
-function bare(host: string): string {
+/** A URL's host without the brackets around an address. */
+export function bareHost(host: string): string {
   return host.replace(/^\[|\]$/g, '');
 }

@@ -1,8 +1,7 @@
 import { getCACertificates } from 'node:tls';
-import type { ConnectionOptions } from 'node:tls';
 import type { ProxyUrl } from '../../kubeconfig/proxy-url.ts';
 import type { Secret } from '../../secret.ts';
-import { serverIdentity } from './server-identity.ts';
+import { bareHost, serverNameIndication } from './server-identity.ts';
 
 /** A client certificate as presented in the TLS handshake. */
 export interface ClientPair {
@@ -18,37 +17,35 @@ export interface TlsTrust {
   readonly pair: ClientPair | undefined;
 }
 
-export type TlsOptions = Pick<
-  ConnectionOptions,
-  | 'ecdhCurve'
-  | 'allowPartialTrustChain'
-  | 'ca'
-  | 'cert'
-  | 'key'
-  | 'rejectUnauthorized'
-  | 'servername'
-  | 'checkServerIdentity'
->;
-
-/**
- * Groups for the key exchange. OpenSSL would send a key share of the post-quantum one, and so a first packet of 1580 bytes that some middleboxes
- * drop; a star marks those whose share is sent. A server that wants another of the list asks for it.
- */
-export const KEY_EXCHANGE = { ecdhCurve: '*X25519/*P-256:P-384:P-521:X448:X25519MLKEM768' } as const;
+/** How one peer is to be believed. */
+export interface PeerTls {
+  /** Nobody is refused. */
+  readonly insecure: boolean;
+  /** Whom OpenSSL is told to trust. */
+  readonly ca: string | readonly string[];
+  /** The CAs of the kubeconfig, which may be tried one by one; undefined where the host's roots decide alone. */
+  readonly bundlePem: string | undefined;
+  /** The name or address that its certificate must have. */
+  readonly name: string;
+  /** For SNI; empty for none. */
+  readonly servername: string;
+  readonly cert: string | undefined;
+  readonly key: string | undefined;
+}
 
 /**
  * As client-go verifies: only the given CAs where there are any, an intermediate or leaf among them is enough
  * (Go's RootCAs), else the host's roots. `host` is the one connected to, where no `tlsServerName` stands for it.
  */
-export function serverTls(trust: TlsTrust, host: string): TlsOptions {
+export function serverTls(trust: TlsTrust, host: string): PeerTls {
   const { caPem, pair, tlsServerName } = trust;
   return {
-    ...KEY_EXCHANGE,
-    allowPartialTrustChain: true,
-    rejectUnauthorized: !trust.insecureSkipTlsVerify,
+    ...peerNames(tlsServerName ?? host),
+    insecure: trust.insecureSkipTlsVerify,
     ca: caPem ?? hostRoots(),
-    ...(pair === undefined ? {} : { cert: pair.chainPem, key: pair.keyPem.reveal() }),
-    ...serverIdentity(tlsServerName ?? host, host),
+    bundlePem: caPem,
+    cert: pair?.chainPem,
+    key: pair?.keyPem.reveal(),
   };
 }
 
@@ -56,16 +53,19 @@ export function serverTls(trust: TlsTrust, host: string): TlsOptions {
  * For the connection to an https proxy. Go trusts there what the kubeconfig trusts; a proxy that the host's own roots vouch for is taken
  * too. No certificate and no server name of ours: those are for the API server.
  */
-export function proxyTls(proxy: ProxyUrl, trust: TlsTrust): TlsOptions {
-  if (proxy.scheme !== 'https') return {};
+export function proxyTls(proxy: ProxyUrl, trust: TlsTrust): PeerTls {
   return {
-    ...KEY_EXCHANGE,
-    allowPartialTrustChain: true,
-    rejectUnauthorized: !trust.insecureSkipTlsVerify,
+    ...peerNames(proxy.host),
+    insecure: trust.insecureSkipTlsVerify,
     ca: [...(trust.caPem === undefined ? [] : [trust.caPem]), ...hostRoots()],
-    // undici would send an address as SNI, which Node refuses.
-    ...serverIdentity(proxy.host, undefined),
+    bundlePem: trust.caPem,
+    cert: undefined,
+    key: undefined,
   };
+}
+
+function peerNames(name: string): Pick<PeerTls, 'name' | 'servername'> {
+  return { name: bareHost(name), servername: serverNameIndication(name) };
 }
 
 /** The roots that the host's admin installed, as Go takes them; Node's own list where the host has none. */

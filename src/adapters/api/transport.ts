@@ -165,6 +165,7 @@ export class Transport {
       pair,
       connectTimeoutMs: this.#options.timeouts.connectMs,
       tunnelTimeoutMs: this.#options.timeouts.headersMs,
+      now: this.#options.now,
     });
     this.#pool = { pool, pair, proxy: proxy?.address };
     return this.#pool;

@@ -1,0 +1,57 @@
+import type { DirectTrust, TrustProblem } from '../../pki/direct-trust.ts';
+import { PeerRefusedError } from './peer-trust.ts';
+import { plainText } from './response-headers.ts';
+
+/** OpenSSL's codes for dates: the clock of either side is off, or a certificate's life is over. */
+export const DATE_CODES: readonly string[] = ['CERT_HAS_EXPIRED', 'CERT_NOT_YET_VALID'];
+
+/** What is really wrong with a peer, beyond OpenSSL's words for it. */
+export interface Blame {
+  /** Dates where nothing but dates is wrong. */
+  readonly code: 'ERR_API_TLS' | 'ERR_API_TLS_DATES';
+  readonly problem: string;
+  readonly remedy: string;
+}
+
+/**
+ * Why a peer whose certificate a CA of the kubeconfig has signed is refused all the same; undefined where none has, or where the dates of the
+ * peer's own certificate are all there is, for which OpenSSL has the right words. `look` is a command that shows the certificate.
+ */
+export function blameOf(error: unknown, look: string): Blame | undefined {
+  const verdict = verdictOf(error);
+  if (verdict?.kind !== 'signed') return undefined;
+  const { problems } = verdict;
+  const dates = problems.every(({ kind }) => kind === 'dates');
+  if (dates && problems.every(({ about }) => about === 'leaf')) return undefined;
+  const text = problems.map((problem) => problem.text).join('; ');
+  return {
+    code: dates ? 'ERR_API_TLS_DATES' : 'ERR_API_TLS',
+    problem: dates
+      ? plainText(text, 500)
+      : `a CA of the kubeconfig has signed the certificate, but ${plainText(text, 500)}`,
+    remedy: remedyFor(problems, look),
+  };
+}
+
+/** What is added to OpenSSL's words where a CA of the signer's name is there. */
+export function signerHint(error: unknown): string {
+  return verdictOf(error)?.kind === 'other key' ? '; a CA of that name is in the kubeconfig, with another key' : '';
+}
+
+function remedyFor(problems: readonly TrustProblem[], look: string): string {
+  const [first] = problems;
+  if (first?.about === 'ca')
+    return "Put the cluster's present CA into the kubeconfig as certificate-authority-data (on a control plane node: base64 -w0 /etc/kubernetes/pki/ca.crt).";
+  if (first?.kind === 'usage')
+    return `Issue that certificate anew with the extended key usage serverAuth (kubeadm certs renew apiserver). What it has: ${look} | openssl x509 -noout -ext extendedKeyUsage`;
+  return `Issue that certificate anew; kubectl refuses it, too. What it has: ${look} | openssl x509 -noout -text`;
+}
+
+function verdictOf(error: unknown): DirectTrust | undefined {
+  let current: unknown = error;
+  for (let depth = 0; depth < 8 && current instanceof Error; depth += 1) {
+    if (current instanceof PeerRefusedError) return current.verdict;
+    current = current.cause;
+  }
+  return undefined;
+}
