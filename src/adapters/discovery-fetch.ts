@@ -31,6 +31,8 @@ const REQUEST_TIMEOUT_MS = 10_000;
 /** A cluster-info ConfigMap is some kilobytes, and `join` runs with the small heap of the service. */
 const BODY_LIMIT_BYTES = 512 * 1024;
 
+const TOO_LATE: readonly string[] = ['TimeoutError', 'ABORT_ERR', CONNECT_TIMEOUT];
+
 /** What a peer or the system says is quoted up to here, in characters. */
 const MAX_WORDS = 300;
 
@@ -102,10 +104,7 @@ function fetchError(error: unknown, url: string, proxy: ProxyUrl | undefined): C
   }
   const tls = tlsError({ code, message: failure.message, error }, url);
   if (tls !== undefined) return tls;
-  const reason =
-    code === 'TimeoutError' || code === 'ABORT_ERR' || code === CONNECT_TIMEOUT
-      ? 'no whole answer in time'
-      : plainText(failure.message || code, MAX_WORDS);
+  const reason = TOO_LATE.includes(code) ? 'no whole answer in time' : plainText(failure.message || code, MAX_WORDS);
   return new CertletError('ERR_API_UNREACHABLE', `${url}: ${reason}`, { cause: error });
 }
 

@@ -37,7 +37,11 @@ export function readClientPair(
   const curve = unreadableCurve(leaf);
   if (curve !== undefined) {
     const remedy = 'Replace it by a certificate with an ECDSA key on P-256 or an RSA key of 2048 bits or more.';
-    throw invalid(certificate.origin, `certificate 1 has a key on the curve ${curve}, which no API server can read`, remedy);
+    throw invalid(
+      certificate.origin,
+      `certificate 1 has a key on the curve ${curve}, which no API server can read`,
+      remedy,
+    );
   }
   const found = keyBlock(key.text.reveal());
   if (found.block === undefined) {

@@ -94,7 +94,9 @@ function connectionsTo(options: ConnectionOptions): () => Promise<Socket> {
   const { origin, proxy, connectTimeoutMs, now } = options;
   const url = new URL(origin);
   if (url.protocol !== 'https:')
-    return proxy === undefined ? () => connectTcp(addressOf(url), connectTimeoutMs) : connectionsToProxy(proxy, options);
+    return proxy === undefined
+      ? () => connectTcp(addressOf(url), connectTimeoutMs)
+      : connectionsToProxy(proxy, options);
   const open = rawConnectionsTo(options);
   const trusted = trustedPeer({ tls: serverTls(options, url.hostname), handshakeMs: connectTimeoutMs, now });
   return () => trusted(open);

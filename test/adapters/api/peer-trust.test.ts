@@ -3,7 +3,7 @@ import type { AddressInfo, Socket } from 'node:net';
 import { createPublicKey } from 'node:crypto';
 import t from 'tap';
 import type { Test } from 'tap';
-import { Secret } from '../../../src/secret.ts';
+import { proxyOf } from '../../fixtures/proxy-url.ts';
 import { type Issued, generateTestKey, testKeyPem } from '../../fixtures/cluster/authority.ts';
 import { der, sequence, TAG, time } from '../../fixtures/cluster/der.ts';
 import { connect, failureOf, never } from '../../fixtures/http/api.ts';
@@ -202,7 +202,7 @@ for (const [name, row] of Object.entries(ACCEPTED)) {
     t.equal(await connect(t, access).discover(never), 'v1');
     const [http, https] = [await startProxy(), await startProxy({ leaf: row.leaf })];
     t.teardown(() => Promise.all([http.close(), https.close()]));
-    for (const proxyUrl of [`http://${http.host}`, `https://${https.host}`].map((url) => new Secret(url)))
+    for (const proxyUrl of [`http://${http.host}`, `https://${https.host}`].map(proxyOf))
       t.equal(await connect(t, { ...access, proxyUrl }).discover(never), 'v1');
   });
 }
@@ -213,7 +213,7 @@ for (const [name, row] of Object.entries(REFUSED)) {
     const access = { server: server.url, caPem: row.caPem, insecureSkipTlsVerify: false };
     const proxy = await startProxy();
     t.teardown(() => proxy.close());
-    for (const proxyUrl of [undefined, new Secret(`http://${proxy.host}`)]) {
+    for (const proxyUrl of [undefined, proxyOf(`http://${proxy.host}`)]) {
       const error = await failureOf(
         connect(t, { ...access, ...(proxyUrl === undefined ? {} : { proxyUrl }) }).discover(never),
       );
