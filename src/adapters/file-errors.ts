@@ -1,4 +1,4 @@
-import { dirname } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { CertletError, isDefect } from '../errors.ts';
 
 /** Node's code for a path with a zero byte: no file has such a name. A `TypeError`, but the fault of whoever wrote the path. */
@@ -20,9 +20,8 @@ export function errnoOf(error: unknown): string | undefined {
 export function fileError(error: unknown, path: string): unknown {
   const errno = errnoOf(error);
   if (error instanceof CertletError || errno === undefined) return error;
-  const failed = textField(error, 'path') ?? path;
-  const operation = textField(error, 'syscall') ?? 'file operation';
-  const message = `${operation} ${failed}: ${reasonOf(error)} (${errno})`;
+  const { failed, operation, what } = whatFailed(error, path);
+  const message = `${what}: ${reasonOf(error)} (${errno})`;
   if (errno === 'ENOSPC' || errno === 'EDQUOT')
     return new CertletError('ERR_STORE_FULL', message, { cause: error, remedy: fullRemedy(errno, failed) });
   if (errno === 'EROFS')
@@ -30,7 +29,30 @@ export function fileError(error: unknown, path: string): unknown {
       cause: error,
       remedy: readWritePathsRemedy(dirname(failed)),
     });
-  return new CertletError('ERR_STORE_IO', message, { cause: error, remedy: ioRemedy(errno, failed) });
+  const remedy = operation === 'symlink' ? linkRemedy(errno, failed) : ioRemedy(errno, failed);
+  return new CertletError('ERR_STORE_IO', message, { cause: error, remedy });
+}
+
+/** Names that replacements are staged under: hidden, and random, so that nothing planted or left over can block them. */
+export const TEMPORARY = /^\.(.+)\.[0-9a-f]{16}\.certlet-tmp$/;
+
+/** The name that a staged file was to get: the staged one is gone by the time somebody reads of it. */
+function finalPath(path: string): string {
+  const name = TEMPORARY.exec(basename(path))?.[1];
+  return name === undefined ? path : join(dirname(path), name);
+}
+
+/** Node puts the first path of a call into `path` and the second into `dest`: for a link the first is a text, not a file, and it is the second that fails. */
+function whatFailed(
+  error: unknown,
+  path: string,
+): { readonly failed: string; readonly operation: string; readonly what: string } {
+  const operation = textField(error, 'syscall') ?? 'file operation';
+  const first = finalPath(textField(error, 'path') ?? path);
+  const second = textField(error, 'dest');
+  const failed = second === undefined ? first : finalPath(second);
+  const both = operation === 'rename' && first !== failed;
+  return { failed, operation, what: both ? `rename ${first} to ${failed}` : `${operation} ${failed}` };
 }
 
 /** The system's words out of Node's `ENOENT: no such file or directory, open '/path'`. */
@@ -61,6 +83,14 @@ function readWritePathsRemedy(folder: string): string {
   ].join(' && ');
 }
 
+/** symlink(2): EPERM is what a file system without symbolic links answers. */
+function linkRemedy(errno: string, path: string): string {
+  const folder = shellWord(dirname(path));
+  return ['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS'].includes(errno)
+    ? `this file system has no symbolic links (vfat, CIFS, 9p), and kubelets need one: put the folder on another, findmnt -T ${folder}`
+    : ioRemedy(errno, path);
+}
+
 function ioRemedy(errno: string, path: string): string {
   const word = shellWord(path);
   // The unit hides this folder: on the host the path looks healthy.
@@ -68,12 +98,13 @@ function ioRemedy(errno: string, path: string): string {
     return 'the service may not look there: /usr/share/certlet/drop-ins/certlet.service.d/kubernetes-pki.conf opens it for reading';
   if (errno === 'EACCES' || errno === 'EPERM')
     return `check owner, permissions and attributes: namei -l ${word}; lsattr -d ${word}`;
+  if (errno === 'EBUSY') return `it is a mount point of its own: mount its folder in its place, findmnt ${word}`;
   if (errno === 'EIO') return `the disk fails: dmesg | tail; findmnt -T ${shellWord(dirname(path))}`;
   if (errno === 'EMFILE' || errno === 'ENFILE') return 'too many open files: systemctl show certlet -p LimitNOFILE';
   return `look at the path: ls -ld ${word}`;
 }
 
-function textField(error: unknown, field: 'path' | 'syscall'): string | undefined {
+function textField(error: unknown, field: 'path' | 'dest' | 'syscall'): string | undefined {
   const value: unknown = error instanceof Error ? Reflect.get(error, field) : undefined;
   return typeof value === 'string' ? value : undefined;
 }

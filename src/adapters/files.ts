@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { basename, dirname, join } from 'node:path';
 import { CertletError } from '../errors.ts';
-import { errnoOf, fileError, shellWord } from './file-errors.ts';
+import { errnoOf, fileError, shellWord, TEMPORARY } from './file-errors.ts';
 import type { FileSystem } from './file-system.ts';
 
 /**
@@ -97,9 +97,6 @@ export async function sweepTemporaries(fs: FileSystem, folder: string, file?: st
   for (const path of swept) await fs.unlink(path);
   return swept;
 }
-
-/** Names that `replaceFile` and `replaceLink` stage under: hidden, and random, so that nothing planted or left over can block them. */
-const TEMPORARY = /^\..+\.[0-9a-f]{16}\.certlet-tmp$/;
 
 function temporaryName(path: string): string {
   return join(dirname(path), `.${basename(path)}.${randomBytes(8).toString('hex')}.certlet-tmp`);

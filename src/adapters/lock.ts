@@ -1,7 +1,7 @@
 import { type BigIntStats, constants, type Stats } from 'node:fs';
 import * as disk from 'node:fs/promises';
 import type { DatabaseSync } from 'node:sqlite';
-import { join, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { CertletError, defectIn, isDefect } from '../errors.ts';
 import { fileError, shellWord } from './file-errors.ts';
@@ -138,8 +138,9 @@ async function prepareLockFile(path: string): Promise<string> {
   try {
     const handle = await disk.open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK, 0o600);
     try {
-      refusePlanted(await handle.stat(), path);
-      await handle.chmod(0o600);
+      const found = await handle.stat();
+      await refusePlanted(found, path);
+      if ((found.mode & 0o7777) !== 0o600) await handle.chmod(0o600);
       return identityOf(await handle.stat({ bigint: true }));
     } finally {
       await handle.close();
@@ -153,9 +154,19 @@ async function prepareLockFile(path: string): Promise<string> {
  * In a sticky cert-dir others may have put something there first: a pipe, a file of theirs whose lock they could hold for ever, or another
  * name of a file that is not theirs, whose mode would be changed.
  */
-function refusePlanted(found: Stats, path: string): void {
-  const trusted = found.uid === 0 || found.uid === process.geteuid?.();
-  if (found.isFile() && trusted && found.nlink === 1) return;
+async function refusePlanted(found: Stats, path: string): Promise<void> {
+  if (found.isFile() && isTrusted(found) && (found.nlink === 1 || isLikeOurs(found))) {
+    // In a folder that only we can write a second name of our own file is our own doing, such as a backup by hard links.
+    if (found.nlink === 1 || (await isOursAlone(dirname(path)))) return;
+    const word = shellWord(path);
+    throw new CertletError(
+      'ERR_STORE_UNSAFE',
+      `lock ${path}: it has ${String(found.nlink)} names (a backup by hard links?), and others can write its folder`,
+      {
+        remedy: `find them, then remove this one: find ${shellWord(dirname(path))} -xdev -samefile ${word}; rm ${word}`,
+      },
+    );
+  }
   throw new CertletError(
     'ERR_STORE_UNSAFE',
     `lock ${path}: it is not a file of certlet's own (another user may have put it there)`,
@@ -163,6 +174,16 @@ function refusePlanted(found: Stats, path: string): void {
       remedy: `look at it and remove it: ls -l ${shellWord(path)}; rm ${shellWord(path)}`,
     },
   );
+}
+
+/** Nothing of another's is changed by taking it for ours: empty, and private as it is. */
+const isLikeOurs = ({ size, mode }: Stats): boolean => size === 0 && (mode & 0o7777) === 0o600;
+
+const isTrusted = ({ uid }: Stats): boolean => uid === 0 || uid === process.geteuid?.();
+
+async function isOursAlone(folder: string): Promise<boolean> {
+  const facts = await disk.stat(folder);
+  return isTrusted(facts) && (facts.mode & 0o022) === 0;
 }
 
 /** The database with its write lock taken, undefined when another process has it. Never waits. */

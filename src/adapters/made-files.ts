@@ -6,6 +6,7 @@ import { parseYaml } from '../kubeconfig/yaml.ts';
 import { kubeconfigUser } from '../kubelet/kubeconfig-user.ts';
 import { parseChain } from '../pki/certificate.ts';
 import { errnoOf, fileError } from './file-errors.ts';
+import { SaidOnce } from '../rotation/said-once.ts';
 import type { FileSystem } from './file-system.ts';
 import { readIfPresent } from './files.ts';
 import { FILE_LIMIT_BYTES, type StoreContext } from './store/context.ts';
@@ -13,9 +14,8 @@ import { readLedger } from './store/ledger.ts';
 import {
   bootstrapKeyPath,
   currentPath,
-  ledgerName,
   legacyPaths,
-  linkTarget,
+  linkedName,
   listPairFiles,
   updatedPath,
 } from './store/pair-files.ts';
@@ -71,6 +71,7 @@ export async function listMadeFiles(options: MadeFilesOptions): Promise<MadeFile
     stateDir: resolve(options.stateDir),
     uid: options.uid,
     warn: () => undefined,
+    said: new SaidOnce(),
   };
   const lists: Lists = { remove: [], keep: [] };
   for (const path of options.published ?? []) {
@@ -138,15 +139,16 @@ type Plain = { readonly certFile: string; readonly keyFile: string } | undefined
 async function listPairs(context: StoreContext, purpose: Purpose, plain: Plain, lists: Lists): Promise<void> {
   const { fs, certDir } = context;
   const ledger = (await readLedger(context, purpose)) ?? new Set<string>();
+  const pairFiles = await listPairFiles(context, purpose);
   for (const link of [currentPath(context, purpose), updatedPath(context, purpose)]) {
     if ((await fs.lstat(link)) === undefined) continue;
-    const target = await linkTarget(context, link);
-    if (target !== undefined && ledger.has(ledgerName(context, target)))
+    const name = await linkedName(context, pairFiles, link);
+    if (name !== undefined && ledger.has(name))
       lists.remove.push({ path: link, remark: `link of the ${purpose} pair` });
     else lists.keep.push({ path: link, remark: NOT_OURS });
   }
   const certificates = new Set<string>();
-  for (const name of await listPairFiles(context, purpose)) {
+  for (const name of pairFiles) {
     const path = join(certDir, name);
     if (!ledger.has(name)) {
       lists.keep.push({ path, remark: NOT_OURS });

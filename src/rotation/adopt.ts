@@ -53,6 +53,8 @@ export function bestCandidate(
 export interface AdoptedClient {
   readonly pair: CertificatePair | undefined;
   readonly fit: boolean;
+  /** Another program has written here since the folder was taken over: a person decides about its files. */
+  readonly foreign: boolean;
 }
 
 /** Chooses the client pair to go on with among all that lie in the cert-dir and in the kubeconfig, and makes the link say so. */
@@ -63,7 +65,8 @@ export async function adoptClient(
 ): Promise<AdoptedClient> {
   const { store, log, options } = context;
   const inspection = await inspect(context, 'client');
-  if ((await store.foreign('client')).length > 0) return { pair: await store.current('client'), fit: false };
+  if ((await store.foreign('client')).length > 0)
+    return { pair: await store.current('client'), fit: false, foreign: true };
   const candidates = [...inspection, ...kubeconfigCandidate(context, credentials)];
   const now = judgedNow(context).earliest;
   const wanted = { commonName: `system:node:${options.nodeName}`, usage: 'client auth', now } as const;
@@ -76,12 +79,10 @@ export async function adoptClient(
         why: unfitReasons(current.pair.chain.leaf, wanted),
       });
     }
-    if (first) await store.acceptAll('client');
-    return { pair: current?.pair, fit: false };
+    return { pair: current?.pair, fit: false, foreign: false };
   }
   if (best.origin !== 'current') await makeCurrent(context, 'client', best);
-  if (first) await store.acceptAll('client');
-  return { pair: best.pair, fit: true };
+  return { pair: best.pair, fit: true, foreign: false };
 }
 
 /**
@@ -91,24 +92,20 @@ export async function adoptClient(
 export async function adoptServing(
   context: RotationContext,
   wanted: CertificateTemplate,
-  first: boolean,
-): Promise<CertificatePair> {
+): Promise<{ readonly pair: CertificatePair; readonly foreign: boolean }> {
   const { store } = context;
   const candidates = await inspect(context, 'serving');
   const current = candidates.find(({ origin }) => origin === 'current');
   const foreign = (await store.foreign('serving')).length > 0;
-  if (current !== undefined && foreign) return current.pair;
+  if (current !== undefined && foreign) return { pair: current.pair, foreign };
   const now = judgedNow(context).earliest;
   const fit = bestCandidate(candidates, { commonName: wanted.commonName, usage: 'server auth', now });
   if (fit !== undefined) {
     if (fit.origin !== 'current') await makeCurrent(context, 'serving', fit);
-    if (first && !foreign) await store.acceptAll('serving');
-    return fit.pair;
+    return { pair: fit.pair, foreign };
   }
   const usable = current !== undefined && placeholderServes(current.pair.chain.leaf, wanted, now);
-  const pair = usable ? current.pair : await installPlaceholder(context, wanted);
-  if (first && !foreign) await store.acceptAll('serving');
-  return pair;
+  return { pair: usable ? current.pair : await installPlaceholder(context, wanted), foreign };
 }
 
 /** An issued certificate is kept even when expired (a kubelet starts on it); a placeholder is replaced when it lacks a name. */
@@ -168,7 +165,8 @@ function kubeconfigCandidate(context: RotationContext, credentials: Credentials)
     return [{ pair, path: reading.path, origin: 'kubeconfig' }];
   } catch (error) {
     if (!isCertletError(error)) throw error;
-    context.log.log('warn', 'The pair in the kubeconfig cannot be used', { file: reading.path, why: error.message });
+    if (credentials.said.isNews(`pair in ${reading.path}`, error.message))
+      context.log.log('warn', 'The pair in the kubeconfig cannot be used', { file: reading.path, why: error.message });
     return [];
   }
 }

@@ -1,4 +1,4 @@
-import { isCertletError } from '../errors.ts';
+import { type CertletError, isCertletError } from '../errors.ts';
 import type { CertificateFacts, CertificatePair } from '../pki/certificate.ts';
 import type { PendingRequest } from '../csr/pending.ts';
 import type { RequestOutcome } from '../csr/outcome.ts';
@@ -210,21 +210,28 @@ export class Attempt {
     const { leaf } = staged.pair.chain;
     const old = this.#state.current?.chain.leaf;
     const replaced = old?.selfSigned !== false || old.fingerprint === leaf.fingerprint ? undefined : old;
-    const path = await this.#state.inTurn(async () => {
+    const { path, problem } = await this.#state.inTurn(async () => {
       if (this.#state.hold !== undefined) throw this.#state.hold;
       const installed = await store.install(purpose, staged.pair, now);
       this.#state.current = staged.pair;
-      await this.#remember(staged.pair, { receivedAt: now, ...issued });
+      // The wish is answered, whether or not the disk takes the note of it.
+      this.#state.forced = false;
       log.log('info', 'Certificate is current', {
         purpose,
         file: installed,
         serial: leaf.serial,
         expires: leaf.notAfter,
       });
+      // What a kubelet starts by goes before what only certlet keeps in mind: a full disk may have room for the first alone.
       await this.#rules.installed(staged.pair, staged.cluster);
-      return installed;
+      return { path: installed, problem: await this.#remember(staged.pair, { receivedAt: now, ...issued }) };
     });
-    await this.#tellHost(path, { first: replaced === undefined, signal: staged.signal });
+    if (this.#state.toldFor !== leaf.fingerprint) {
+      await this.#tellHost(path, { first: replaced === undefined, signal: staged.signal });
+      this.#state.toldFor = leaf.fingerprint;
+    }
+    // The record stays, so that the note is made up for.
+    if (problem !== undefined) throw problem;
     await this.#dropRecord();
     this.#state.lastSuccess = now;
     this.#state.lastError = undefined;
@@ -256,14 +263,23 @@ export class Attempt {
     });
   }
 
-  async #remember(pair: CertificatePair, received: { receivedAt: Date; receivedByServer?: Date }): Promise<void> {
+  /** What keeps the disk from taking the note, if anything does. */
+  async #remember(
+    pair: CertificatePair,
+    received: { receivedAt: Date; receivedByServer?: Date },
+  ): Promise<CertletError | undefined> {
     const { refusal: _forgotten, refused: _replaced, renewWantedAt: _fulfilled, ...before } = this.#state.history;
     const { lastIssuedByServer: _older, ...past } = before;
     const { receivedAt: lastIssuedAt, receivedByServer: lastIssuedByServer } = received;
     const byServer = lastIssuedByServer === undefined ? {} : { lastIssuedByServer };
     const history = { ...past, lastIssuedAt, ...byServer, lastSerial: pair.chain.leaf.serial };
-    await this.#state.rewriteHistory(this.#context.store, history, this.#rules.purpose);
-    this.#state.forced = false;
+    try {
+      await this.#state.rewriteHistory(this.#context.store, history, this.#rules.purpose);
+      return undefined;
+    } catch (error) {
+      if (!isCertletError(error)) throw error;
+      return error;
+    }
   }
 
   #enter(phase: Parameters<ManagerState['enter']>[0], reason: string): void {

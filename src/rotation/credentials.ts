@@ -17,6 +17,7 @@ import {
   refusedOnceMore,
 } from './identity.ts';
 import { readingChanges } from './reading-changes.ts';
+import { SaidOnce } from './said-once.ts';
 import { capWait, SHARE_OF_LEFT } from './retry.ts';
 import { leftMs } from './schedule.ts';
 
@@ -51,7 +52,8 @@ export class Credentials {
   #pair: CertificatePair | undefined;
   #refusals: Refusals | undefined;
   #writing: Promise<void> = Promise.resolve();
-  readonly #said = new Set<string>();
+  /** For what is met at every look at the files. */
+  readonly said = new SaidOnce();
 
   constructor(context: RotationContext) {
     this.#context = context;
@@ -145,8 +147,7 @@ export class Credentials {
     for (const reading of [this.#node, this.#bootstrap]) {
       if (reading.kind !== 'usable') continue;
       for (const warning of reading.config.warnings) {
-        if (this.#said.has(warning)) continue;
-        this.#said.add(warning);
+        if (!this.said.isNews(warning, '')) continue;
         log.log('warn', warning, { file: reading.path });
       }
     }
@@ -238,8 +239,7 @@ export class Credentials {
       if (differences.length === 0 && config.credential.kind === 'certificate' && config.files.includes(pairPath))
         return;
     }
-    if (isUnsafe(reading) && !this.#said.has(reading.error.message)) {
-      this.#said.add(reading.error.message);
+    if (isUnsafe(reading) && this.said.isNews(reading.error.message, '')) {
       log.log('warn', 'The kubeconfig is not believed and is written anew', { why: reading.error.message });
     }
     const changed = await kubeconfigs.writeNode(cluster, pairPath);

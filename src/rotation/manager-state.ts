@@ -31,6 +31,8 @@ export class ManagerState {
   forced = false;
   /** An administrator has called the files of another program fine, and that is not on the disk yet: see `foreign-writers.ts`. */
   accepting = false;
+  /** Fingerprint of the pair that the rest of the host has been told of. */
+  toldFor: string | undefined;
   hold: CertletError | undefined;
   phase: Phase = 'starting';
   reason = 'starting';

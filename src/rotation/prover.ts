@@ -114,6 +114,7 @@ export class Prover {
     const differences = active === undefined ? [] : clusterDifferences(active, offered);
     try {
       const refusal = await proveClientPair(this.#context, offered, pair, signal);
+      this.#credentials.said.over(`offer of ${offered.server}`);
       if (refusal !== undefined) {
         this.#refusedOffer = offered;
         log.log('warn', 'The bootstrap kubeconfig names a cluster that refuses the client certificate', {
@@ -129,6 +130,8 @@ export class Prover {
     } catch (error) {
       if (!isCertletError(error)) throw error;
       const { code, message, remedy } = error;
+      // It may stay so for years, and is looked at again every few minutes.
+      if (!this.#credentials.said.isNews(`offer of ${offered.server}`, code)) return 'no answer';
       log.log('warn', 'Could not reach the cluster that the bootstrap kubeconfig names', {
         code,
         error: message,

@@ -1,6 +1,7 @@
 import { type CertletError, isCertletError } from '../errors.ts';
 import { adoptClient, adoptServing } from './adopt.ts';
 import { judgedNow, type RotationContext } from './context.ts';
+import type { Purpose } from '../csr/template.ts';
 import type { Credentials } from './credentials.ts';
 import type { CertificateManager } from './manager.ts';
 import { openAt, type RetryGate } from './manager-state.ts';
@@ -35,6 +36,8 @@ export class Upkeep {
   #started = false;
   #failures = 0;
   #gate: RetryGate | undefined;
+  /** What was found at the start is noted as certlet's to manage; what could not be is tried again. */
+  readonly #unaccepted = new Set<Purpose>();
   #expired = false;
   #quiet: RetryGate | undefined;
 
@@ -108,6 +111,8 @@ export class Upkeep {
       }),
       await problemOf(() => this.#servingFiles(first)),
       await problemOf(() => (fit ? credentials.repairKubeconfig() : Promise.resolve())),
+      // Last: a disk that has no room for the note must not keep a kubelet from what it starts by.
+      await problemOf(() => this.#accept()),
     ];
     return { bootstrapChanges, problem: problems.find((problem) => problem !== undefined) };
   }
@@ -120,6 +125,7 @@ export class Upkeep {
       const adopted = await adoptClient(this.#context, credentials, first);
       fit = adopted.fit;
       credentials.setPair(adopted.pair);
+      if (first && !adopted.foreign) this.#unaccepted.add('client');
       return adopted.pair;
     });
     if (first) credentials.recall(client.refusedBefore);
@@ -130,7 +136,18 @@ export class Upkeep {
     const { serving, node } = this.#kept;
     if (!this.#context.options.serving) return;
     if (!this.#started) await node.probeRoute();
-    await serving.refresh(() => adoptServing(this.#context, serving.wanted(), first));
+    await serving.refresh(async () => {
+      const adopted = await adoptServing(this.#context, serving.wanted());
+      if (first && !adopted.foreign) this.#unaccepted.add('serving');
+      return adopted.pair;
+    });
+  }
+
+  async #accept(): Promise<void> {
+    for (const purpose of this.#unaccepted) {
+      await this.#context.store.acceptAll(purpose);
+      this.#unaccepted.delete(purpose);
+    }
   }
 
   #begin(): void {

@@ -190,6 +190,29 @@ for (const row of [
 }
 
 for (const row of [
+  { name: 'goes on in a folder that is ours alone', mode: 0o755, refused: false },
+  { name: 'is told, with its number of names, in one that others can write', mode: 0o1777, refused: true },
+]) {
+  t.test(`a backup by hard links locks certlet out: a second name of the lock file ${row.name}`, async (t) => {
+    const certDir = t.testdir();
+    const path = join(certDir, '.certlet.lock');
+    await (await acquireLock(certDir, { label: 'certlet run' })).release();
+    linkSync(path, join(certDir, 'backup'));
+    chmodSync(certDir, row.mode);
+    const taken = acquireLock(certDir, { label: 'certlet run' });
+    if (row.refused) {
+      const message = /it has 2 names \(a backup by hard links\?\)/;
+      await t.rejects(taken, { code: 'ERR_STORE_UNSAFE', message, remedy: /^find them.*-samefile .*; rm / });
+      return;
+    }
+    const lock = await taken;
+    await t.resolves(lock.confirm());
+    await t.rejects(acquireLock(certDir, { label: 'certlet once' }), { code: 'ERR_LOCK_HELD' });
+    await lock.release();
+  });
+}
+
+for (const row of [
   { name: 'another name of a file of somebody', make: (path: string, other: string) => linkSync(other, path) },
   {
     name: 'a file of another user',

@@ -2,6 +2,7 @@ import { join, resolve } from 'node:path';
 import { decodeHistory, decodePending, type PendingRequest, type RequestHistory } from '../../csr/pending.ts';
 import type { Purpose } from '../../csr/template.ts';
 import { isCertletError } from '../../errors.ts';
+import { SaidOnce } from '../../rotation/said-once.ts';
 import { errnoOf } from '../file-errors.ts';
 import type { FileFacts, FileSystem } from '../file-system.ts';
 import { readIfPresent } from '../files.ts';
@@ -49,6 +50,7 @@ export function viewStore(
     ...seen,
     uid: await serviceUser(seen.fs, seen, uid),
     warn: () => undefined,
+    said: new SaidOnce(),
   });
   return {
     pair: async (purpose) => viewPair(await contextOf(), purpose),

@@ -1,4 +1,5 @@
 import { isCertletError } from '../../errors.ts';
+import type { SaidOnce } from '../../rotation/said-once.ts';
 import { fileError } from '../file-errors.ts';
 import type { FileSystem } from '../file-system.ts';
 
@@ -15,6 +16,8 @@ export interface StoreContext {
   /** The effective user of this process: it and root may own what the store trusts. */
   readonly uid: number;
   readonly warn: WarningSink;
+  /** What stays wrong is met at every look at the disk, for years perhaps: said once, and again when it changes. */
+  readonly said: SaidOnce;
 }
 
 /** No file of the store comes near this; what is larger was not written by certlet or a kubelet. */
@@ -38,11 +41,15 @@ export async function attempted<T>(
   path: string,
   work: () => Promise<T>,
 ): Promise<T | undefined> {
+  const thing = `repair ${path}`;
   try {
-    return await work();
+    const done = await work();
+    context.said.over(thing);
+    return done;
   } catch (error) {
     const failure = fileError(error, path);
     if (!isCertletError(failure)) throw error;
+    if (!context.said.isNews(thing, failure.message)) return undefined;
     context.warn('Cannot repair a file', {
       path,
       code: failure.code,

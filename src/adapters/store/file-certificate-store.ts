@@ -4,6 +4,7 @@ import type { Purpose } from '../../csr/template.ts';
 import { CertletError } from '../../errors.ts';
 import type { CertificatePair } from '../../pki/certificate.ts';
 import type { CertificateStore, StoredPair, StoreInspection } from '../../ports.ts';
+import { SaidOnce } from '../../rotation/said-once.ts';
 import type { FileSystem } from '../file-system.ts';
 import { sweepTemporaries } from '../files.ts';
 import { attempted, mapped, type StoreContext, type WarningSink } from './context.ts';
@@ -61,6 +62,7 @@ export class FileCertificateStore implements CertificateStore {
       stateDir: resolve(options.stateDir),
       uid: options.uid ?? process.geteuid?.() ?? 0,
       warn: options.onWarning ?? (() => undefined),
+      said: new SaidOnce(),
     };
   }
 

@@ -23,7 +23,7 @@ export async function inspectPairs(context: StoreContext, purpose: Purpose): Pro
     if (reading.kind === 'whole') others.push({ path, origin: 'timestamped', pair: reading.pair });
     const aside = reading.kind === 'broken' ? await moveAside(context, path, reading.reason) : undefined;
     if (aside !== undefined) moved.push(aside);
-    if (reading.kind !== 'broken') warnIgnored(context, path, reading);
+    if (reading.kind !== 'broken' || aside === undefined) warnIgnored(context, path, reading);
   }
   if (purpose === 'client') moved.push(...(await clearBootstrapKey(context)));
   const legacy = await readLegacy(context, purpose);
@@ -66,7 +66,10 @@ async function clearBootstrapKey(context: StoreContext): Promise<readonly Quaran
 }
 
 function warnIgnored(context: StoreContext, path: string, reading: PairReading): void {
-  if ('reason' in reading) context.warn('Ignoring a pair that cannot be used', { path, reason: reading.reason });
+  const thing = `pair ${path}`;
+  if (!('reason' in reading)) context.said.over(thing);
+  else if (context.said.isNews(thing, reading.reason))
+    context.warn('Ignoring a pair that cannot be used', { path, reason: reading.reason });
 }
 
 function byNotAfterLatestFirst(one: StoredPair, other: StoredPair): number {

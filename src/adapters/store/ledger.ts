@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import type { Purpose } from '../../csr/template.ts';
 import { readIfPresent, replaceFile } from '../files.ts';
 import { FILE_LIMIT_BYTES, type StoreContext } from './context.ts';
-import { currentPath, isPairName, ledgerName, linkTarget, listPairFiles } from './pair-files.ts';
+import { currentPath, isPairName, linkedName, listPairFiles } from './pair-files.ts';
 import { moveAside } from './quarantine.ts';
 
 /** So many names of files that are not there stay in the ledger, the latest by name. */
@@ -53,13 +53,11 @@ export async function unknownNames(context: StoreContext, purpose: Purpose): Pro
   return (await presentNames(context, purpose)).filter((name) => !known.has(name));
 }
 
-/** Timestamped files, and what the link names if that looks like a pair file and lies elsewhere. */
+/** Timestamped files, and the file behind the link if that lies elsewhere. A link into nowhere is nobody's: it is made anew. */
 async function presentNames(context: StoreContext, purpose: Purpose): Promise<readonly string[]> {
   const names = [...(await listPairFiles(context, purpose))];
-  const target = await linkTarget(context, currentPath(context, purpose));
-  if (target === undefined) return names;
-  const name = ledgerName(context, target);
-  return names.includes(name) || isPairName(purpose, name) ? names : [...names, name];
+  const name = await linkedName(context, names, currentPath(context, purpose));
+  return name === undefined || names.includes(name) || isPairName(purpose, name) ? names : [...names, name];
 }
 
 async function write(context: StoreContext, purpose: Purpose, names: readonly string[]): Promise<void> {

@@ -1,5 +1,7 @@
 import { basename, dirname, join, resolve } from 'node:path';
 import type { Purpose } from '../../csr/template.ts';
+import { errnoOf } from '../file-errors.ts';
+import type { FileFacts } from '../file-system.ts';
 import type { StoreContext } from './context.ts';
 
 /** client-go certificate_store.go: pair name prefix of each of the kubelet's two certificate managers. */
@@ -75,7 +77,39 @@ export async function linkTarget(context: StoreContext, link: string): Promise<s
   return target === undefined ? undefined : resolve(dirname(link), target);
 }
 
+/**
+ * How the ledger names the file behind a link; undefined where there is no link or nothing behind it. Files are compared, not the ways to them: the
+ * folder may be reached by a link or a second mount, and may have moved since the link was made. `names` are the pair files of the folder.
+ */
+export async function linkedName(
+  context: StoreContext,
+  names: readonly string[],
+  link: string,
+): Promise<string | undefined> {
+  const target = await linkTarget(context, link);
+  if (target === undefined) return undefined;
+  const plain = ledgerName(context, target);
+  if (names.includes(plain)) return plain;
+  const behind = await factsOf(context, target);
+  if (behind === undefined) return undefined;
+  for (const name of names) {
+    const facts = await context.fs.lstat(join(context.certDir, name));
+    if (facts?.device === behind.device && facts.inode === behind.inode) return name;
+  }
+  return plain;
+}
+
+/** What cannot be looked at (a loop, a folder that is closed to us) is no file that somebody wrote for us. */
+async function factsOf(context: StoreContext, path: string): Promise<FileFacts | undefined> {
+  try {
+    return await context.fs.stat(path);
+  } catch (error) {
+    if (errnoOf(error) === undefined) throw error;
+    return undefined;
+  }
+}
+
 /** How the ledger names a file: by its name alone in the cert-dir, so that the folder may move, else by its path. */
-export function ledgerName(context: StoreContext, path: string): string {
+function ledgerName(context: StoreContext, path: string): string {
   return dirname(path) === context.certDir ? basename(path) : path;
 }

@@ -1,0 +1,16 @@
+/** What has been said about what: the same text about the same thing is news once, and again when it has changed or was over in between. */
+export class SaidOnce {
+  readonly #said = new Map<string, string>();
+
+  /** True when `text` is to be said about `thing` now. */
+  isNews(thing: string, text: string): boolean {
+    if (this.#said.get(thing) === text) return false;
+    this.#said.set(thing, text);
+    return true;
+  }
+
+  /** There is nothing to say about it any more. */
+  over(thing: string): void {
+    this.#said.delete(thing);
+  }
+}
