@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import { FileCertificateStore } from './adapters/store/file-certificate-store.ts';
 import { NodeFileSystem } from './adapters/file-system.ts';
 import { createApiConnector } from './adapters/api/connector.ts';
@@ -46,6 +47,8 @@ export function assembleAgent(settings: Settings, parts: AgentParts): Agent {
     nodePath: settings.kubeconfig,
     uid: parts.userId,
     searchPath: environment['PATH'] ?? '',
+    recordPath: join(settings.stateDir, 'kubeconfig-write.json'),
+    onWarning: (event, fields) => log.log('warn', event, fields),
   });
   const route = createRouteProbe();
   const ports = { clock, chance: new SystemChance(), log, store, kubeconfigs, connector, route, after, observer };

@@ -92,6 +92,8 @@ export interface KubeconfigFiles {
   readNode(): Promise<KubeconfigReading>;
   /** Replaces the node's kubeconfig atomically, 0600, if its text would change; returns whether it did. */
   writeNode(cluster: ClusterAccess, pairPath: string): Promise<boolean>;
+  /** Finishes a write of the node's kubeconfig that a crash cut short (where it can only be written in place); returns whether there was one. */
+  finishWrite(): Promise<boolean>;
   removeBootstrap(): Promise<void>;
 }
 

@@ -231,8 +231,16 @@ class OpenSurroundings implements Surroundings {
   }
 
   #published(path: string, spacingMs: number, event: string): PublishedFile {
-    const { clock } = this.#parts;
-    return new PublishedFile({ fs: this.#fs, clock, path, spacingMs, onError: (error) => this.#warn(event, error) });
+    const { clock, log } = this.#parts;
+    return new PublishedFile({
+      fs: this.#fs,
+      clock,
+      path,
+      spacingMs,
+      onError: (error) => this.#warn(event, error),
+      onInPlace: () =>
+        log.log('warn', 'A file is a mount point of its own: written in place, which is not atomic', { file: path }),
+    });
   }
 
   #warn(event: string, thrown: unknown): void {

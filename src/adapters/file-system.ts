@@ -22,6 +22,12 @@ export interface OpenFile {
   close(): Promise<void>;
 }
 
+/** A file that was there before, open for writing over it. */
+export interface ExistingFile extends OpenFile {
+  facts(): Promise<FileFacts>;
+  truncate(length: number): Promise<void>;
+}
+
 /**
  * The file operations that certlet uses, one method per system call that can fail, so that a test can record each and fail each.
  * Methods reject with the system's own errno errors (`code`, `syscall`, `path`); callers turn them into `CertletError` by `fileError`.
@@ -29,6 +35,10 @@ export interface OpenFile {
 export interface FileSystem {
   /** A new file (O_EXCL, O_NOFOLLOW): what stands there already is never opened, cut or followed. */
   create(path: string, mode: number): Promise<OpenFile>;
+  /** An existing file to write over from its start (O_NOFOLLOW; nothing is cut, made or waited for): for a mount point alone. */
+  openExisting(path: string): Promise<ExistingFile>;
+  /** Paths at which something is mounted, as this process sees them. */
+  mountPoints(): Promise<ReadonlySet<string>>;
   /** Whole content of a regular file, links followed. EFBIG above `limitBytes`, EINVAL for what is no regular file (a FIFO does not block). */
   read(path: string, limitBytes: number): Promise<Uint8Array>;
   /** Makes names in a folder durable. File systems that cannot sync folders are taken as they are. */
@@ -63,6 +73,23 @@ export class NodeFileSystem implements FileSystem {
       sync: () => handle.sync(),
       close: () => handle.close(),
     };
+  }
+
+  async openExisting(path: string): Promise<ExistingFile> {
+    const { O_NOFOLLOW, O_NONBLOCK, O_WRONLY } = constants;
+    const handle = await disk.open(path, O_WRONLY | O_NOFOLLOW | O_NONBLOCK);
+    return {
+      facts: async () => factsOf(await handle.stat()),
+      truncate: (length) => handle.truncate(length),
+      write: (bytes) => handle.writeFile(bytes),
+      chmod: (mode) => handle.chmod(mode),
+      sync: () => handle.sync(),
+      close: () => handle.close(),
+    };
+  }
+
+  async mountPoints(): Promise<ReadonlySet<string>> {
+    return mountPointsOf(await disk.readFile('/proc/self/mountinfo', 'utf8'));
   }
 
   async read(path: string, limitBytes: number): Promise<Uint8Array> {
@@ -102,11 +129,13 @@ export class NodeFileSystem implements FileSystem {
   }
 
   async lstat(path: string): Promise<FileFacts | undefined> {
-    return factsOf(await undefinedIfAbsent(disk.lstat(path)));
+    const stats = await undefinedIfAbsent(disk.lstat(path));
+    return stats && factsOf(stats);
   }
 
   async stat(path: string): Promise<FileFacts | undefined> {
-    return factsOf(await undefinedIfAbsent(disk.stat(path)));
+    const stats = await undefinedIfAbsent(disk.stat(path));
+    return stats && factsOf(stats);
   }
 
   realpath(path: string): Promise<string> {
@@ -144,8 +173,16 @@ async function undefinedIfAbsent<T>(work: Promise<T>): Promise<T | undefined> {
   }
 }
 
-function factsOf(stats: Stats | undefined): FileFacts | undefined {
-  if (stats === undefined) return undefined;
+/** The fifth field of each line; blanks, tabs, line ends and backslashes in it are octal (proc_pid_mountinfo(5)). */
+export function mountPointsOf(mountinfo: string): ReadonlySet<string> {
+  const points = mountinfo.split('\n').map((line) => line.split(' ')[4] ?? '');
+  const plain = points.map((point) =>
+    point.replaceAll(/\\([0-7]{3})/g, (_escape, octal: string) => String.fromCharCode(Number.parseInt(octal, 8))),
+  );
+  return new Set(plain.filter((point) => point !== ''));
+}
+
+function factsOf(stats: Stats): FileFacts {
   const kind = stats.isFile() ? 'file' : stats.isDirectory() ? 'folder' : stats.isSymbolicLink() ? 'link' : 'other';
   const { size, uid, mtimeMs, dev: device, ino: inode } = stats;
   return { kind, size, mode: stats.mode & 0o7777, uid, mtimeMs, device, inode };

@@ -9,7 +9,8 @@ import type { KubeconfigFiles, KubeconfigReading } from '../ports.ts';
 import { Secret } from '../secret.ts';
 import { errnoOf, fileError, shellWord } from './file-errors.ts';
 import type { FileSystem } from './file-system.ts';
-import { ensureFolder, readIfPresent, replaceFile, sweepTemporaries } from './files.ts';
+import { ensureFolder, readIfPresent, sweepTemporaries } from './files.ts';
+import { KubeconfigPlacement } from './kubeconfig-placement.ts';
 import { checkFileSafety, isLax, judgedCommand } from './kubeconfig-safety.ts';
 import type { Trusted } from './kubeconfig-safety.ts';
 
@@ -18,6 +19,9 @@ export interface KubeconfigFilesOptions extends Trusted {
   /** Undefined: there is no bootstrap kubeconfig. */
   readonly bootstrapPath: string | undefined;
   readonly nodePath: string;
+  /** For whoever may write: where a write in place is noted until it is whole. */
+  readonly recordPath?: string;
+  readonly onWarning?: (event: string, fields: { readonly file: string; readonly remedy: string }) => void;
 }
 
 /** Kubeconfigs, tokens, certificates and CA bundles are some kilobytes. */
@@ -29,6 +33,7 @@ export function createKubeconfigFiles(options: KubeconfigFilesOptions): Kubeconf
   const { fs } = options;
   const bootstrapPath = options.bootstrapPath === undefined ? undefined : resolve(options.bootstrapPath);
   const nodePath = resolve(options.nodePath);
+  const placement = new KubeconfigPlacement(options, nodePath);
   return {
     readBootstrap: () =>
       bootstrapPath === undefined
@@ -43,12 +48,13 @@ export function createKubeconfigFiles(options: KubeconfigFilesOptions): Kubeconf
       try {
         await ensureFolder(fs, dirname(nodePath), 0o755);
         await sweepTemporaries(fs, dirname(nodePath), basename(nodePath));
-        await replaceFile(fs, nodePath, text, 0o600);
+        await placement.write(text, cluster.proxyUrl !== undefined);
       } catch (error) {
         throw fileError(error, nodePath);
       }
       return true;
     },
+    finishWrite: () => placement.finish(),
     async removeBootstrap() {
       if (bootstrapPath === undefined) return;
       try {

@@ -6,7 +6,7 @@ import { parseYaml } from '../kubeconfig/yaml.ts';
 import { kubeconfigUser } from '../kubelet/kubeconfig-user.ts';
 import { parseChain } from '../pki/certificate.ts';
 import { errnoOf, fileError } from './file-errors.ts';
-import { SaidOnce } from '../rotation/said-once.ts';
+import { SaidOnce } from '../said-once.ts';
 import type { FileSystem } from './file-system.ts';
 import { readIfPresent } from './files.ts';
 import { FILE_LIMIT_BYTES, type StoreContext } from './store/context.ts';
@@ -57,6 +57,7 @@ const STATE_FILES: readonly string[] = [
   'serving-pending.json',
   'serving-history.json',
   'hooks.json',
+  'kubeconfig-write.json',
   // Last: they tell which pairs are certlet's.
   'client-ledger.json',
   'serving-ledger.json',

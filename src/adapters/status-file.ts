@@ -2,7 +2,8 @@ import { dirname, join } from 'node:path';
 import { asCertletError, type CertletError } from '../errors.ts';
 import type { Clock } from '../ports.ts';
 import type { FileSystem } from './file-system.ts';
-import { ensureFolder, replaceFile } from './files.ts';
+import { ensureFolder } from './files.ts';
+import { placeFile } from './mounted-file.ts';
 
 /** Where the status document lies in the runtime folder. */
 export const statusFilePath = (runtimeDir: string): string => join(runtimeDir, 'status.json');
@@ -21,6 +22,8 @@ export interface PublishedFileOptions {
   readonly spacingMs: number;
   /** Called when writing fails after it last succeeded; once, not at each try. */
   readonly onError: (error: CertletError) => void;
+  /** Called once where the file is a mount point of its own and so is written in place: a reader may find half of it. */
+  readonly onInPlace?: () => void;
 }
 
 /**
@@ -35,6 +38,7 @@ export class PublishedFile {
   #writtenAt: Date | undefined;
   #writing: Promise<void> | undefined;
   #failed = false;
+  #toldInPlace = false;
 
   constructor(options: PublishedFileOptions) {
     this.#options = options;
@@ -67,6 +71,11 @@ export class PublishedFile {
     this.#writing = undefined;
   }
 
+  #tellInPlace(): void {
+    if (!this.#toldInPlace) this.#options.onInPlace?.();
+    this.#toldInPlace = true;
+  }
+
   /** False when it failed: the next publication tries again. */
   async #write(): Promise<boolean> {
     const { fs, path, clock, onError } = this.#options;
@@ -75,7 +84,11 @@ export class PublishedFile {
     this.#writtenAt = clock.now();
     try {
       await ensureFolder(fs, dirname(path), 0o755);
-      await replaceFile(fs, path, wanted.text(), 0o644);
+      await placeFile(fs, path, wanted.text(), {
+        mode: 0o644,
+        secret: false,
+        beforeInPlace: () => this.#tellInPlace(),
+      });
       this.#writtenMark = wanted.mark;
       this.#failed = false;
       return true;

@@ -17,7 +17,7 @@ import {
   refusedOnceMore,
 } from './identity.ts';
 import { readingChanges } from './reading-changes.ts';
-import { SaidOnce } from './said-once.ts';
+import { SaidOnce } from '../said-once.ts';
 import { capWait, SHARE_OF_LEFT } from './retry.ts';
 import { leftMs } from './schedule.ts';
 

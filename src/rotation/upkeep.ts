@@ -103,9 +103,16 @@ export class Upkeep {
     first: boolean,
   ): Promise<{ readonly bootstrapChanges: readonly string[]; readonly problem: CertletError | undefined }> {
     const { credentials } = this.#kept;
-    const bootstrapChanges = await credentials.reload();
+    const { kubeconfigs, log, options } = this.#context;
     let fit = false;
     const problems = [
+      await problemOf(async () => {
+        if (await kubeconfigs.finishWrite())
+          log.log('warn', 'Finished a write of the kubeconfig that was cut short', { file: options.kubeconfigPath });
+      }),
+    ];
+    const bootstrapChanges = await credentials.reload();
+    problems.push(
       await problemOf(async () => {
         fit = await this.#clientFiles(first);
       }),
@@ -113,7 +120,7 @@ export class Upkeep {
       await problemOf(() => (fit ? credentials.repairKubeconfig() : Promise.resolve())),
       // Last: a disk that has no room for the note must not keep a kubelet from what it starts by.
       await problemOf(() => this.#accept()),
-    ];
+    );
     return { bootstrapChanges, problem: problems.find((problem) => problem !== undefined) };
   }
 

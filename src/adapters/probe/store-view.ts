@@ -2,7 +2,7 @@ import { join, resolve } from 'node:path';
 import { decodeHistory, decodePending, type PendingRequest, type RequestHistory } from '../../csr/pending.ts';
 import type { Purpose } from '../../csr/template.ts';
 import { isCertletError } from '../../errors.ts';
-import { SaidOnce } from '../../rotation/said-once.ts';
+import { SaidOnce } from '../../said-once.ts';
 import { errnoOf } from '../file-errors.ts';
 import type { FileFacts, FileSystem } from '../file-system.ts';
 import { readIfPresent } from '../files.ts';

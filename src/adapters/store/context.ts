@@ -1,5 +1,5 @@
 import { isCertletError } from '../../errors.ts';
-import type { SaidOnce } from '../../rotation/said-once.ts';
+import type { SaidOnce } from '../../said-once.ts';
 import { fileError } from '../file-errors.ts';
 import type { FileSystem } from '../file-system.ts';
 

@@ -4,7 +4,7 @@ import type { Purpose } from '../../csr/template.ts';
 import { CertletError } from '../../errors.ts';
 import type { CertificatePair } from '../../pki/certificate.ts';
 import type { CertificateStore, StoredPair, StoreInspection } from '../../ports.ts';
-import { SaidOnce } from '../../rotation/said-once.ts';
+import { SaidOnce } from '../../said-once.ts';
 import type { FileSystem } from '../file-system.ts';
 import { sweepTemporaries } from '../files.ts';
 import { attempted, mapped, type StoreContext, type WarningSink } from './context.ts';

@@ -1,7 +1,8 @@
 import { basename, dirname } from 'node:path';
 import type { CertificatePair } from '../../pki/certificate.ts';
 import { encodePrivateKey } from '../../pki/keys.ts';
-import { ensureFolder, readIfPresent, replaceFile, sweepTemporaries } from '../files.ts';
+import { ensureFolder, readIfPresent, sweepTemporaries } from '../files.ts';
+import { placeFile } from '../mounted-file.ts';
 import { FILE_LIMIT_BYTES, mapped, type StoreContext } from './context.ts';
 
 /** Absolute paths of a pair as two files. */
@@ -25,8 +26,16 @@ async function writeIfDifferent(context: StoreContext, path: string, text: strin
   await ensureFolder(context.fs, dirname(path), 0o755);
   const facts = await context.fs.lstat(path);
   const right = facts?.kind === 'file' && facts.mode === mode && facts.uid === context.uid;
+  // Where the file can only be written in place its mode stays: a place that is refused is refused each time.
   if (right && (await readIfPresent(context.fs, path, FILE_LIMIT_BYTES)) === text) return;
   // The folder may be any: what a crash left of this file there would stay, a private key among it.
   await mapped(path, () => sweepTemporaries(context.fs, dirname(path), basename(path)));
-  await replaceFile(context.fs, path, text, mode);
+  await placeFile(context.fs, path, text, {
+    mode,
+    secret: mode === 0o600,
+    beforeInPlace: () => {
+      if (context.said.isNews(`in place ${path}`, ''))
+        context.warn('A plain file is a mount point of its own: written in place, which is not atomic', { path });
+    },
+  });
 }

@@ -1,4 +1,10 @@
-import { type FileFacts, type FileSystem, NodeFileSystem, type OpenFile } from '../../../src/adapters/file-system.ts';
+import {
+  type ExistingFile,
+  type FileFacts,
+  type FileSystem,
+  NodeFileSystem,
+  type OpenFile,
+} from '../../../src/adapters/file-system.ts';
 
 /** What ends a run at a chosen operation. No errno error: nothing may catch it and go on, as nothing goes on after a kill. */
 export class Stopped extends Error {
@@ -43,6 +49,14 @@ export class StoppingFileSystem implements FileSystem {
       // The kernel closes a dead process's files.
       close: () => file.close(),
     };
+  }
+
+  async openExisting(path: string): Promise<ExistingFile> {
+    return this.#run('openExisting', path, () => this.#disk.openExisting(path));
+  }
+
+  async mountPoints(): Promise<ReadonlySet<string>> {
+    return new Set();
   }
 
   read(path: string, limitBytes: number): Promise<Uint8Array> {
