@@ -42,10 +42,10 @@ export function createKubeconfigFiles(options: KubeconfigFilesOptions): Kubeconf
     readNode: () => readKubeconfig(nodePath, options),
     async writeNode(cluster: ClusterAccess, pairPath: string) {
       const text = encodeNodeKubeconfig(cluster, pairPath).reveal();
-      // Ours with a wider mode goes back to 0600: others could have written it at any moment since.
-      if ((await readIfPresent(fs, nodePath, MAX_BYTES)) === text && !(await isLax(fs, nodePath, options)))
-        return false;
       try {
+        // Ours with a wider mode goes back to 0600: others could have written it at any moment since.
+        if ((await readIfPresent(fs, nodePath, MAX_BYTES)) === text && !(await isLax(fs, nodePath, options)))
+          return false;
         await ensureFolder(fs, dirname(nodePath), 0o755);
         await sweepTemporaries(fs, dirname(nodePath), basename(nodePath));
         await placement.write(text, cluster.proxyUrl !== undefined);

@@ -267,6 +267,19 @@ for (const row of [
   });
 }
 
+t.test(
+  'a kubeconfig whose mode cannot be looked at is an error of the store, not the end of the service',
+  async (t) => {
+    const folder = await folderOf(t);
+    const link = join(folder, 'current.pem');
+    await filesIn(folder).writeNode(cluster, link);
+    const fail = (): Promise<never> =>
+      Promise.reject(Object.assign(new Error('EIO: failed'), { code: 'EIO', syscall: 'stat' }));
+    const fs: FileSystem = Object.assign(Object.create(new NodeFileSystem()) as FileSystem, { stat: fail });
+    await t.rejects(filesIn(folder, { fs }).writeNode(cluster, link), { code: 'ERR_STORE_IO' });
+  },
+);
+
 t.test('removeBootstrap removes it, also twice; a failure names the path', async (t) => {
   const folder = await folderOf(t, { 'bootstrap.conf': kubeconfig(TOKEN) });
   const files = filesIn(folder);
