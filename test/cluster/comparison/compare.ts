@@ -82,7 +82,8 @@ async function startFront(row: Row, { served }: Materials): Promise<{ readonly p
 }
 
 function write(folder: string, files: Files): void {
-  mkdirSync(folder, { recursive: true });
+  // Whatever the umask says: certlet believes no kubeconfig in a folder that a group may write.
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
   for (const [name, content] of Object.entries(files)) {
     writeFileSync(join(folder, name), content, { mode: 0o600 });
     if (name.endsWith('.sh')) chmodSync(join(folder, name), 0o700);
