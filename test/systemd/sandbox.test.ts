@@ -1,5 +1,6 @@
 import t, { type Test } from 'tap';
 import {
+  attempt,
   exists,
   installDropIn,
   installKubelet,
@@ -20,12 +21,15 @@ const SOCKETS = [
   '/run/dbus/system_bus_socket',
   '/run/containerd/containerd.sock',
   '/run/docker.sock',
+  '/var/lib/kubelet/plugins/driver/csi.sock',
 ];
 
 /** What a control plane node has, and container runtimes that come up after certlet has started. */
 function furnish(): void {
   for (const path of ['manifests/etcd.yaml', 'pki/ca.key', 'admin.conf', 'scheduler.conf', 'kubelet-extra.conf'])
     put(`/etc/kubernetes/${path}`, 'x', '600');
+  put('/etc/ssh/ssh_host_key', 'x', '600');
+  put('/var/lib/kubelet/pods/uid/secret', 'x');
   put('/home/somebody/notes', 'x');
   put('/root/notes', 'x');
   put('/tmp/of-the-host', 'x');
@@ -44,6 +48,13 @@ const LOCKED = [
   '/sys/planted',
 ];
 const HIDDEN = [
+  '/etc/shadow',
+  '/etc/gshadow',
+  '/etc/ssh',
+  '/etc/ssh/ssh_host_key',
+  '/var/lib/kubelet/pods',
+  '/var/lib/kubelet/pods/uid/secret',
+  '/var/lib/kubelet/plugins',
   '/etc/kubernetes/manifests',
   '/etc/kubernetes/pki',
   '/etc/kubernetes/pki/ca.key',
@@ -156,3 +167,46 @@ t.test(
     t.equal(found['read /etc/kubernetes/pki/ca.crt'], 'ok');
   },
 );
+
+t.test(
+  'a socket of the manager or of a runtime that is made anew while certlet runs does not come into its sandbox',
+  { skip: noLab },
+  async (t) => {
+    await reset();
+    installKubelet();
+    const listen = (): void =>
+      shell(
+        `systemctl stop docker-like 2> /dev/null || :
+         systemd-run -q --unit docker-like --collect perl -MIO::Socket::UNIX -e 'unlink "/run/docker.sock"; IO::Socket::UNIX->new(Local => "/run/docker.sock", Listen => 5) or die; sleep'
+         until [ -S /run/docker.sock ]; do :; done`,
+      ) as unknown as void;
+    listen();
+    const found = await probe('certlet.service', {
+      folder: PKI,
+      create: [],
+      read: [],
+      connect: SOCKETS,
+      meanwhile: () => {
+        run('systemctl', 'daemon-reexec');
+        listen();
+      },
+    });
+    run('systemctl', 'stop', 'docker-like');
+    for (const path of SOCKETS) t.match(found[`later connect ${path}`], /^(EACCES|ENOENT)$/, path);
+    t.match(found['later transient unit'], /^exit /);
+    t.notOk(exists('/etc/planted-later'));
+  },
+);
+
+t.test('the folders that the sandbox hides are made before its first start', { skip: noLab }, async (t) => {
+  await reset();
+  t.notOk(exists('/var/lib/kubelet/pods'));
+  start('certlet');
+  t.equal(run('stat', '-c', '%a', '/var/lib/kubelet/pods'), '750');
+  put('/var/lib/kubelet/pods/uid/secret', 'x');
+  put('/etc/ssh/ssh_host_key', 'x');
+  const inside = (path: string): number =>
+    attempt('nsenter', '-t', show('certlet', 'MainPID'), '-m', '--', 'cat', path).status;
+  t.not(inside('/var/lib/kubelet/pods/uid/secret'), 0);
+  t.not(inside('/etc/ssh/ssh_host_key'), 0);
+});
