@@ -11,11 +11,16 @@ export interface HostHooksParts {
   readonly clock: Clock;
   readonly log: Logger;
   readonly flagHaste?: FlagHaste | undefined;
+  /** `confirm` of the lock that the caller holds. */
+  readonly confirmLock?: (() => Promise<void>) | undefined;
   readonly store: Pick<CertificateStore, 'current' | 'currentPath'>;
 }
 
 /** The hooks that these settings ask for; nothing runs yet. */
-export function hostHooks(settings: Settings, { fs, clock, log, flagHaste }: HostHooksParts): RotationHooks {
+export function hostHooks(
+  settings: Settings,
+  { fs, clock, log, flagHaste, confirmLock }: HostHooksParts,
+): RotationHooks {
   const { runtimeDir, stateDir, kubelet, hooks, privilegedHooks } = settings;
   return createRotationHooks({
     fs,
@@ -24,6 +29,7 @@ export function hostHooks(settings: Settings, { fs, clock, log, flagHaste }: Hos
     runtimeDir,
     flagHaste,
     stateDir,
+    confirmLock,
     restartReasons: (event) => kubeletRestartReasons(event, kubelet.restart),
     commands: hooks,
     privileged: privilegedHooks,

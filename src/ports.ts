@@ -95,6 +95,8 @@ export interface KubeconfigFiles {
   /** Finishes a write of the node's kubeconfig that a crash cut short (where it can only be written in place); returns whether there was one. */
   finishWrite(): Promise<boolean>;
   removeBootstrap(): Promise<void>;
+  /** Removes what writes of these two files that were cut short an hour ago or longer left; a `certlet join` under way is not disturbed. Never throws. */
+  sweep(now: Date): Promise<void>;
 }
 
 export interface NodeFacts {

@@ -105,7 +105,7 @@ export class Service {
     );
     let surroundings: Surroundings | undefined;
     try {
-      const opened = await this.#openSurroundings(settings);
+      const opened = await this.#openSurroundings(settings, lock.confirm);
       surroundings = opened;
       const parts = { after: opened.after, observer: opened.observer, confirmLock: lock.confirm };
       const agent = this.#assemble(settings, parts, (snapshot) => {
@@ -122,7 +122,7 @@ export class Service {
     }
   }
 
-  #openSurroundings(settings: Settings): Promise<Surroundings> {
+  #openSurroundings(settings: Settings, confirmLock: () => Promise<void>): Promise<Surroundings> {
     const { pid, version } = this.#edge;
     const log = this.#log;
     return openSurroundings(settings, {
@@ -132,6 +132,7 @@ export class Service {
       pid,
       version,
       store: openStore(settings, log),
+      confirmLock,
       agent: () => this.#agent,
       control: {
         reload: async () => {

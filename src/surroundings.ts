@@ -48,6 +48,8 @@ export interface SurroundingsParts {
   readonly everyMs?: number | undefined;
   readonly version: string;
   readonly store: Pick<CertificateStore, 'current' | 'currentPath'>;
+  /** `confirm` of the lock that the caller holds. */
+  readonly confirmLock: () => Promise<void>;
   /** Undefined until it is assembled. */
   readonly agent: () => Agent | undefined;
   /** What only the daemon does; commands that end by themselves open neither socket nor port. */

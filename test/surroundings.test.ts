@@ -79,6 +79,7 @@ t.test('before the first round: starting, no metrics, and orders are taken', asy
     log,
     clock: systemClock(),
     pid: 7,
+    confirmLock: async () => undefined,
     version: '0',
     store: openStore(settings, log),
     agent: () => undefined,

@@ -89,13 +89,31 @@ async function makeFolder(fs: FileSystem, path: string, mode: number): Promise<b
 
 /**
  * Removes what replacements that a crash cut short left in a folder: all of them, or those of the one file that is named, where others have
- * files in that folder too. Only for whoever is the one writer there.
+ * files in that folder too. Only for whoever is the one writer there, or for those that nobody has touched since `before`.
  */
-export async function sweepTemporaries(fs: FileSystem, folder: string, file?: string): Promise<readonly string[]> {
-  const ours = (name: string): boolean => TEMPORARY.test(name) && (file === undefined || name.startsWith(`.${file}.`));
-  const swept = (await fs.readdir(folder)).filter(ours).map((name) => join(folder, name));
-  for (const path of swept) await fs.unlink(path);
-  return swept;
+export async function sweepTemporaries(
+  fs: FileSystem,
+  folder: string,
+  file?: string,
+  before?: Date,
+): Promise<readonly string[]> {
+  const swept = (await fs.readdir(folder)).filter((name) => isTemporary(name, file)).map((name) => join(folder, name));
+  const old = async (path: string): Promise<boolean> =>
+    before === undefined || ((await fs.lstat(path))?.mtimeMs ?? Number.POSITIVE_INFINITY) < before.getTime();
+  const gone: string[] = [];
+  for (const path of swept) {
+    if (!(await old(path))) continue;
+    await fs.unlink(path);
+    gone.push(path);
+  }
+  return gone;
+}
+
+/** Whether a name is one that replacements stage under: any, or those of the one file that is named. */
+export function isTemporary(name: string, file?: string): boolean {
+  return (
+    TEMPORARY.test(name) && (file === undefined || name.slice(1).replace(/\.[0-9a-f]{16}\.certlet-tmp$/, '') === file)
+  );
 }
 
 function temporaryName(path: string): string {

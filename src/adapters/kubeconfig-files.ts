@@ -26,6 +26,13 @@ export interface KubeconfigFilesOptions extends Trusted {
 
 /** Kubeconfigs, tokens, certificates and CA bundles are some kilobytes. */
 const MAX_BYTES = 1024 * 1024;
+/** No write takes so long. */
+const ABANDONED_MS = 3_600_000;
+
+function unlessDefect(error: unknown): void {
+  if (errnoOf(error) === undefined) throw error;
+}
+
 const READABLE_BY_ALL = 0o004;
 
 /** The kubeconfigs of a node on disk. Reading never throws: what is wrong with a file is in the reading. */
@@ -55,6 +62,15 @@ export function createKubeconfigFiles(options: KubeconfigFilesOptions): Kubeconf
       return true;
     },
     finishWrite: () => placement.finish(),
+    async sweep(now: Date) {
+      for (const path of [bootstrapPath, nodePath]) {
+        if (path === undefined) continue;
+        // A folder that cannot be written here (the sandbox) is swept by the next `join`, and offered by `reset`.
+        await sweepTemporaries(fs, dirname(path), basename(path), new Date(now.getTime() - ABANDONED_MS)).catch(
+          unlessDefect,
+        );
+      }
+    },
     async removeBootstrap() {
       if (bootstrapPath === undefined) return;
       try {

@@ -1,5 +1,5 @@
 import { rmdir } from 'node:fs/promises';
-import { dirname, join, resolve } from 'node:path';
+import { basename, dirname, join, resolve } from 'node:path';
 import { PURPOSES, type Purpose } from '../csr/template.ts';
 import { isCertletError } from '../errors.ts';
 import { parseYaml } from '../kubeconfig/yaml.ts';
@@ -8,9 +8,10 @@ import { parseChain } from '../pki/certificate.ts';
 import { errnoOf, fileError } from './file-errors.ts';
 import { SaidOnce } from '../said-once.ts';
 import type { FileSystem } from './file-system.ts';
-import { readIfPresent } from './files.ts';
+import { isTemporary, readIfPresent } from './files.ts';
 import { FILE_LIMIT_BYTES, type StoreContext } from './store/context.ts';
 import { readLedger } from './store/ledger.ts';
+import { besideFolder, isQuarantined, quarantineFolder } from './store/quarantine.ts';
 import {
   bootstrapKeyPath,
   currentPath,
@@ -30,6 +31,8 @@ export interface MadeFilesOptions {
   readonly plainFiles: Readonly<Partial<Record<Purpose, { readonly certFile: string; readonly keyFile: string }>>>;
   /** What a stopped daemon leaves for others to read: status file, metrics file. Listed where they are there. */
   readonly published?: readonly string[];
+  /** Files that stay, whose interrupted writes go all the same: a token may be in one. */
+  readonly leftovers?: readonly string[];
   readonly uid: number;
 }
 
@@ -62,7 +65,6 @@ const STATE_FILES: readonly string[] = [
   'client-ledger.json',
   'serving-ledger.json',
 ];
-const TEMPORARY = /\.certlet-tmp$/u;
 
 /** Looks at the disk, changes nothing. Pairs count as certlet's when its ledger has them: written by it, or there when it took the folder over. */
 export async function listMadeFiles(options: MadeFilesOptions): Promise<MadeFiles> {
@@ -82,6 +84,8 @@ export async function listMadeFiles(options: MadeFilesOptions): Promise<MadeFile
   for (const purpose of PURPOSES) await listPairs(context, purpose, options.plainFiles[purpose], lists);
   await listKubeletFiles(context, lists);
   await listState(context, lists);
+  for (const folder of quarantineFolders(context)) await listQuarantine(context, folder, lists);
+  await listTemporaries(context, options, lists);
   return lists;
 }
 
@@ -203,17 +207,50 @@ async function listKubeletFiles(context: StoreContext, lists: Lists): Promise<vo
 async function listState(context: StoreContext, lists: Lists): Promise<void> {
   const { fs, certDir, stateDir } = context;
   const names = await fs.readdir(stateDir);
-  for (const name of (await fs.readdir(certDir)).filter((name) => TEMPORARY.test(name))) {
-    lists.remove.push({ path: join(certDir, name), remark: 'left by an interrupted write' });
-  }
-  for (const name of names.filter((name) => TEMPORARY.test(name))) {
-    lists.remove.push({ path: join(stateDir, name), remark: 'left by an interrupted write' });
+  for (const [folder, present] of [
+    [certDir, await fs.readdir(certDir)],
+    [stateDir, names],
+  ] as const) {
+    for (const name of present.filter((name) => isTemporary(name)))
+      lists.remove.push({ path: join(folder, name), remark: INTERRUPTED });
   }
   for (const name of STATE_FILES.filter((name) => names.includes(name))) {
     lists.remove.push({ path: join(stateDir, name), remark: 'state' });
   }
-  for (const name of names.filter((name) => !STATE_FILES.includes(name) && !TEMPORARY.test(name))) {
-    const remark = name === 'quarantine' ? 'files of others that certlet moved aside' : 'certlet knows no such file';
-    lists.keep.push({ path: join(stateDir, name), remark });
+  const known = [...STATE_FILES, basename(quarantineFolder(context))];
+  for (const name of names.filter((name) => !known.includes(name) && !isTemporary(name)))
+    lists.keep.push({ path: join(stateDir, name), remark: 'certlet knows no such file' });
+}
+
+const INTERRUPTED = 'left by an interrupted write; it may hold a key or a token';
+
+/** Folders that the store moves files into which cannot be used; empty once `remove` is done, unless somebody else put something there. */
+export function quarantineFolders(folders: Pick<StoreContext, 'certDir' | 'stateDir'>): readonly string[] {
+  return [quarantineFolder(folders), besideFolder(folders.certDir), besideFolder(folders.stateDir)];
+}
+
+/** Whoever wrote them: they cannot be used, and among them are private keys of this node. */
+async function listQuarantine({ fs }: StoreContext, folder: string, lists: Lists): Promise<void> {
+  if ((await fs.lstat(folder))?.kind !== 'folder') return;
+  for (const name of await fs.readdir(folder)) {
+    const path = join(folder, name);
+    const facts = await fs.lstat(path);
+    if (isQuarantined(name) && facts?.kind !== 'folder')
+      lists.remove.push({ path, remark: 'moved aside since it could not be used; it may hold a key' });
+    else lists.keep.push({ path, remark: 'certlet knows no such file' });
+  }
+}
+
+/** Beside files in folders where others have theirs: only those of our own names. */
+async function listTemporaries({ fs }: StoreContext, options: MadeFilesOptions, lists: Lists): Promise<void> {
+  const { kubeconfig, bootstrapKubeconfig, leftovers = [], plainFiles, published = [] } = options;
+  const plain = PURPOSES.flatMap((purpose) => Object.values(plainFiles[purpose] ?? {}));
+  const files = [kubeconfig, ...(bootstrapKubeconfig === undefined ? [] : [bootstrapKubeconfig]), ...plain];
+  const listed = new Set(lists.remove.map(({ path }) => path));
+  for (const file of new Set([...files, ...published, ...leftovers].map((path) => resolve(path)))) {
+    for (const name of (await fs.readdir(dirname(file))).filter((name) => isTemporary(name, basename(file)))) {
+      const path = join(dirname(file), name);
+      if (!listed.has(path)) lists.remove.push({ path, remark: INTERRUPTED });
+    }
   }
 }

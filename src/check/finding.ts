@@ -1,3 +1,5 @@
+import { shellWord } from '../adapters/file-errors.ts';
+
 /** What a finding means for the certificates of this node. `skipped`: could not be looked at, and why. */
 export type Verdict = 'ok' | 'note' | 'warning' | 'problem' | 'skipped';
 
@@ -61,4 +63,9 @@ export interface StepReport {
   readonly step: string;
   readonly title: string;
   readonly findings: readonly Finding[];
+}
+
+/** The kubelet's unit, as it stands in a command. */
+export function unitWord(unit: string): string {
+  return shellWord(unit.replace(/\.service$/u, ''));
 }

@@ -1,17 +1,16 @@
-import { NodeFileSystem } from '../adapters/file-system.ts';
 import { acquireLock } from '../adapters/lock.ts';
-import { serviceUser } from '../adapters/probe/store-view.ts';
 import type { Settings } from '../config.ts';
 import type { Purpose } from '../csr/template.ts';
 import { assembleAgent, openStore, systemClock } from '../daemon.ts';
 import { detachedBy } from '../disk-watch.ts';
-import { CertletError } from '../errors.ts';
+import type { CertletError } from '../errors.ts';
 import type { Logger } from '../ports.ts';
 import type { Agent } from '../rotation/agent.ts';
 import type { AgentSnapshot } from '../rotation/snapshot.ts';
 import type { StatusDocument } from '../status/document.ts';
 import { openSurroundings } from '../surroundings.ts';
 import type { CommandContext } from './context.ts';
+import { refuseForeignState } from './foreign-state.ts';
 import { VERSION } from './version.ts';
 
 export interface OwnAgentOptions {
@@ -44,7 +43,7 @@ export async function runOwnAgent(
   const done = new AbortController();
   const ended = AbortSignal.any([context.signal, done.signal]);
   let agent: Agent | undefined;
-  const common = { log, clock, version: VERSION, everyMs: options.everyMs };
+  const common = { log, clock, version: VERSION, everyMs: options.everyMs, confirmLock: lock.confirm };
   const store = openStore(settings, log);
   let detached: CertletError | undefined;
   const surroundings = await openSurroundings(settings, {
@@ -62,7 +61,6 @@ export async function runOwnAgent(
       after: surroundings.after,
       observer: surroundings.observer,
       hurry: true,
-      confirmLock: lock.confirm,
       onTick: (snapshot) => {
         surroundings.publish(snapshot);
         detached ??= detachedBy(snapshot);
@@ -80,19 +78,6 @@ export async function runOwnAgent(
     await surroundings.close();
     await lock.release();
   }
-}
-
-/** Root must not take over what belongs to a service with a user of its own: that user could not write it any more. */
-async function refuseForeignState(settings: Settings, command: string, userId: number): Promise<void> {
-  const { stateDir } = settings;
-  const owner = await serviceUser(new NodeFileSystem(), settings, userId);
-  if (owner === userId) return;
-  // As a refusal of the system: exit code 77.
-  const cause = Object.assign(new Error('EPERM'), { code: 'EPERM' });
-  throw new CertletError('ERR_STORE_UNSAFE', `${stateDir} belongs to user ${String(owner)}, who runs the service`, {
-    cause,
-    remedy: `runuser -u "$(id -nu ${String(owner)})" -- certlet ${command}`,
-  });
 }
 
 /** Waits for `work` unless the command is told to stop. */

@@ -4,6 +4,7 @@ import {
   listMadeFiles,
   type MadeFiles,
   type MadeFilesOptions,
+  quarantineFolders,
   removeEmptyFolder,
   removeFiles,
 } from '../adapters/made-files.ts';
@@ -78,7 +79,7 @@ async function resetListed({ files, yes }: ResetRequest, ports: ResetPorts): Pro
     }
   }
   await removeFiles(files.fs, found.remove);
-  await removeEmptyFolder(files.stateDir);
+  for (const folder of [...quarantineFolders(files), files.stateDir]) await removeEmptyFolder(folder);
   answer(true);
   ports.print(`Removed ${countOf(found.remove)}.\n`);
   ports.print('next: certlet join ..., systemctl start certlet, and a restart of the kubelet\n');

@@ -104,10 +104,11 @@ export class Upkeep {
   ): Promise<{ readonly bootstrapChanges: readonly string[]; readonly problem: CertletError | undefined }> {
     const { credentials } = this.#kept;
     const { kubeconfigs, log, options } = this.#context;
+    if (first) await kubeconfigs.sweep(this.#context.clock.now());
     let fit = false;
     const problems = [
       await problemOf(async () => {
-        if (await kubeconfigs.finishWrite())
+        if (options.manageKubeconfig && (await kubeconfigs.finishWrite()))
           log.log('warn', 'Finished a write of the kubeconfig that was cut short', { file: options.kubeconfigPath });
       }),
     ];

@@ -1,4 +1,4 @@
-import { chmod, mkdir, readFile, stat, symlink, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, readdir, readFile, stat, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import t from 'tap';
 import type { Test } from 'tap';
@@ -293,6 +293,25 @@ t.test('removeBootstrap removes it, also twice; a failure names the path', async
     code: 'ERR_STORE_READ_ONLY',
     message: /bootstrap\.conf/,
   });
+});
+
+t.test('a join that was killed left its token in a temporary file for ever', async (t) => {
+  const folder = await folderOf(t, {
+    '.bootstrap.conf.0123456789abcdef.certlet-tmp': 'token',
+    '.kubelet.conf.0123456789abcdef.certlet-tmp': 'x',
+    '.other.conf.0123456789abcdef.certlet-tmp': 'x',
+    '.bootstrap.conf.swp': 'x',
+  });
+  const files = filesIn(folder);
+  const written = (await stat(join(folder, '.bootstrap.conf.0123456789abcdef.certlet-tmp'))).mtimeMs;
+  await files.sweep(new Date(written + 60_000));
+  t.equal((await readdir(folder)).length, 4, 'a join under way is not disturbed');
+  await files.sweep(new Date(written + 2 * 3_600_000));
+  t.strictSame((await readdir(folder)).sort(), ['.bootstrap.conf.swp', '.other.conf.0123456789abcdef.certlet-tmp']);
+  const fail = (): Promise<never> =>
+    Promise.reject(Object.assign(new Error('EROFS: read-only'), { code: 'EROFS', syscall: 'unlink' }));
+  const fs: FileSystem = Object.assign(Object.create(new NodeFileSystem()) as FileSystem, { readdir: fail });
+  await filesIn(folder, { fs, bootstrapPath: undefined }).sweep(new Date());
 });
 
 t.test('a defect is thrown, not taken for a bad file', async (t) => {

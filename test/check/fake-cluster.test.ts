@@ -399,6 +399,8 @@ t.test('the kubelet rotates in the same folder', async (t) => {
     hostnameOverride: 'other',
     nodeIPs: [],
     cloudProvider: undefined,
+    staticPodPath: undefined,
+    clientCAFile: undefined,
   };
   const kubelet = { ...NO_KUBELET, facts, version: 'v1.20.2' };
   const result = await host.check({

@@ -144,11 +144,12 @@ t.test(
     const own = new CertletHost(t, cluster);
     mkdirSync(join(own.certDir, '.certlet'), { recursive: true, mode: 0o700 });
     for (const path of [own.certDir, join(own.certDir, '.certlet')]) chownSync(path, 65_534, 65_534);
-    for (const command of ['renew', 'once']) {
+    for (const command of ['renew', 'once', 'reset']) {
       const { code, stderr } = await own.run([command]);
       t.equal(code, 77);
       t.match(stderr, /pki\/\.certlet belongs to user 65534, who runs the service/);
       t.match(stderr, /runuser -u .{1,2}\$\(id -nu 65534\).{1,2} -- certlet/);
+      t.notMatch(stderr, /lock/, 'the text of the lock would have root remove it');
     }
     t.strictSame(readdirSync(own.certDir), ['.certlet'], 'nothing of root is left there');
   },

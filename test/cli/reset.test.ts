@@ -94,6 +94,7 @@ async function reset(
         kubeconfig: at.kubeconfig,
         bootstrapKubeconfig: options.withBootstrap ? at.bootstrapKubeconfig : undefined,
         plainFiles: { client: at.plain },
+        leftovers: [at.bootstrapKubeconfig],
         published: [join(at.root, 'status.json'), join(at.root, 'certlet.prom')],
         uid: process.geteuid?.() ?? 0,
       },
@@ -149,14 +150,12 @@ t.test('files that certlet did not write are listed and left', async (t) => {
     'kubelet-client.key.tmp',
   ];
   for (const name of others) writeFileSync(join(at.certDir, name), pairPem());
-  mkdirSync(join(at.stateDir, 'quarantine'));
-  writeFileSync(join(at.stateDir, 'quarantine', 'broken.000001'), 'x');
   writeFileSync(join(at.stateDir, 'note'), 'x');
   writeFileSync(at.plain.certFile, pairPem('other'));
   writeFileSync(at.kubeconfig, 'apiVersion: v1\nkind: Config\n');
   const { text } = await reset(at, { yes: true });
   t.strictSame(readdirSync(at.certDir), ['.certlet', ...others].sort());
-  t.strictSame(readdirSync(at.stateDir), ['note', 'quarantine']);
+  t.strictSame(readdirSync(at.stateDir), ['note']);
   t.ok(existsSync(at.plain.keyFile));
   t.ok(existsSync(at.kubeconfig));
   const left = text.slice(text.indexOf('Left alone:'));
@@ -168,7 +167,6 @@ t.test('files that certlet did not write are listed and left', async (t) => {
     t.match(left, `  ${path}   (certlet did not write it; while it is valid, certlet uses it again)\n`);
   }
   t.match(left, `${at.kubeconfig}   (it does not name certlet's pair, so certlet did not write it)`);
-  t.match(left, 'quarantine   (files of others that certlet moved aside)');
   t.match(left, 'note   (certlet knows no such file)');
 });
 
@@ -303,3 +301,48 @@ for (const row of [
     t.equal(existsSync(at.kubeconfig), !row.gone);
   });
 }
+
+t.test('reset left private keys in the quarantine, also in the one beside files on another file system', async (t) => {
+  const at = await host(t);
+  const folders = [join(at.stateDir, 'quarantine'), join(at.certDir, '.certlet-quarantine')];
+  for (const folder of folders) {
+    mkdirSync(folder);
+    writeFileSync(join(folder, 'kubelet-client-2030-01-01-00-00-00.pem.000001'), pairPem());
+  }
+  const { code, text } = await reset(at, { yes: true });
+  t.equal(code, 0);
+  for (const folder of folders) t.notOk(existsSync(folder), folder);
+  t.match(text, /kubelet-client-2030-01-01-00-00-00\.pem\.000001 {3}\(moved aside/);
+  t.notOk(existsSync(at.stateDir));
+});
+
+t.test('what is no file of the quarantine stays in it', async (t) => {
+  const at = await host(t);
+  const folder = join(at.stateDir, 'quarantine');
+  mkdirSync(join(folder, 'folder.000002'), { recursive: true });
+  writeFileSync(join(folder, 'notes'), 'x');
+  const { text } = await reset(at, { yes: true });
+  t.strictSame(readdirSync(folder).sort(), ['folder.000002', 'notes']);
+  t.match(text, `  ${join(folder, 'notes')}   (certlet knows no such file)\n`);
+});
+
+t.test('reset left what interrupted writes of kubeconfigs, plain files and published files had left', async (t) => {
+  const at = await host(t);
+  const beside = (path: string): string => path.replace(/([^/]+)$/, '.$1.0123456789abcdef.certlet-tmp');
+  const named = [at.kubeconfig, at.bootstrapKubeconfig, at.plain.certFile, at.plain.keyFile];
+  const left = [...named, join(at.root, 'status.json'), join(at.root, 'certlet.prom')].map(beside);
+  const others = [beside(join(at.root, 'x.bootstrap.conf')), join(at.root, '.bootstrap.conf.swp')];
+  for (const path of [...left, ...others]) writeFileSync(path, 'token');
+  const { code } = await reset(at, { yes: true });
+  t.equal(code, 0);
+  t.strictSame(
+    left.filter((path) => existsSync(path)),
+    [],
+  );
+  t.strictSame(
+    others.filter((path) => !existsSync(path)),
+    [],
+    'files of others stay',
+  );
+  t.ok(existsSync(at.bootstrapKubeconfig));
+});

@@ -18,6 +18,8 @@ export interface RotationHooksOptions {
   readonly flagHaste?: FlagHaste | undefined;
   /** Where hooks still to do are remembered. */
   readonly stateDir: string;
+  /** `confirm` of the lock that the caller holds. */
+  readonly confirmLock?: (() => Promise<void>) | undefined;
   /** Which pair the kubelet must be restarted for: the rule of the rotation layer with the settings' word. */
   readonly restartReasons: Hook['reasons'];
   readonly commands: readonly CommandSettings[];
@@ -27,12 +29,13 @@ export interface RotationHooksOptions {
 
 /** All hooks of a host: the kubelet's restart flag, the flags of privileged hooks, the configured commands. */
 export function createRotationHooks(options: RotationHooksOptions): RotationHooks {
-  const { fs, clock, log, runtimeDir, stateDir, restartReasons, commands, privileged, flagHaste } = options;
+  const { fs, clock, log, runtimeDir, stateDir, restartReasons, commands, privileged, flagHaste, confirmLock } =
+    options;
   const host = { fs, clock, runtimeDir, ...flagHaste };
   const hooks = [
     restartFlagHook(host, restartReasons),
     ...privileged.map((name) => privilegedHook(host, name)),
     ...commands.map((settings) => commandHook(settings, log)),
   ];
-  return new RotationHooks({ hooks, clock, log, record: new HookRecord(fs, stateDir) });
+  return new RotationHooks({ hooks, clock, log, record: new HookRecord(fs, stateDir, confirmLock) });
 }

@@ -20,11 +20,14 @@ const LIMIT_BYTES = 64 * 1024;
 export class HookRecord {
   readonly #fs: FileSystem;
   readonly #path: string;
+  readonly #confirmLock: (() => Promise<void>) | undefined;
   readonly #entries = new Map<Purpose, HookEntry>();
   #writing: Promise<void> = Promise.resolve();
 
-  constructor(fs: FileSystem, stateDir: string) {
+  /** `confirmLock`: asked before each write; what it throws keeps the file as it is. */
+  constructor(fs: FileSystem, stateDir: string, confirmLock?: () => Promise<void>) {
     this.#fs = fs;
+    this.#confirmLock = confirmLock;
     this.#path = join(stateDir, FILE);
   }
 
@@ -42,7 +45,7 @@ export class HookRecord {
     return this.#entries.get(purpose);
   }
 
-  /** Durable before it resolves. Throws `ERR_STORE_FULL`, `ERR_STORE_READ_ONLY`, `ERR_STORE_IO`; the entry counts in this process all the same. */
+  /** Durable before it resolves. Throws `ERR_STORE_FULL`, `ERR_STORE_READ_ONLY`, `ERR_STORE_IO`, and what `confirmLock` throws; the entry counts in this process all the same. */
   async set(purpose: Purpose, entry: HookEntry): Promise<void> {
     this.#entries.set(purpose, entry);
     const text = `${JSON.stringify(Object.fromEntries(this.#entries))}\n`;
@@ -54,6 +57,7 @@ export class HookRecord {
 
   /** At the very first start this comes before the store has made its folder. */
   async #write(text: string): Promise<void> {
+    await this.#confirmLock?.();
     await ensureFolder(this.#fs, dirname(this.#path), 0o700);
     await replaceFile(this.#fs, this.#path, text, 0o600);
   }

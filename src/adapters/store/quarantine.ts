@@ -19,10 +19,25 @@ const NUMBERED = /\.(\d{6,})$/;
  * destroyed and nothing stands in the way. Undefined, with a warning, when it cannot be moved.
  */
 export async function moveAside(context: StoreContext, from: string, reason: string): Promise<Quarantined | undefined> {
-  const to = await attempted(context, from, () => move(context, from, join(context.stateDir, 'quarantine')));
+  const to = await attempted(context, from, () => move(context, from, quarantineFolder(context)));
   if (to === undefined) return undefined;
   context.warn('Moved a file aside that cannot be used', { path: from, to, reason });
   return { from, to, reason };
+}
+
+/** Where files go that cannot be used. */
+export function quarantineFolder({ stateDir }: Pick<StoreContext, 'stateDir'>): string {
+  return join(stateDir, 'quarantine');
+}
+
+/** The same for a file whose folder is on another file system than the state. */
+export function besideFolder(folder: string): string {
+  return join(folder, '.certlet-quarantine');
+}
+
+/** Whether a name in such a folder was given by `moveAside`. */
+export function isQuarantined(name: string): boolean {
+  return NUMBERED.test(name);
 }
 
 async function move(context: StoreContext, from: string, folder: string): Promise<string> {
@@ -34,7 +49,7 @@ async function move(context: StoreContext, from: string, folder: string): Promis
     await fs.rename(from, to);
   } catch (error) {
     // A state folder on another file system: a rename beside the file still moves it whole, and no key is copied.
-    const beside = join(dirname(from), '.certlet-quarantine');
+    const beside = besideFolder(dirname(from));
     if (errnoOf(error) !== 'EXDEV' || folder === beside) throw error;
     return await move(context, from, beside);
   }

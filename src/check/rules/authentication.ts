@@ -1,7 +1,7 @@
 import { X509Certificate } from 'node:crypto';
 import { type CertificateFacts, type CertificateChain, isIssuedBy, splitCertificates } from '../../pki/certificate.ts';
 import { isCertletError } from '../../errors.ts';
-import type { Cause } from '../finding.ts';
+import { type Cause, unitWord } from '../finding.ts';
 import { allowsUsage } from '../../rotation/adopt.ts';
 
 /** Tokens that are no bootstrap tokens: static ones, service accounts, other authenticators. */
@@ -31,13 +31,15 @@ export interface CertificateRefusal {
   /** This host's clock, corrected by the server's. */
   readonly serverNow: Date;
   readonly source: string;
+  /** Of the settings. */
+  readonly kubeletUnit: string;
 }
 
 /** A 401 for a client certificate. Most likely first. */
 export function certificateCauses(refusal: CertificateRefusal): readonly Cause[] {
   const { leaf, serverNow, source } = refusal;
-  const rejoin =
-    'systemctl stop kubelet certlet && certlet reset && systemctl start certlet kubelet   # needs a bootstrap kubeconfig with a valid token';
+  const unit = unitWord(refusal.kubeletUnit);
+  const rejoin = `systemctl stop ${unit} certlet && certlet reset && systemctl start certlet ${unit}   # needs a bootstrap kubeconfig with a valid token`;
   const certain: readonly Cause[] = [
     ...(serverNow > leaf.notAfter
       ? [

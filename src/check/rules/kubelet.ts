@@ -4,7 +4,7 @@ import { shellWord } from '../../adapters/file-errors.ts';
 import type { Purpose } from '../../csr/template.ts';
 import type { KubeletFacts } from '../../kubelet/facts.ts';
 import { kubeletRestartReasons, type RestartSetting } from '../../rotation/kubelet-reload.ts';
-import { type Finding, finding, good } from '../finding.ts';
+import { type Finding, finding, good, unitWord } from '../finding.ts';
 
 /** The part of certlet's settings that a kubelet has to fit. */
 export interface KubeletQuestion {
@@ -12,15 +12,18 @@ export interface KubeletQuestion {
   readonly nodeName: string;
   readonly certDir: string;
   readonly kubeconfig: string;
+  /** Of the settings. */
+  readonly unit: string;
   readonly serving: boolean;
   readonly restart: RestartSetting;
   /** Files under our prefixes that certlet did not write. */
   readonly foreign: Readonly<Record<Purpose, readonly string[]>>;
 }
 
-const ADOPTING = 'certlet adopt --write && systemctl daemon-reload && systemctl restart kubelet';
 const SHOWN_FIRST = '   # without --write it shows what would change';
-const ADOPT = `${ADOPTING}${SHOWN_FIRST}`;
+const adopting = (unit: string): string =>
+  `certlet adopt --write && systemctl daemon-reload && systemctl restart ${unitWord(unit)}`;
+const adopt = (unit: string): string => `${adopting(unit)}${SHOWN_FIRST}`;
 
 /** How the kubelet of this host and certlet fit together. */
 export function kubeletFindings(question: KubeletQuestion): readonly Finding[] {
@@ -73,7 +76,7 @@ function nameFindings({ host, nodeName }: KubeletQuestion, facts: KubeletFacts):
   ];
 }
 
-function writerFindings({ certDir, serving }: KubeletQuestion, facts: KubeletFacts): readonly Finding[] {
+function writerFindings({ certDir, serving, unit }: KubeletQuestion, facts: KubeletFacts): readonly Finding[] {
   const same = resolve(facts.certDir) === resolve(certDir);
   const rotated = [...(facts.rotatesClient ? ['client'] : []), ...(facts.rotatesServing && serving ? ['serving'] : [])];
   if (rotated.length === 0) return [];
@@ -84,7 +87,7 @@ function writerFindings({ certDir, serving }: KubeletQuestion, facts: KubeletFac
           'problem',
           'kubelet.rotates',
           `the kubelet rotates its ${which} certificate in the same folder, ${certDir}: two programs write there`,
-          { remedy: ADOPT },
+          { remedy: adopt(unit) },
         ),
       ]
     : [
@@ -92,12 +95,12 @@ function writerFindings({ certDir, serving }: KubeletQuestion, facts: KubeletFac
           'warning',
           'kubelet.rotates-elsewhere',
           `the kubelet rotates its own ${which} certificate in ${facts.certDir} and does not use certlet's`,
-          { remedy: ADOPT },
+          { remedy: adopt(unit) },
         ),
       ];
 }
 
-function foreignFindings({ foreign, certDir }: KubeletQuestion): readonly Finding[] {
+function foreignFindings({ foreign, certDir, unit }: KubeletQuestion): readonly Finding[] {
   return (['client', 'serving'] as const).flatMap((purpose) => {
     const files = foreign[purpose];
     if (files.length === 0) return [];
@@ -107,7 +110,7 @@ function foreignFindings({ foreign, certDir }: KubeletQuestion): readonly Findin
         `kubelet.foreign-${purpose}`,
         `another program writes ${purpose} pairs in ${certDir}: ${files.join(', ')}; certlet leaves the ${purpose} certificate alone`,
         {
-          remedy: `${ADOPTING} && certlet renew ${purpose}${SHOWN_FIRST}`,
+          remedy: `${adopting(unit)} && certlet renew ${purpose}${SHOWN_FIRST}`,
           evidence: { files },
         },
       ),
@@ -116,7 +119,7 @@ function foreignFindings({ foreign, certDir }: KubeletQuestion): readonly Findin
 }
 
 function pathFindings(
-  { kubeconfig, certDir, serving, host }: KubeletQuestion,
+  { kubeconfig, certDir, serving, host, unit }: KubeletQuestion,
   facts: KubeletFacts,
 ): readonly Finding[] {
   const link = join(certDir, 'kubelet-server-current.pem');
@@ -135,7 +138,7 @@ function pathFindings(
         'warning',
         'kubelet.serving-file',
         `the kubelet does not use the serving certificate ${link}: it ${told}`,
-        { remedy: ADOPT },
+        { remedy: adopt(unit) },
       ),
     );
   }
@@ -145,7 +148,7 @@ function pathFindings(
         'warning',
         'kubelet.embedded',
         `${facts.kubeconfig ?? kubeconfig} has the client certificate inside: the kubelet never reads it again while it runs`,
-        { remedy: 'systemctl restart kubelet   # once, after certlet has rewritten the file' },
+        { remedy: `systemctl restart ${unitWord(unit)}   # once, after certlet has rewritten the file` },
       ),
     );
   }

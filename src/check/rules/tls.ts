@@ -5,7 +5,7 @@ import type { ServerGlimpse } from '../../ports.ts';
 import { NAMED_SKEW_MS, skewText } from '../../rotation/clock-judge.ts';
 import { spanText } from '../../status/times.ts';
 import type { Target } from '../facts.ts';
-import { type Cause, type Evidence, type Finding, finding, good } from '../finding.ts';
+import { type Cause, type Evidence, type Finding, finding, good, unitWord } from '../finding.ts';
 import { fromError } from '../walk.ts';
 
 /** What a first request without a credential, and a look without verification, have shown of one server. */
@@ -26,14 +26,17 @@ const SOON_MS = 7 * 86_400_000;
 export const isThrough = (error: CertletError | undefined): boolean =>
   error === undefined || isCertletError(error, 'ERR_API_SERVER', 'ERR_API_UNAUTHORIZED', 'ERR_API_THROTTLED');
 
-/** What TLS with each server came to. Two ways to one server that differ in trust explain each other. */
-export function tlsFindings(seen: readonly TlsSeen[]): readonly Finding[] {
+/**
+ * What TLS with each server came to. Two ways to one server that differ in trust explain each other. `kubeletUnit`: of the settings, for the
+ * commands that a person is told.
+ */
+export function tlsFindings(seen: readonly TlsSeen[], kubeletUnit: string): readonly Finding[] {
   return seen.flatMap((one) => {
     const { error } = one;
     if (error === undefined) return certificateFindings(one);
     switch (error.code) {
       case 'ERR_API_TLS':
-        return [untrustedFinding(one, error, seen)];
+        return [untrustedFinding(one, error, { all: seen, unit: unitWord(kubeletUnit) })];
       case 'ERR_API_TLS_NO_NAMES':
         return [fromError('tls.no-names', error, one.weight)];
       case 'ERR_API_TLS_DATES':
@@ -73,7 +76,11 @@ function shown(glimpse: ServerGlimpse | undefined): Readonly<Record<string, stri
   return { subject, issuer, names, notBefore: notBefore.toISOString(), notAfter: notAfter.toISOString() };
 }
 
-function untrustedFinding(one: TlsSeen, error: CertletError, all: readonly TlsSeen[]): Finding {
+function untrustedFinding(
+  one: TlsSeen,
+  error: CertletError,
+  { all, unit }: { readonly all: readonly TlsSeen[]; readonly unit: string },
+): Finding {
   const { target, glimpse, weight } = one;
   const evidence = {
     server: target.cluster.server,
@@ -95,15 +102,15 @@ function untrustedFinding(one: TlsSeen, error: CertletError, all: readonly TlsSe
       `${target.source} is from another cluster, or from before its CA changed: ${target.cluster.server} is trusted by the CA in ${other.target.source}, not by the CA in it`,
       {
         sure: 'likely',
-        remedy: 'systemctl stop kubelet certlet && certlet reset && systemctl start certlet kubelet',
+        remedy: `systemctl stop ${unit} certlet && certlet reset && systemctl start certlet ${unit}`,
         evidence,
       },
     );
   }
-  return finding(weight, 'tls.wrong-ca', error.message, { evidence, causes: caCauses(one) });
+  return finding(weight, 'tls.wrong-ca', error.message, { evidence, causes: caCauses(one, unit) });
 }
 
-function caCauses({ target, glimpse }: TlsSeen): readonly Cause[] {
+function caCauses({ target, glimpse }: TlsSeen, unit: string): readonly Cause[] {
   const issuer = glimpse?.certificate?.issuer;
   const by = issuer === undefined ? '' : ` (the server's certificate is from ${issuer})`;
   const { role, source } = target;
@@ -113,7 +120,7 @@ function caCauses({ target, glimpse }: TlsSeen): readonly Cause[] {
       sure: 'likely',
       remedy:
         role === 'node'
-          ? 'systemctl stop kubelet certlet && certlet reset, then certlet join with a token of this cluster'
+          ? `systemctl stop ${unit} certlet && certlet reset, then certlet join with a token of this cluster`
           : 'certlet join ENDPOINT --token-file FILE --discovery-token-ca-cert-hash sha256:... --force',
     },
     {

@@ -84,7 +84,11 @@ async function whyRefused(context: CheckContext, target: Target): Promise<Why> {
     const { leaf } = chain;
     const { caPem } = cluster;
     const evidence = { issuer: leaf.issuer, serial: leaf.serial, notAfter: leaf.notAfter.toISOString() };
-    return { causes: certificateCauses({ leaf, chain, caPem, serverNow, source }), seen: { text: '', evidence } };
+    const kubeletUnit = context.facts.settings?.kubelet.unit ?? 'kubelet.service';
+    return {
+      causes: certificateCauses({ leaf, chain, caPem, serverNow, source, kubeletUnit }),
+      seen: { text: '', evidence },
+    };
   }
   if (credential.kind === 'exec') {
     const what = `the credential that ${credential.plugin.command} printed is not valid here`;

@@ -77,6 +77,8 @@ async function probe(
   return { open, findings: [...names, ...connectFindings(peer, tries, weight)] };
 }
 
+const DEFAULT_UNIT = 'kubelet.service';
+
 /** TLS with each server, what answers there, and the clocks. */
 export const tlsStep: Step = {
   id: 'tls',
@@ -92,7 +94,7 @@ export const tlsStep: Step = {
     const dates = seen.find(({ glimpse, error }) => glimpse?.serverDate !== undefined && isThrough(error));
     const skewMs = skewOf(dates);
     return {
-      findings: [...tlsFindings(seen), ...clockFindings(skewMs)],
+      findings: [...tlsFindings(seen, context.facts.settings?.kubelet.unit ?? DEFAULT_UNIT), ...clockFindings(skewMs)],
       facts: { trusted, ...(skewMs === undefined ? {} : { skewMs }) },
     };
   },

@@ -64,7 +64,16 @@ export const kubeletStep: Step = {
     const foreign = { client: await store.foreign('client'), serving: await store.foreign('serving') };
     const { nodeName, certDir, kubeconfig, rotateServerCertificates: serving, kubelet } = settings;
     return {
-      findings: kubeletFindings({ host, nodeName, certDir, kubeconfig, serving, restart: kubelet.restart, foreign }),
+      findings: kubeletFindings({
+        host,
+        unit: kubelet.unit,
+        nodeName,
+        certDir,
+        kubeconfig,
+        serving,
+        restart: kubelet.restart,
+        foreign,
+      }),
       facts: { kubelet: host },
     };
   },

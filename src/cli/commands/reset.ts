@@ -5,18 +5,21 @@ import { statusFilePath } from '../../adapters/status-file.ts';
 import { ANSWER_VERSION, encodeAnswer, wordsFor } from '../answer.ts';
 import type { OutputForm, ResetArguments } from '../command.ts';
 import type { CommandContext } from '../context.ts';
+import { refuseForeignState } from '../foreign-state.ts';
 import { type ResetAnswer, type ResetPorts, resetNode } from '../reset.ts';
 
 /** `certlet reset`: shows and removes what certlet made. */
 export async function runReset(context: CommandContext, args: ResetArguments): Promise<number> {
   const { certDir, stateDir, kubeconfig, bootstrapKubeconfig, plainFiles, runtimeDir, metrics } =
     await context.loadSettings();
+  await refuseForeignState({ certDir, stateDir }, 'reset', context.edge.userId);
   const files = {
     fs: new NodeFileSystem(),
     certDir,
     stateDir,
     kubeconfig,
     bootstrapKubeconfig: args.withBootstrapKubeconfig ? bootstrapKubeconfig : undefined,
+    leftovers: [bootstrapKubeconfig],
     plainFiles,
     published: [statusFilePath(runtimeDir), ...(metrics.textfile === undefined ? [] : [metrics.textfile])],
     uid: context.edge.userId,

@@ -4,6 +4,7 @@ import t, { type Test } from 'tap';
 import { NodeFileSystem } from '../../../src/adapters/file-system.ts';
 import { HookRecord } from '../../../src/adapters/hooks/hook-record.ts';
 import { RotationHooks } from '../../../src/adapters/hooks/rotation-hooks.ts';
+import { CertletError } from '../../../src/errors.ts';
 import { hookEvent, ManualClock, RecordingLogger, ScriptedHook } from './hook-fakes.ts';
 
 const MINUTE = 60_000;
@@ -230,4 +231,22 @@ t.test('a record that cannot be read or written is told, and the hooks run all t
   await hooks.settled();
   t.equal(hook.attempts.length, 1);
   t.ok(log.events().includes('hook record cannot be written'));
+});
+
+t.test('hook records were written into a cert-dir whose lock was lost', async (t) => {
+  const stateDir = t.testdir({});
+  const lost = new CertletError('ERR_STORE_DETACHED', 'the folder was moved');
+  const faults: Error[] = [];
+  const record = new HookRecord(new NodeFileSystem(), stateDir, async () => {
+    for (const fault of faults) throw fault;
+  });
+  await record.set('client', { pairPath: '/a', pending: ['x'] });
+  const before = readFileSync(join(stateDir, 'hooks.json'), 'utf8');
+  faults.push(lost);
+  await t.rejects(record.set('client', { pairPath: '/b', pending: [] }), lost);
+  await t.rejects(
+    record.strike('client', '/b', 'y').then(() => record.set('serving', { pairPath: '/c', pending: [] })),
+    lost,
+  );
+  t.equal(readFileSync(join(stateDir, 'hooks.json'), 'utf8'), before);
 });

@@ -76,7 +76,10 @@ t.test('a kubeconfig without a credential matters less beside a good client cert
 
 t.test('a server under a CA that cannot be read is told without the names of that CA', async (t) => {
   const error = new CertletError('ERR_API_TLS', 'is not signed by the CA that');
-  const [found] = tlsFindings([{ target: TARGET, error, glimpse: undefined, at: NOW, weight: 'problem' }]);
+  const [found] = tlsFindings(
+    [{ target: TARGET, error, glimpse: undefined, at: NOW, weight: 'problem' }],
+    'kubelet.service',
+  );
   t.match(found, { id: 'tls.wrong-ca', verdict: 'problem' });
 });
 
@@ -84,7 +87,7 @@ t.test('a wrong clock and an expired certificate at once: both are told', async 
   const certificate = { subject: 'CN=a', issuer: 'CN=b', names: 'DNS:a', notBefore: days(-10), notAfter: days(5) };
   const error = new CertletError('ERR_API_TLS_DATES', 'dates');
   const glimpse = { certificate, serverDate: days(30) };
-  const [found] = tlsFindings([{ target: TARGET, error, glimpse, at: NOW, weight: 'problem' }]);
+  const [found] = tlsFindings([{ target: TARGET, error, glimpse, at: NOW, weight: 'problem' }], 'kubelet.service');
   t.match(found, { id: 'tls.clock', what: /by which its certificate is outside its dates as well/ });
 });
 
@@ -100,12 +103,15 @@ t.test('a kubelet without --kubeconfig flag that embeds its certificate: our pat
     hostnameOverride: undefined,
     nodeIPs: [],
     cloudProvider: undefined,
+    staticPodPath: undefined,
+    clientCAFile: undefined,
   };
   const found = kubeletFindings({
     host: { ...NO_KUBELET, facts, version: 'v1.36.2', kubeconfigEmbedsCertificate: true },
     nodeName: 'n1',
     certDir: '/pki',
     kubeconfig: '/k.conf',
+    unit: 'kubelet.service',
     serving: true,
     restart: 'auto',
     foreign: { client: [], serving: [] },
@@ -119,6 +125,7 @@ t.test('what stands behind the # of a remedy is no command: certlet renew comes 
     nodeName: 'n1',
     certDir: '/pki',
     kubeconfig: '/k.conf',
+    unit: 'kubelet.service',
     serving: true,
     restart: 'auto',
     foreign: { client: ['/pki/x'], serving: [] },

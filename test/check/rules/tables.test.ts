@@ -311,7 +311,7 @@ const TARGET: Target = {
 };
 const GLIMPSE = { subject: 'CN=a', issuer: 'CN=b', names: 'DNS:a', notBefore: days(-10), notAfter: days(100) };
 const tls = (error: CertletError | undefined, glimpse: object = { certificate: GLIMPSE, serverDate: NOW }) =>
-  tlsFindings([{ target: TARGET, error, glimpse, at: NOW, weight: 'problem' }]);
+  tlsFindings([{ target: TARGET, error, glimpse, at: NOW, weight: 'problem' }], 'kubelet.service');
 const dates = new CertletError('ERR_API_TLS_DATES', 'dates');
 for (const row of [
   { name: 'good', findings: tls(undefined), ids: ['ok tls'] },
@@ -372,11 +372,45 @@ for (const row of [
 ]) {
   t.test(`tls: ${row.name}`, async (t) => t.strictSame(told(row.findings), row.ids));
 }
+t.test('the commands of check name the unit of the settings, not kubelet', async (t) => {
+  const unit = 'k3s-agent.service';
+  const error = new CertletError('ERR_API_TLS', 'is not signed by the CA that');
+  const target = { ...TARGET, role: 'node' } as const;
+  const bad = { target, error, glimpse: undefined, at: NOW, weight: 'problem' } as const;
+  const good = { ...bad, target: TARGET, error: undefined };
+  const chain = parseChain(ca.issue({ ...NODE }).chainPem);
+  const refusal = { leaf: chain.leaf, chain, caPem: 'x', serverNow: NOW, source: '/k.conf', kubeletUnit: unit };
+  const rotates = { ...NO_KUBELET, facts: { ...FACTS, rotatesClient: true, rotatesServing: true, tlsCertFile: '/x' } };
+  const found = [
+    ...tlsFindings([bad, good], unit),
+    ...tlsFindings([bad], unit),
+    ...kubeletFindings({
+      host: { ...rotates, kubeconfigEmbedsCertificate: true },
+      unit,
+      nodeName: 'n1',
+      certDir: FACTS.certDir,
+      kubeconfig: '/k.conf',
+      serving: true,
+      restart: 'auto',
+      foreign: { client: ['/x'], serving: [] },
+    }),
+  ];
+  const remedies = [
+    ...found.flatMap(({ remedy, causes = [] }) => [remedy, ...causes.map((cause) => cause.remedy)]),
+    ...certificateCauses(refusal).map(({ remedy }) => remedy),
+  ].filter((text) => text !== undefined);
+  const naming = remedies.filter((text) => /systemctl (?:stop|start|restart)/.test(text));
+  t.ok(naming.length >= 5, naming.join('\n'));
+  for (const text of naming) {
+    t.match(text, /k3s-agent/);
+    t.notMatch(text, /kubelet(?:\s|$)/, text);
+  }
+});
 t.test("the host's own roots are named where the kubeconfig has no CA", async (t) => {
   const { caPem: _none, ...cluster } = CONFIG.cluster;
   const error = new CertletError('ERR_API_TLS', 'is not signed by a CA that this host trusts');
   const target = { ...TARGET, role: 'node', cluster } as const;
-  const [found] = tlsFindings([{ target, error, glimpse: undefined, at: NOW, weight: 'problem' }]);
+  const [found] = tlsFindings([{ target, error, glimpse: undefined, at: NOW, weight: 'problem' }], 'kubelet.service');
   t.match(found, {
     id: 'tls.wrong-ca',
     evidence: { trusted: ["the host's own roots"] },
@@ -398,7 +432,14 @@ t.test('clock: small, named, harmful, unknown', async (t) => {
 
 t.test('401 of a certificate: what is certain comes first, then the likely', async (t) => {
   const chain = parseChain(ca.issue({ ...NODE, notAfter: days(-1), usages: ['server auth'] }).chainPem);
-  const refusal = { leaf: chain.leaf, chain, caPem: ca.pem, serverNow: NOW, source: '/k.conf' };
+  const refusal = {
+    leaf: chain.leaf,
+    chain,
+    caPem: ca.pem,
+    serverNow: NOW,
+    source: '/k.conf',
+    kubeletUnit: 'kubelet.service',
+  };
   t.match(
     certificateCauses(refusal).map(({ what }) => what),
     [/expired at/, /lacks the usage client auth/, /--client-ca-file/, /same CA name/, /load balancer/],
@@ -466,10 +507,13 @@ const FACTS = {
   hostnameOverride: undefined,
   nodeIPs: [],
   cloudProvider: undefined,
+  staticPodPath: undefined,
+  clientCAFile: undefined,
 };
 const kubelet = (facts: object | undefined, host: object = {}, more: object = {}) =>
   told(
     kubeletFindings({
+      unit: 'kubelet.service',
       host: {
         ...NO_KUBELET,
         facts: facts === undefined ? undefined : { ...FACTS, ...facts },
