@@ -81,6 +81,8 @@ export function rotationOptions(settings: Settings, hurry: boolean): RotationOpt
     machine: settings.machine,
     certDir: settings.certDir,
     kubeconfigPath: settings.kubeconfig,
+    manageKubeconfig: settings.manageKubeconfig,
+    kubeletUnit: kubelet.unit,
     serving: settings.rotateServerCertificates,
     keyAlgorithm: settings.keyAlgorithm,
     keyEncipherment: settings.keyEncipherment,

@@ -29,6 +29,7 @@ t.test('without file and flags everything has the default of kubeadm or the kube
     namedByHost: true,
     bootstrapKubeconfig: '/etc/kubernetes/bootstrap-kubelet.conf',
     kubeconfig: '/etc/kubernetes/kubelet.conf',
+    manageKubeconfig: true,
     certDir: '/var/lib/kubelet/pki',
     stateDir: '/var/lib/kubelet/pki/.certlet',
     runtimeDir: '/run/certlet',
@@ -66,6 +67,7 @@ t.test('a file of comments alone, or of nothing, means the defaults', async (t) 
 const everything = `
 bootstrapKubeconfig: /etc/k/boot.conf
 kubeconfig: /etc/k//node.conf/
+manageKubeconfig: false
 certDir: /var/k/pki
 stateDir: /var/k/state
 runtimeDir: /run/k
@@ -95,6 +97,7 @@ t.test('every setting of the file arrives, resolved', async (t) => {
     nodeName: 'n1.example',
     bootstrapKubeconfig: '/etc/k/boot.conf',
     kubeconfig: '/etc/k/node.conf',
+    manageKubeconfig: false,
     certDir: '/var/k/pki',
     stateDir: '/var/k/state',
     runtimeDir: '/run/k',
@@ -362,6 +365,13 @@ for (const row of [
     name: 'state that a boot would empty',
     file: 'stateDir: /run/certlet/state',
     lines: [`${at(1)}stateDir: must not lie in the runtime folder /run/certlet, which is empty after a boot`],
+  },
+  {
+    name: 'a kubeconfig of root where the service writes',
+    file: 'manageKubeconfig: false\nkubeconfig: /var/lib/kubelet/pki/kubelet.conf',
+    lines: [
+      `${at(2)}kubeconfig: must not lie in /var/lib/kubelet/pki or /var/lib/kubelet/pki/.certlet with manageKubeconfig: false: the service writes there`,
+    ],
   },
   {
     name: 'runtime folder in a private one',

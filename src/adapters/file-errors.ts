@@ -1,5 +1,6 @@
 import { basename, dirname, join } from 'node:path';
 import { CertletError, isDefect } from '../errors.ts';
+import { isSharedFolder } from '../kubelet/shared-folders.ts';
 
 /** Node's code for a path with a zero byte: no file has such a name. A `TypeError`, but the fault of whoever wrote the path. */
 const ZERO_BYTE = 'ERR_INVALID_ARG_VALUE';
@@ -75,6 +76,8 @@ function fullRemedy(errno: string, path: string): string {
 
 /** systemd.exec(5): ProtectSystem=strict leaves only ReadWritePaths= writable, and the unit lists the default folders only. */
 function readWritePathsRemedy(folder: string): string {
+  if (isSharedFolder(folder))
+    return `${folder} is not certlet's alone and is never opened to the service: give certDir and plain files a folder of their own; a kubeconfig there is left to root (manageKubeconfig: false, certlet join --write-kubeconfig); else remount it: findmnt -T ${shellWord(folder)}`;
   const dropIn = '/etc/systemd/system/certlet.service.d';
   return [
     `if the service's sandbox is the reason: mkdir -p ${dropIn}`,

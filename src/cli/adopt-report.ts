@@ -9,6 +9,8 @@ import type { PlannedFile } from '../kubelet/adopted-files.ts';
 export interface ChangedFile extends PlannedFile {
   /** Empty when it is there already. */
   readonly diff: string;
+  /** 0644 unless told. */
+  readonly mode?: number;
 }
 
 /** What `certlet adopt` has to tell. */

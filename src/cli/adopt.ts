@@ -1,17 +1,20 @@
-import { dirname, isAbsolute, join } from 'node:path';
+import { basename, dirname, isAbsolute, join } from 'node:path';
 import type { FileSystem } from '../adapters/file-system.ts';
-import { ensureFolder, readIfPresent, replaceFile } from '../adapters/files.ts';
+import { ensureFolder, readIfPresent, replaceFile, sweepTemporaries } from '../adapters/files.ts';
 import type { HostKubelet } from '../adapters/host-kubelet.ts';
 import { CertletError } from '../errors.ts';
 import { type AdoptionInput, type AdoptionPlan, adoptionPlan } from '../kubelet/adoption.ts';
 import { unifiedDiff } from '../kubelet/unified-diff.ts';
 import { adoptionAnswer, adoptionReport, type ChangedFile } from './adopt-report.ts';
+import { adoptedKubeconfig } from './adopted-kubeconfig.ts';
 import { mergeSettings, settingsFields } from './adopted-settings.ts';
 
 export interface AdoptRequest {
   readonly host: HostKubelet;
   readonly settingsPath: string;
   readonly write: boolean;
+  /** The kubeconfig becomes root's, also where the settings do not say so yet. */
+  readonly writeKubeconfig: boolean;
 }
 
 export interface AdoptPorts {
@@ -32,6 +35,8 @@ export interface Adopted {
 const FILE_LIMIT_BYTES = 1024 * 1024;
 /** Settings and drop-ins hold no secret, and `systemctl cat` shall work for everybody. */
 const FILE_MODE = 0o644;
+/** A kubeconfig may name a proxy with its password. */
+const PRIVATE_MODE = 0o600;
 const FOLDER_MODE = 0o755;
 
 /**
@@ -41,14 +46,18 @@ const FOLDER_MODE = 0o755;
 export async function adoptKubelet(request: AdoptRequest, ports: AdoptPorts): Promise<Adopted> {
   const { host, settingsPath } = request;
   const present = await readIfPresent(ports.fs, join(ports.root, settingsPath), FILE_LIMIT_BYTES);
-  const input = adoptionInput(host, present === undefined ? {} : settingsFields(present, settingsPath));
+  const fields = present === undefined ? {} : settingsFields(present, settingsPath);
+  const input = adoptionInput(host, fields, request.writeKubeconfig);
   if (input === undefined) {
     const notes = notFound(host);
     ports.print(`${notes.join('\n')}\n`);
     return { found: false, answer: { found: false, notes } };
   }
-  const plan = adoptionPlan(input);
-  const files = await changedFiles(plan, { path: settingsPath, text: present }, ports);
+  const planned = adoptionPlan(input);
+  const kubeconfig = await rootKubeconfig(input, ports);
+  const plan = { ...planned, warnings: [...planned.warnings, ...kubeconfig.warnings] };
+  const changed = await changedFiles(plan, { path: settingsPath, text: present }, ports);
+  const files = [...changed, ...kubeconfig.files];
   const folderMissing = (await ports.fs.stat(join(ports.root, input.facts.certDir))) === undefined;
   const adoption = { host, input, plan, files, folderMissing, written: request.write };
   ports.print(adoptionReport(adoption));
@@ -56,7 +65,23 @@ export async function adoptKubelet(request: AdoptRequest, ports: AdoptPorts): Pr
   return { found: true, answer: adoptionAnswer(adoption) };
 }
 
-function adoptionInput(host: HostKubelet, settings: Readonly<Record<string, unknown>>): AdoptionInput | undefined {
+/** The kubeconfig among what is written, where it is root's. Its old text may hold a key, so no difference is shown. */
+async function rootKubeconfig(
+  { facts, kubeconfigByRoot }: AdoptionInput,
+  { fs, root }: AdoptPorts,
+): Promise<{ readonly files: readonly ChangedFile[]; readonly warnings: readonly string[] }> {
+  if (!kubeconfigByRoot) return { files: [], warnings: [] };
+  const { text, warnings } = await adoptedKubeconfig(facts, fs, root);
+  const path = facts.kubeconfig;
+  const diff = `${path}: written anew by root, to name certlet's pair (not shown: it may hold credentials)\n`;
+  return { files: text === undefined ? [] : [{ path, text: text.reveal(), diff, mode: PRIVATE_MODE }], warnings };
+}
+
+function adoptionInput(
+  host: HostKubelet,
+  settings: Readonly<Record<string, unknown>>,
+  writeKubeconfig: boolean,
+): AdoptionInput | undefined {
   const { facts } = host;
   if (facts === undefined) return undefined;
   const { kubeconfig, certDir } = facts;
@@ -81,6 +106,8 @@ function adoptionInput(host: HostKubelet, settings: Readonly<Record<string, unkn
     hostname: host.hostname,
     clientCommonName: host.clientCommonName,
     kubeconfigEmbedsCertificate: host.kubeconfigEmbedsCertificate,
+    kubeconfigByRoot: writeKubeconfig || settings['manageKubeconfig'] === false,
+    kubeletFiles: host.sources,
     servingDecision: typeof decision === 'boolean' ? decision : undefined,
   };
 }
@@ -100,11 +127,13 @@ async function changedFiles(
 }
 
 async function writeFiles(files: readonly ChangedFile[], ports: AdoptPorts): Promise<void> {
-  for (const { path, text, diff } of files) {
+  for (const { path, text, diff, mode } of files) {
     if (diff === '') continue;
     const target = join(ports.root, path);
     await ensureFolder(ports.fs, dirname(target), FOLDER_MODE);
-    await replaceFile(ports.fs, target, text, FILE_MODE);
+    // What a killed run left of it.
+    await sweepTemporaries(ports.fs, dirname(target), basename(target));
+    await replaceFile(ports.fs, target, text, mode ?? FILE_MODE);
     ports.print(`written: ${path}\n`);
   }
 }

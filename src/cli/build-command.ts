@@ -54,7 +54,12 @@ function commandOf(spec: CommandSpec, given: Given): Command {
     case 'check':
       return { name: 'check', output: given.output() };
     case 'adopt':
-      return { name: 'adopt', output: given.output(), write: given.boolean('write') };
+      return {
+        name: 'adopt',
+        output: given.output(),
+        write: given.boolean('write'),
+        writeKubeconfig: given.boolean('write-kubeconfig'),
+      };
     case 'join':
       return joinCommand(given);
     case 'reset':
@@ -88,6 +93,7 @@ function joinCommand(given: Given): Command {
       discoveryFile: given.text('discovery-file'),
       timeoutMs: given.durationMs('timeout'),
       force: given.boolean('force'),
+      writeKubeconfig: given.boolean('write-kubeconfig'),
     },
   };
 }

@@ -49,6 +49,8 @@ export interface AdoptArguments {
   readonly name: 'adopt';
   readonly output: OutputForm;
   readonly write: boolean;
+  /** The node's kubeconfig becomes root's. */
+  readonly writeKubeconfig: boolean;
 }
 
 export interface JoinCommandArguments {

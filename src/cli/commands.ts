@@ -122,7 +122,15 @@ export const COMMANDS: readonly CommandSpec[] = [
     description: [
       "Reads the kubelet's flags and configuration on this host and shows the certlet settings and kubelet changes that go with them. Never edits the kubelet's own files.",
     ],
-    flags: [{ name: 'write', kind: 'boolean', summary: 'Write what is shown.' }, OUTPUT],
+    flags: [
+      { name: 'write', kind: 'boolean', summary: 'Write what is shown.' },
+      {
+        name: 'write-kubeconfig',
+        kind: 'boolean',
+        summary: "The kubelet's kubeconfig is written by root here, and the service can write it no more.",
+      },
+      OUTPUT,
+    ],
     settings: true,
     exits: [
       [0, 'shown, and with --write written'],
@@ -169,6 +177,12 @@ export const COMMANDS: readonly CommandSpec[] = [
         name: 'discovery-token-unsafe-skip-ca-verification',
         kind: 'boolean',
         summary: 'Trust whoever knows the token.',
+      },
+      {
+        name: 'write-kubeconfig',
+        kind: 'boolean',
+        summary:
+          "Also write the kubelet's kubeconfig, for manageKubeconfig: false. Alone: from the bootstrap kubeconfig that is there.",
       },
       { name: 'force', kind: 'boolean', summary: 'Replace a bootstrap kubeconfig of another cluster.' },
       OUTPUT,

@@ -15,6 +15,8 @@ export interface JoinArguments {
   readonly discoveryFile?: string | undefined;
   readonly timeoutMs: number;
   readonly force: boolean;
+  /** Also write the node's kubeconfig; without an endpoint and a file, from the bootstrap kubeconfig that is there. */
+  readonly writeKubeconfig: boolean;
 }
 
 export type TokenSource =
@@ -22,10 +24,11 @@ export type TokenSource =
   | { readonly kind: 'file'; readonly path: string }
   | { readonly kind: 'stdin' };
 
-/** What a valid command line comes to: ask the cluster, or read a file that the admin brought. */
+/** What a valid command line comes to: ask the cluster, read a file that the admin brought, or go by the bootstrap kubeconfig that is there. */
 export type JoinPlan =
   | { readonly kind: 'token'; readonly endpoint: string; readonly token: TokenSource; readonly pins: readonly CaPin[] }
-  | { readonly kind: 'file'; readonly file: string; readonly token: TokenSource | undefined };
+  | { readonly kind: 'file'; readonly file: string; readonly token: TokenSource | undefined }
+  | { readonly kind: 'present' };
 
 /** Checks the command line as a whole. Throws `ERR_USAGE`. */
 export function joinPlan(args: JoinArguments): JoinPlan {
@@ -38,6 +41,7 @@ export function joinPlan(args: JoinArguments): JoinPlan {
     );
     return { kind: 'file', file: args.discoveryFile, token };
   }
+  if (args.endpoint === undefined && args.writeKubeconfig && token === undefined) return { kind: 'present' };
   if (args.endpoint === undefined)
     throw usage('ENDPOINT is missing (HOST:PORT of the API server), or use --discovery-file');
   if (token === undefined)

@@ -1,7 +1,7 @@
-import { dirname } from 'node:path';
+import { basename, dirname } from 'node:path';
 import { shellWord } from '../adapters/file-errors.ts';
 import type { FileSystem } from '../adapters/file-system.ts';
-import { ensureFolder, readIfPresent, replaceFile } from '../adapters/files.ts';
+import { ensureFolder, readIfPresent, replaceFile, sweepTemporaries } from '../adapters/files.ts';
 import { encodeBootstrapKubeconfig } from '../discovery/bootstrap-kubeconfig.ts';
 import { type BootstrapToken, bearerToken, parseBootstrapToken } from '../discovery/bootstrap-token.ts';
 import { caPinOf } from '../discovery/ca-pin.ts';
@@ -17,12 +17,14 @@ import { parseChain } from '../pki/certificate.ts';
 import type { KubeconfigFiles, KubeconfigReading } from '../ports.ts';
 import type { Secret } from '../secret.ts';
 import { type JoinArguments, joinPlan, type TokenSource } from './join-plan.ts';
+import { clusterOfBootstrap, nextForRoot, type RootKubeconfig, writeRootKubeconfig } from './root-kubeconfig.ts';
 import { type DiscoveryPorts, discoverByToken } from './token-discovery.ts';
 
 /** Where the bootstrap kubeconfig goes and what stands there and beside it now. */
 export interface JoinFiles {
   readonly bootstrapPath: string;
-  readonly kubeconfigs: Pick<KubeconfigFiles, 'readBootstrap' | 'readNode'>;
+  readonly kubeconfigs: Pick<KubeconfigFiles, 'readBootstrap' | 'readNode' | 'writeNode'>;
+  readonly node: RootKubeconfig;
 }
 
 export interface JoinPorts extends DiscoveryPorts {
@@ -37,8 +39,10 @@ export interface Joined {
   readonly server: string;
   /** Pins of the cluster's CA certificates, as `--discovery-token-ca-cert-hash` takes them. */
   readonly caPins: readonly string[];
-  /** The bootstrap kubeconfig. */
+  /** The bootstrap kubeconfig; that of the node where only this one was written. */
   readonly written: string;
+  /** The node's kubeconfig, where it was written besides. */
+  readonly kubeconfig?: string;
   /** What to run now. */
   readonly next: readonly string[];
 }
@@ -63,31 +67,49 @@ export async function joinCluster(
   signal: AbortSignal,
 ): Promise<Joined> {
   const plan = joinPlan(args);
+  if (plan.kind === 'present') return await renewKubeconfig(files, ports);
   const found =
     plan.kind === 'file' ? await fromFile(plan, ports, signal) : await fromCluster(plan, args.timeoutMs, ports, signal);
   await refuseOtherCluster(found.cluster, args.force, files, ports);
   await ensureFolder(ports.fs, dirname(files.bootstrapPath), 0o755);
+  // A join that was killed left its token there.
+  await sweepTemporaries(ports.fs, dirname(files.bootstrapPath), basename(files.bootstrapPath));
   await replaceFile(
     ports.fs,
     files.bootstrapPath,
     encodeBootstrapKubeconfig(found.cluster, found.token).reveal(),
     0o600,
   );
-  await warnAboutNodeKubeconfig(found.cluster, files, ports);
-  return {
+  const joined = {
     server: found.cluster.server,
     caPins: parseChain(found.cluster.caPem).certificates.map(caPinOf),
     written: files.bootstrapPath,
-    next: ['systemctl enable --now certlet'],
   };
+  if (!args.writeKubeconfig) {
+    await warnAboutNodeKubeconfig(found.cluster, files, ports);
+    return { ...joined, next: ['systemctl enable --now certlet'] };
+  }
+  const { kubeconfigs, node } = files;
+  const access = { ...found.cluster, insecureSkipTlsVerify: false };
+  await writeRootKubeconfig(access, node, { fs: ports.fs, kubeconfigs });
+  return { ...joined, kubeconfig: node.path, next: [...nextForRoot(node), 'systemctl enable --now certlet'] };
+}
+
+/** The node's kubeconfig anew from the bootstrap kubeconfig, which has the cluster's new CA or server. */
+async function renewKubeconfig(files: JoinFiles, ports: JoinPorts): Promise<Joined> {
+  const { kubeconfigs, node } = files;
+  const cluster = clusterOfBootstrap(await kubeconfigs.readBootstrap(), node);
+  await writeRootKubeconfig(cluster, node, { fs: ports.fs, kubeconfigs });
+  const caPins = cluster.caPem === undefined ? [] : parseChain(cluster.caPem).certificates.map(caPinOf);
+  return { server: cluster.server, caPins, written: node.path, next: nextForRoot(node) };
 }
 
 /** For a person; ends in a newline. */
-export function joinedText({ server, caPins, written, next }: Joined): string {
+export function joinedText({ server, caPins, written, kubeconfig, next }: Joined): string {
   return [
     `cluster: ${server}`,
     `cluster CA: ${caPins.join(', ')}`,
-    `written: ${written}`,
+    `written: ${written}${kubeconfig === undefined ? '' : `, ${kubeconfig}`}`,
     `next: ${next.join('; ')}   (without systemd: certlet once)`,
     '',
   ].join('\n');

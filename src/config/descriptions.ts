@@ -16,6 +16,9 @@ export const DESCRIPTIONS: Readonly<Record<string, Description>> = {
     text: 'Kubeconfig that certlet writes for the kubelet once the client certificate is proved.',
     value: 'FILE',
   },
+  manageKubeconfig: {
+    text: 'Write that kubeconfig. Whoever can write it is root on the node through the kubelet, so with false it is left to root: certlet join --write-kubeconfig.',
+  },
   certDir: { text: 'Folder of the certificate files, as in the kubelet.', value: 'DIR' },
   stateDir: {
     text: 'Folder for pending requests and staged pairs, kept private. Default: .certlet in the cert-dir.',

@@ -32,6 +32,7 @@ const hook = () =>
 export const SETTINGS_CODEC = group({
   bootstrapKubeconfig: defaulted(absolutePath(), '/etc/kubernetes/bootstrap-kubelet.conf'),
   kubeconfig: defaulted(absolutePath(), '/etc/kubernetes/kubelet.conf'),
+  manageKubeconfig: defaulted(boolean(), true),
   certDir: defaulted(absolutePath(), '/var/lib/kubelet/pki'),
   stateDir: optional(absolutePath()),
   runtimeDir: defaulted(absolutePath(), '/run/certlet'),

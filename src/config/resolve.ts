@@ -16,6 +16,7 @@ export function resolveSettings(file: SettingsFile, nodeName: string, source: st
     nodeName,
     bootstrapKubeconfig: file.bootstrapKubeconfig,
     kubeconfig: file.kubeconfig,
+    manageKubeconfig: file.manageKubeconfig,
     certDir,
     stateDir: file.stateDir ?? join(certDir, '.certlet'),
     runtimeDir: file.runtimeDir,

@@ -15,6 +15,7 @@ interface NamedPath {
 export function combinationProblems(settings: Settings): readonly Problem[] {
   return [
     ...folderProblems(settings),
+    ...kubeconfigProblems(settings),
     ...fileProblems(settings),
     ...hookProblems(settings),
     ...metricsProblems(settings),
@@ -40,6 +41,13 @@ function folderProblems({ certDir, stateDir, runtimeDir }: Settings): Problem[] 
     }
   }
   return problems;
+}
+
+/** A kubeconfig that is left to root, in a folder that the service writes, is not root's. */
+function kubeconfigProblems({ manageKubeconfig, kubeconfig, certDir, stateDir }: Settings): Problem[] {
+  if (manageKubeconfig || ![certDir, stateDir].some((folder) => isWithin(kubeconfig, folder))) return [];
+  const text = `must not lie in ${certDir} or ${stateDir} with manageKubeconfig: false: the service writes there`;
+  return [{ path: ['kubeconfig'], text }];
 }
 
 /** Two settings that name one file, or a file where certlet keeps something else, would destroy one another. */

@@ -14,6 +14,8 @@ export interface Settings {
   readonly machine?: string;
   readonly bootstrapKubeconfig: string;
   readonly kubeconfig: string;
+  /** Whether the service writes the node's kubeconfig; else root does, outside of its sandbox. */
+  readonly manageKubeconfig: boolean;
   readonly certDir: string;
   readonly stateDir: string;
   readonly runtimeDir: string;

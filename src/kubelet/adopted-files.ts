@@ -1,4 +1,6 @@
 import { basename, dirname } from 'node:path';
+import { CertletError } from '../errors.ts';
+import { isBelow, isSharedFolder, readOnlyPaths } from './shared-folders.ts';
 
 /** The kubelet's service as its files have it, without certlet's own drop-in. */
 export interface KubeletUnit {
@@ -52,18 +54,52 @@ export function kubeletDropIn(unit: KubeletUnit | undefined, flags: readonly str
   return [{ path: `/etc/systemd/system/${unit.name}.d/${name}`, text: `${lines.join('\n')}\n` }];
 }
 
-/** One drop-in for each of certlet's units that write, when folders outside the defaults are needed: their sandbox is read-only else. */
-export function pathsDropIns(facts: { readonly kubeconfig: string; readonly certDir: string }): readonly PlannedFile[] {
-  const needed = [...new Set([dirname(facts.kubeconfig), facts.certDir])].filter((folder) => !isClosedFolder(folder));
-  const missing = needed.filter((folder) => !WRITABLE_FOLDERS.some((open) => isBelow(folder, open)));
-  if (missing.length === 0) return [];
+/** What the sandbox of certlet's units has to be adapted to. */
+export interface SandboxNeeds {
+  readonly kubeconfig: string;
+  readonly certDir: string;
+  /** The kubeconfig is root's: only the cert-dir is open. */
+  readonly kubeconfigByRoot: boolean;
+  /** What the kubelet reads besides: its configuration, environment, static pods, client CA. Never writable, whatever is open. */
+  readonly kubeletReads: readonly string[];
+}
+
+/**
+ * One drop-in for each of certlet's units that write, where their sandbox does not fit: folders outside the defaults are read-only else, and the
+ * folder of the kubeconfig is open else. Throws `ERR_CONFIG_INVALID`, with the way out, where a folder to be opened is not the service's alone.
+ */
+export function pathsDropIns(needs: SandboxNeeds): readonly PlannedFile[] {
+  const { kubeconfig, certDir, kubeconfigByRoot } = needs;
+  const wanted = [...new Set([...(kubeconfigByRoot ? [] : [dirname(kubeconfig)]), certDir])].filter(
+    (folder) => !isClosedFolder(folder),
+  );
+  const given = kubeconfigByRoot ? [] : WRITABLE_FOLDERS;
+  const missing = wanted.filter((folder) => !given.some((open) => isBelow(folder, open)));
+  for (const folder of missing) refuseShared(folder, folder === certDir, needs);
+  const closed = readOnlyPaths([...given, ...missing], needs.kubeletReads).filter((path) => !isClosedFolder(path));
+  if (missing.length === 0 && closed.length === 0) return [];
   const text = [
-    '# Written by "certlet adopt": folders outside the defaults that certlet has to write.',
+    '# Written by "certlet adopt": folders outside the defaults that certlet has to write, and what the kubelet reads there.',
     '[Service]',
+    ...(kubeconfigByRoot ? ['ReadWritePaths='] : []),
     ...missing.map((folder) => `ReadWritePaths=${unitWord(`-${folder}`)}`),
+    ...closed.map((path) => `ReadOnlyPaths=${unitWord(`-${path}`)}`),
     '',
   ].join('\n');
   return WRITING_UNITS.map((unit) => ({ path: `/etc/systemd/system/${unit}.d/20-adopted-paths.conf`, text }));
+}
+
+function refuseShared(folder: string, isCertDir: boolean, { kubeconfig }: SandboxNeeds): void {
+  if (!isSharedFolder(folder)) return;
+  const why = `${folder} is not certlet's alone: a service that can write it is root on this node`;
+  if (isCertDir) {
+    throw new CertletError('ERR_CONFIG_INVALID', `--cert-dir: ${why}`, {
+      remedy: 'give the kubelet a folder of its own for certificates: --cert-dir=/var/lib/kubelet/pki',
+    });
+  }
+  throw new CertletError('ERR_CONFIG_INVALID', `--kubeconfig ${kubeconfig}: ${why}`, {
+    remedy: 'certlet adopt --write-kubeconfig --write   # leaves that file to root, so that the folder stays closed',
+  });
 }
 
 /** Whether certlet's units may never write there, whatever a drop-in adds (their InaccessiblePaths=). */
@@ -74,10 +110,6 @@ export function isClosedFolder(folder: string): boolean {
 /** What certlet-kubelet-restart.service restarts when the kubelet's unit has another name than kubelet.service. */
 export function restartUnitFile(unitName: string): PlannedFile {
   return { path: '/etc/certlet/kubelet-unit.env', text: `# Written by "certlet adopt".\nKUBELET_UNIT=${unitName}\n` };
-}
-
-function isBelow(folder: string, above: string): boolean {
-  return folder === above || folder.startsWith(`${above}/`);
 }
 
 /** Text as one word of a unit file, specifiers taken literally. */

@@ -7,6 +7,7 @@ import {
   type PlannedFile,
   pathsDropIns,
   restartUnitFile,
+  type SandboxNeeds,
 } from './adopted-files.ts';
 import type { Distribution } from './distribution.ts';
 import { type KubeletFacts, minorOf } from './facts.ts';
@@ -25,6 +26,10 @@ export interface AdoptionInput {
   readonly kubeconfigEmbedsCertificate: boolean;
   /** `rotateServerCertificates` of certlet's settings file, where somebody wrote it down. */
   readonly servingDecision: boolean | undefined;
+  /** The kubeconfig is root's, and the service can write it no more. */
+  readonly kubeconfigByRoot: boolean;
+  /** Files of the kubelet's unit, environment and configuration. */
+  readonly kubeletFiles: readonly string[];
 }
 
 export interface AdoptionPlan {
@@ -65,8 +70,14 @@ function filesFor(input: AdoptionInput, kubeletFlags: readonly string[]): readon
   return [
     ...(unitName === undefined ? [] : [restartUnitFile(unitName)]),
     ...(input.distribution === undefined ? kubeletDropIn(input.unit, kubeletFlags) : []),
-    ...pathsDropIns(input.facts),
+    ...pathsDropIns(sandboxNeeds(input)),
   ];
+}
+
+function sandboxNeeds({ facts, kubeletFiles, kubeconfigByRoot }: AdoptionInput): SandboxNeeds {
+  const { kubeconfig, certDir, staticPodPath, clientCAFile } = facts;
+  const named = [staticPodPath, clientCAFile].filter((path) => path !== undefined);
+  return { kubeconfig, certDir, kubeconfigByRoot, kubeletReads: [...kubeletFiles, ...named] };
 }
 
 /** The kubelet's unit, where it has another name than certlet expects. */
@@ -153,6 +164,7 @@ function settingsFor(
   return {
     ...(facts.bootstrapKubeconfig !== undefined && { bootstrapKubeconfig: facts.bootstrapKubeconfig }),
     kubeconfig: facts.kubeconfig,
+    ...(input.kubeconfigByRoot && { manageKubeconfig: false }),
     certDir: facts.certDir,
     ...(override !== undefined && { hostnameOverride: override.trim().toLowerCase() }),
     ...(facts.nodeIPs.length > 0 && { nodeIP: facts.nodeIPs }),
@@ -184,7 +196,7 @@ function nodeName({ facts, hostname, clientCommonName }: AdoptionInput): NodeNam
   return { override: facts.hostnameOverride, notes: [], warnings: [warning] };
 }
 
-function rotationWarnings({ facts, kubeconfigEmbedsCertificate }: AdoptionInput): readonly string[] {
+function rotationWarnings({ facts, kubeconfigEmbedsCertificate, kubeconfigByRoot }: AdoptionInput): readonly string[] {
   const rotates = [...(facts.rotatesClient ? ['client'] : []), ...(facts.rotatesServing ? ['serving'] : [])];
   return [
     ...(rotates.length === 0
@@ -192,7 +204,7 @@ function rotationWarnings({ facts, kubeconfigEmbedsCertificate }: AdoptionInput)
       : [
           `the kubelet still rotates its ${rotates.join(' and ')} certificate in ${facts.certDir}: until it is restarted with the flags below, two programs write there`,
         ]),
-    ...(kubeconfigEmbedsCertificate
+    ...(kubeconfigEmbedsCertificate && !kubeconfigByRoot
       ? [
           `${facts.kubeconfig} has the client certificate inside: no kubelet reads it again while it runs. certlet rewrites it to name ${join(facts.certDir, 'kubelet-client-current.pem')}; restart the kubelet once after that`,
         ]

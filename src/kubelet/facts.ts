@@ -7,6 +7,10 @@ export interface KubeletConfiguration {
   readonly serverTLSBootstrap?: boolean;
   readonly tlsCertFile?: string;
   readonly tlsPrivateKeyFile?: string;
+  /** Folder of static pods: each is root on the node. */
+  readonly staticPodPath?: string;
+  /** Who signs those that may give the kubelet orders. */
+  readonly clientCAFile?: string;
   readonly featureGates: Readonly<Record<string, boolean>>;
 }
 
@@ -20,6 +24,8 @@ export interface KubeletFacts {
   readonly rotatesServing: boolean;
   readonly tlsCertFile: string | undefined;
   readonly tlsPrivateKeyFile: string | undefined;
+  readonly staticPodPath: string | undefined;
+  readonly clientCAFile: string | undefined;
   readonly hostnameOverride: string | undefined;
   readonly nodeIPs: readonly string[];
   readonly cloudProvider: string | undefined;
@@ -37,22 +43,37 @@ const LAST_MINOR_WITH_GATE_ALONE = 11;
 export function readKubeletConfiguration(document: unknown, path: string): KubeletConfiguration {
   const fields =
     typeof document === 'object' && document !== null ? (document as Readonly<Record<string, unknown>>) : {};
-  const { rotateCertificates, serverTLSBootstrap, tlsCertFile, tlsPrivateKeyFile, featureGates } = fields;
+  const {
+    rotateCertificates,
+    serverTLSBootstrap,
+    tlsCertFile,
+    tlsPrivateKeyFile,
+    featureGates,
+    staticPodPath,
+    authentication,
+  } = fields;
   const file = (value: unknown): string | undefined => {
     if (typeof value !== 'string' || value === '') return undefined;
     return isAbsolute(value) ? value : join(dirname(path), value);
   };
   const certFile = file(tlsCertFile);
   const keyFile = file(tlsPrivateKeyFile);
+  const podPath = file(staticPodPath);
+  const clientCA = file(at(at(authentication, 'x509'), 'clientCAFile'));
   const gates = typeof featureGates === 'object' && featureGates !== null ? Object.entries(featureGates) : [];
   return {
     ...(typeof rotateCertificates === 'boolean' && { rotateCertificates }),
     ...(typeof serverTLSBootstrap === 'boolean' && { serverTLSBootstrap }),
     ...(certFile !== undefined && { tlsCertFile: certFile }),
     ...(keyFile !== undefined && { tlsPrivateKeyFile: keyFile }),
+    ...(podPath !== undefined && { staticPodPath: podPath }),
+    ...(clientCA !== undefined && { clientCAFile: clientCA }),
     featureGates: Object.fromEntries(gates.filter((gate): gate is [string, boolean] => typeof gate[1] === 'boolean')),
   };
 }
+
+const at = (value: unknown, key: string): unknown =>
+  typeof value === 'object' && value !== null ? (Reflect.get(value, key) as unknown) : undefined;
 
 /** Later files (a `--config-dir`) over earlier ones. */
 export function mergeConfigurations(files: readonly KubeletConfiguration[]): KubeletConfiguration {
@@ -76,6 +97,8 @@ export function kubeletFacts(
     rotatesServing: rotatesServing(flags, configuration, gates, minor),
     tlsCertFile: flagText(flags, 'tls-cert-file') ?? configuration.tlsCertFile,
     tlsPrivateKeyFile: flagText(flags, 'tls-private-key-file') ?? configuration.tlsPrivateKeyFile,
+    staticPodPath: flagText(flags, 'pod-manifest-path') ?? configuration.staticPodPath,
+    clientCAFile: flagText(flags, 'client-ca-file') ?? configuration.clientCAFile,
     hostnameOverride: flagText(flags, 'hostname-override'),
     nodeIPs: nodeIPs.filter((address) => address !== ''),
     cloudProvider: flagText(flags, 'cloud-provider'),

@@ -157,6 +157,7 @@ export class Agent {
       clockSkewMs: clockSkewMs(dateSample),
       kubeletVersion,
       lastTick: this.#lastTick,
+      kubeconfig: this.#credentials.kubeconfigNeed,
       upToDate: quiet && managers.every((manager) => manager.isValid && isDone(manager.step(undefined))),
     };
   }

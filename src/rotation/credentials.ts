@@ -16,6 +16,7 @@ import {
   type Refusals,
   refusedOnceMore,
 } from './identity.ts';
+import { kubeconfigCommand, type KubeconfigNeed, kubeconfigNeeds } from './node-kubeconfig.ts';
 import { readingChanges } from './reading-changes.ts';
 import { SaidOnce } from '../said-once.ts';
 import { capWait, SHARE_OF_LEFT } from './retry.ts';
@@ -54,6 +55,9 @@ export class Credentials {
   #writing: Promise<void> = Promise.resolve();
   /** For what is met at every look at the files. */
   readonly said = new SaidOnce();
+  /** Where the kubeconfig is root's: the cluster that has accepted the pair while that file names another. */
+  #proven: ClusterAccess | undefined;
+  #need: KubeconfigNeed | undefined;
 
   constructor(context: RotationContext) {
     this.#context = context;
@@ -90,7 +94,15 @@ export class Credentials {
   /** A kubeconfig that others can write since counts as it was before, and is put back. */
   get cluster(): ClusterChoice {
     const node = isUnsafe(this.#node) ? (this.#lastUsable ?? this.#node) : this.#node;
-    return chooseCluster(node, this.#bootstrap);
+    const choice = chooseCluster(node, this.#bootstrap);
+    const { offered } = choice;
+    const proven = offered !== undefined && this.#proven !== undefined && sameCluster(this.#proven, offered);
+    return proven ? { active: offered, offered: undefined } : choice;
+  }
+
+  /** What root has to do about the node's kubeconfig, where it is not managed here. */
+  get kubeconfigNeed(): KubeconfigNeed | undefined {
+    return this.#need;
   }
 
   /** A pair that has just become current (adopted or issued): the past of the old one is forgotten. */
@@ -207,7 +219,10 @@ export class Credentials {
 
   /** Writes the node's kubeconfig for this cluster unless it names cluster and pair already. */
   writeKubeconfig(cluster: ClusterAccess): Promise<void> {
-    return this.#inTurn(() => this.#write(cluster));
+    return this.#inTurn(async () => {
+      if (!this.#context.options.manageKubeconfig) this.#proven = cluster;
+      await this.#write(cluster);
+    });
   }
 
   /** Makes the node's kubeconfig name the pair in use. Throws `ERR_CREDENTIAL_MISSING` or what is wrong with the file when nothing names a server. */
@@ -233,12 +248,13 @@ export class Credentials {
     const { store, kubeconfigs, log, options } = this.#context;
     const pairPath = store.currentPath('client');
     const reading = await kubeconfigs.readNode();
-    if (reading.kind === 'usable') {
-      const { config } = reading;
-      const differences = clusterDifferences(config.cluster, cluster);
-      if (differences.length === 0 && config.credential.kind === 'certificate' && config.files.includes(pairPath))
-        return;
+    const needs = kubeconfigNeeds(reading, cluster, pairPath);
+    if (!options.manageKubeconfig) {
+      this.#leaveToRoot(needs);
+      await this.reload();
+      return;
     }
+    if (needs.length === 0) return;
     if (isUnsafe(reading) && this.said.isNews(reading.error.message, '')) {
       log.log('warn', 'The kubeconfig is not believed and is written anew', { why: reading.error.message });
     }
@@ -253,6 +269,21 @@ export class Credentials {
     const commonName = `system:node:${this.#context.options.nodeName}`;
     const now = judgedNow(this.#context).earliest;
     return kubeconfigPairProblem(this.#node, { commonName, usage: 'client auth', now });
+  }
+
+  /** Each need is told once, and again when it has become another. */
+  #leaveToRoot(needs: readonly string[]): void {
+    const { options, log } = this.#context;
+    const before = this.#need?.reason;
+    const reason = needs.join('; ');
+    const { kubeconfigPath: path, kubeletUnit } = options;
+    this.#need = reason === '' ? undefined : { path, reason, command: kubeconfigCommand(kubeletUnit) };
+    if (this.#need !== undefined && before !== reason)
+      log.log('warn', 'The kubeconfig has to be written anew, which is left to root', {
+        file: path,
+        why: reason,
+        remedy: this.#need.command,
+      });
   }
 
   #bootstrapConfig(reason: string): ClientConfig {
@@ -278,3 +309,6 @@ export class Credentials {
     );
   }
 }
+
+const sameCluster = (left: ClusterAccess, right: ClusterAccess): boolean =>
+  clusterDifferences(left, right).length === 0;

@@ -9,6 +9,10 @@ export interface RotationOptions {
   readonly machine?: string | undefined;
   readonly certDir: string;
   readonly kubeconfigPath: string;
+  /** Else root writes it, and certlet says when that is needed. */
+  readonly manageKubeconfig: boolean;
+  /** For the commands that a person is told. */
+  readonly kubeletUnit: string;
   /** Whether the serving certificate is managed too. */
   readonly serving: boolean;
   readonly keyAlgorithm: KeyAlgorithm;

@@ -1,5 +1,6 @@
 import type { ErrorCode } from '../error-rules.ts';
 import type { CertificateFacts } from '../pki/certificate.ts';
+import type { KubeconfigNeed } from './node-kubeconfig.ts';
 import type { Purpose } from '../csr/template.ts';
 
 /** The named states of one certificate. */
@@ -61,6 +62,8 @@ export interface AgentSnapshot {
   readonly clockSkewMs: number | undefined;
   readonly kubeletVersion: string | undefined;
   readonly lastTick: Date;
+  /** Only where the kubeconfig is left to root and has to be written anew. */
+  readonly kubeconfig?: KubeconfigNeed | undefined;
   /** Nothing is due, nothing waits: what `certlet once` waits for. */
   readonly upToDate: boolean;
 }

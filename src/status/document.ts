@@ -21,6 +21,15 @@ export interface StatusDocument {
   readonly certificates: readonly CertificateStatus[];
   /** Hooks that failed and were not made good yet. */
   readonly hooks: readonly HookStatus[];
+  /** The node's kubeconfig, where it is left to root and has to be written anew. */
+  readonly kubeconfig?: KubeconfigStatus;
+}
+
+export interface KubeconfigStatus {
+  readonly path: string;
+  readonly reason: string;
+  /** What root should run. */
+  readonly command: string;
 }
 
 export interface ProcessStatus {
@@ -121,8 +130,8 @@ const foreign = (text: string): string => escaped(redact(text));
 
 /** The document of this moment. Texts of foreign origin pass the filter for secrets once more: the file is readable by everyone. */
 export function statusDocument(snapshot: AgentSnapshot, parts: StatusParts): StatusDocument {
-  const { nodeName, server, clockSkewMs, kubeletVersion } = snapshot;
-  return {
+  const { nodeName, server, clockSkewMs, kubeletVersion, kubeconfig } = snapshot;
+  return present({
     version: STATUS_VERSION,
     writtenAt: timestamp(parts.now),
     process: present({
@@ -141,7 +150,8 @@ export function statusDocument(snapshot: AgentSnapshot, parts: StatusParts): Sta
     upToDate: snapshot.upToDate,
     certificates: snapshot.managers.map(certificateStatus),
     hooks: parts.hooks.map(hookStatus),
-  };
+    kubeconfig: kubeconfig && { ...kubeconfig, reason: foreign(kubeconfig.reason) },
+  });
 }
 
 function certificateStatus(manager: ManagerSnapshot): CertificateStatus {

@@ -29,10 +29,27 @@ export function statusReport(document: StatusDocument, options: TextOptions): st
   const lines = [
     `${paint(BOLD, document.node.name)}: ${paint(COLOURS[state], state)}`,
     ...rows(headRows(document, options), paint),
+    ...kubeconfigLines(document, paint),
     ...document.certificates.flatMap((certificate) => ['', ...certificateLines(certificate, options.now, paint)]),
     ...document.hooks.flatMap((hook) => ['', ...hookLines(hook, options.now, paint)]),
   ];
   return `${lines.join('\n')}\n`;
+}
+
+function kubeconfigLines({ kubeconfig }: StatusDocument, paint: Paint): readonly string[] {
+  if (kubeconfig === undefined) return [];
+  const { path, reason, command } = kubeconfig;
+  return [
+    '',
+    `${paint(BOLD, path)}  ${paint(COLOURS.waiting, 'has to be written anew, which is left to root')}`,
+    ...rows(
+      [
+        ['reason', reason],
+        ['to mend it', command],
+      ],
+      paint,
+    ),
+  ];
 }
 
 type Paint = (code: number, text: string) => string;

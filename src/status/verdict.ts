@@ -34,6 +34,9 @@ export function verdictOf(document: StatusDocument, now: Date, liveness: Livenes
     ...document.hooks.map(
       ({ hook, message }): Verdict => ({ state: 'waiting', reasons: [`hook ${hook}: ${message}`] }),
     ),
+    ...(document.kubeconfig === undefined
+      ? []
+      : [{ state: 'waiting', reasons: [`${document.kubeconfig.path}: ${document.kubeconfig.reason}`] } as const]),
     ...(liveness === 'missing' || (document.process.command === 'run' && liveness === 'down') ? [DOWN] : []),
     ...(liveness === 'running' ? [] : missedRuns(document, now)),
     ...intervalProblems(document).map((reason): Verdict => ({ state: 'waiting', reasons: [reason] })),

@@ -151,19 +151,19 @@ t.test('the facts of what is on disk', async (t) => {
 });
 
 for (const row of [
-  { errno: 'ENOSPC', code: 'ERR_STORE_FULL', remedy: 'df -h /d' },
+  { errno: 'ENOSPC', code: 'ERR_STORE_FULL', remedy: 'df -h /d/e' },
   { errno: 'EDQUOT', code: 'ERR_STORE_FULL', remedy: 'quota' },
-  { errno: 'EROFS', code: 'ERR_STORE_READ_ONLY', remedy: "printf '[Service]\\nReadWritePaths=%s\\n' /d >" },
-  { errno: 'EACCES', code: 'ERR_STORE_IO', remedy: 'namei -l /d/f' },
-  { errno: 'EPERM', code: 'ERR_STORE_IO', remedy: 'lsattr -d /d/f' },
+  { errno: 'EROFS', code: 'ERR_STORE_READ_ONLY', remedy: "printf '[Service]\\nReadWritePaths=%s\\n' /d/e >" },
+  { errno: 'EACCES', code: 'ERR_STORE_IO', remedy: 'namei -l /d/e/f' },
+  { errno: 'EPERM', code: 'ERR_STORE_IO', remedy: 'lsattr -d /d/e/f' },
   { errno: 'EIO', code: 'ERR_STORE_IO', remedy: 'dmesg' },
   { errno: 'EMFILE', code: 'ERR_STORE_IO', remedy: 'LimitNOFILE' },
-  { errno: 'ENOENT', code: 'ERR_STORE_IO', remedy: 'ls -ld /d/f' },
+  { errno: 'ENOENT', code: 'ERR_STORE_IO', remedy: 'ls -ld /d/e/f' },
 ]) {
   t.test(`${row.errno} becomes ${row.code} that names path, operation, reason and what to do`, async (t) => {
-    const error = fileError(errno(row.errno, { path: '/d/f', syscall: 'open' }), '/other') as CertletError;
+    const error = fileError(errno(row.errno, { path: '/d/e/f', syscall: 'open' }), '/other') as CertletError;
     t.equal(error.code, row.code);
-    t.equal(error.message, `open /d/f: it went wrong (${row.errno})`);
+    t.equal(error.message, `open /d/e/f: it went wrong (${row.errno})`);
     t.ok(error.remedy?.includes(row.remedy), `remedy: ${String(error.remedy)}`);
     t.equal(errnoOf(error), row.errno);
   });

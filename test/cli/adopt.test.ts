@@ -70,6 +70,7 @@ interface Result {
 
 interface Options {
   readonly write?: boolean;
+  readonly writeKubeconfig?: boolean;
   readonly version?: string;
   readonly unit?: string;
 }
@@ -87,7 +88,12 @@ async function adopt(root: string, options: Options = {}): Promise<Result> {
   let text = '';
   const ports = { fs: new NodeFileSystem(), root, print: (part: string) => (text += part) };
   const { found: adopted, answer } = await adoptKubelet(
-    { host, settingsPath: '/etc/certlet/config.yaml', write: options.write ?? false },
+    {
+      host,
+      settingsPath: '/etc/certlet/config.yaml',
+      write: options.write ?? false,
+      writeKubeconfig: options.writeKubeconfig ?? false,
+    },
     ports,
   );
   const file = (path: string): string | undefined =>
@@ -341,7 +347,7 @@ t.test('other paths bring drop-ins for certlet, and a missing cert-dir a command
   for (const unit of ['certlet.service', 'certlet-once.service']) {
     t.equal(
       file(`/etc/systemd/system/${unit}.d/20-adopted-paths.conf`),
-      '# Written by "certlet adopt": folders outside the defaults that certlet has to write.\n[Service]\nReadWritePaths=-/srv/k8s\nReadWritePaths="-/srv/cert dir"\n',
+      '# Written by "certlet adopt": folders outside the defaults that certlet has to write, and what the kubelet reads there.\n[Service]\nReadWritePaths=-/srv/k8s\nReadWritePaths="-/srv/cert dir"\n',
     );
   }
   t.match(text, "install -d -m 0755 '/srv/cert dir'");
@@ -492,9 +498,9 @@ t.test('drop-ins of /etc hide those of /usr/lib by name, and a link to /dev/null
   const root = hostTree(t, {
     ...KUBEADM,
     '/etc/systemd/system/kubelet.service.d/10-kubeadm.conf':
-      '[Service]\nExecStart=\nExecStart=/bin/k --kubeconfig=/a\n',
+      '[Service]\nExecStart=\nExecStart=/bin/k --kubeconfig=/a/b/c\n',
   });
-  t.strictSame((await adopt(root)).host.arguments, ['--kubeconfig=/a']);
+  t.strictSame((await adopt(root)).host.arguments, ['--kubeconfig=/a/b/c']);
   const masked = hostTree(t, KUBEADM);
   mkdirSync(join(masked, '/etc/systemd/system/kubelet.service.d'), { recursive: true });
   symlinkSync('/dev/null', join(masked, '/etc/systemd/system/kubelet.service.d/10-kubeadm.conf'));
@@ -509,10 +515,10 @@ t.test('drop-ins of /etc hide those of /usr/lib by name, and a link to /dev/null
 t.test('a drop-in for every service is read, and one for the kubelet is stronger', async (t) => {
   const root = hostTree(t, {
     ...PLAIN_UNIT('--kubeconfig=${A}${B}'),
-    '/etc/systemd/system/service.d/10.conf': '[Service]\nEnvironment=A=/all B=x\n',
+    '/etc/systemd/system/service.d/10.conf': '[Service]\nEnvironment=A=/srv/all B=x\n',
     '/usr/lib/systemd/system/kubelet.service.d/20.conf': '[Service]\nEnvironment=B=/kubelet\n',
   });
-  t.strictSame((await adopt(root)).host.arguments, ['--kubeconfig=/all/kubelet']);
+  t.strictSame((await adopt(root)).host.arguments, ['--kubeconfig=/srv/all/kubelet']);
 });
 
 t.test('a shell as ExecStart gets no drop-in but the flags to add', async (t) => {
@@ -582,7 +588,11 @@ t.test('rke2 starts a kubelet whose flags can be seen: flags go under kubelet-ar
     '/proc/9/cgroup': '0::/system.slice/rke2-agent.service\n',
     '/usr/local/lib/systemd/system/rke2-agent.service': '[Service]\nExecStart=/usr/local/bin/rke2 agent\n',
   });
-  const { adopted, text, file } = await adopt(root, { write: true, version: 'v1.28.3+rke2r1' });
+  const { adopted, text, file } = await adopt(root, {
+    write: true,
+    writeKubeconfig: true,
+    version: 'v1.28.3+rke2r1',
+  });
   t.ok(adopted);
   t.match(text, 'is started by rke2 (rke2-agent.service, process 8)');
   t.match(text, 'in /etc/rancher/rke2/config.yaml, under kubelet-arg:\n    - "rotate-certificates=false"\n');
@@ -596,12 +606,12 @@ t.test('microk8s keeps the flags in a file', async (t) => {
     '/proc/9/cmdline': '/snap/microk8s/6089/kubelite\0--scheduler-args-file=x\0',
     '/proc/9/cgroup': '0::/system.slice/snap.microk8s.daemon-kubelite.service\n',
     '/var/snap/microk8s/current/args/kubelet':
-      '# flags\n--kubeconfig=${SNAP_DATA}/credentials/kubelet.config\n--cert-dir=${SNAP_DATA}/certs\n',
+      '# flags\n--kubeconfig=${SNAP_DATA}/credentials/kubelet.config\n--cert-dir=${SNAP_COMMON}/pki\n',
   });
-  const { text, file } = await adopt(root, { write: true });
+  const { text, file } = await adopt(root, { write: true, writeKubeconfig: true });
   t.match(text, 'The kubelet runs inside microk8s (snap.microk8s.daemon-kubelite.service, process 9)');
   t.match(text, 'in /var/snap/microk8s/current/args/kubelet, at its end:\n    --rotate-certificates=false\n');
-  t.match(file(SETTINGS), 'certDir: /var/snap/microk8s/current/certs');
+  t.match(file(SETTINGS), 'certDir: /var/snap/microk8s/common/pki');
 });
 
 t.test('a host without a kubelet', async (t) => {
@@ -659,3 +669,105 @@ t.test('the version of a program is asked for, and no answer is no version', asy
   chmodSync(join(folder, 'kubelet'), 0o777);
   t.equal(await askKubeletVersion([join(folder, 'kubelet')]), undefined, 'others could change it');
 });
+
+const kubeletWith = (flags: string, tree: Tree = {}): Tree => ({
+  ...PLAIN_UNIT(flags),
+  '/etc/kubernetes/kubelet.conf': KUBECONFIG_WITH('/var/lib/kubelet/pki/kubelet-client-current.pem'),
+  ...tree,
+});
+const KUBECONFIG_WITH = (pair: string, ca = '/etc/kubernetes/pki/ca.crt'): string => `apiVersion: v1
+kind: Config
+clusters: [{ name: c, cluster: { server: "https://api:6443", certificate-authority: ${ca} } }]
+users: [{ name: u, user: { client-certificate: ${pair}, client-key: ${pair} } }]
+contexts: [{ name: x, context: { cluster: c, user: u } }]
+current-context: x
+`;
+const PATHS = '/etc/systemd/system/certlet.service.d/20-adopted-paths.conf';
+const CURRENT = '/var/lib/kubelet/pki/kubelet-client-current.pem';
+
+for (const row of [
+  { folder: '/', flags: '--kubeconfig=/kubelet.conf' },
+  { folder: '/etc', flags: '--kubeconfig=/etc/kubelet.conf' },
+  { folder: '/var/lib/kubelet', flags: '--kubeconfig=/var/lib/kubelet/kubeconfig' },
+  { folder: '/var/lib/rancher/k3s/agent', flags: '--kubeconfig=/var/lib/rancher/k3s/agent/kubelet.kubeconfig' },
+  { folder: '/var/lib/rancher', flags: '--kubeconfig=/var/lib/rancher/kubelet.conf' },
+  { folder: '/etc/systemd/system', flags: '--kubeconfig=/etc/systemd/system/kubelet.conf' },
+  { folder: '/etc/cron.d', flags: '--kubeconfig=/etc/cron.d/kubelet.conf' },
+  { folder: '/usr/local/bin', flags: '--kubeconfig=/usr/local/bin/kubelet.conf' },
+]) {
+  t.test(`adopt opened the shared folder ${row.folder} to the sandbox`, async (t) => {
+    const root = hostTree(t, PLAIN_UNIT(row.flags));
+    await t.rejects(adopt(root, { write: true }), {
+      code: 'ERR_CONFIG_INVALID',
+      message: new RegExp(`${row.folder} is not certlet's alone`),
+      remedy: /^certlet adopt --write-kubeconfig --write/,
+    });
+    t.notOk(existsSync(join(root, '/etc/certlet/config.yaml')), 'nothing was written');
+    const { file } = await adopt(root, { write: true, writeKubeconfig: true });
+    t.match(file(PATHS), /\[Service\]\nReadWritePaths=\nReadWritePaths=-\/var\/lib\/kubelet\/pki\n$/, 'the way out');
+  });
+}
+
+for (const folder of ['/var/lib/kubelet', '/var/snap/microk8s/current/certs']) {
+  t.test(`adopt opened the shared cert-dir ${folder}`, async (t) => {
+    const root = hostTree(t, kubeletWith(`--kubeconfig=/etc/kubernetes/kubelet.conf --cert-dir=${folder}`));
+    await t.rejects(adopt(root, { write: true }), { code: 'ERR_CONFIG_INVALID', remedy: /--cert-dir=/ });
+  });
+}
+
+t.test('what the kubelet reads stays read-only in a folder that is open', async (t) => {
+  const tree = {
+    '/etc/kubernetes/kubelet.yaml':
+      'staticPodPath: static\nauthentication: { x509: { clientCAFile: /etc/kubernetes/ssl/deep/ca.crt } }\n',
+    '/etc/kubernetes/kubelet.env': 'A=b\n',
+  };
+  const flags = '--kubeconfig=/etc/kubernetes/kubelet.conf --config=/etc/kubernetes/kubelet.yaml --cert-dir=/srv/pki';
+  const root = hostTree(t, kubeletWith(flags, tree));
+  writeFileSync(
+    join(root, '/etc/systemd/system/kubelet.service'),
+    `[Service]\nEnvironmentFile=-/etc/kubernetes/kubelet.env\nExecStart=/usr/bin/kubelet ${flags}\n`,
+  );
+  const { file } = await adopt(root, { write: true });
+  const lines = (file(PATHS) ?? '').split('\n').filter((line) => line.startsWith('Read'));
+  t.strictSame(lines.sort(), [
+    'ReadOnlyPaths=-/etc/kubernetes/kubelet.env',
+    'ReadOnlyPaths=-/etc/kubernetes/kubelet.yaml',
+    // The folder, since it could be renamed with the file in it.
+    'ReadOnlyPaths=-/etc/kubernetes/ssl',
+    'ReadOnlyPaths=-/etc/kubernetes/static',
+    'ReadWritePaths=-/srv/pki',
+  ]);
+});
+
+t.test(
+  'the kubeconfig by root: written for the pair, with what could be changed inside, and never shown',
+  async (t) => {
+    const flags = '--kubeconfig=/etc/kubernetes/kubelet.conf';
+    const old = KUBECONFIG_WITH('/etc/old.pem', '/var/lib/kubelet/pki/ca.crt').replace(
+      'client-key:',
+      'token: swordfish, client-key:',
+    );
+    const tree = {
+      '/etc/kubernetes/kubelet.conf': old,
+      '/var/lib/kubelet/pki/ca.crt': authority.pem,
+      '/etc/kubernetes/.kubelet.conf.0123456789abcdef.certlet-tmp': 'left by a killed run',
+    };
+    const root = hostTree(t, kubeletWith(flags, tree));
+    const early = await adopt(root, { write: true, writeKubeconfig: true });
+    t.equal(early.file('/etc/kubernetes/kubelet.conf'), old, 'not while it may hold the only certificate');
+    t.match(early.text, /start certlet, which takes the certificate over/);
+    writeFileSync(join(root, CURRENT), pairFor('node1'));
+    const shown = await adopt(root, { writeKubeconfig: true });
+    t.equal(shown.file('/etc/kubernetes/kubelet.conf'), old);
+    const { file, text, answer } = await adopt(root, { write: true });
+    t.notMatch(`${early.text}${shown.text}${text}${JSON.stringify(answer)}`, /swordfish/);
+    const written = file('/etc/kubernetes/kubelet.conf') ?? '';
+    t.match(written, /certificate-authority-data: /, 'the service could change a CA in its own folder');
+    t.match(written, `client-certificate: ${CURRENT}`);
+    t.notMatch(written, /swordfish/);
+    t.equal(statSync(join(root, '/etc/kubernetes/kubelet.conf')).mode & 0o777, 0o600);
+    t.notOk(existsSync(join(root, '/etc/kubernetes/.kubelet.conf.0123456789abcdef.certlet-tmp')));
+    t.match(file('/etc/certlet/config.yaml'), /^manageKubeconfig: false$/m, 'the first run wrote it down');
+    t.notMatch((await adopt(root, {})).text, /written anew by root/, 'once');
+  },
+);

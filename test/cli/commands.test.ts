@@ -298,7 +298,7 @@ t.test('adopt and join as the program calls them', async (t) => {
   t.teardown(() => cluster.close());
   const host = new CommandHost(t, { kubelet: { unit: 'certlet-test-no-such-unit.service', version: 'v1.30.0' } });
   const adopt = host.session();
-  const code = await dispatch({ name: 'adopt', output: 'json', write: false }, adopt.context);
+  const code = await dispatch({ name: 'adopt', output: 'json', write: false, writeKubeconfig: false }, adopt.context);
   const answer = JSON.parse(adopt.stdout.text) as { readonly version: number; readonly found: boolean };
   t.equal(answer.version, 1);
   t.equal(code, answer.found ? 0 : 1, 'whether this machine has a kubelet');
@@ -307,7 +307,14 @@ t.test('adopt and join as the program calls them', async (t) => {
   const discoveryFile = join(host.folder, 'x', 'discovery.conf');
   writeFileSync(discoveryFile, cluster.bootstrapKubeconfig(), { mode: 0o600 });
   const joined = host.session();
-  const join_ = { caCertHashes: [], unsafeSkipCaVerification: false, timeoutMs: 1_000, force: false, discoveryFile };
+  const join_ = {
+    caCertHashes: [],
+    unsafeSkipCaVerification: false,
+    timeoutMs: 1_000,
+    force: false,
+    writeKubeconfig: false,
+    discoveryFile,
+  };
   t.equal(await dispatch({ name: 'join', output: 'json', join: join_ }, joined.context), 0);
   t.match(JSON.parse(joined.stdout.text), {
     version: 1,

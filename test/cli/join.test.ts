@@ -11,7 +11,9 @@ import { joinCluster, joinedText } from '../../src/cli/join.ts';
 import type { JoinArguments } from '../../src/cli/join-plan.ts';
 import { caPinOf } from '../../src/discovery/ca-pin.ts';
 import { CertletError } from '../../src/errors.ts';
+import type { ClusterAccess } from '../../src/kubeconfig/client-config.ts';
 import type { KubeconfigReading } from '../../src/ports.ts';
+import { Secret } from '../../src/secret.ts';
 import { createAuthority } from '../fixtures/cluster/authority.ts';
 import {
   type ClusterInfoServer,
@@ -22,7 +24,13 @@ import {
 } from '../fixtures/cluster-info-server.ts';
 
 const TOKEN = 'abcdef.0123456789abcdef';
-const BASE: JoinArguments = { caCertHashes: [], unsafeSkipCaVerification: false, timeoutMs: 60_000, force: false };
+const BASE: JoinArguments = {
+  caCertHashes: [],
+  unsafeSkipCaVerification: false,
+  timeoutMs: 60_000,
+  force: false,
+  writeKubeconfig: false,
+};
 
 interface Run {
   readonly error: unknown;
@@ -32,6 +40,8 @@ interface Run {
   readonly sleptMs: readonly number[];
   readonly path: string;
   readonly folder: string;
+  /** Of the node's kubeconfig. */
+  readonly writes: readonly { readonly cluster: ClusterAccess; readonly pairPath: string }[];
 }
 
 interface RunOptions {
@@ -41,6 +51,9 @@ interface RunOptions {
   readonly existing?: { readonly server: string; readonly caPem?: string };
   readonly unusable?: boolean;
   readonly fetch?: DiscoveryFetch;
+  readonly nodeReading?: KubeconfigReading;
+  readonly kubeconfigPath?: string;
+  readonly managed?: boolean;
   readonly node?: { readonly server: string; readonly caPem: string };
 }
 
@@ -48,6 +61,7 @@ async function run(t: Test, args: Partial<JoinArguments>, options: RunOptions = 
   const folder = options.folder ?? t.testdir({});
   const path = join(folder, 'etc', 'bootstrap-kubelet.conf');
   const told: string[] = [];
+  const writes: { cluster: ClusterAccess; pairPath: string }[] = [];
   const warned: string[] = [];
   const progress: string[] = [];
   const sleptMs: number[] = [];
@@ -81,7 +95,19 @@ async function run(t: Test, args: Partial<JoinArguments>, options: RunOptions = 
     kubeconfigs: {
       readBootstrap: async (): Promise<KubeconfigReading> =>
         options.unusable ? { kind: 'unusable', path, error: new Error('broken') } : reading(path, options.existing),
-      readNode: async () => reading('/etc/kubernetes/kubelet.conf', options.node),
+      readNode: async () => options.nodeReading ?? reading('/etc/kubernetes/kubelet.conf', options.node),
+      writeNode: async (cluster: ClusterAccess, pairPath: string) => {
+        writes.push({ cluster, pairPath });
+        return true;
+      },
+    },
+    node: {
+      path: options.kubeconfigPath ?? '/etc/kubernetes/kubelet.conf',
+      certDir: join(folder, 'pki'),
+      stateDir: join(folder, 'pki/.certlet'),
+      managed: options.managed ?? true,
+      settingsPath: '/etc/certlet/config.yaml',
+      kubeletUnit: 'k3s-agent.service',
     },
   };
   let error: unknown;
@@ -99,7 +125,7 @@ async function run(t: Test, args: Partial<JoinArguments>, options: RunOptions = 
     error instanceof CertletError ? String(error.remedy) : '',
   ];
   t.notMatch(texts.join('\n'), /0123456789abcdef/, 'the token is nowhere in what is shown');
-  return { error, told, warned, progress, sleptMs, path, folder };
+  return { error, told, warned, progress, sleptMs, path, folder, writes };
 }
 
 async function serve(t: Test, options: ClusterInfoServerOptions): Promise<ClusterInfoServer> {
@@ -479,3 +505,72 @@ t.test('a discovery file behind a URL is only believed over TLS that the system 
   const result = await run(t, { discoveryFile: `https://${server.endpoint}/cluster` });
   t.match(result.error, { code: 'ERR_API_TLS' });
 });
+
+t.test('a join that was killed leaves no token: the next one sweeps its temporary file', async (t) => {
+  const server = await serve(t, { answer: good });
+  const folder = t.testdir({ etc: { '.bootstrap-kubelet.conf.0123456789abcdef.certlet-tmp': 'token' } });
+  const args = { endpoint: server.endpoint, tokenFile: '-', caCertHashes: [pinOf(server)] };
+  const result = await run(t, args, { stdin: TOKEN, folder });
+  t.equal(result.error, undefined);
+  t.strictSame(readdirSync(join(folder, 'etc')), ['bootstrap-kubelet.conf']);
+});
+
+t.test("--write-kubeconfig writes the node's kubeconfig too, and says how to close it to the service", async (t) => {
+  const server = await serve(t, { answer: good });
+  const args = { endpoint: server.endpoint, tokenFile: '-', caCertHashes: [pinOf(server)], writeKubeconfig: true };
+  const { error, writes, told, folder } = await run(t, args, { stdin: TOKEN });
+  t.equal(error, undefined);
+  t.match(writes, [
+    { cluster: { server: `https://${server.endpoint}` }, pairPath: join(folder, 'pki/kubelet-client-current.pem') },
+  ]);
+  const next = told.at(-1) ?? '';
+  t.match(next, /manageKubeconfig: false/);
+  t.match(next, /certlet-once\.service\.d .*10-kubeconfig-by-root\.conf/);
+  t.match(next, /systemctl restart k3s-agent\.service/, "the kubelet's unit of the settings");
+});
+
+const NEW_CLUSTER = { server: 'https://new:6443', caPem: createAuthority({ name: 'new' }).pem };
+
+t.test('--write-kubeconfig alone goes by the bootstrap kubeconfig and needs no token', async (t) => {
+  const { error, writes, told } = await run(t, { writeKubeconfig: true }, { existing: NEW_CLUSTER, managed: false });
+  t.equal(error, undefined);
+  t.match(writes, [{ cluster: NEW_CLUSTER }]);
+  t.match(told.at(-1), /^next: systemctl restart k3s-agent\.service /);
+});
+
+for (const row of [
+  { name: 'there is no bootstrap kubeconfig', options: {}, code: 'ERR_CREDENTIAL_MISSING' },
+  { name: 'the bootstrap kubeconfig cannot be used', options: { unusable: true }, code: undefined },
+  {
+    name: 'the service writes the folder of the kubeconfig',
+    options: { existing: NEW_CLUSTER, inPki: true },
+    code: 'ERR_CONFIG_INVALID',
+  },
+  {
+    name: "the file holds the node's only certificate",
+    options: {
+      existing: NEW_CLUSTER,
+      nodeReading: {
+        kind: 'usable',
+        path: '/etc/kubernetes/kubelet.conf',
+        config: {
+          source: '',
+          cluster: { ...NEW_CLUSTER, insecureSkipTlsVerify: false },
+          credential: { kind: 'certificate', chainPem: '', keyPem: new Secret('') },
+          files: [],
+          warnings: [],
+        },
+      } as const,
+    },
+    code: 'ERR_DISCOVERY',
+  },
+] as const) {
+  t.test(`--write-kubeconfig writes nothing where ${row.name}`, async (t) => {
+    const folder = t.testdir({});
+    const inPki = 'inPki' in row.options ? { kubeconfigPath: join(folder, 'pki/kubelet.conf') } : {};
+    const { error, writes } = await run(t, { writeKubeconfig: true }, { ...row.options, ...inPki, folder });
+    t.ok(error instanceof Error);
+    if (row.code !== undefined) t.match(error, { code: row.code });
+    t.strictSame(writes, []);
+  });
+}

@@ -420,3 +420,50 @@ t.test('the best of several pairs is adopted, the link repaired', async (t) => {
   await host.until(() => host.isUpToDate, 5 * MINUTE);
   t.equal(host.count('create'), 4, 'the longer-lived pairs were found');
 });
+
+const KUBECONFIG_LEFT = 'The kubeconfig has to be written anew, which is left to root';
+
+t.test('a kubeconfig that is left to root is never written, and what it needs is told once', async (t) => {
+  const host = newHost(t, { manageKubeconfig: false, kubeletUnit: 'k3s-agent.service' });
+  await host.bootstrap();
+  t.equal(host.kubeconfigs.writes, 0);
+  t.match(host.last?.kubeconfig, {
+    path: NODE_PATH,
+    reason: 'it is not there',
+    command: 'certlet join --write-kubeconfig && systemctl restart k3s-agent.service',
+  });
+  await host.clock.advance(DAY);
+  t.equal(host.log.of(KUBECONFIG_LEFT).length, 1);
+  const pairPath = host.store.currentPath('client');
+  const credential = { kind: 'certificate', chainPem: '', keyPem: new Secret('') } as const;
+  host.kubeconfigs.node = usable(NODE_PATH, CLUSTER, credential, [pairPath]);
+  host.agent?.filesChanged([NODE_PATH]);
+  await host.until(() => host.last?.kubeconfig === undefined, HOUR);
+  t.equal(host.kubeconfigs.writes, 0);
+});
+
+t.test(
+  'a changed server while the kubeconfig is left to root: certlet goes on with it and says what the file needs',
+  async (t) => {
+    const host = newHost(t, { manageKubeconfig: false });
+    const credential = { kind: 'certificate', chainPem: '', keyPem: new Secret('') } as const;
+    host.kubeconfigs.node = usable(NODE_PATH, CLUSTER, credential, [host.store.currentPath('client')]);
+    await host.bootstrap();
+    t.equal(host.last?.kubeconfig, undefined);
+    host.offerToken('fedcba.fedcba9876543210', OTHER);
+    host.agent?.filesChanged([BOOTSTRAP_PATH]);
+    await host.until(() => host.last?.kubeconfig !== undefined, HOUR);
+    t.match(host.last?.kubeconfig?.reason, 'server https://cluster.test:6443 became https://new.test:6443');
+    t.equal(host.last?.server, OTHER.server);
+    const proofs = host.api.calls.filter(({ server }) => server === OTHER.server).length;
+    host.api.fault = ({ server }) => (server === CLUSTER.server ? apiFault('ERR_API_UNREACHABLE', 'gone') : undefined);
+    await host.clock.advance(DAY);
+    t.equal(host.last?.server, OTHER.server, 'the old one is not asked any more');
+    t.ok(host.api.calls.filter(({ server }) => server === OTHER.server).length >= proofs);
+    t.equal(host.log.of(KUBECONFIG_LEFT).length, 1);
+    host.kubeconfigs.node = usable(NODE_PATH, OTHER, credential, [host.store.currentPath('client')]);
+    host.agent?.filesChanged([NODE_PATH]);
+    await host.until(() => host.last?.kubeconfig === undefined, HOUR);
+    t.equal(host.kubeconfigs.writes, 0);
+  },
+);

@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
+import { isSharedFolder } from '../../src/kubelet/shared-folders.ts';
 import { attempt, installDropIn, noLab, put, reset, run, shell } from './fixtures/lab.ts';
 
 const UNITS = join(import.meta.dirname, '../../systemd');
@@ -57,6 +58,27 @@ t.test('the drop-in that opens the PKI folder hides all else as the unit does', 
     hidden.filter((path) => !kept.includes(path)),
     [],
   );
+});
+
+t.test('SECURITY.md lists what the units hide, and nothing else', async (t) => {
+  const page = readFileSync(join(UNITS, '../SECURITY.md'), 'utf8');
+  const list = page.slice(page.indexOf('the list is closed')).split('\n\n')[1] ?? '';
+  const named = [...list.matchAll(/`(\/(?:etc|var\/lib)[^`]*)`/g)].map(([, path]) => path);
+  const hidden = values(text('certlet.service'), 'InaccessiblePaths').map((path) => path.replace(/^-/, ''));
+  t.strictSame(named.sort(), hidden.sort());
+  for (const path of values(text('certlet.service'), 'BindReadOnlyPaths'))
+    t.match(page, `\`${path.replace(/^-/, '')}\``, path);
+});
+
+t.test("no shipped drop-in opens a folder that is not the service's alone", async (t) => {
+  const folder = join(UNITS, 'drop-ins/certlet.service.d');
+  const opened = readdirSync(folder)
+    .filter((name) => name.endsWith('.conf'))
+    .flatMap((name) => values(readFileSync(join(folder, name), 'utf8'), 'ReadWritePaths'))
+    .map((path) => path.replace(/^-/, ''))
+    .filter((path) => path !== '');
+  t.ok(opened.length > 0);
+  t.strictSame(opened.filter(isSharedFolder), []);
 });
 
 t.test('what the units must have, whatever else changes', async (t) => {

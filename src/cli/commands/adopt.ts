@@ -15,10 +15,13 @@ export async function runAdopt(context: CommandContext, args: AdoptArguments): P
     askVersion: askKubeletVersion,
     ...(kubelet.version !== undefined && { version: kubelet.version }),
   });
-  const { output, write } = args;
+  const { output, write, writeKubeconfig } = args;
   const print = output === 'text' ? context.print : (): void => {};
   const ports = { fs: new NodeFileSystem(), root: '/', print };
-  const { found, answer } = await adoptKubelet({ host, settingsPath: context.settingsPath, write }, ports);
+  const { found, answer } = await adoptKubelet(
+    { host, settingsPath: context.settingsPath, write, writeKubeconfig },
+    ports,
+  );
   if (output !== 'text') context.print(encodeAnswer({ version: ANSWER_VERSION, ...answer }, output));
   return found ? EXIT.ok : EXIT.failed;
 }

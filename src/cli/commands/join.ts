@@ -14,9 +14,18 @@ import { readAllInput } from '../standard-input.ts';
 export async function runJoin(context: CommandContext, args: JoinCommandArguments): Promise<number> {
   const { edge } = context;
   const settings = await context.loadSettings();
-  const { bootstrapKubeconfig: bootstrapPath, kubeconfig: nodePath } = settings;
+  const { bootstrapKubeconfig: bootstrapPath, kubeconfig: nodePath, certDir, stateDir, kubelet } = settings;
+  const node = {
+    path: nodePath,
+    certDir,
+    stateDir,
+    managed: settings.manageKubeconfig,
+    settingsPath: context.settingsPath,
+    kubeletUnit: kubelet.unit,
+  };
   const fs = new NodeFileSystem();
-  const uid = await serviceUser(fs, settings, edge.userId);
+  // What root writes for the kubelet is taken from nobody else's files.
+  const uid = args.join.writeKubeconfig ? edge.userId : await serviceUser(fs, settings, edge.userId);
   const trusted = { uid, searchPath: edge.environment['PATH'] ?? '' };
   const kubeconfigs = createKubeconfigFiles({ fs, bootstrapPath, nodePath, ...trusted });
   const complain = (line: string): void => {
@@ -31,7 +40,7 @@ export async function runJoin(context: CommandContext, args: JoinCommandArgument
     warn: complain,
     progress: complain,
   };
-  const joined = await joinCluster(args.join, { bootstrapPath, kubeconfigs }, ports, context.signal);
+  const joined = await joinCluster(args.join, { bootstrapPath, kubeconfigs, node }, ports, context.signal);
   const { output } = args;
   context.print(output === 'text' ? joinedText(joined) : encodeAnswer({ version: ANSWER_VERSION, ...joined }, output));
   return EXIT.ok;
