@@ -93,6 +93,8 @@ t.test('defaults are those of the kubelet', async (t) => {
     rotatesServing: false,
     tlsCertFile: undefined,
     tlsPrivateKeyFile: undefined,
+    staticPodPath: undefined,
+    clientCAFile: undefined,
     hostnameOverride: undefined,
     nodeIPs: [],
     cloudProvider: undefined,
@@ -106,6 +108,8 @@ t.test('the configuration file counts, and relative paths begin at its folder', 
     serverTLSBootstrap: true,
     tlsCertFile: 'tls/a.crt',
     tlsPrivateKeyFile: '/abs.key',
+    staticPodPath: 'pods',
+    authentication: { x509: { clientCAFile: '/ca.crt' } },
   };
   const facts = kubeletFacts(
     parseKubeletFlags(['--node-ip=10.0.0.1, 2001:db8::1']),
@@ -117,6 +121,8 @@ t.test('the configuration file counts, and relative paths begin at its folder', 
     rotatesServing: true,
     tlsCertFile: '/var/lib/kubelet/tls/a.crt',
     tlsPrivateKeyFile: '/abs.key',
+    staticPodPath: '/var/lib/kubelet/pods',
+    clientCAFile: '/ca.crt',
     nodeIPs: ['10.0.0.1', '2001:db8::1'],
   });
 });
