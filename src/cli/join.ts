@@ -126,7 +126,10 @@ async function fromCluster(
   const token = await readToken(plan.token, ports);
   if (plan.pins.length === 0)
     ports.warn('warning: the CA is not pinned; whoever knows the token can pose as this cluster');
-  const cluster = await discoverByToken({ endpoint: plan.endpoint, token, pins: plan.pins, timeoutMs }, ports, signal);
+  const asked = { endpoint: plan.endpoint, token, pins: plan.pins, timeoutMs };
+  const { leftOut, ...cluster } = await discoverByToken(asked, ports, signal);
+  if (leftOut.length > 0)
+    ports.warn(`warning: CAs of the document that are not pinned are left out: ${leftOut.join(', ')}`);
   return { cluster, token: bearerToken(token) };
 }
 

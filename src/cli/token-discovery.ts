@@ -1,6 +1,6 @@
 import type { DiscoveryFetch, FetchedDocument, FetchTrust } from '../adapters/discovery-fetch.ts';
 import type { BootstrapToken } from '../discovery/bootstrap-token.ts';
-import { type CaPin, pinProblems } from '../discovery/ca-pin.ts';
+import { type CaPin, pinnedOf } from '../discovery/ca-pin.ts';
 import {
   CLUSTER_INFO_PATH,
   type ClusterInfo,
@@ -12,6 +12,7 @@ import { signatureProblems } from '../discovery/cluster-info-signature.ts';
 import { CertletError, isCertletError } from '../errors.ts';
 import { parseYaml } from '../kubeconfig/yaml.ts';
 import { parseChain } from '../pki/certificate.ts';
+import { encodePem } from '../pki/pem.ts';
 import type { Chance, Clock } from '../ports.ts';
 
 /** What token discovery reaches the world through. */
@@ -32,6 +33,12 @@ export interface TokenDiscovery {
   readonly timeoutMs: number;
 }
 
+/** A cluster of which nothing but what the pins allow is believed. */
+export interface TokenCluster extends DiscoveredCluster {
+  /** Pins of the CAs in the document that are not pinned, and so are not among its CAs here. */
+  readonly leftOut: readonly CaPin[];
+}
+
 /** kubeadm's interval (DiscoveryRetryInterval) and the jitter it adds, up to 30 % (wait.JitterUntil). */
 const POLL_INTERVAL_MS = 5_000;
 const POLL_JITTER = 0.3;
@@ -47,15 +54,15 @@ const PASSING = [
 
 /**
  * Server and CA of a cluster, believed because of a bootstrap token (kubeadm, discovery/token): cluster-info is read anonymously
- * over an unverified connection, its signature is checked with the token, its CA with the pins, and then it is read once more
- * over a connection that trusts this CA alone and must be the same to the byte. Without pins the token alone vouches.
+ * over an unverified connection, its signature is checked with the token, what is not pinned is taken out of its CAs, and then it is read once
+ * more over a connection that trusts the rest alone and must be the same to the byte. Without pins the token alone vouches.
  * Throws `ERR_TIMEOUT` when what is waited for does not come in time, `ERR_DISCOVERY` and the codes of the fetch at once for the rest.
  */
 export async function discoverByToken(
   asked: TokenDiscovery,
   ports: DiscoveryPorts,
   signal: AbortSignal,
-): Promise<DiscoveredCluster> {
+): Promise<TokenCluster> {
   const deadlineMs = ports.clock.now().getTime() + asked.timeoutMs;
   let told = '';
   for (;;) {
@@ -74,7 +81,7 @@ export async function discoverByToken(
 }
 
 type Attempt =
-  | { readonly kind: 'found'; readonly cluster: DiscoveredCluster }
+  | { readonly kind: 'found'; readonly cluster: TokenCluster }
   | { readonly kind: 'notYet'; readonly error: CertletError };
 
 /** Lets every error through that a later try cannot mend. */
@@ -87,26 +94,26 @@ async function attemptOnce(asked: TokenDiscovery, fetch: DiscoveryFetch, signal:
   }
 }
 
-async function discoverOnce(
-  asked: TokenDiscovery,
-  fetch: DiscoveryFetch,
-  signal: AbortSignal,
-): Promise<DiscoveredCluster> {
+async function discoverOnce(asked: TokenDiscovery, fetch: DiscoveryFetch, signal: AbortSignal): Promise<TokenCluster> {
   const url = `${asked.endpoint}${CLUSTER_INFO_PATH}`;
   const info = await fetchClusterInfo(fetch, url, { kind: 'unverified' }, signal);
   checkSignature(info, asked.token, url);
-  const cluster = clusterFromKubeconfig(
+  const document = clusterFromKubeconfig(
     parseYaml(info.kubeconfig, `${url} data.kubeconfig`, 'ERR_DISCOVERY').value,
     url,
   );
-  if (asked.pins.length === 0) return cluster;
-  const wrong = pinProblems(parseChain(cluster.caPem).certificates, asked.pins);
-  if (wrong.length > 0) throw untrusted(`${url}: ${wrong.join('; ')}`);
-  const verified = await fetchClusterInfo(fetch, url, { kind: 'ca', caPem: cluster.caPem }, signal);
+  if (asked.pins.length === 0) return { ...document, leftOut: [] };
+  const { kept, leftOut } = pinnedOf(parseChain(document.caPem).certificates, asked.pins);
+  if (kept.length === 0) {
+    const pins = asked.pins.join(', ');
+    throw untrusted(`${url}: the cluster's CA is ${leftOut.join(', ')}; none of the pinned ${pins} is among it`);
+  }
+  const caPem = kept.map(({ raw }) => encodePem('CERTIFICATE', raw)).join('');
+  const verified = await fetchClusterInfo(fetch, url, { kind: 'ca', caPem }, signal);
   if (verified.kubeconfig !== info.kubeconfig) {
     throw untrusted(`${url}: the document read over the verified connection differs from the one read first`);
   }
-  return cluster;
+  return { server: document.server, caPem, leftOut };
 }
 
 function checkSignature(info: ClusterInfo, token: BootstrapToken, url: string): void {

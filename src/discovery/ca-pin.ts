@@ -33,9 +33,17 @@ export function caPinOf(certificate: X509Certificate): CaPin {
   return `sha256:${createHash('sha256').update(spki).digest('hex')}`;
 }
 
-/** Why none of a bundle's certificates is pinned; empty when at least one is, which is kubeadm's rule for bundles. */
-export function pinProblems(certificates: readonly X509Certificate[], pins: readonly CaPin[]): readonly string[] {
-  const found = certificates.map(caPinOf);
-  if (found.some((pin) => pins.includes(pin))) return [];
-  return [`the cluster's CA is ${found.join(', ')}; none of the pinned ${pins.join(', ')} is among it`];
+/**
+ * Which certificates of a bundle are pinned, and the pins of the others. kubeadm takes the whole bundle where one is; but the document is signed
+ * with the token alone, and whoever has that could put a CA beside the pinned one.
+ */
+export function pinnedOf(
+  certificates: readonly X509Certificate[],
+  pins: readonly CaPin[],
+): { readonly kept: readonly X509Certificate[]; readonly leftOut: readonly CaPin[] } {
+  const isPinned = (certificate: X509Certificate): boolean => pins.includes(caPinOf(certificate));
+  return {
+    kept: certificates.filter(isPinned),
+    leftOut: certificates.filter((certificate) => !isPinned(certificate)).map(caPinOf),
+  };
 }

@@ -135,6 +135,7 @@ async function serve(t: Test, options: ClusterInfoServerOptions): Promise<Cluste
 }
 
 const good: ClusterInfoServerOptions['answer'] = (_count, kubeconfig) => clusterInfoBody(kubeconfig, [TOKEN]);
+const stranger = createAuthority({ name: 'stranger' });
 const pinOf = (server: ClusterInfoServer): string => caPinOf(new X509Certificate(server.authority.pem));
 
 t.test('a pinned join writes a private bootstrap kubeconfig after two fetches', async (t) => {
@@ -162,6 +163,31 @@ t.test('a pinned join writes a private bootstrap kubeconfig after two fetches', 
   ]);
   t.strictSame(result.warned, []);
   t.strictSame(readdirSync(join(result.folder, 'etc')), ['bootstrap-kubelet.conf'], 'nothing is left beside it');
+});
+
+t.test('a CA of an attacker who has the token does not come along with the pinned one', async (t) => {
+  const intruder = createAuthority({ name: 'intruder' });
+  const server = await serve(t, { answer: good, otherCas: [intruder] });
+  const args = { endpoint: server.endpoint, tokenFile: '-', caCertHashes: [pinOf(server)], writeKubeconfig: true };
+  const result = await run(t, args, { stdin: TOKEN });
+  t.equal(result.error, undefined);
+  const written = parse(readFileSync(result.path, 'utf8')) as {
+    clusters: readonly { cluster: { 'certificate-authority-data': string } }[];
+  };
+  const data = written.clusters[0]?.cluster['certificate-authority-data'] ?? '';
+  t.equal(Buffer.from(data, 'base64').toString(), server.authority.pem);
+  t.equal(result.writes[0]?.cluster.caPem, server.authority.pem);
+  t.match(result.told[1], `cluster CA: ${pinOf(server)}`);
+  const pin = caPinOf(new X509Certificate(intruder.pem));
+  t.match(result.warned, [`warning: CAs of the document that are not pinned are left out: ${pin}`]);
+});
+
+t.test('the second reading trusts nothing but what is pinned', async (t) => {
+  const server = await serve(t, { answer: good, otherCas: [stranger], tlsAuthority: stranger });
+  const args = { endpoint: server.endpoint, tokenFile: '-', caCertHashes: [pinOf(server)] };
+  const result = await run(t, args, { stdin: TOKEN });
+  t.match(result.error, { code: 'ERR_API_TLS' });
+  t.notOk(existsSync(result.path));
 });
 
 t.test('without pins, when spelled out, one fetch and a warning', async (t) => {
@@ -256,7 +282,6 @@ t.test('an endpoint where nothing answers is tried until the time limit', async 
   t.match(result.error, { code: 'ERR_TIMEOUT', message: /ECONNREFUSED/ });
 });
 
-const stranger = createAuthority({ name: 'stranger' });
 interface Refusal {
   readonly name: string;
   readonly server: ClusterInfoServerOptions;

@@ -1,7 +1,7 @@
 import { execFileSync, spawnSync } from 'node:child_process';
 import { X509Certificate } from 'node:crypto';
 import t from 'tap';
-import { caPinOf, parseCaPin, pinProblems } from '../../src/discovery/ca-pin.ts';
+import { caPinOf, parseCaPin, pinnedOf } from '../../src/discovery/ca-pin.ts';
 import { createAuthority } from '../fixtures/cluster/authority.ts';
 
 const one = createAuthority({ name: 'one' });
@@ -39,15 +39,22 @@ for (const text of [
   });
 }
 
-t.test('one pinned certificate in a bundle is enough', async (t) => {
-  t.strictSame(pinProblems([certificateOf(other), certificateOf(one)], [caPinOf(certificateOf(one))]), []);
+t.test('of a bundle only what is pinned is kept, and the rest is told', async (t) => {
+  const [first, second] = [certificateOf(one), certificateOf(other)];
+  const again = certificateOf(createAuthority({ name: 'one again', key: one.key }));
+  const pinned = pinnedOf([second, first, again], [caPinOf(first)]);
+  t.strictSame(
+    pinned.kept.map(({ fingerprint256 }) => fingerprint256),
+    [first.fingerprint256, again.fingerprint256],
+  );
+  t.strictSame(pinned.leftOut, [caPinOf(second)]);
 });
 
-t.test('a bundle without a pinned certificate is refused, and both sides are shown', async (t) => {
+t.test('of a bundle without a pinned certificate nothing is kept', async (t) => {
   const pin = caPinOf(certificateOf(other));
-  const [problem] = pinProblems([certificateOf(one)], [pin]);
-  t.match(problem, caPinOf(certificateOf(one)));
-  t.match(problem, pin);
+  const { kept, leftOut } = pinnedOf([certificateOf(one)], [pin]);
+  t.strictSame(kept, []);
+  t.strictSame(leftOut, [caPinOf(certificateOf(one))]);
 });
 
 t.test('a CA that was reissued with its old key keeps its pin', async (t) => {
