@@ -10,33 +10,39 @@ import type { CertletError } from '../../src/errors.ts';
 const system = (code: string, syscall: string, path: string, dest?: string): Error =>
   Object.assign(new Error(`${code}: said so, ${syscall} '${path}'`), { code, syscall, path, dest });
 
-const STAGED = '/pki/.kubelet-client-current.pem.0123456789abcdef.certlet-tmp';
-const LINK = '/pki/kubelet-client-current.pem';
+const STAGED = '/srv/pki/.kubelet-client-current.pem.0123456789abcdef.certlet-tmp';
+const LINK = '/srv/pki/kubelet-client-current.pem';
 
 for (const row of [
   {
     name: 'a link: the text that it was to hold',
     error: system('EPERM', 'symlink', 'kubelet-client-1.pem', STAGED),
     message: `symlink ${LINK}: said so (EPERM)`,
-    remedy: /no symbolic links .* findmnt -T \/pki$/,
+    remedy: /no symbolic links .* findmnt -T \/srv\/pki$/,
   },
   {
     name: 'a link on a full disk: the folder of this process',
     error: system('ENOSPC', 'symlink', 'kubelet-client-1.pem', STAGED),
     message: `symlink ${LINK}: said so (ENOSPC)`,
-    remedy: 'free space: df -h /pki; df -i /pki',
+    remedy: 'free space: df -h /srv/pki; df -i /srv/pki',
   },
   {
     name: 'a link in a read-only folder: ReadWritePaths=.',
     error: system('EROFS', 'symlink', 'kubelet-client-1.pem', STAGED),
     message: `symlink ${LINK}: said so (EROFS)`,
-    remedy: /' \/pki > /,
+    remedy: /' \/srv\/pki > /,
+  },
+  {
+    name: 'a link in a read-only folder that others use: no command that opens it',
+    error: system('EROFS', 'symlink', 'kubelet-client-1.pem', '/pki/kubelet-client-current.pem'),
+    message: 'symlink /pki/kubelet-client-current.pem: said so (EROFS)',
+    remedy: /^\/pki is not certlet's alone and is never opened .* findmnt -T \/pki$/,
   },
   {
     name: 'a staged file that cannot be made: a name that is gone',
     error: system('ENOSPC', 'open', STAGED),
     message: `open ${LINK}: said so (ENOSPC)`,
-    remedy: 'free space: df -h /pki; df -i /pki',
+    remedy: 'free space: df -h /srv/pki; df -i /srv/pki',
   },
   {
     name: 'a replacement of a mount point: a name that is gone',
@@ -46,9 +52,9 @@ for (const row of [
   },
   {
     name: 'a move: one of its two paths alone',
-    error: system('EACCES', 'rename', '/pki/a.pem', '/pki/.certlet/quarantine/a.pem.000001'),
-    message: 'rename /pki/a.pem to /pki/.certlet/quarantine/a.pem.000001: said so (EACCES)',
-    remedy: /namei -l \/pki\/\.certlet\/quarantine\/a\.pem\.000001/,
+    error: system('EACCES', 'rename', '/srv/pki/a.pem', '/srv/pki/.certlet/quarantine/a.pem.000001'),
+    message: 'rename /srv/pki/a.pem to /srv/pki/.certlet/quarantine/a.pem.000001: said so (EACCES)',
+    remedy: /namei -l \/srv\/pki\/\.certlet\/quarantine\/a\.pem\.000001/,
   },
 ]) {
   t.test(`an error names the wrong path (${row.name})`, async (t) => {
