@@ -1,6 +1,7 @@
 import { readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import t, { type Test } from 'tap';
 import { type FakeClusterOptions, startFakeCluster } from '../fixtures/cluster/fake-cluster.ts';
+import { untilTimeLimit } from '../fixtures/time-limit.ts';
 import { NodeFolder, asked, type Program } from './program.ts';
 
 async function prepare(t: Test, options: FakeClusterOptions = {}) {
@@ -14,6 +15,11 @@ async function prepare(t: Test, options: FakeClusterOptions = {}) {
 
 function ended(t: Test, program: Program): Program {
   t.teardown(() => program.end('SIGKILL'));
+  return program;
+}
+
+async function exited(program: Program): Promise<Program> {
+  await program.exited;
   return program;
 }
 
@@ -122,7 +128,10 @@ t.test('once: 0 when all is up to date, and again with next to no request', asyn
 
 t.test('once: 75 when it waits for approval, and the next run resumes', async (t) => {
   const { cluster, node } = await prepare(t, { approval: 'manual' });
-  const waiting = node.run('once', '--timeout', '2s');
+  const waiting = await untilTimeLimit(
+    (limit) => exited(node.run('once', '--timeout', limit)),
+    ({ lines }) => JSON.stringify(lines).includes('certificate approve'),
+  );
   t.equal(await waiting.exited, 75);
   t.match(JSON.stringify(waiting.lines), /kubectl certificate approve node-csr-/);
   t.equal(cluster.csrs.length, 1);
@@ -139,7 +148,11 @@ for (const row of [
     const { cluster, node } = await prepare(t);
     if (row.break === 'server') await cluster.stop();
     else node.writeBootstrap(cluster.bootstrapKubeconfig({ token: 'fedcba.fedcba9876543210' }));
-    t.equal(await node.run('once', '--timeout', '1s').exited, 75);
+    const program = await untilTimeLimit(
+      (limit) => exited(node.run('once', '--timeout', limit)),
+      () => node.current('serving') !== undefined,
+    );
+    t.equal(await program.exited, 75);
     t.equal(node.current('serving')?.chain.leaf.selfSigned, true);
   });
 }
