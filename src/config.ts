@@ -3,6 +3,7 @@ import type { ErrorCode } from './errors.ts';
 import { isNoName } from './csr/node-name.ts';
 import { parseOnlyYaml } from './kubeconfig/yaml.ts';
 import type { YamlDocument } from './kubeconfig/yaml.ts';
+import { certificateProblems } from './config/certificates.ts';
 import type { Problem, SettingPath } from './config/codec.ts';
 import { SETTINGS_CODEC } from './config/fields.ts';
 import type { SettingsFile } from './config/fields.ts';
@@ -54,12 +55,16 @@ export function loadSettings(sources: SettingsSources): Settings {
   if (file === undefined || problems.length > 0) throw invalid(problems);
 
   const name = nodeName(file, sources.osHostname);
-  const resolved = resolveSettings(file, name ?? '', fileText === undefined ? undefined : filePath);
-  const settings = (file.hostnameOverride ?? '') === '' ? { ...resolved, namedByHost: true } : resolved;
-  const conflicts = described(combinationProblems(settings), places);
+  const settings = settingsOf(file, name ?? '', fileText === undefined ? undefined : filePath);
+  const conflicts = described([...combinationProblems(settings), ...certificateProblems(file, name ?? '')], places);
   if (conflicts.length > 0) throw invalid(conflicts);
   if (name === undefined) throw noNodeName(sources.osHostname);
   return settings;
+}
+
+function settingsOf(file: SettingsFile, name: string, source: string | undefined): Settings {
+  const settings = resolveSettings(file, name, source);
+  return (file.hostnameOverride ?? '') === '' ? { ...settings, namedByHost: true } : settings;
 }
 
 /** The kubelet's rule: override, else the host's name; trimmed and in lower case, never shortened. What hosts are called while they have no name is none. */

@@ -58,14 +58,13 @@ export function assembleAgent(settings: Settings, parts: AgentParts): Agent {
 
 /** The store of these settings; it tells what it finds wrong through the log. Whoever writes holds the lock and gives its `confirm`. */
 export function openStore(settings: Settings, log: Logger, confirmLock?: () => Promise<void>): FileCertificateStore {
-  const { certDir, stateDir, rotation, plainFiles } = settings;
+  const { stateDir, rotation, specs } = settings;
   const { keepOldFiles, pruneGraceMs } = rotation;
   return new FileCertificateStore({
-    certDir,
     stateDir,
+    specs,
     keepOldFiles,
     pruneGraceMs,
-    plainFiles,
     confirmLock,
     fs: new NodeFileSystem(),
     onWarning: (event, fields) => log.log('warn', event, fields),
@@ -83,10 +82,7 @@ export function rotationOptions(settings: Settings, hurry: boolean): RotationOpt
     kubeconfigPath: settings.kubeconfig,
     manageKubeconfig: settings.manageKubeconfig,
     kubeletUnit: kubelet.unit,
-    serving: settings.rotateServerCertificates,
-    keyAlgorithm: settings.keyAlgorithm,
-    keyEncipherment: settings.keyEncipherment,
-    expirationSeconds: settings.expirationSeconds,
+    specs: settings.specs,
     servingNames: settings.servingNames,
     nodeIPs: settings.nodeIPs,
     minimumSpacingMs: rotation.minimumSpacingMs,

@@ -21,7 +21,7 @@ export function hostHooks(
   settings: Settings,
   { fs, clock, log, flagHaste, confirmLock }: HostHooksParts,
 ): RotationHooks {
-  const { runtimeDir, stateDir, kubelet, hooks, privilegedHooks } = settings;
+  const { runtimeDir, stateDir, kubelet, hooks, privilegedHooks, specs } = settings;
   return createRotationHooks({
     fs,
     clock,
@@ -33,21 +33,21 @@ export function hostHooks(
     restartReasons: (event) => kubeletRestartReasons(event, kubelet.restart),
     commands: hooks,
     privileged: privilegedHooks,
+    reloads: [...new Set(specs.flatMap(({ after }) => after.reload ?? []))],
   });
 }
 
 /** What stands behind the links now: the hooks compare it with what an earlier process has told the host. What cannot be read counts as absent. */
 export async function presentPairs(settings: Settings, { fs, store }: HostHooksParts): Promise<readonly PresentPair[]> {
-  const { kubeconfig: kubeconfigPath, kubelet, rotateServerCertificates } = settings;
-  const purposes = rotateServerCertificates ? (['client', 'serving'] as const) : (['client'] as const);
+  const { kubelet, specs } = settings;
   return Promise.all(
-    purposes.map(async (purpose) => {
+    specs.map(async ({ name: purpose, after, kubeconfig: kubeconfigPath = settings.kubeconfig }) => {
       const currentPath = store.currentPath(purpose);
       const pair = await store.current(purpose).catch(() => undefined);
       const target = await fs.readlink(currentPath).catch(() => undefined);
       const issued = pair !== undefined && !pair.chain.leaf.selfSigned && target !== undefined;
       const pairPath = issued ? resolve(dirname(currentPath), target) : undefined;
-      return { purpose, currentPath, pairPath, kubeconfigPath, kubeletVersion: kubelet.version };
+      return { purpose, after, currentPath, pairPath, kubeconfigPath, kubeletVersion: kubelet.version };
     }),
   );
 }

@@ -2,8 +2,8 @@
  * The interfaces that rotation needs. Adapters implement them; tests implement them by hand in `test/fixtures/fakes`.
  * All methods that fail throw `CertletError`.
  */
+import type { AfterSwap } from './csr/spec.ts';
 import type { CertificatePair } from './pki/certificate.ts';
-import type { Purpose } from './csr/template.ts';
 import type { CertificateSigningRequest, CsrApiVersion, CsrToCreate, CsrWatchEvent } from './csr/wire.ts';
 import type { ClientConfig, ClusterAccess, Credential } from './kubeconfig/client-config.ts';
 import type { PendingRequest, RequestHistory } from './csr/pending.ts';
@@ -52,32 +52,32 @@ export interface StoreInspection {
   readonly quarantined: readonly { readonly from: string; readonly to: string; readonly reason: string }[];
 }
 
-/** The cert-dir and the state folder. One writer: whoever holds the lock. */
+/** The folders of the certificates and the state folder, each certificate by the name of its spec. One writer: whoever holds the lock. */
 export interface CertificateStore {
-  /** Absolute path of `<cert-dir>/kubelet-{client,server}-current.pem`. */
-  currentPath(purpose: Purpose): string;
-  /** Reads every pair of this purpose; moves corrupt files aside; finishes or undoes an interrupted swap. */
-  inspect(purpose: Purpose): Promise<StoreInspection>;
+  /** Absolute path of `<folder>/<prefix>-current.pem`. */
+  currentPath(certificate: string): string;
+  /** Reads every pair of this certificate; moves corrupt files aside; finishes or undoes an interrupted swap. */
+  inspect(certificate: string): Promise<StoreInspection>;
   /** The pair behind the link now, undefined when there is none or it is not whole. Changes nothing. */
-  current(purpose: Purpose): Promise<CertificatePair | undefined>;
-  /** Writes the timestamped file, swaps the link, touches older serving files, writes the plain files where configured. Returns the file's path. Idempotent for the pair that is current already. */
-  install(purpose: Purpose, pair: CertificatePair, now: Date): Promise<string>;
+  current(certificate: string): Promise<CertificatePair | undefined>;
+  /** Writes the timestamped file, swaps the link, touches older files and writes the plain files where its spec wants that. Returns the file's path. Idempotent for the pair that is current already. */
+  install(certificate: string, pair: CertificatePair, now: Date): Promise<string>;
   /** Points the link at a pair that is on disk already under our prefix. */
-  relink(purpose: Purpose, stored: StoredPair): Promise<void>;
+  relink(certificate: string, stored: StoredPair): Promise<void>;
   /** Deletes old files beyond the last two once older than the grace time; never the live one. Returns what was deleted. */
-  prune(purpose: Purpose, now: Date): Promise<readonly string[]>;
-  /** Files or a link target under this purpose's prefix that certlet did not write since it first took this folder over. Empty is the normal case. */
-  foreign(purpose: Purpose): Promise<readonly string[]>;
+  prune(certificate: string, now: Date): Promise<readonly string[]>;
+  /** Files or a link target under its prefix that certlet did not write since it first took this folder over. Empty is the normal case. */
+  foreign(certificate: string): Promise<readonly string[]>;
   /** Takes note of everything present, so that `foreign` is empty again (at adoption, or when a person decided). */
-  acceptAll(purpose: Purpose): Promise<void>;
+  acceptAll(certificate: string): Promise<void>;
   /** The pending request record; an unparsable one is moved aside and counts as none. */
-  readPending(purpose: Purpose): Promise<PendingRequest | undefined>;
+  readPending(certificate: string): Promise<PendingRequest | undefined>;
   /** Durable before it resolves (written aside, synced, renamed, folder synced), 0600. */
-  writePending(purpose: Purpose, record: PendingRequest): Promise<void>;
-  removePending(purpose: Purpose): Promise<void>;
+  writePending(certificate: string, record: PendingRequest): Promise<void>;
+  removePending(certificate: string): Promise<void>;
   /** What happened to earlier requests; survives restarts so that a denied node does not hammer. */
-  readHistory(purpose: Purpose): Promise<RequestHistory>;
-  writeHistory(purpose: Purpose, history: RequestHistory): Promise<void>;
+  readHistory(certificate: string): Promise<RequestHistory>;
+  writeHistory(certificate: string, history: RequestHistory): Promise<void>;
 }
 
 export type KubeconfigReading =
@@ -86,7 +86,7 @@ export type KubeconfigReading =
   | { readonly kind: 'unusable'; readonly path: string; readonly error: Error; readonly files?: readonly string[] }
   | { readonly kind: 'usable'; readonly path: string; readonly config: ClientConfig };
 
-/** The two kubeconfig files of a node. */
+/** The two kubeconfig files of a node, and those of its other certificates. */
 export interface KubeconfigFiles {
   readBootstrap(): Promise<KubeconfigReading>;
   readNode(): Promise<KubeconfigReading>;
@@ -94,6 +94,8 @@ export interface KubeconfigFiles {
   writeNode(cluster: ClusterAccess, pairPath: string): Promise<boolean>;
   /** Finishes a write of the node's kubeconfig that a crash cut short (where it can only be written in place); returns whether there was one. */
   finishWrite(): Promise<boolean>;
+  /** The same as `writeNode` for the kubeconfig of another certificate, at an absolute path. */
+  write(path: string, cluster: ClusterAccess, pairPath: string): Promise<boolean>;
   removeBootstrap(): Promise<void>;
   /** Removes what writes of these two files that were cut short an hour ago or longer left; a `certlet join` under way is not disturbed. Never throws. */
   sweep(now: Date): Promise<void>;
@@ -174,10 +176,14 @@ export interface AfterRotation {
 }
 
 export interface RotationEvent {
-  readonly purpose: Purpose;
+  /** The name of the certificate. */
+  readonly purpose: string;
+  /** What its spec wants done. */
+  readonly after: AfterSwap;
   /** The `-current.pem` link and the file behind it. */
   readonly currentPath: string;
   readonly pairPath: string;
+  /** The kubeconfig that names the pair; of the node, where the pair has none of its own. */
   readonly kubeconfigPath: string;
   /** As Node.status.nodeInfo or the settings tell it, such as `v1.20.2`. */
   readonly kubeletVersion: string | undefined;
@@ -187,7 +193,7 @@ export interface RotationEvent {
 /** Something worth telling outside the journal: Kubernetes Events and counters are made from it. */
 export interface AgentEvent {
   readonly kind: 'rotated' | 'waiting' | 'denied' | 'failed' | 'error';
-  readonly purpose: Purpose;
+  readonly purpose: string;
   readonly at: Date;
   /** One sentence for a person, without secrets. */
   readonly text: string;

@@ -216,7 +216,7 @@ class OpenSurroundings implements Surroundings {
         if (snapshot === undefined) return { healthy: false, reasons: ['starting'] };
         return healthOf(this.#document(snapshot), snapshot.lastTick, clock.now());
       },
-      purposes: () => (this.#settings.rotateServerCertificates ? ['client', 'serving'] : ['client']),
+      purposes: () => this.#settings.specs.map(({ name }) => name),
       renew: async (purposes) => agent()?.renew(purposes),
       reload: () => control.reload(),
       logLevel: () => control.logLevel(),

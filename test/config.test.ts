@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import t from 'tap';
+import { kubeletSpecs } from './fixtures/specs.ts';
 import { loadSettings } from '../src/config.ts';
 import type { FlagValues, Settings } from '../src/config.ts';
 import { CertletError } from '../src/errors.ts';
@@ -36,9 +37,8 @@ t.test('without file and flags everything has the default of kubeadm or the kube
     nodeIPs: [],
     rotateServerCertificates: true,
     servingNames: [],
-    keyAlgorithm: 'ECDSA-P256',
-    keyEncipherment: true,
-    plainFiles: {},
+    certificatesDir: '/var/lib/certlet/certs',
+    specs: kubeletSpecs({ certDir: '/var/lib/kubelet/pki' }),
     deleteBootstrapKubeconfig: false,
     rotation: {
       minimumSpacingMs: 30_000,
@@ -79,6 +79,7 @@ keyAlgorithm: RSA-3072
 keyEncipherment: false
 expirationSeconds: 600
 plainFiles: { client: {}, serving: { certFile: /etc/pki/s.crt, keyFile: /etc/pki/s.key } }
+certificatesDir: /var/k/certs
 deleteBootstrapKubeconfig: true
 rotation: { minimumSpacing: 1s, keepOldFiles: 0, pruneGrace: 0s, addressDebounce: 500ms, startSpread: 1h30m }
 kubelet: { unit: k3s-agent.service, version: v1.20.2, restart: never }
@@ -104,13 +105,16 @@ t.test('every setting of the file arrives, resolved', async (t) => {
     nodeIPs: ['192.0.2.7', '2001:db8::7'],
     rotateServerCertificates: false,
     servingNames: ['edge.example', '192.0.2.9'],
-    keyAlgorithm: 'RSA-3072',
-    keyEncipherment: false,
-    expirationSeconds: 600,
-    plainFiles: {
-      client: { certFile: '/var/k/pki/kubelet-client.crt', keyFile: '/var/k/pki/kubelet-client.key' },
-      serving: { certFile: '/etc/pki/s.crt', keyFile: '/etc/pki/s.key' },
-    },
+    certificatesDir: '/var/k/certs',
+    specs: kubeletSpecs({
+      certDir: '/var/k/pki',
+      kubeconfigPath: '/etc/k/node.conf',
+      keyAlgorithm: 'RSA-3072',
+      keyEncipherment: false,
+      expirationSeconds: 600,
+      plainFiles: { client: { certFile: '/var/k/pki/kubelet-client.crt', keyFile: '/var/k/pki/kubelet-client.key' } },
+      serving: false,
+    }),
     deleteBootstrapKubeconfig: true,
     rotation: {
       minimumSpacingMs: 1000,
@@ -125,7 +129,7 @@ t.test('every setting of the file arrives, resolved', async (t) => {
     kubelet: { unit: 'k3s-agent.service', version: 'v1.20.2', restart: 'never' },
     hooks: [
       { name: 'a', command: ['/bin/a', '--x'], on: ['serving'], timeoutMs: 5000 },
-      { name: 'b', command: ['/bin/b'], on: ['client', 'serving'], timeoutMs: 30_000 },
+      { name: 'b', command: ['/bin/b'], on: ['client'], timeoutMs: 30_000 },
     ],
     privilegedHooks: ['reload-proxy'],
     log: { level: 'debug', format: 'json' },
@@ -154,7 +158,7 @@ t.test('a flag wins over the file, and what neither says has its default', async
   t.match(settings, {
     certDir: '/pki',
     nodeIPs: ['192.0.2.2', '192.0.2.3'],
-    expirationSeconds: 86_400,
+    specs: [{ expirationSeconds: 86_400 }, { expirationSeconds: 86_400 }],
     events: false,
     log: { level: 'debug', format: 'auto' },
     metrics: { address: { host: 'localhost', port: 0 } },

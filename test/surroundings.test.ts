@@ -40,7 +40,7 @@ t.test('a daemon with everything: socket, port, textfile, hooks', async (t) => {
 
   t.match(await answer(socket, { method: 'GET', path: '/health' }), { status: 200 });
   const metrics = await answer(socket, { method: 'GET', path: '/metrics' });
-  t.match(metrics.text, /^certlet_attempts_total\{purpose="serving",result="issued"\} 1$/m);
+  t.match(metrics.text, /^certlet_attempts_total\{purpose="serving",certificate="serving",result="issued"\} 1$/m);
   t.match(metrics.text, /^kubelet_certificate_manager_client_ttl_seconds 31\d{6}$/m);
   t.match(metrics.text, /^certlet_hook_problems 1$/m);
   t.match(readFileSync(textfile, 'utf8'), /^# HELP kubelet_certificate_manager_client_ttl_seconds/);

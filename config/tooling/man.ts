@@ -85,7 +85,10 @@ function page(title: string, section: string, lines: readonly string[]): string 
 
 function commandLines(command: CommandSpec): readonly string[] {
   const { positional } = command;
-  const words = positional === undefined ? '' : ` [${positional.choices?.join('|') ?? positional.name.toUpperCase()}]`;
+  const words =
+    positional === undefined
+      ? ''
+      : ` [${(positional.choices ?? positional.suggestions)?.join('|') ?? positional.name.toUpperCase()}]`;
   return [
     `.SS ${escaped(`certlet ${command.name}${words}`)}`,
     [command.summary, ...command.description].map((paragraph) => text(paragraph)).join('\n.PP\n'),

@@ -9,6 +9,7 @@ export interface FileFacts {
   /** Permission bits only, sticky bit included (0o7777). */
   readonly mode: number;
   readonly uid: number;
+  readonly gid: number;
   readonly mtimeMs: number;
   readonly device: number;
   readonly inode: number;
@@ -18,13 +19,14 @@ export interface FileFacts {
 export interface OpenFile {
   write(bytes: Uint8Array): Promise<void>;
   chmod(mode: number): Promise<void>;
+  /** What it is, and what the system has given it. */
+  facts(): Promise<FileFacts>;
   sync(): Promise<void>;
   close(): Promise<void>;
 }
 
 /** A file that was there before, open for writing over it. */
 export interface ExistingFile extends OpenFile {
-  facts(): Promise<FileFacts>;
   truncate(length: number): Promise<void>;
 }
 
@@ -70,6 +72,7 @@ export class NodeFileSystem implements FileSystem {
     return {
       write: (bytes) => handle.writeFile(bytes),
       chmod: (mode) => handle.chmod(mode),
+      facts: async () => factsOf(await handle.stat()),
       sync: () => handle.sync(),
       close: () => handle.close(),
     };
@@ -184,8 +187,8 @@ export function mountPointsOf(mountinfo: string): ReadonlySet<string> {
 
 function factsOf(stats: Stats): FileFacts {
   const kind = stats.isFile() ? 'file' : stats.isDirectory() ? 'folder' : stats.isSymbolicLink() ? 'link' : 'other';
-  const { size, uid, mtimeMs, dev: device, ino: inode } = stats;
-  return { kind, size, mode: stats.mode & 0o7777, uid, mtimeMs, device, inode };
+  const { size, uid, gid, mtimeMs, dev: device, ino: inode } = stats;
+  return { kind, size, mode: stats.mode & 0o7777, uid, gid, mtimeMs, device, inode };
 }
 
 function refusal(code: string, text: string, path: string): Error {

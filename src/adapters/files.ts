@@ -2,18 +2,25 @@ import { randomBytes } from 'node:crypto';
 import { basename, dirname, join } from 'node:path';
 import { CertletError } from '../errors.ts';
 import { errnoOf, fileError, shellWord, TEMPORARY } from './file-errors.ts';
-import type { FileSystem } from './file-system.ts';
+import type { FileSystem, OpenFile } from './file-system.ts';
+
+/** For a file that a group may read: the group that the new file must have before its first byte, and its permission bits. */
+export interface GroupMode {
+  readonly mode: number;
+  readonly gid: number;
+}
 
 /**
  * Puts `bytes` at `path` so that every reader, also after a power cut, finds the old file or the new one, whole. The new file is
  * private from its first byte and gets `mode` (whatever the umask) before it takes the name. A link at `path` is replaced, not followed.
- * Throws `ERR_STORE_FULL`, `ERR_STORE_READ_ONLY`, `ERR_STORE_IO`; nothing is left behind then.
+ * Throws `ERR_STORE_FULL`, `ERR_STORE_READ_ONLY`, `ERR_STORE_IO`, and `ERR_STORE_UNSAFE` where the new file has another group than it must have;
+ * nothing is left behind then.
  */
 export async function replaceFile(
   fs: FileSystem,
   path: string,
   bytes: string | Uint8Array,
-  mode: number,
+  mode: number | GroupMode,
 ): Promise<void> {
   const staged = temporaryName(path);
   try {
@@ -120,15 +127,26 @@ function temporaryName(path: string): string {
   return join(dirname(path), `.${basename(path)}.${randomBytes(8).toString('hex')}.certlet-tmp`);
 }
 
-async function writeSynced(fs: FileSystem, path: string, bytes: Uint8Array, mode: number): Promise<void> {
+async function writeSynced(fs: FileSystem, path: string, bytes: Uint8Array, mode: number | GroupMode): Promise<void> {
   const file = await fs.create(path, 0o600);
   try {
+    if (typeof mode !== 'number') await refuseOtherGroup(file, dirname(path), mode.gid);
     await file.write(bytes);
-    await file.chmod(mode);
+    await file.chmod(typeof mode === 'number' ? mode : mode.mode);
     await file.sync();
   } finally {
     await file.close();
   }
+}
+
+/** The service cannot give files away: the group comes from the setgid bit of the folder, and a file system may ignore it. */
+async function refuseOtherGroup(file: OpenFile, folder: string, wanted: number): Promise<void> {
+  const { gid } = await file.facts();
+  if (gid === wanted) return;
+  const reason = `a new file there gets group ${String(gid)}, not ${String(wanted)}`;
+  throw new CertletError('ERR_STORE_UNSAFE', `${folder} does not hand its group on: ${reason}`, {
+    remedy: `chmod g+s ${shellWord(folder)}`,
+  });
 }
 
 /** The error that led here is the one to tell; a staged file that cannot be removed either is swept at the next start. */

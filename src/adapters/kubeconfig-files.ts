@@ -9,7 +9,7 @@ import type { KubeconfigFiles, KubeconfigReading } from '../ports.ts';
 import { Secret } from '../secret.ts';
 import { errnoOf, fileError, shellWord } from './file-errors.ts';
 import type { FileSystem } from './file-system.ts';
-import { ensureFolder, readIfPresent, sweepTemporaries } from './files.ts';
+import { ensureFolder, readIfPresent, replaceFile, sweepTemporaries } from './files.ts';
 import { KubeconfigPlacement } from './kubeconfig-placement.ts';
 import { checkFileSafety, isLax, judgedCommand } from './kubeconfig-safety.ts';
 import type { Trusted } from './kubeconfig-safety.ts';
@@ -71,6 +71,7 @@ export function createKubeconfigFiles(options: KubeconfigFilesOptions): Kubeconf
         );
       }
     },
+    write: (path, cluster, pairPath) => writeKubeconfig(resolve(path), cluster, pairPath, options),
     async removeBootstrap() {
       if (bootstrapPath === undefined) return;
       try {
@@ -81,6 +82,26 @@ export function createKubeconfigFiles(options: KubeconfigFilesOptions): Kubeconf
       }
     },
   };
+}
+
+async function writeKubeconfig(
+  path: string,
+  cluster: ClusterAccess,
+  pairPath: string,
+  options: KubeconfigFilesOptions,
+): Promise<boolean> {
+  const { fs } = options;
+  const text = encodeNodeKubeconfig(cluster, pairPath).reveal();
+  // Ours with a wider mode goes back to 0600: others could have written it at any moment since.
+  if ((await readIfPresent(fs, path, MAX_BYTES)) === text && !(await isLax(fs, path, options))) return false;
+  try {
+    await ensureFolder(fs, dirname(path), 0o755);
+    await sweepTemporaries(fs, dirname(path), basename(path));
+    await replaceFile(fs, path, text, 0o600);
+  } catch (error) {
+    throw fileError(error, path);
+  }
+  return true;
 }
 
 /** Reads any kubeconfig as the daemon does, files that it names included. `path` must be absolute. */

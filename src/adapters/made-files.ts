@@ -1,6 +1,6 @@
 import { rmdir } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
-import { PURPOSES, type Purpose } from '../csr/template.ts';
+import type { CertificateSpec, PlainFiles } from '../csr/spec.ts';
 import { isCertletError } from '../errors.ts';
 import { parseYaml } from '../kubeconfig/yaml.ts';
 import { kubeconfigUser } from '../kubelet/kubeconfig-user.ts';
@@ -9,26 +9,19 @@ import { errnoOf, fileError } from './file-errors.ts';
 import { SaidOnce } from '../said-once.ts';
 import type { FileSystem } from './file-system.ts';
 import { isTemporary, readIfPresent } from './files.ts';
-import { FILE_LIMIT_BYTES, type StoreContext } from './store/context.ts';
+import { FILE_LIMIT_BYTES, type StoreContext, storeContext } from './store/context.ts';
 import { readLedger } from './store/ledger.ts';
 import { besideFolder, isQuarantined, quarantineFolder } from './store/quarantine.ts';
-import {
-  bootstrapKeyPath,
-  currentPath,
-  legacyPaths,
-  linkedName,
-  listPairFiles,
-  updatedPath,
-} from './store/pair-files.ts';
+import { currentPath, legacyPaths, linkedName, listPairFiles, updatedPath } from './store/pair-files.ts';
 
 export interface MadeFilesOptions {
   readonly fs: FileSystem;
   readonly certDir: string;
   readonly stateDir: string;
-  readonly kubeconfig: string;
+  /** Every certificate that is managed. */
+  readonly specs: readonly CertificateSpec[];
   /** Only where it shall go too. */
   readonly bootstrapKubeconfig: string | undefined;
-  readonly plainFiles: Readonly<Partial<Record<Purpose, { readonly certFile: string; readonly keyFile: string }>>>;
   /** What a stopped daemon leaves for others to read: status file, metrics file. Listed where they are there. */
   readonly published?: readonly string[];
   /** Files that stay, whose interrupted writes go all the same: a token may be in one. */
@@ -54,38 +47,35 @@ interface Lists {
   readonly keep: ListedFile[];
 }
 
-const STATE_FILES: readonly string[] = [
-  'client-pending.json',
-  'client-history.json',
-  'serving-pending.json',
-  'serving-history.json',
-  'hooks.json',
-  'kubeconfig-write.json',
-  // Last: they tell which pairs are certlet's.
-  'client-ledger.json',
-  'serving-ledger.json',
-];
+/** Ledgers last: they tell which pairs are certlet's. Also those of certificates that are not managed any more. */
+const STATE_FILES = [
+  /-pending\.json$/u,
+  /-history\.json$/u,
+  /^hooks\.json$/u,
+  /^kubeconfig-write\.json$/u,
+  /-ledger\.json$/u,
+] as const;
 
 /** Looks at the disk, changes nothing. Pairs count as certlet's when its ledger has them: written by it, or there when it took the folder over. */
 export async function listMadeFiles(options: MadeFilesOptions): Promise<MadeFiles> {
-  const context: StoreContext = {
-    fs: options.fs,
-    certDir: resolve(options.certDir),
-    stateDir: resolve(options.stateDir),
-    uid: options.uid,
-    warn: () => undefined,
-    said: new SaidOnce(),
-  };
+  const { fs, uid, specs, bootstrapKubeconfig } = options;
+  const stateDir = resolve(options.stateDir);
+  const shared = { fs, stateDir, uid, warn: () => undefined, said: new SaidOnce() };
+  const contexts = specs.map((spec) => ({ spec, context: storeContext(spec, shared) }));
   const lists: Lists = { remove: [], keep: [] };
   for (const path of options.published ?? []) {
-    if ((await context.fs.lstat(path)) !== undefined) lists.remove.push({ path, remark: 'told about these files' });
+    if ((await fs.lstat(path)) !== undefined) lists.remove.push({ path, remark: 'told about these files' });
   }
-  await listKubeconfigs(context, options, lists);
-  for (const purpose of PURPOSES) await listPairs(context, purpose, options.plainFiles[purpose], lists);
-  await listKubeletFiles(context, lists);
-  await listState(context, lists);
-  for (const folder of quarantineFolders(context)) await listQuarantine(context, folder, lists);
-  await listTemporaries(context, options, lists);
+  for (const { spec, context } of contexts) await listKubeconfig(context, spec, lists);
+  if (bootstrapKubeconfig !== undefined && (await fs.lstat(bootstrapKubeconfig)) !== undefined) {
+    lists.remove.push({ path: bootstrapKubeconfig, remark: 'the bootstrap kubeconfig' });
+  }
+  for (const { context } of contexts) await listPairs(context, lists);
+  for (const { context } of contexts) await listKubeletFiles(context, lists);
+  const folders = contexts.map(({ context }) => context.folder);
+  await listState(fs, { stateDir, folders: [...new Set(folders)] }, lists);
+  for (const folder of quarantineFolders(options)) await listQuarantine(fs, folder, lists);
+  await listTemporaries(options, lists);
   return lists;
 }
 
@@ -116,17 +106,17 @@ export async function removeEmptyFolder(path: string): Promise<boolean> {
   }
 }
 
-async function listKubeconfigs(context: StoreContext, options: MadeFilesOptions, lists: Lists): Promise<void> {
-  const { kubeconfig: path, bootstrapKubeconfig } = options;
+async function listKubeconfig(
+  context: StoreContext,
+  { kubeconfig: path, isIdentity, name }: CertificateSpec,
+  lists: Lists,
+): Promise<void> {
+  if (path === undefined) return;
   const text = await readIfPresent(context.fs, path, FILE_LIMIT_BYTES);
-  if (text !== undefined) {
-    const ours = certificatePathOf(text, path) === currentPath(context, 'client');
-    if (ours) lists.remove.push({ path, remark: "the node's kubeconfig" });
-    else lists.keep.push({ path, remark: "it does not name certlet's pair, so certlet did not write it" });
-  }
-  if (bootstrapKubeconfig !== undefined && (await context.fs.lstat(bootstrapKubeconfig)) !== undefined) {
-    lists.remove.push({ path: bootstrapKubeconfig, remark: 'the bootstrap kubeconfig' });
-  }
+  if (text === undefined) return;
+  const ours = certificatePathOf(text, path) === currentPath(context);
+  if (ours) lists.remove.push({ path, remark: isIdentity ? "the node's kubeconfig" : `the kubeconfig of ${name}` });
+  else lists.keep.push({ path, remark: "it does not name certlet's pair, so certlet did not write it" });
 }
 
 function certificatePathOf(text: string, path: string): string | undefined {
@@ -139,13 +129,11 @@ function certificatePathOf(text: string, path: string): string | undefined {
   }
 }
 
-type Plain = { readonly certFile: string; readonly keyFile: string } | undefined;
-
-async function listPairs(context: StoreContext, purpose: Purpose, plain: Plain, lists: Lists): Promise<void> {
-  const { fs, certDir } = context;
-  const ledger = (await readLedger(context, purpose)) ?? new Set<string>();
-  const pairFiles = await listPairFiles(context, purpose);
-  for (const link of [currentPath(context, purpose), updatedPath(context, purpose)]) {
+async function listPairs(context: StoreContext, lists: Lists): Promise<void> {
+  const { fs, folder, name: purpose, files } = context;
+  const ledger = (await readLedger(context)) ?? new Set<string>();
+  const pairFiles = await listPairFiles(context);
+  for (const link of [currentPath(context), updatedPath(context)]) {
     if ((await fs.lstat(link)) === undefined) continue;
     const name = await linkedName(context, pairFiles, link);
     if (name !== undefined && ledger.has(name))
@@ -154,7 +142,7 @@ async function listPairs(context: StoreContext, purpose: Purpose, plain: Plain, 
   }
   const certificates = new Set<string>();
   for (const name of pairFiles) {
-    const path = join(certDir, name);
+    const path = join(folder, name);
     if (!ledger.has(name)) {
       lists.keep.push({ path, remark: NOT_OURS });
       continue;
@@ -163,7 +151,7 @@ async function listPairs(context: StoreContext, purpose: Purpose, plain: Plain, 
     const fingerprint = await leafFingerprint(fs, path);
     if (fingerprint !== undefined) certificates.add(fingerprint);
   }
-  if (plain !== undefined) await listPlainFiles(fs, plain, certificates, lists);
+  if (files.plain !== undefined) await listPlainFiles(fs, files.plain, certificates, lists);
 }
 
 const NOT_OURS = 'certlet did not write it; while it is valid, certlet uses it again';
@@ -171,7 +159,7 @@ const NOT_OURS = 'certlet did not write it; while it is valid, certlet uses it a
 /** Plain files are certlet's as long as they hold the certificate of one of its pairs. */
 async function listPlainFiles(
   fs: FileSystem,
-  plain: NonNullable<Plain>,
+  plain: PlainFiles,
   certificates: ReadonlySet<string>,
   lists: Lists,
 ): Promise<void> {
@@ -196,41 +184,47 @@ async function leafFingerprint(fs: FileSystem, path: string): Promise<string | u
 
 /** Files that a kubelet makes under names that certlet reads, too. */
 async function listKubeletFiles(context: StoreContext, lists: Lists): Promise<void> {
-  const legacy = PURPOSES.flatMap((purpose) => Object.values<string>({ ...legacyPaths(context, purpose) }));
+  const { kubelet } = context.files;
+  if (kubelet === undefined) return;
+  const { certFile, keyFile } = legacyPaths(context);
   const listed = new Set([...lists.remove, ...lists.keep].map(({ path }) => path));
-  for (const path of [...legacy, bootstrapKeyPath(context)]) {
+  const key = kubelet.bootstrapKey === undefined ? [] : [join(context.folder, kubelet.bootstrapKey)];
+  for (const path of [certFile, keyFile, ...key]) {
     if (listed.has(path) || (await context.fs.lstat(path)) === undefined) continue;
     lists.keep.push({ path, remark: NOT_OURS });
   }
 }
 
-async function listState(context: StoreContext, lists: Lists): Promise<void> {
-  const { fs, certDir, stateDir } = context;
-  const names = await fs.readdir(stateDir);
-  for (const [folder, present] of [
-    [certDir, await fs.readdir(certDir)],
-    [stateDir, names],
-  ] as const) {
-    for (const name of present.filter((name) => isTemporary(name)))
+async function listState(
+  fs: FileSystem,
+  { stateDir, folders }: { readonly stateDir: string; readonly folders: readonly string[] },
+  lists: Lists,
+): Promise<void> {
+  for (const folder of [...folders, stateDir]) {
+    for (const name of (await fs.readdir(folder)).filter((each) => isTemporary(each)))
       lists.remove.push({ path: join(folder, name), remark: INTERRUPTED });
   }
-  for (const name of STATE_FILES.filter((name) => names.includes(name))) {
-    lists.remove.push({ path: join(stateDir, name), remark: 'state' });
-  }
-  const known = [...STATE_FILES, basename(quarantineFolder(context))];
-  for (const name of names.filter((name) => !known.includes(name) && !isTemporary(name)))
+  const names = (await fs.readdir(stateDir)).filter((name) => !isTemporary(name));
+  const state = STATE_FILES.flatMap((pattern) => names.filter((name) => pattern.test(name)));
+  for (const name of state) lists.remove.push({ path: join(stateDir, name), remark: 'state' });
+  const known = [...state, basename(quarantineFolder({ stateDir }))];
+  for (const name of names.filter((each) => !known.includes(each)))
     lists.keep.push({ path: join(stateDir, name), remark: 'certlet knows no such file' });
 }
 
 const INTERRUPTED = 'left by an interrupted write; it may hold a key or a token';
 
 /** Folders that the store moves files into which cannot be used; empty once `remove` is done, unless somebody else put something there. */
-export function quarantineFolders(folders: Pick<StoreContext, 'certDir' | 'stateDir'>): readonly string[] {
-  return [quarantineFolder(folders), besideFolder(folders.certDir), besideFolder(folders.stateDir)];
+export function quarantineFolders({
+  stateDir,
+  specs,
+}: Pick<MadeFilesOptions, 'stateDir' | 'specs'>): readonly string[] {
+  const beside = [...specs.map(({ files }) => files.folder), stateDir].map((folder) => besideFolder(resolve(folder)));
+  return [quarantineFolder({ stateDir: resolve(stateDir) }), ...new Set(beside)];
 }
 
 /** Whoever wrote them: they cannot be used, and among them are private keys of this node. */
-async function listQuarantine({ fs }: StoreContext, folder: string, lists: Lists): Promise<void> {
+async function listQuarantine(fs: FileSystem, folder: string, lists: Lists): Promise<void> {
   if ((await fs.lstat(folder))?.kind !== 'folder') return;
   for (const name of await fs.readdir(folder)) {
     const path = join(folder, name);
@@ -242,10 +236,10 @@ async function listQuarantine({ fs }: StoreContext, folder: string, lists: Lists
 }
 
 /** Beside files in folders where others have theirs: only those of our own names. */
-async function listTemporaries({ fs }: StoreContext, options: MadeFilesOptions, lists: Lists): Promise<void> {
-  const { kubeconfig, bootstrapKubeconfig, leftovers = [], plainFiles, published = [] } = options;
-  const plain = PURPOSES.flatMap((purpose) => Object.values(plainFiles[purpose] ?? {}));
-  const files = [kubeconfig, ...(bootstrapKubeconfig === undefined ? [] : [bootstrapKubeconfig]), ...plain];
+async function listTemporaries(options: MadeFilesOptions, lists: Lists): Promise<void> {
+  const { fs, specs, bootstrapKubeconfig, leftovers = [], published = [] } = options;
+  const named = specs.flatMap(({ kubeconfig, files: { plain } }) => [kubeconfig, plain?.certFile, plain?.keyFile]);
+  const files = [...named, bootstrapKubeconfig].filter((path) => path !== undefined);
   const listed = new Set(lists.remove.map(({ path }) => path));
   for (const file of new Set([...files, ...published, ...leftovers].map((path) => resolve(path)))) {
     for (const name of (await fs.readdir(dirname(file))).filter((name) => isTemporary(name, basename(file)))) {

@@ -2,11 +2,11 @@ import { basename, dirname, join } from 'node:path';
 import { CertletError } from '../errors.ts';
 import { errnoOf, fileError, shellWord } from './file-errors.ts';
 import type { FileFacts, FileSystem } from './file-system.ts';
-import { replaceFile } from './files.ts';
+import { type GroupMode, replaceFile } from './files.ts';
 
 /** How a file is put in place that may be a mount point of its own. */
 export interface Placing {
-  readonly mode: number;
+  readonly mode: number | GroupMode;
   /** The bytes hold a key or a password: they never go into a file that others can read. */
   readonly secret: boolean;
   /** Called before the first byte goes into a mounted file. Others find it half written for a moment, and after a crash. */

@@ -5,7 +5,7 @@ import type { PairView, StoreView } from '../adapters/probe/store-view.ts';
 import type { LookedUp } from '../adapters/probe/name-lookup.ts';
 import type { Connected } from '../adapters/probe/tcp-connect.ts';
 import type { Settings } from '../config.ts';
-import type { Purpose } from '../csr/template.ts';
+import type { CertificateSpec } from '../csr/spec.ts';
 import type { CsrApiVersion } from '../csr/wire.ts';
 import type { ClusterAccess, Credential } from '../kubeconfig/client-config.ts';
 import type { ApiConnector, KubeconfigReading, NodeFacts, RouteProbe } from '../ports.ts';
@@ -27,12 +27,19 @@ export interface Target {
   readonly inUse: boolean;
 }
 
+/** One certificate with what lies behind its link. */
+export interface ViewedPair {
+  readonly spec: CertificateSpec;
+  readonly view: PairView;
+}
+
 /** What the steps have found out so far. Each stage of the way narrows the targets down to those that got through. */
 export interface Facts {
   readonly settings?: Settings;
   readonly bootstrap?: KubeconfigReading;
   readonly node?: KubeconfigReading;
-  readonly pairs?: Readonly<Record<Purpose, PairView>>;
+  /** What lies behind the links, the node's identity first. */
+  readonly pairs?: readonly ViewedPair[];
   readonly targets?: readonly Target[];
   readonly reachable?: readonly Target[];
   readonly trusted?: readonly Target[];

@@ -1,7 +1,7 @@
 import type { HostKubelet } from '../adapters/host-kubelet.ts';
 import { shellWord } from '../adapters/file-errors.ts';
-import type { Purpose } from '../csr/template.ts';
 import type { AdoptionInput, AdoptionPlan } from '../kubelet/adoption.ts';
+import { KUBELET_CLIENT, KUBELET_CLIENT_AFTER, KUBELET_SERVING, KUBELET_SERVING_AFTER } from '../csr/spec.ts';
 import { kubeletRestartReasons } from '../rotation/kubelet-reload.ts';
 import type { PlannedFile } from '../kubelet/adopted-files.ts';
 
@@ -90,7 +90,7 @@ function found({ host, input }: Adoption): readonly string[] {
   ];
 }
 
-function rotatedPurposes({ rotatesClient, rotatesServing }: AdoptionInput['facts']): readonly Purpose[] {
+function rotatedPurposes({ rotatesClient, rotatesServing }: AdoptionInput['facts']): readonly string[] {
   return [...(rotatesClient ? ['client' as const] : []), ...(rotatesServing ? ['serving' as const] : [])];
 }
 
@@ -111,17 +111,20 @@ function rotationAdvice(adoption: Adoption): readonly string[] {
 }
 
 interface RestartNeed {
-  readonly purpose: Purpose;
+  readonly purpose: string;
   /** Why the kubelet must be restarted after a rotation; undefined where it must not. */
   readonly restart: string | undefined;
 }
 
 function restartNeeds({ input, plan }: Adoption): readonly RestartNeed[] {
-  const purposes: readonly Purpose[] =
-    plan.settings['rotateServerCertificates'] === true ? ['client', 'serving'] : ['client'];
-  return purposes.map((purpose) => {
-    const [restart] = kubeletRestartReasons({ purpose, kubeletVersion: input.version }, 'auto');
-    return { purpose, restart };
+  const serving = { purpose: KUBELET_SERVING, after: KUBELET_SERVING_AFTER };
+  const changes = [
+    { purpose: KUBELET_CLIENT, after: KUBELET_CLIENT_AFTER },
+    ...(plan.settings['rotateServerCertificates'] === true ? [serving] : []),
+  ];
+  return changes.map((change) => {
+    const [restart] = kubeletRestartReasons({ ...change, kubeletVersion: input.version }, 'auto');
+    return { purpose: change.purpose, restart };
   });
 }
 

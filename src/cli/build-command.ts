@@ -1,5 +1,4 @@
 import { parseDurationMs } from '../config/duration.ts';
-import type { Purpose } from '../csr/template.ts';
 import { type Command, OUTPUT_FORMS, type OutputForm, type ParsedLine } from './command.ts';
 import type { CommandSpec } from './command-spec.ts';
 import { settingFlags } from './flags.ts';
@@ -46,7 +45,7 @@ function commandOf(spec: CommandSpec, given: Given): Command {
       return {
         name: 'renew',
         output: given.output(),
-        purposes: PURPOSES_OF[given.positionalChoice(['client', 'serving', 'all'])],
+        certificate: given.certificateName(),
         dryRun: given.boolean('dry-run'),
         wait: given.boolean('wait'),
         timeoutMs: given.durationMs('timeout'),
@@ -73,12 +72,6 @@ function commandOf(spec: CommandSpec, given: Given): Command {
       return { name: 'completion', shell: given.positionalChoice(['bash', 'zsh', 'fish']) };
   }
 }
-
-const PURPOSES_OF: Readonly<Record<'client' | 'serving' | 'all', readonly Purpose[]>> = {
-  client: ['client'],
-  serving: ['serving'],
-  all: ['client', 'serving'],
-};
 
 function joinCommand(given: Given): Command {
   return {
@@ -138,6 +131,17 @@ class Given {
 
   output(): OutputForm {
     return this.#oneOf('--output', this.text('output'), OUTPUT_FORMS);
+  }
+
+  /** The name of a certificate, which only the settings can tell from a wrong one; undefined for all of them. */
+  certificateName(): string | undefined {
+    const { positional } = this;
+    if (positional === undefined || positional === 'all') return undefined;
+    if (!/^[a-z0-9-]+$/.test(positional))
+      this.#problems.push(
+        `CERTIFICATE: expected client, serving, all or another name of a certificate, got ${JSON.stringify(positional)}`,
+      );
+    return positional;
   }
 
   positionalChoice<const T extends string>(words: readonly [T, ...T[]]): T {

@@ -18,7 +18,10 @@ export interface PositionalSpec {
   readonly name: string;
   readonly summary: string;
   readonly required: boolean;
+  /** The words that it may be. */
   readonly choices?: readonly string[];
+  /** Words that completion offers where others may stand, too. */
+  readonly suggestions?: readonly string[];
   readonly fallback?: string;
 }
 

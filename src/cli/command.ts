@@ -1,5 +1,4 @@
 import type { FlagValues } from '../config.ts';
-import type { Purpose } from '../csr/template.ts';
 import type { JoinArguments } from './join-plan.ts';
 
 /** How a command answers: words for a person, or one document for a program. */
@@ -34,7 +33,8 @@ export interface StatusArguments {
 export interface RenewArguments {
   readonly name: 'renew';
   readonly output: OutputForm;
-  readonly purposes: readonly Purpose[];
+  /** The name of one; undefined for all that are managed. */
+  readonly certificate: string | undefined;
   readonly dryRun: boolean;
   readonly wait: boolean;
   readonly timeoutMs: number;

@@ -86,9 +86,9 @@ export const COMMANDS: readonly CommandSpec[] = [
     ],
     positional: {
       name: 'certificate',
-      summary: 'Which one.',
+      summary: 'Which one: client, serving, the name of an entry of `certificates`, or all.',
       required: false,
-      choices: ['client', 'serving', 'all'],
+      suggestions: ['client', 'serving', 'all'],
       fallback: 'all',
     },
     flags: [

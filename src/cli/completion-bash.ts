@@ -52,9 +52,8 @@ function offer(flag: FlagSpec): string {
 }
 
 function positionalCase({ name, positional }: CommandSpec): readonly string[] {
-  return positional?.choices === undefined
-    ? []
-    : [`    ${name}:*) _certlet_words '${positional.choices.join(' ')}' ;;`];
+  const words = positional?.choices ?? positional?.suggestions;
+  return words === undefined ? [] : [`    ${name}:*) _certlet_words '${words.join(' ')}' ;;`];
 }
 
 function flagWords(flags: readonly FlagSpec[]): string {

@@ -19,7 +19,7 @@ export function fishCompletion(): string {
 
 function afterCommand(command: CommandSpec): readonly string[] {
   const condition = `complete -c certlet -n '__fish_seen_subcommand_from ${command.name}'`;
-  const words = command.positional?.choices;
+  const words = command.positional?.choices ?? command.positional?.suggestions;
   return [
     ...(words === undefined ? [] : [`${condition} -a ${quoted(words.join(' '))}`]),
     ...flagsOf(command).map((flag) => `${condition} ${option(flag)}`),

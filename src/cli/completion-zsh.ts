@@ -45,8 +45,9 @@ function argument(flag: FlagSpec): string {
   return quoted(`${repeated}--${flag.name}=${about}:${colonSafe(flag.value ?? flag.name)}:${action(flag)}`);
 }
 
-function positional({ name, choices }: { readonly name: string; readonly choices?: readonly string[] }): string {
-  return quoted(`1:${name}:${choices === undefined ? ' ' : `(${choices.join(' ')})`}`);
+function positional({ name, choices, suggestions }: NonNullable<CommandSpec['positional']>): string {
+  const words = choices ?? suggestions;
+  return quoted(`1:${name}:${words === undefined ? ' ' : `(${words.join(' ')})`}`);
 }
 
 function action(flag: FlagSpec): string {

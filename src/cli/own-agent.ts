@@ -1,6 +1,5 @@
 import { acquireLock } from '../adapters/lock.ts';
 import type { Settings } from '../config.ts';
-import type { Purpose } from '../csr/template.ts';
 import { assembleAgent, openStore, systemClock } from '../daemon.ts';
 import { detachedBy } from '../disk-watch.ts';
 import type { CertletError } from '../errors.ts';
@@ -20,7 +19,7 @@ export interface OwnAgentOptions {
   /** When the next run comes; undefined where nobody knows. */
   readonly everyMs?: number | undefined;
   /** Asked for anew whatever their dates say. */
-  readonly renew: readonly Purpose[];
+  readonly renew: readonly string[];
   /** Looks at each round; true ends it. */
   readonly seen: (snapshot: AgentSnapshot) => boolean;
 }

@@ -4,13 +4,14 @@ import { identityOf } from '../adapters/api/identity.ts';
 import { serviceUser } from '../adapters/probe/store-view.ts';
 import { createRouteProbe } from '../adapters/route-probe.ts';
 import type { Settings } from '../config.ts';
-import { type CertificateTemplate, clientTemplate, type Purpose, servingTemplate } from '../csr/template.ts';
+import type { Approval, CertificateSpec } from '../csr/spec.ts';
+import { type CertificateTemplate, templateOf } from '../csr/template.ts';
 import type { CertificateFacts } from '../pki/certificate.ts';
 import type { KubeconfigReading } from '../ports.ts';
 import { chooseCluster } from '../rotation/clusters.ts';
 import { chooseIdentity } from '../rotation/identity.ts';
 import { servingNamesOf } from '../rotation/names.ts';
-import { dueAt, usesKeyEncipherment } from '../rotation/schedule.ts';
+import { dueAt } from '../rotation/schedule.ts';
 import { rotationReasons } from '../rotation/step.ts';
 import type { DiskCertificate } from '../status/disk.ts';
 import { certificateOnDisk, storeOnDisk } from './disk-pairs.ts';
@@ -32,7 +33,7 @@ export interface RenewalPlan {
 /** What `renew` would do, from files alone: no request is sent and nothing is written. Addresses that only the Node object knows are missing. Throws what the cert-dir refuses. */
 export async function planRenewal(
   settings: Settings,
-  purposes: readonly Purpose[],
+  names: readonly string[],
   edge: {
     readonly environment: Readonly<Record<string, string | undefined>>;
     readonly userId: number;
@@ -44,30 +45,33 @@ export async function planRenewal(
   const cluster = chooseCluster(readings.node, readings.bootstrap);
   const server = (cluster.active ?? cluster.offered)?.server;
   const route = server === undefined ? undefined : await createRouteProbe().localAddress(server);
-  const client = await certificateOnDisk(view, 'client');
+  const own = settings.specs.find(({ isIdentity }) => isIdentity);
+  const client = own && (await certificateOnDisk(view, own)).facts;
   const now = edge.now();
+  const wanted = settings.specs.filter(({ name }) => names.includes(name));
   return Promise.all(
-    purposes.map(async (purpose) => {
-      const current = purpose === 'client' ? client : await certificateOnDisk(view, 'serving');
-      const pending = await view.pending(purpose);
+    wanted.map(async (spec) => {
+      const current = await certificateOnDisk(view, spec);
+      const pending = await view.pending(spec.name);
       const template = wantedTemplate(settings, current, route);
-      const identity = askingIdentity({ settings, purpose, client: client.facts, bootstrap: readings.bootstrap, now });
+      const identity = askingIdentity({ settings, spec, client, bootstrap: readings.bootstrap, now });
       return {
         template,
-        keyAlgorithm: settings.keyAlgorithm,
+        keyAlgorithm: spec.keyAlgorithm,
         server,
         identity,
-        reasons: reasonsFor(settings, current, template, now),
-        approval: APPROVAL[purpose],
+        reasons: reasonsFor(current, { wanted: template, nodeName: settings.nodeName, now }),
+        approval: APPROVAL[spec.approval.by],
         ...(pending.kind === 'read' ? { pending: pending.value.name } : {}),
       };
     }),
   );
 }
 
-const APPROVAL: Readonly<Record<Purpose, string>> = {
-  client: 'by kube-controller-manager where the roles say so, else by a person',
-  serving: 'by a person (kubectl certificate approve NAME) or a separate approver',
+const APPROVAL: Readonly<Record<Approval['by'], string>> = {
+  subresource: 'by kube-controller-manager where the roles say so, else by a person',
+  approver: 'by a person (kubectl certificate approve NAME) or a separate approver',
+  person: 'by a person (kubectl certificate approve NAME)',
 };
 
 async function readKubeconfigs(
@@ -86,30 +90,27 @@ async function readKubeconfigs(
 }
 
 function wantedTemplate(
-  settings: Settings,
-  { purpose, history }: DiskCertificate,
+  { nodeName, nodeIPs, servingNames }: Settings,
+  { spec, history: { keyEncipherment } }: DiskCertificate,
   routeAddress: string | undefined,
 ): CertificateTemplate {
-  const keyEncipherment = usesKeyEncipherment(history, settings);
-  const { nodeName, expirationSeconds, nodeIPs, servingNames } = settings;
-  const options = { nodeName, keyEncipherment, ...(expirationSeconds === undefined ? {} : { expirationSeconds }) };
-  if (purpose === 'client') return clientTemplate(options);
-  return servingTemplate(options, servingNamesOf({ nodeName, nodeIPs, servingNames, node: undefined, routeAddress }));
+  const nodeNames = servingNamesOf({ nodeName, nodeIPs, servingNames, node: undefined, routeAddress });
+  return templateOf(spec, { nodeName, nodeNames, keyEncipherment });
 }
 
 interface Asking {
   readonly settings: Settings;
-  readonly purpose: Purpose;
+  readonly spec: CertificateSpec;
   readonly client: CertificateFacts | undefined;
   readonly bootstrap: KubeconfigReading;
   readonly now: Date;
 }
 
-function askingIdentity({ settings, purpose, client, bootstrap, now }: Asking): string {
+function askingIdentity({ settings, spec, client, bootstrap, now }: Asking): string {
   const wantedCommonName = `system:node:${settings.nodeName}`;
   const choice = chooseIdentity({ current: client, wantedCommonName, dead: false, now });
   if (choice.kind === 'node') return `the node itself, client certificate ${client?.serial ?? ''}`;
-  if (purpose === 'serving') return `the node itself, once it has a client certificate (${choice.reason})`;
+  if (!spec.isIdentity) return `the node itself, once it has a client certificate (${choice.reason})`;
   if (bootstrap.kind === 'usable')
     return `${identityOf(bootstrap.config.credential).label} of ${bootstrap.path} (${choice.reason})`;
   const problem = bootstrap.kind === 'absent' ? 'is missing' : `cannot be used: ${bootstrap.error.message}`;
@@ -117,17 +118,15 @@ function askingIdentity({ settings, purpose, client, bootstrap, now }: Asking): 
 }
 
 function reasonsFor(
-  settings: Settings,
-  { facts: current, history }: DiskCertificate,
-  wanted: CertificateTemplate,
-  now: Date,
+  { spec: { window }, facts: current, history }: DiskCertificate,
+  { wanted, nodeName, now }: { readonly wanted: CertificateTemplate; readonly nodeName: string; readonly now: Date },
 ): readonly string[] {
   return rotationReasons({
     now: { local: now, earliest: now, latest: now },
     current,
     refused: false,
     wanted,
-    deadline: dueAt(current, settings.nodeName, history),
+    deadline: dueAt(current, { nodeName, window }, history),
     forced: true,
   });
 }

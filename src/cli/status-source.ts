@@ -60,10 +60,9 @@ async function isEnabled(root: string): Promise<boolean> {
 async function fromDisk(settings: Settings, now: Date): Promise<Omit<FoundStatus, 'missing'>> {
   // Late: with a daemon or a file to read, no store is needed.
   const { certificateOnDisk, storeOnDisk } = await import('./disk-pairs.ts');
-  const { certDir, nodeName, rotateServerCertificates } = settings;
+  const { certDir, nodeName, specs } = settings;
   const view = storeOnDisk(settings, ROOT);
-  const purposes = rotateServerCertificates ? (['client', 'serving'] as const) : (['client'] as const);
-  const certificates = await Promise.all(purposes.map((purpose) => certificateOnDisk(view, purpose)));
+  const certificates = await Promise.all(specs.map((spec) => certificateOnDisk(view, spec)));
   const document = diskStatus(certificates, { nodeName, version: VERSION, now });
   return { document, source: { kind: 'disk', certDir } };
 }

@@ -1,6 +1,18 @@
+import { KEY_USAGES } from '../csr/spec.ts';
 import { KEY_ALGORITHMS } from '../pki/keys.ts';
 import { defaulted, group, list, optional, required } from './codec.ts';
-import { absolutePath, boolean, choice, duration, hostName, integer, ipAddress, subjectName, text } from './values.ts';
+import {
+  absolutePath,
+  boolean,
+  certificateNames,
+  choice,
+  duration,
+  hostName,
+  integer,
+  ipAddress,
+  subjectName,
+  text,
+} from './values.ts';
 
 /** The signers take nothing shorter (validation of spec.expirationSeconds). */
 const MIN_EXPIRATION_SECONDS = 600;
@@ -12,7 +24,7 @@ const MIN_PAUSE_MS = 1000;
 const LOG_LEVELS = ['error', 'warn', 'info', 'debug'] as const;
 const LOG_FORMATS = ['auto', 'text', 'journal', 'json'] as const;
 const RESTARTS = ['auto', 'always', 'never'] as const;
-const PURPOSE_WORDS = ['client', 'serving'] as const;
+const APPROVALS = ['person', 'approver'] as const;
 
 /** A name that is safe as part of a file name and as the instance of a systemd unit. */
 const hookName = () =>
@@ -24,8 +36,53 @@ const hook = () =>
   group({
     name: required(hookName()),
     command: required(list(text({ pattern: '^[^\\u0000]*$', what: 'text' }), { min: 1 })),
-    on: defaulted(list(choice(PURPOSE_WORDS), { min: 1 }), ['client', 'serving']),
+    on: optional(list(certificateName(), { min: 1 })),
     timeout: defaulted(duration(MIN_PAUSE_MS), '30s'),
+  });
+
+/** A DNS label (RFC 1123): it becomes part of file names, metrics and unit names. */
+const certificateName = () =>
+  text({ pattern: '^[a-z0-9]([a-z0-9-]*[a-z0-9])?$', what: 'a DNS label, such as kube-proxy', maxLength: 63 });
+
+/** `domain/path`, as the API server validates spec.signerName (571 characters: a domain of 253, a path of up to five labels). */
+const signerName = () =>
+  text({
+    pattern: '^[a-z0-9]([-a-z0-9.]*[a-z0-9])?/[a-z0-9]([-a-z0-9.]*[a-z0-9])?$',
+    what: 'the name of a signer, such as example.com/monitoring',
+    maxLength: 571,
+  });
+
+/** Text of a subject. The placeholder is all that may stand in braces; RFC 5280 allows 64 characters, `{nodeName}` put in. */
+const subjectText = () =>
+  text({
+    pattern: '^([^{}\\u0000-\\u001f\\u007f]|\\{nodeName\\})+$',
+    what: 'text, in which {nodeName} stands for the name of the node',
+    maxLength: 256,
+  });
+
+const certificate = () =>
+  group({
+    name: required(certificateName()),
+    signerName: required(signerName()),
+    commonName: required(subjectText()),
+    organizations: defaulted(list(subjectText()), []),
+    usages: required(list(choice(KEY_USAGES), { min: 1 })),
+    names: defaulted(certificateNames(), 'none'),
+    keyAlgorithm: optional(choice(KEY_ALGORITHMS)),
+    expirationSeconds: optional(integer(MIN_EXPIRATION_SECONDS, MAX_INT32)),
+    rotationWindow: defaulted(
+      group({
+        earliestPercent: defaulted(integer(10, 90), 70),
+        latestPercent: defaulted(integer(10, 90), 90),
+      }),
+      {},
+    ),
+    certFile: optional(absolutePath()),
+    keyFile: optional(absolutePath()),
+    groupReadable: defaulted(boolean(), false),
+    kubeconfig: optional(absolutePath()),
+    reload: optional(hookName()),
+    approval: optional(choice(APPROVALS)),
   });
 
 /** Every setting, as it stands in the file, with its default. Flags, schema, example and man pages are made from it. */
@@ -44,6 +101,8 @@ export const SETTINGS_CODEC = group({
   keyEncipherment: defaulted(boolean(), true),
   expirationSeconds: optional(integer(MIN_EXPIRATION_SECONDS, MAX_INT32)),
   plainFiles: defaulted(group({ client: optional(plainPair()), serving: optional(plainPair()) }), {}),
+  certificates: defaulted(list(certificate()), []),
+  certificatesDir: defaulted(absolutePath(), '/var/lib/certlet/certs'),
   deleteBootstrapKubeconfig: defaulted(boolean(), false),
   rotation: defaulted(
     group({

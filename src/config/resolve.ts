@@ -1,16 +1,12 @@
 import { join } from 'node:path';
-import type { Purpose } from '../csr/template.ts';
+import { certificateSpecs } from './certificates.ts';
 import type { SettingsFile } from './fields.ts';
-import type { HookSettings, MetricsSettings, PlainFiles, RotationSettings, Settings } from './settings.ts';
-
-/** Names that 1.9 kubelets and guides use for pairs in two files. */
-const PLAIN_NAMES: Readonly<Record<Purpose, string>> = { client: 'kubelet-client', serving: 'kubelet' };
+import type { HookSettings, MetricsSettings, RotationSettings, Settings } from './settings.ts';
 
 /** Fills in what follows from other settings. `file` has been read without problems. */
 export function resolveSettings(file: SettingsFile, nodeName: string, source: string | undefined): Settings {
-  const { certDir, expirationSeconds, kubelet } = file;
-  const client = plainFiles(file, 'client');
-  const serving = plainFiles(file, 'serving');
+  const { certDir, kubelet } = file;
+  const specs = certificateSpecs(file);
   return {
     source,
     nodeName,
@@ -23,10 +19,8 @@ export function resolveSettings(file: SettingsFile, nodeName: string, source: st
     nodeIPs: file.nodeIP.filter((address) => !/^[0:.]+$/.test(address)),
     rotateServerCertificates: file.rotateServerCertificates,
     servingNames: file.servingNames,
-    keyAlgorithm: file.keyAlgorithm,
-    keyEncipherment: file.keyEncipherment,
-    ...(expirationSeconds === undefined ? {} : { expirationSeconds }),
-    plainFiles: { ...(client && { client }), ...(serving && { serving }) },
+    certificatesDir: file.certificatesDir,
+    specs,
     deleteBootstrapKubeconfig: file.deleteBootstrapKubeconfig,
     rotation: rotationSettings(file.rotation),
     kubelet: {
@@ -34,19 +28,12 @@ export function resolveSettings(file: SettingsFile, nodeName: string, source: st
       ...(kubelet.version === undefined ? {} : { version: kubelet.version }),
       restart: kubelet.restart,
     },
-    hooks: file.hooks.map((hook) => hookSettings(hook)),
+    hooks: file.hooks.map((hook) => hookSettings(hook, specs)),
     privilegedHooks: file.privilegedHooks,
     log: file.log,
     metrics: metricsSettings(file.metrics),
     events: file.events,
   };
-}
-
-function plainFiles(file: SettingsFile, purpose: Purpose): PlainFiles | undefined {
-  const given = file.plainFiles[purpose];
-  if (given === undefined) return undefined;
-  const stem = join(file.certDir, PLAIN_NAMES[purpose]);
-  return { certFile: given.certFile ?? `${stem}.crt`, keyFile: given.keyFile ?? `${stem}.key` };
 }
 
 function rotationSettings(rotation: SettingsFile['rotation']): RotationSettings {
@@ -62,8 +49,9 @@ function rotationSettings(rotation: SettingsFile['rotation']): RotationSettings 
   };
 }
 
-function hookSettings(hook: SettingsFile['hooks'][number]): HookSettings {
-  return { name: hook.name, command: hook.command, on: hook.on, timeoutMs: hook.timeout };
+function hookSettings(hook: SettingsFile['hooks'][number], specs: Settings['specs']): HookSettings {
+  const { name, command, on = specs.map((spec) => spec.name), timeout: timeoutMs } = hook;
+  return { name, command, on, timeoutMs };
 }
 
 function metricsSettings({ address, textfile }: SettingsFile['metrics']): MetricsSettings {

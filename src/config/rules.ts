@@ -1,10 +1,9 @@
 import { isIP } from 'node:net';
 import { basename, dirname } from 'node:path';
+import type { CertificateSpec } from '../csr/spec.ts';
 import type { Problem, SettingPath } from './codec.ts';
+import { nearest } from './nearest.ts';
 import type { Settings } from './settings.ts';
-
-/** What certlet itself writes into a cert-dir. */
-const MANAGED_NAME = /^kubelet-(client|server)-.*\.pem$/;
 
 interface NamedPath {
   readonly at: SettingPath;
@@ -22,14 +21,24 @@ export function combinationProblems(settings: Settings): readonly Problem[] {
   ];
 }
 
-function folderProblems({ certDir, stateDir, runtimeDir }: Settings): Problem[] {
+function folderProblems({ certDir, stateDir, runtimeDir, certificatesDir }: Settings): Problem[] {
   const problems: Problem[] = [];
   if (isWithin(certDir, stateDir)) {
     problems.push({ path: ['stateDir'], text: `must not be or hold the cert-dir ${certDir}` });
   }
+  // Each of the two is the service's own down to its modes, and a folder of certificates may be meant for others to read.
+  for (const [name, path] of [
+    ['the cert-dir', certDir],
+    ['the state folder', stateDir],
+  ] as const) {
+    if (isWithin(certificatesDir, path) || isWithin(path, certificatesDir)) {
+      problems.push({ path: ['certificatesDir'], text: `must not lie in ${name} ${path}, nor hold it` });
+    }
+  }
   for (const [name, path] of [
     ['certDir', certDir],
     ['stateDir', stateDir],
+    ['certificatesDir', certificatesDir],
   ] as const) {
     if (isWithin(path, runtimeDir)) {
       problems.push({
@@ -65,32 +74,51 @@ function fileProblems(settings: Settings): Problem[] {
 }
 
 function namedFiles(settings: Settings): readonly NamedPath[] {
-  const { plainFiles, metrics, source } = settings;
+  const { metrics, source } = settings;
   const files: NamedPath[] = source === undefined ? [] : [{ at: ['the settings file'], path: source }];
   files.push({ at: ['bootstrapKubeconfig'], path: settings.bootstrapKubeconfig });
   files.push({ at: ['kubeconfig'], path: settings.kubeconfig });
-  for (const purpose of ['client', 'serving'] as const) {
-    const pair = plainFiles[purpose];
-    if (pair === undefined) continue;
-    files.push({ at: ['plainFiles', purpose, 'certFile'], path: pair.certFile });
-    files.push({ at: ['plainFiles', purpose, 'keyFile'], path: pair.keyFile });
+  for (const { at, spec } of placedSpecs(settings)) {
+    const { plain } = spec.files;
+    if (plain !== undefined) {
+      files.push({ at: [...at.plain, 'certFile'], path: plain.certFile });
+      files.push({ at: [...at.plain, 'keyFile'], path: plain.keyFile });
+    }
+    if (spec.kubeconfig !== undefined && !spec.isIdentity) {
+      files.push({ at: [...at.entry, 'kubeconfig'], path: spec.kubeconfig });
+    }
   }
   if (metrics.textfile !== undefined) files.push({ at: ['metrics', 'textfile'], path: metrics.textfile });
   return files;
 }
 
-function occupied({ certDir, stateDir, runtimeDir }: Settings, path: string): string | undefined {
-  if (dirname(path) === certDir && MANAGED_NAME.test(basename(path))) {
-    return 'is a name that certlet keeps for its combined pairs';
-  }
+/** Each certificate with the places of the settings that say where its files are. */
+function placedSpecs(settings: Settings): readonly {
+  readonly spec: CertificateSpec;
+  readonly at: { readonly entry: SettingPath; readonly plain: SettingPath };
+}[] {
+  const entries = settings.specs.filter(({ files }) => files.kubelet === undefined);
+  return settings.specs.map((spec) => {
+    const entry: SettingPath = ['certificates', entries.indexOf(spec)];
+    return { spec, at: { entry, plain: spec.files.kubelet === undefined ? entry : ['plainFiles', spec.name] } };
+  });
+}
+
+function occupied({ certDir, stateDir, runtimeDir, specs }: Settings, path: string): string | undefined {
+  const keeps = specs.some(({ files: { folder, prefix } }) => {
+    const name = basename(path);
+    return dirname(path) === folder && name.startsWith(`${prefix}-`) && name.endsWith('.pem');
+  });
+  if (keeps) return 'is a name that certlet keeps for its combined pairs';
   if (isWithin(path, stateDir)) return `must not lie in the state folder ${stateDir}`;
   if (isWithin(path, runtimeDir)) return `must not lie in the runtime folder ${runtimeDir}`;
   if (isWithin(certDir, path)) return 'is the cert-dir or a folder above it, not a file';
   return undefined;
 }
 
-function hookProblems({ hooks, privilegedHooks }: Settings): Problem[] {
+function hookProblems({ hooks, privilegedHooks, specs }: Settings): Problem[] {
   const problems: Problem[] = [];
+  const names = ['client', 'serving', ...specs.map((spec) => spec.name)];
   hooks.forEach((hook, index) => {
     if (hooks.findIndex((other) => other.name === hook.name) < index) {
       problems.push({ path: ['hooks', index, 'name'], text: `${hook.name} is the name of an earlier hook` });
@@ -98,6 +126,12 @@ function hookProblems({ hooks, privilegedHooks }: Settings): Problem[] {
     if (!/^\/[^/]/.test(hook.command[0] ?? '')) {
       problems.push({ path: ['hooks', index, 'command', 0], text: 'expected the absolute path of a program' });
     }
+    hook.on.forEach((name, place) => {
+      if (names.includes(name)) return;
+      const meant = nearest(name, names);
+      const hint = meant === undefined ? '' : `; did you mean ${meant}?`;
+      problems.push({ path: ['hooks', index, 'on', place], text: `${name} is the name of no certificate${hint}` });
+    });
   });
   privilegedHooks.forEach((name, index) => {
     if (privilegedHooks.indexOf(name) < index) {

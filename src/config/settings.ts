@@ -1,5 +1,4 @@
-import type { Purpose } from '../csr/template.ts';
-import type { KeyAlgorithm } from '../pki/keys.ts';
+import type { CertificateSpec } from '../csr/spec.ts';
 import type { LogLevel } from '../ports.ts';
 
 /** Everything that can be set, resolved: paths absolute, durations in milliseconds, lists in the order given. */
@@ -22,12 +21,12 @@ export interface Settings {
   /** Addresses of this node for the serving certificate. `0.0.0.0` and `::` stand for "find out" and are left out. */
   readonly nodeIPs: readonly string[];
   readonly rotateServerCertificates: boolean;
-  /** Further DNS names and IP addresses for the serving certificate, in lower case. */
+  /** Further DNS names and IP addresses of the node, in lower case. */
   readonly servingNames: readonly string[];
-  readonly keyAlgorithm: KeyAlgorithm;
-  readonly keyEncipherment: boolean;
-  readonly expirationSeconds?: number;
-  readonly plainFiles: Readonly<Partial<Record<Purpose, PlainFiles>>>;
+  /** Holds a folder for each entry of `certificates`. */
+  readonly certificatesDir: string;
+  /** Every certificate that is managed, the node's identity first. */
+  readonly specs: readonly CertificateSpec[];
   readonly deleteBootstrapKubeconfig: boolean;
   readonly rotation: RotationSettings;
   readonly kubelet: KubeletSettings;
@@ -37,12 +36,6 @@ export interface Settings {
   readonly log: LogSettings;
   readonly metrics: MetricsSettings;
   readonly events: boolean;
-}
-
-/** A pair written as two files besides the combined one. */
-export interface PlainFiles {
-  readonly certFile: string;
-  readonly keyFile: string;
 }
 
 export interface RotationSettings {
@@ -66,7 +59,8 @@ export interface HookSettings {
   readonly name: string;
   /** Argument vector; the first is an absolute path. */
   readonly command: readonly string[];
-  readonly on: readonly Purpose[];
+  /** Names of the certificates after whose rotation it runs. */
+  readonly on: readonly string[];
   readonly timeoutMs: number;
 }
 

@@ -1,5 +1,6 @@
 import { isIP } from 'node:net';
 import { normalize } from 'node:path';
+import { type CertificateNames, NODE_NAME, ofNode } from '../csr/spec.ts';
 import { reject, shown } from './codec.ts';
 import type { Codec, Problem, SettingPath } from './codec.ts';
 import { DURATION_PATTERN, formatDuration, parseDurationMs } from './duration.ts';
@@ -134,6 +135,41 @@ export function subjectName(): Codec<string> {
     if (isIP(lower) !== 0 || (DNS_SUBDOMAIN.test(lower) && !/^[0-9.]+$/.test(lower))) return lower;
     return reject(problems, path, `expected a DNS name or an IP address, got ${shown(name)}`);
   });
+}
+
+/**
+ * Which names stand in a certificate: `none`, `node` (host name and addresses of the node), or a list of names and addresses, in which `node`
+ * stands for those of the node and `{nodeName}` for its name.
+ */
+export function certificateNames(): Codec<CertificateNames> {
+  const what = 'none, node, or a list of DNS names and IP addresses in which node stands for those of the node';
+  const name = text({
+    pattern: '^[0-9A-Za-z:._{}-]+$',
+    what: 'a DNS name or an IP address',
+    maxLength: MAX_DNS_LENGTH,
+  });
+  const schema = { oneOf: [{ enum: ['none', 'node'] }, { type: 'array', items: name.schema }] };
+  return {
+    flag: 'none',
+    schema,
+    read(value, path, problems) {
+      if (value === 'none') return { ofNode: false, listed: [] };
+      if (value === 'node') return { ofNode: true, listed: [] };
+      if (!Array.isArray(value)) return reject(problems, path, `expected ${what}, got ${shown(value)}`);
+      const read = value.map((entry, index) => name.read(entry, [...path, index], problems)?.toLowerCase());
+      const given = read.filter((entry) => entry !== undefined);
+      // `{nodeName}` has been put in lower case with the rest.
+      const listed = given
+        .filter((entry) => entry !== 'node')
+        .map((entry) => entry.replaceAll('{nodename}', NODE_NAME));
+      listed.forEach((entry, index) => {
+        const filled = ofNode(entry, 'n1');
+        const fits = isIP(filled) !== 0 || (DNS_SUBDOMAIN.test(filled) && !/^[0-9.]+$/.test(filled));
+        if (!fits) reject(problems, [...path, index], `expected a DNS name or an IP address, got ${shown(entry)}`);
+      });
+      return { ofNode: given.includes('node'), listed };
+    },
+  };
 }
 
 function checkedAddress(rule: TextRule): Codec<string> {

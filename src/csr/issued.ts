@@ -6,6 +6,7 @@ import {
   isIssuedBy,
 } from '../pki/certificate.ts';
 import type { PrivateKey } from '../pki/keys.ts';
+import { isExtended } from './spec.ts';
 import { type CertificateTemplate, templateMismatches } from './template.ts';
 
 export interface IssuedProblem {
@@ -20,9 +21,6 @@ export interface WantedCertificate {
   /** How far ahead NotBefore may lie: clocks of signer and node differ. */
   readonly toleranceMs: number;
 }
-
-/** The usages that show in a certificate as extended key usage. */
-const EXTENDED: readonly string[] = ['client auth', 'server auth'];
 
 /**
  * Everything that is wrong with an issued chain: leaf belongs to the key; CN and O exact; wanted SANs and
@@ -42,7 +40,7 @@ export function issuedProblems(chain: CertificateChain, wanted: WantedCertificat
 
 function leafProblems(leaf: CertificateFacts, template: CertificateTemplate): readonly string[] {
   const surplus = leaf.organizations.filter((organization) => !template.organizations.includes(organization));
-  const usages = template.usages.filter((usage) => EXTENDED.includes(usage) && !leaf.extendedKeyUsages.includes(usage));
+  const usages = template.usages.filter((usage) => isExtended(usage) && !leaf.extendedKeyUsages.includes(usage));
   return [
     ...templateMismatches(leaf, template),
     ...surplus.map((organization) => `organization ${organization} was not asked for`),

@@ -1,14 +1,16 @@
 import { CertletError } from '../errors.ts';
 import { Secret } from '../secret.ts';
 import { JsonFields } from './json-fields.ts';
-import { type CertificateTemplate, PURPOSES, type Purpose } from './template.ts';
+import { KEY_USAGES } from './spec.ts';
+import type { CertificateTemplate } from './template.ts';
 
 /**
  * One request from before its POST until its pair is current, as it lies in the state folder. Key and CSR are on disk
  * before the POST, the UID after it, the issued chain on receipt before any check: a crash at any point resumes the same request.
  */
 export interface PendingRequest {
-  readonly purpose: Purpose;
+  /** The name of its spec. */
+  readonly purpose: string;
   readonly name: string;
   readonly keyPem: Secret;
   readonly requestPem: string;
@@ -68,7 +70,7 @@ export function encodePending(record: PendingRequest): Secret {
 export function decodePending(text: string): PendingRequest {
   const fields = documentFields(text, 'pending record', PENDING_FIELDS);
   return {
-    purpose: fields.oneOf('purpose', PURPOSES),
+    purpose: fields.filledText('purpose'),
     name: fields.filledText('name'),
     keyPem: new Secret(fields.filledText('keyPem')),
     requestPem: fields.filledText('requestPem'),
@@ -144,7 +146,6 @@ const TEMPLATE_FIELDS = [
   'usages',
   'expirationSeconds',
 ];
-const USAGES = ['digital signature', 'key encipherment', 'client auth', 'server auth'] as const;
 
 function toText(document: object): string {
   return `${JSON.stringify(document, undefined, 2)}\n`;
@@ -170,13 +171,13 @@ function parseJson(text: string, what: string): unknown {
 function decodeTemplate(fields: JsonFields): CertificateTemplate {
   fields.only(...TEMPLATE_FIELDS);
   return {
-    purpose: fields.oneOf('purpose', PURPOSES),
+    purpose: fields.filledText('purpose'),
     signerName: fields.filledText('signerName'),
     commonName: fields.filledText('commonName'),
     organizations: fields.texts('organizations'),
     dnsNames: fields.texts('dnsNames'),
     ipAddresses: fields.texts('ipAddresses'),
-    usages: fields.eachOneOf('usages', USAGES),
+    usages: fields.eachOneOf('usages', KEY_USAGES),
     ...(fields.has('expirationSeconds') ? { expirationSeconds: fields.integer('expirationSeconds') } : {}),
   };
 }

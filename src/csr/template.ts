@@ -1,16 +1,12 @@
 import { createHash } from 'node:crypto';
 import type { CertificateFacts } from '../pki/certificate.ts';
 import { canonicalIpAddress } from '../pki/ip-address.ts';
-
-/** The two certificates of a node. */
-export type Purpose = 'client' | 'serving';
-export const PURPOSES: readonly Purpose[] = ['client', 'serving'];
-
-export type KeyUsage = 'digital signature' | 'key encipherment' | 'client auth' | 'server auth';
+import { type CertificateSpec, type KeyUsage, ofNode, usagesWith } from './spec.ts';
 
 /** What certlet asks the signer for. Lists are de-duplicated and sorted, IP addresses canonical. */
 export interface CertificateTemplate {
-  readonly purpose: Purpose;
+  /** Name of the spec. */
+  readonly purpose: string;
   readonly signerName: string;
   readonly commonName: string;
   readonly organizations: readonly string[];
@@ -21,28 +17,33 @@ export interface CertificateTemplate {
   readonly expirationSeconds?: number;
 }
 
-export interface TemplateOptions {
+/** What a template takes from outside its spec. */
+export interface TemplateFacts {
   readonly nodeName: string;
-  /** Three usages (with key encipherment) or two: signers up to 1.24 take exactly the three, later ones either set. */
-  readonly keyEncipherment: boolean;
-  readonly expirationSeconds?: number;
-}
-
-/** CN `system:node:<name>`, O `system:nodes`, no SANs; signer `kubernetes.io/kube-apiserver-client-kubelet`. */
-export function clientTemplate(options: TemplateOptions): CertificateTemplate {
-  return { ...subjectAndUsages('client', options), dnsNames: [], ipAddresses: [] };
+  /** Host name and addresses of the node, mixed, as settings and Node object tell them; blanks and duplicates are fine. */
+  readonly nodeNames: readonly string[];
+  /** What the signer was found to want, where that may be negotiated; undefined for what the spec says. */
+  readonly keyEncipherment?: boolean | undefined;
 }
 
 /**
- * The same subject with SANs; signer `kubernetes.io/kubelet-serving`. `names` may hold host names and addresses mixed, blanks and
- * duplicates; the node's name is always added. Names that no certificate can hold are left out: ask `invalidServingNames` for them.
+ * What to ask for now. Where the spec takes the node's names, the node's name is always among them. Names that no certificate can hold are left
+ * out: ask `invalidServingNames` for them.
  */
-export function servingTemplate(options: TemplateOptions, names: readonly string[]): CertificateTemplate {
-  const all = [options.nodeName, ...names].map(tidyName);
+export function templateOf(spec: CertificateSpec, facts: TemplateFacts): CertificateTemplate {
+  const { nodeName, nodeNames, keyEncipherment } = facts;
+  const listed = spec.names.listed.map((name) => ofNode(name, nodeName));
+  const all = [...(spec.names.ofNode ? [nodeName, ...nodeNames] : []), ...listed].map(tidyName);
+  const negotiated = spec.usagesNegotiable && keyEncipherment !== undefined;
   return {
-    ...subjectAndUsages('serving', options),
+    purpose: spec.name,
+    signerName: spec.signerName,
+    commonName: ofNode(spec.commonName, nodeName),
+    organizations: spec.organizations.map((organization) => ofNode(organization, nodeName)),
     dnsNames: sortedUnique(all.filter(isDnsName)),
     ipAddresses: sortedUnique(all.map(canonicalIpAddress).filter((address) => address !== undefined)),
+    usages: negotiated ? usagesWith(spec.usages, keyEncipherment) : spec.usages,
+    ...(spec.expirationSeconds === undefined ? {} : { expirationSeconds: spec.expirationSeconds }),
   };
 }
 
@@ -59,22 +60,23 @@ export function invalidServingNames(names: readonly string[]): readonly string[]
  * In the words of client-go's certificate manager, which people search their journals for: `missing requested DNS names [a b]`.
  */
 export function templateMismatches(actual: CertificateFacts, wanted: CertificateTemplate): readonly string[] {
-  const dnsNames = actual.dnsNames.map((name) => name.toLowerCase());
   return [
     ...(actual.commonName === wanted.commonName
       ? []
       : [`common name is ${actual.commonName || 'empty'}, not ${wanted.commonName}`]),
     ...lacking(actual.organizations, wanted.organizations, 'orgs'),
-    ...lacking(dnsNames, wanted.dnsNames, 'DNS names'),
-    ...lacking(actual.ipAddresses, wanted.ipAddresses, 'IP addresses'),
+    ...missingNames(actual, wanted),
   ];
 }
 
-/** Names and addresses that `wanted` has and `requested` lacks, in the same words: reason to supersede a pending serving request. */
-export function templateGains(requested: CertificateTemplate, wanted: CertificateTemplate): readonly string[] {
+type Names = Pick<CertificateTemplate, 'dnsNames' | 'ipAddresses'>;
+
+/** Names and addresses that `wanted` has and a certificate or request lacks, in the same words: a pending request is superseded for them. */
+export function missingNames(actual: Names, wanted: Names): readonly string[] {
+  const dnsNames = actual.dnsNames.map((name) => name.toLowerCase());
   return [
-    ...lacking(requested.dnsNames, wanted.dnsNames, 'DNS names'),
-    ...lacking(requested.ipAddresses, wanted.ipAddresses, 'IP addresses'),
+    ...lacking(dnsNames, wanted.dnsNames, 'DNS names'),
+    ...lacking(actual.ipAddresses, wanted.ipAddresses, 'IP addresses'),
   ];
 }
 
@@ -112,28 +114,8 @@ export function digestedName(fields: readonly (Uint8Array | string)[]): string {
   return `node-csr-${hash.digest('base64url')}`;
 }
 
-const SIGNERS = {
-  client: 'kubernetes.io/kube-apiserver-client-kubelet',
-  serving: 'kubernetes.io/kubelet-serving',
-} as const;
-const AUTH = { client: 'client auth', serving: 'server auth' } as const;
 /** As Go's crypto/x509 reads names: letters, digits, hyphens and underscores, no hyphen at the ends of a label. */
 const DNS_NAME = /^(?!.{254})[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?)*$/;
-
-type SubjectAndUsages = Omit<CertificateTemplate, 'dnsNames' | 'ipAddresses'>;
-
-function subjectAndUsages(purpose: Purpose, options: TemplateOptions): SubjectAndUsages {
-  const { nodeName, keyEncipherment, expirationSeconds } = options;
-  return {
-    purpose,
-    signerName: SIGNERS[purpose],
-    commonName: `system:node:${nodeName}`,
-    organizations: ['system:nodes'],
-    // The kubelet's order up to 1.26; signers compare sets.
-    usages: ['digital signature', ...(keyEncipherment ? (['key encipherment'] as const) : []), AUTH[purpose]],
-    ...(expirationSeconds === undefined ? {} : { expirationSeconds }),
-  };
-}
 
 /** A trailing dot marks a name as absolute in DNS but never stands in certificates (RFC 6125). */
 function tidyName(name: string): string {

@@ -1,5 +1,5 @@
 import { JsonFields } from './json-fields.ts';
-import type { KeyUsage } from './template.ts';
+import type { KeyUsage } from './spec.ts';
 
 export type CsrApiVersion = 'v1' | 'v1beta1';
 

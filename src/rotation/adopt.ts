@@ -3,10 +3,11 @@ import { type CertificateFacts, type CertificatePair, parseChain, parsePair } fr
 import { generatePrivateKey } from '../pki/keys.ts';
 import { Secret } from '../secret.ts';
 import { isCertletError } from '../errors.ts';
+import { type CertificateSpec, isExtended } from '../csr/spec.ts';
 import { type CertificateTemplate, templateMismatches } from '../csr/template.ts';
 import type { KubeconfigReading, StoredPair } from '../ports.ts';
-import { judgedNow, type RotationContext } from './context.ts';
 import type { Credentials } from './credentials.ts';
+import { judgedNow, type RotationContext } from './context.ts';
 
 const HOUR_MS = 3_600_000;
 const YEAR_MS = 365 * 24 * HOUR_MS;
@@ -18,22 +19,22 @@ const ANY_USAGE = '2.5.29.37.0';
 
 /**
  * Whether a certificate may be shown for a usage, by Go's rule (crypto/x509), which API servers and kubelets verify by: one without extended
- * key usages is for all of them. Hand-made clusters have such.
+ * key usages is for all of them. Hand-made clusters have such. The bits of key usage are not looked at, as there.
  */
-export function allowsUsage(leaf: CertificateFacts, usage: 'client auth' | 'server auth'): boolean {
+export function allowsUsage(leaf: CertificateFacts, usage: string): boolean {
   const { extendedKeyUsages: usages } = leaf;
-  return usages.length === 0 || usages.includes(usage) || usages.includes(ANY_USAGE);
+  return !isExtended(usage) || usages.length === 0 || usages.includes(usage) || usages.includes(ANY_USAGE);
 }
 
 /** Why a pair on disk cannot serve as this certificate; empty means that it can. Mere presence proves nothing. */
 export function unfitReasons(
   leaf: CertificateFacts,
-  wanted: { readonly commonName: string; readonly usage: 'client auth' | 'server auth'; readonly now: Date },
+  wanted: { readonly commonName: string; readonly usages: readonly string[]; readonly now: Date },
 ): readonly string[] {
   return [
     ...(leaf.selfSigned ? ['self-signed'] : []),
     ...(leaf.commonName === wanted.commonName ? [] : [`for ${leaf.commonName}`]),
-    ...(allowsUsage(leaf, wanted.usage) ? [] : [`no ${wanted.usage} usage`]),
+    ...wanted.usages.filter((usage) => !allowsUsage(leaf, usage)).map((usage) => `no ${usage} usage`),
     ...(wanted.now > leaf.notAfter ? [`expired at ${leaf.notAfter.toISOString()}`] : []),
   ];
 }
@@ -49,63 +50,66 @@ export function bestCandidate(
   return current ?? longest[0];
 }
 
-/** What is behind the client link afterwards, also when it is not fit (expired), so that it can be shown. */
-export interface AdoptedClient {
+/** What is behind the link afterwards. */
+export interface Adopted {
+  /** Also when it is not fit (expired), so that it can be shown. */
   readonly pair: CertificatePair | undefined;
+  /** An issued pair that will do: a kubeconfig may name it. */
   readonly fit: boolean;
   /** Another program has written here since the folder was taken over: a person decides about its files. */
   readonly foreign: boolean;
 }
 
-/** Chooses the client pair to go on with among all that lie in the cert-dir and in the kubeconfig, and makes the link say so. */
-export async function adoptClient(
-  context: RotationContext,
-  credentials: Credentials,
-  first: boolean,
-): Promise<AdoptedClient> {
-  const { store, log, options } = context;
-  const inspection = await inspect(context, 'client');
-  if ((await store.foreign('client')).length > 0)
-    return { pair: await store.current('client'), fit: false, foreign: true };
-  const candidates = [...inspection, ...kubeconfigCandidate(context, credentials)];
-  const now = judgedNow(context).earliest;
-  const wanted = { commonName: `system:node:${options.nodeName}`, usage: 'client auth', now } as const;
-  const best = bestCandidate(candidates, wanted);
-  const current = candidates.find(({ origin }) => origin === 'current');
-  if (best === undefined) {
-    if (current !== undefined && first) {
-      log.log('warn', 'The current client certificate cannot be used', {
-        file: current.path,
-        why: unfitReasons(current.pair.chain.leaf, wanted),
-      });
-    }
-    return { pair: current?.pair, fit: false, foreign: false };
-  }
-  if (best.origin !== 'current') await makeCurrent(context, 'client', best);
-  return { pair: best.pair, fit: true, foreign: false };
+/** What an adoption goes by. */
+export interface Adoption {
+  readonly spec: CertificateSpec;
+  readonly wanted: CertificateTemplate;
+  /** The first look of this process: what lies there is taken over. */
+  readonly first: boolean;
+  /** Pairs that lie elsewhere, such as in a kubeconfig. */
+  readonly elsewhere: readonly Candidate[];
 }
 
 /**
- * The same for the serving pair. Where no issued one is fit, a self-signed pair with the wanted names becomes current until the first is issued:
- * a kubelet whose `tlsCertFile` is missing does not start, and without it there may be no Node for an approver to look at.
+ * Chooses the pair to go on with among all that there are, and makes the link say so. Where a placeholder is wanted and no issued pair is fit, a
+ * self-signed one with the wanted names becomes current until the first is issued. Nothing is touched while another program writes here, too.
  */
-export async function adoptServing(
-  context: RotationContext,
-  wanted: CertificateTemplate,
-): Promise<{ readonly pair: CertificatePair; readonly foreign: boolean }> {
+export async function adopt(context: RotationContext, adoption: Adoption): Promise<Adopted> {
   const { store } = context;
-  const candidates = await inspect(context, 'serving');
+  const { spec, wanted, elsewhere } = adoption;
+  const candidates = [...(await inspect(context, spec.name)), ...elsewhere];
   const current = candidates.find(({ origin }) => origin === 'current');
-  const foreign = (await store.foreign('serving')).length > 0;
-  if (current !== undefined && foreign) return { pair: current.pair, foreign };
+  const foreign = (await store.foreign(spec.name)).length > 0;
+  if (foreign && (current !== undefined || !spec.placeholder)) return { pair: current?.pair, fit: false, foreign };
   const now = judgedNow(context).earliest;
-  const fit = bestCandidate(candidates, { commonName: wanted.commonName, usage: 'server auth', now });
-  if (fit !== undefined) {
-    if (fit.origin !== 'current') await makeCurrent(context, 'serving', fit);
-    return { pair: fit.pair, foreign };
-  }
-  const usable = current !== undefined && placeholderServes(current.pair.chain.leaf, wanted, now);
-  return { pair: usable ? current.pair : await installPlaceholder(context, wanted), foreign };
+  const demands = { commonName: wanted.commonName, usages: spec.usages, now };
+  const best = bestCandidate(candidates, demands);
+  if (best !== undefined && best.origin !== 'current') await makeCurrent(context, spec.name, best);
+  if (best !== undefined) return { pair: best.pair, fit: true, foreign };
+  if (spec.placeholder) return { pair: await placeholder(context, adoption, current?.pair), fit: false, foreign };
+  if (current !== undefined) sayUnfit(context, adoption, current, demands);
+  return { pair: current?.pair, fit: false, foreign };
+}
+
+/** At the first look only: what is wrong with a pair that was there before. */
+function sayUnfit(
+  { log }: RotationContext,
+  { spec, first }: Adoption,
+  current: Candidate,
+  demands: Parameters<typeof unfitReasons>[1],
+): void {
+  if (!first) return;
+  const why = unfitReasons(current.pair.chain.leaf, demands);
+  log.log('warn', `The current ${spec.name} certificate cannot be used`, { file: current.path, why });
+}
+
+async function placeholder(
+  context: RotationContext,
+  { spec, wanted }: Adoption,
+  current: CertificatePair | undefined,
+): Promise<CertificatePair> {
+  const usable = current !== undefined && placeholderServes(current.chain.leaf, wanted, judgedNow(context).earliest);
+  return usable ? current : installPlaceholder(context, spec, wanted);
 }
 
 /** An issued certificate is kept even when expired (a kubelet starts on it); a placeholder is replaced when it lacks a name. */
@@ -118,12 +122,12 @@ function placeholderServes(leaf: CertificateFacts, wanted: CertificateTemplate, 
   return missing.length === 0 && now < leaf.notAfter;
 }
 
-async function inspect(context: RotationContext, purpose: 'client' | 'serving'): Promise<readonly Candidate[]> {
+async function inspect(context: RotationContext, purpose: string): Promise<readonly Candidate[]> {
   // The store itself tells what it moved aside.
   return (await context.store.inspect(purpose)).pairs;
 }
 
-async function makeCurrent(context: RotationContext, purpose: 'client' | 'serving', chosen: Candidate): Promise<void> {
+async function makeCurrent(context: RotationContext, purpose: string, chosen: Candidate): Promise<void> {
   const { store, log, clock } = context;
   if (chosen.origin === 'timestamped') await store.relink(purpose, { ...chosen, origin: 'timestamped' });
   else await store.install(purpose, chosen.pair, clock.now());
@@ -155,10 +159,14 @@ export function kubeconfigPairProblem(
 }
 
 /** A pair that the kubeconfig embeds (or names elsewhere): clusters that were set up long ago keep it there until it expires. */
-function kubeconfigCandidate(context: RotationContext, credentials: Credentials): readonly Candidate[] {
-  const reading = credentials.nodeKubeconfig;
+export function kubeconfigCandidate(
+  context: RotationContext,
+  spec: CertificateSpec,
+  credentials: Pick<Credentials, 'nodeKubeconfig' | 'said'>,
+): readonly Candidate[] {
+  const { nodeKubeconfig: reading } = credentials;
   if (reading.kind !== 'usable' || reading.config.credential.kind !== 'certificate') return [];
-  if (reading.config.files.includes(context.store.currentPath('client'))) return [];
+  if (reading.config.files.includes(context.store.currentPath(spec.name))) return [];
   const { chainPem, keyPem } = reading.config.credential;
   try {
     const pair = parsePair(new Secret(`${chainPem}\n${keyPem.reveal()}`));
@@ -171,10 +179,14 @@ function kubeconfigCandidate(context: RotationContext, credentials: Credentials)
   }
 }
 
-async function installPlaceholder(context: RotationContext, wanted: CertificateTemplate): Promise<CertificatePair> {
+async function installPlaceholder(
+  context: RotationContext,
+  spec: CertificateSpec,
+  wanted: CertificateTemplate,
+): Promise<CertificatePair> {
   const { clock, options, store, log } = context;
   const now = clock.now();
-  const key = await generatePrivateKey(options.keyAlgorithm);
+  const key = await generatePrivateKey(spec.keyAlgorithm);
   const pem = createSelfSigned({
     // The name that the kubelet gives to its own self-signed certificate.
     commonName: `${options.nodeName}@${String(Math.floor(now.getTime() / 1000))}`,
@@ -186,7 +198,7 @@ async function installPlaceholder(context: RotationContext, wanted: CertificateT
     serial: key.publicKeyDer.slice(-16),
   });
   const pair = { chain: parseChain(pem), key };
-  const path = await store.install('serving', pair, now);
-  log.log('info', 'Made a self-signed serving pair until the first one is issued', { purpose: 'serving', file: path });
+  const path = await store.install(spec.name, pair, now);
+  log.log('info', 'Made a self-signed serving pair until the first one is issued', { purpose: spec.name, file: path });
   return pair;
 }

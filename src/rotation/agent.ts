@@ -1,6 +1,8 @@
-import type { Purpose } from '../csr/template.ts';
 import { clockSkewMs, type DateSample, NAMED_SKEW_MS, skewText } from './clock-judge.ts';
-import { ClientRules } from './client-rules.ts';
+import { AsksAsNode } from './asks-as-node.ts';
+import type { CertificateRules } from './certificate-rules.ts';
+import type { CertificateSpec } from '../csr/spec.ts';
+import { IdentityRules } from './identity-rules.ts';
 import { Connections } from './connections.ts';
 import type { ApiConnection } from '../ports.ts';
 import type { RotationContext, RotationPorts } from './context.ts';
@@ -9,7 +11,6 @@ import { CertificateManager } from './manager.ts';
 import { NodeWatch } from './node-watch.ts';
 import type { RotationOptions } from './options.ts';
 import { Prover } from './prover.ts';
-import { ServingRules } from './serving-rules.ts';
 import type { AgentSnapshot } from './snapshot.ts';
 import type { Step } from './step.ts';
 import { TaskSet } from './tasks.ts';
@@ -30,8 +31,8 @@ export class Agent {
   readonly #credentials: Credentials;
   readonly #node: NodeWatch;
   readonly #prover: Prover;
-  readonly #client: CertificateManager;
-  readonly #serving: CertificateManager;
+  /** One for each certificate, that of the node's identity first. */
+  readonly #managers: readonly CertificateManager[];
   readonly #upkeep: Upkeep;
   readonly #tasks: TaskSet;
   readonly #onTick: (snapshot: AgentSnapshot) => void;
@@ -56,17 +57,19 @@ export class Agent {
     this.#context = context;
     this.#credentials = new Credentials(context);
     this.#node = new NodeWatch(context, this.#credentials);
-    this.#prover = new Prover(context, this.#credentials, () =>
-      this.#client.noteRefused(this.#credentials.refusedPair),
-    );
-    this.#client = new CertificateManager(context, new ClientRules(context, this.#credentials));
-    this.#serving = new CertificateManager(context, new ServingRules(context, this.#credentials, this.#node));
+    const node = { credentials: this.#credentials, watch: this.#node };
+    const rulesOf = (spec: CertificateSpec): CertificateRules =>
+      spec.isIdentity ? new IdentityRules(spec, context, this.#credentials) : new AsksAsNode(spec, context, node);
+    this.#managers = options.specs.map((spec) => new CertificateManager(context, rulesOf(spec)));
+    const identity = this.#identity;
+    const own = { credentials: this.#credentials, identity: identity.rules.spec };
+    this.#prover = new Prover(context, own, () => identity.noteRefused(this.#credentials.refusedPair));
     this.#upkeep = new Upkeep(context, {
       credentials: this.#credentials,
       node: this.#node,
       prover: this.#prover,
-      client: this.#client,
-      serving: this.#serving,
+      identity,
+      managers: this.#managers,
     });
     this.#tasks = new TaskSet(ports.clock);
   }
@@ -90,8 +93,8 @@ export class Agent {
   }
 
   /** `certlet renew`: a new certificate now. */
-  async renew(purposes: readonly Purpose[]): Promise<void> {
-    for (const manager of this.#managers()) {
+  async renew(purposes: readonly string[]): Promise<void> {
+    for (const manager of this.#managers) {
       if (purposes.includes(manager.purpose)) await manager.force();
     }
     this.#upkeep.hurry();
@@ -103,7 +106,7 @@ export class Agent {
     const { bootstrapKubeconfig: bootstrap } = this.#credentials;
     const credential = bootstrap.kind === 'usable' ? bootstrap.config.credential : undefined;
     // A fresh token in the same file changes nothing in the kubeconfig itself.
-    if (credential?.kind === 'tokenFile' && paths.includes(credential.path)) this.#client.release();
+    if (credential?.kind === 'tokenFile' && paths.includes(credential.path)) this.#identity.release();
     this.#upkeep.expire();
     this.#tasks.wake();
   }
@@ -145,7 +148,7 @@ export class Agent {
 
   snapshot(): AgentSnapshot {
     const { clock, options, dateSample, kubeletVersion } = this.#context;
-    const managers = this.#managers();
+    const managers = this.#managers;
     const started = this.#upkeep.started && !this.#upkeep.failing && !this.#tasks.running('upkeep');
     const quiet = started && this.#prover.idle && managers.every((manager) => !manager.busy);
     return {
@@ -162,8 +165,11 @@ export class Agent {
     };
   }
 
-  #managers(): readonly CertificateManager[] {
-    return this.#context.options.serving ? [this.#client, this.#serving] : [this.#client];
+  /** Exactly one certificate is what the node asks with. Throws a RangeError where the settings name none. */
+  get #identity(): CertificateManager {
+    const identity = this.#managers.find(({ rules }) => rules.spec.isIdentity);
+    if (identity === undefined) throw new RangeError('no certificate is the identity of the node');
+    return identity;
   }
 
   /** One round: decide for everything, start what is due, tell when to look again. */
@@ -188,7 +194,7 @@ export class Agent {
     const proof = this.#prover.due();
     const proofAt = proof !== undefined && quiet !== undefined && quiet > proof ? quiet : proof;
     if (proofAt !== undefined && proofAt <= now) this.#tasks.launch('proof', () => this.#prover.run(signal));
-    const steps = this.#managers().map((manager) => this.#decide(manager, quiet, signal));
+    const steps = this.#managers.map((manager) => this.#decide(manager, quiet, signal));
     return [upkeep, proofAt, ...steps].filter((date) => date !== undefined);
   }
 

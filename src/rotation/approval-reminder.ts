@@ -1,4 +1,5 @@
 import type { PendingRequest } from '../csr/pending.ts';
+import type { CertificateSpec } from '../csr/spec.ts';
 import { approvalOutlook, approveCommand } from './approval.ts';
 import type { RotationContext } from './context.ts';
 import type { Asker } from './credentials.ts';
@@ -12,16 +13,22 @@ const LAST_GAP_MS = 24 * HOUR_MS;
 export class ApprovalReminder {
   readonly #context: RotationContext;
   readonly #asker: () => Asker;
+  readonly #spec: CertificateSpec;
   readonly #record: PendingRequest;
   readonly #stop = new AbortController();
   #running: Promise<void> | undefined;
   #approved = false;
 
-  /** `asker` tells at each reminder who asks then: a wait may outlast many client certificates. It may throw as `Credentials.forClient` does. */
-  constructor(context: RotationContext, asker: () => Asker, record: PendingRequest) {
+  /** `asker` tells at each reminder who asks then: a wait may outlast many client certificates. It may throw as `Credentials.forIdentity` does. */
+  constructor(
+    context: RotationContext,
+    asker: () => Asker,
+    about: { readonly spec: CertificateSpec; readonly record: PendingRequest },
+  ) {
     this.#context = context;
+    this.#spec = about.spec;
     this.#asker = asker;
-    this.#record = record;
+    this.#record = about.record;
   }
 
   /** The request was seen pending; the first call starts the reminders. */
@@ -68,7 +75,7 @@ export class ApprovalReminder {
       observer.observe({ kind: 'waiting', purpose, at: clock.now(), text: `${name} is approved and not issued` });
       return;
     }
-    const outlook = await approvalOutlook(purpose, this.#asker, signal).catch((error: unknown) => {
+    const outlook = await approvalOutlook(this.#spec, this.#asker, signal).catch((error: unknown) => {
       // Stopped in the middle of the question: the request is decided, and that must not be lost over a reminder.
       if (signal.aborted) return undefined;
       throw error;

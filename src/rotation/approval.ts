@@ -1,4 +1,4 @@
-import type { Purpose } from '../csr/template.ts';
+import type { CertificateSpec } from '../csr/spec.ts';
 import type { ApiConnection } from '../ports.ts';
 import { isCertletError } from '../errors.ts';
 
@@ -14,19 +14,20 @@ export interface ApprovalOutlook {
 /**
  * Whether the stock approver of kube-controller-manager would approve by itself: it asks whether the requester may `create`
  * `certificatesigningrequests/nodeclient` (or `/selfnodeclient` for its own name), and so can the requester.
- * Serving requests are approved by no stock controller since Kubernetes 1.11.
+ * Of other certificates their spec knows.
  */
 export async function approvalOutlook(
-  purpose: Purpose,
+  { name, approval }: Pick<CertificateSpec, 'name' | 'approval'>,
   asker: () => { readonly identity: 'node' | 'bootstrap'; readonly api: ApiConnection },
   signal: AbortSignal,
 ): Promise<ApprovalOutlook> {
-  if (purpose === 'serving') {
-    return { automatic: 'no', why: 'serving requests are approved by a person or a separate approver' };
+  if (approval.by === 'approver') {
+    return { automatic: 'no', why: `${name} requests are approved by a person or a separate approver` };
   }
+  if (approval.by === 'person') return { automatic: 'no', why: `${name} requests are approved by a person` };
   try {
     const { identity, api } = asker();
-    const subresource = identity === 'node' ? 'selfnodeclient' : 'nodeclient';
+    const subresource = approval[identity];
     const question = {
       verb: 'create',
       group: 'certificates.k8s.io',

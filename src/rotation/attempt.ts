@@ -9,10 +9,9 @@ import type { Asker } from './credentials.ts';
 import { endAttempt } from './ending.ts';
 import { checkIssued, issuedFingerprint } from './issued.ts';
 import type { ManagerState } from './manager-state.ts';
-import type { PurposeRules } from './purpose-rules.ts';
+import type { CertificateRules } from './certificate-rules.ts';
 import { checkStaged } from './staged.ts';
 import { settleProof } from './staged-refusal.ts';
-import { usesKeyEncipherment } from './schedule.ts';
 import { explainTlsDates } from './tls-dates.ts';
 import { createPending, obtain, pendingMisfits } from './request.ts';
 
@@ -25,10 +24,10 @@ interface Staged {
 /** One attempt: resume or make the request, wait for it, check and prove what came, make it current. */
 export class Attempt {
   readonly #context: RotationContext;
-  readonly #rules: PurposeRules;
+  readonly #rules: CertificateRules;
   readonly #state: ManagerState;
 
-  constructor(context: RotationContext, rules: PurposeRules, state: ManagerState) {
+  constructor(context: RotationContext, rules: CertificateRules, state: ManagerState) {
     this.#context = context;
     this.#rules = rules;
     this.#state = state;
@@ -73,7 +72,7 @@ export class Attempt {
   }
 
   async #dropRecord(): Promise<void> {
-    await this.#context.store.removePending(this.#rules.purpose);
+    await this.#context.store.removePending(this.#state.spec.name);
     this.#state.pending = undefined;
   }
 
@@ -124,24 +123,25 @@ export class Attempt {
     await connections.csrVersion(asker.cluster, asker.api, signal);
     const why = reasons();
     if (why.length > 0) return this.#create(why);
-    log.log('info', 'No new certificate is needed after all', { purpose: this.#rules.purpose });
+    log.log('info', 'No new certificate is needed after all', { purpose: this.#state.spec.name });
     return undefined;
   }
 
   async #create(reasons: readonly string[]): Promise<PendingRequest> {
-    const { log, options, store } = this.#context;
-    const { purpose } = this.#rules;
-    log.log('info', 'Rotating certificates', { purpose, reasons });
-    const template = this.#rules.template(usesKeyEncipherment(this.#state.history, options));
-    const record = await createPending(this.#context, template);
-    await this.#state.rewriteHistory(store, { ...this.#state.history, lastRequestAt: record.createdAt }, purpose);
+    const { log, store } = this.#context;
+    const { spec } = this.#state;
+    log.log('info', 'Rotating certificates', { purpose: spec.name, reasons });
+    const template = this.#rules.template(this.#state.history.keyEncipherment);
+    const record = await createPending(this.#context, spec, template);
+    await this.#state.rewriteHistory(store, { ...this.#state.history, lastRequestAt: record.createdAt });
     this.#state.pending = record;
     this.#state.pendingApproved = false;
     return record;
   }
 
   async #obtain(record: PendingRequest, signal: AbortSignal): Promise<PendingRequest> {
-    const reminder = new ApprovalReminder(this.#context, () => this.#rules.asker(), record);
+    const about = { spec: this.#state.spec, record };
+    const reminder = new ApprovalReminder(this.#context, () => this.#rules.asker(), about);
     try {
       const issued = await this.#asking(async (asker) => {
         const done = await obtain(this.#context, asker, this.#state.pending ?? record, {
@@ -204,7 +204,7 @@ export class Attempt {
   /** From the swap on. The record goes last: a crash in between resumes here, and every step may be done twice. */
   async #install(issued: PendingRequest, staged: Staged): Promise<void> {
     const { store, clock, log } = this.#context;
-    const { purpose } = this.#rules;
+    const { name: purpose } = this.#state.spec;
     this.#enter('installing', 'writing the pair');
     const now = clock.now();
     const { leaf } = staged.pair.chain;
@@ -241,18 +241,17 @@ export class Attempt {
 
   async #tellHost(pairPath: string, told: { readonly first: boolean; readonly signal: AbortSignal }): Promise<void> {
     const { after, store, options, kubeletVersion } = this.#context;
-    const { purpose } = this.#rules;
+    const { name: purpose, after: wanted, kubeconfig: kubeconfigPath = options.kubeconfigPath } = this.#state.spec;
     const currentPath = store.currentPath(purpose);
-    const { kubeconfigPath } = options;
     await after.rotated(
-      { purpose, currentPath, pairPath, kubeconfigPath, kubeletVersion, first: told.first },
+      { purpose, after: wanted, currentPath, pairPath, kubeconfigPath, kubeletVersion, first: told.first },
       told.signal,
     );
   }
 
   #tellObserver(leaf: CertificateFacts, replaced: CertificateFacts | undefined): void {
     const at = this.#context.clock.now();
-    const { purpose } = this.#rules;
+    const { name: purpose } = this.#state.spec;
     const age = replaced && Math.round((at.getTime() - replaced.notBefore.getTime()) / 1000);
     this.#context.observer.observe({
       kind: 'rotated',
@@ -274,7 +273,7 @@ export class Attempt {
     const byServer = lastIssuedByServer === undefined ? {} : { lastIssuedByServer };
     const history = { ...past, lastIssuedAt, ...byServer, lastSerial: pair.chain.leaf.serial };
     try {
-      await this.#state.rewriteHistory(this.#context.store, history, this.#rules.purpose);
+      await this.#state.rewriteHistory(this.#context.store, history);
       return undefined;
     } catch (error) {
       if (!isCertletError(error)) throw error;

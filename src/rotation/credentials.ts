@@ -1,6 +1,7 @@
 import { CertletError, isCertletError } from '../errors.ts';
 import type { CertificatePair } from '../pki/certificate.ts';
 import type { RequestHistory } from '../csr/pending.ts';
+import type { CertificateSpec } from '../csr/spec.ts';
 import type { ClientConfig, ClusterAccess } from '../kubeconfig/client-config.ts';
 import type { ApiConnection, KubeconfigReading } from '../ports.ts';
 import { kubeconfigPairProblem } from './adopt.ts';
@@ -200,8 +201,8 @@ export class Credentials {
     return { identity: 'node', cluster, api, fingerprint: leaf.fingerprint, digest: subjectDigest(leaf) };
   }
 
-  /** Digest of the credential that the node itself asks with, or the one that would ask for the client certificate now; undefined without one. */
-  digest(asker: 'node' | 'client'): string | undefined {
+  /** Digest of the credential that the node itself asks with, or the one that would ask for the node's identity now; undefined without one. */
+  digest(asker: 'node' | 'identity'): string | undefined {
     if (asker === 'node' || this.choice().kind === 'node') {
       return this.#pair === undefined ? undefined : subjectDigest(this.#pair.chain.leaf);
     }
@@ -217,23 +218,23 @@ export class Credentials {
     return cluster;
   }
 
-  /** Writes the node's kubeconfig for this cluster unless it names cluster and pair already. */
-  writeKubeconfig(cluster: ClusterAccess): Promise<void> {
+  /** Writes the kubeconfig of a certificate for this cluster unless it names cluster and pair already. */
+  writeKubeconfig(cluster: ClusterAccess, spec: CertificateSpec): Promise<void> {
     return this.#inTurn(async () => {
-      if (!this.#context.options.manageKubeconfig) this.#proven = cluster;
-      await this.#write(cluster);
+      if (spec.isIdentity && !this.#context.options.manageKubeconfig) this.#proven = cluster;
+      await this.#write(cluster, spec);
     });
   }
 
-  /** Makes the node's kubeconfig name the pair in use. Throws `ERR_CREDENTIAL_MISSING` or what is wrong with the file when nothing names a server. */
-  repairKubeconfig(): Promise<void> {
+  /** Makes the kubeconfig of a certificate name the pair in use. Throws `ERR_CREDENTIAL_MISSING` or what is wrong with the file when nothing names a server. */
+  repairKubeconfig(spec: CertificateSpec): Promise<void> {
     return this.#inTurn(async () => {
       await this.reload();
       const { active } = this.cluster;
       if (active === undefined) throw this.#noCluster();
-      await this.#write(active);
+      await this.#write(active, spec);
       // Its folder, or the CA that it names, may be what others can write.
-      if (isUnsafe(this.#node)) throw this.#node.error;
+      if (spec.isIdentity && isUnsafe(this.#node)) throw this.#node.error;
     });
   }
 
@@ -244,9 +245,15 @@ export class Credentials {
     return done;
   }
 
-  async #write(cluster: ClusterAccess): Promise<void> {
+  async #write(cluster: ClusterAccess, { name, isIdentity, kubeconfig: file }: CertificateSpec): Promise<void> {
     const { store, kubeconfigs, log, options } = this.#context;
-    const pairPath = store.currentPath('client');
+    const pairPath = store.currentPath(name);
+    if (file === undefined) return;
+    if (!isIdentity) {
+      const changed = await kubeconfigs.write(file, cluster, pairPath);
+      if (changed) log.log('info', 'Wrote the kubeconfig', { purpose: name, file, server: cluster.server });
+      return;
+    }
     const reading = await kubeconfigs.readNode();
     const needs = kubeconfigNeeds(reading, cluster, pairPath);
     if (!options.manageKubeconfig) {
@@ -259,7 +266,7 @@ export class Credentials {
       log.log('warn', 'The kubeconfig is not believed and is written anew', { why: reading.error.message });
     }
     const changed = await kubeconfigs.writeNode(cluster, pairPath);
-    if (changed) log.log('info', 'Wrote the kubeconfig', { file: options.kubeconfigPath, server: cluster.server });
+    if (changed) log.log('info', 'Wrote the kubeconfig', { file, server: cluster.server });
     await this.reload();
   }
 
@@ -268,7 +275,7 @@ export class Credentials {
     if (this.#pair !== undefined) return undefined;
     const commonName = `system:node:${this.#context.options.nodeName}`;
     const now = judgedNow(this.#context).earliest;
-    return kubeconfigPairProblem(this.#node, { commonName, usage: 'client auth', now });
+    return kubeconfigPairProblem(this.#node, { commonName, usages: ['client auth'], now });
   }
 
   /** Each need is told once, and again when it has become another. */

@@ -1,7 +1,6 @@
 import { ERROR_RULES, type ErrorCode } from '../error-rules.ts';
 import { type CertletError, isCertletError } from '../errors.ts';
 import type { AgentEvent, Logger } from '../ports.ts';
-import type { Purpose } from '../csr/template.ts';
 import { type ManagerState, openAt, type RetryGate } from './manager-state.ts';
 import { REFUSED_REMEDY } from './request.ts';
 import type { JudgedTime } from './clock-judge.ts';
@@ -56,7 +55,7 @@ export function recallRefusal(
 }
 
 /** Says at a start why nothing is asked: the line of the refusal itself may be in a journal that is gone. */
-export function sayRecalled(log: Logger, state: Pick<ManagerState, 'lastError' | 'retry'>, purpose: Purpose): void {
+export function sayRecalled(log: Logger, state: Pick<ManagerState, 'lastError' | 'retry'>, purpose: string): void {
   const { code, message, remedy, at } = state.lastError ?? {};
   const event = 'An earlier request was refused; waiting before the next one';
   log.log('warn', event, { purpose, code, error: message, at, remedy, retry: state.retry?.at });
@@ -84,7 +83,7 @@ function gateOfRefusal(
 export function sayFailure(
   log: Logger,
   error: CertletError,
-  at: { readonly purpose: Purpose; readonly failures: number; readonly retry: Date },
+  at: { readonly purpose: string; readonly failures: number; readonly retry: Date },
 ): void {
   const { purpose, failures, retry } = at;
   const { code, message, remedy } = error;

@@ -1,29 +1,23 @@
-import type { Purpose } from '../csr/template.ts';
+import type { AfterSwap } from '../csr/spec.ts';
 
 /** Whether certlet has the kubelet restarted after a rotation: only where its version needs it, after each, or never. */
 export type RestartSetting = 'auto' | 'always' | 'never';
 
 /** A pair that the kubelet has to notice. */
 export interface KubeletChange {
-  readonly purpose: Purpose;
+  readonly purpose: string;
+  readonly after: AfterSwap;
   /** As Node.status.nodeInfo or the settings tell it, such as `v1.20.2`; undefined when nobody knows. */
   readonly kubeletVersion: string | undefined;
 }
-
-/**
- * Last minor version of 1 that keeps the pair it read at its start.
- * Client: client-go re-reads the files at each handshake and every five minutes since 1.18 (kubernetes pull request 79083).
- * Serving: 1.31 to 1.35 reload the file but show it only to clients that send SNI, and API servers dial by address as a rule;
- * 1.36 mended that.
- */
-const LAST_STATIC_MINOR: Readonly<Record<Purpose, number>> = { client: 17, serving: 35 };
 
 /**
  * Why the kubelet must be restarted to use the new pair; empty when it need not. A first serving certificate is a change like any other:
  * the kubelet was started on the self-signed pair that stood there before.
  */
 export function kubeletRestartReasons(change: KubeletChange, setting: RestartSetting): readonly string[] {
-  if (setting === 'never') return [];
+  const { lastStaticKubelet } = change.after;
+  if (setting === 'never' || lastStaticKubelet === undefined) return [];
   if (setting === 'always') return ['the settings ask for a restart after each rotation'];
   const { purpose, kubeletVersion } = change;
   const minor = kubeletVersion === undefined ? undefined : effectiveMinor(kubeletVersion);
@@ -33,7 +27,7 @@ export function kubeletRestartReasons(change: KubeletChange, setting: RestartSet
         ? 'the kubelet version is not known'
         : `kubelet version ${kubeletVersion} is not understood`,
     ];
-  return minor <= LAST_STATIC_MINOR[purpose]
+  return minor <= lastStaticKubelet
     ? [`kubelet ${String(kubeletVersion)} does not take over a new ${purpose} certificate while it runs`]
     : [];
 }

@@ -1,7 +1,7 @@
 import { asCertletError, type CertletError } from '../errors.ts';
 import type { CertificatePair } from '../pki/certificate.ts';
 import type { PendingRequest, RequestHistory } from '../csr/pending.ts';
-import type { Purpose } from '../csr/template.ts';
+import type { CertificateSpec } from '../csr/spec.ts';
 import type { CertificateStore } from '../ports.ts';
 import { approveCommand } from './approval.ts';
 import type { FailureSnapshot, ManagerSnapshot, Phase } from './snapshot.ts';
@@ -18,6 +18,7 @@ export interface RetryGate {
 
 /** What one manager knows. Changed by the manager and its attempt only. */
 export class ManagerState {
+  readonly spec: CertificateSpec;
   current: CertificatePair | undefined;
   pending: PendingRequest | undefined;
   pendingApproved = false;
@@ -45,7 +46,8 @@ export class ManagerState {
   readonly attempts = new Map<string, number>();
   #turn: Promise<unknown> = Promise.resolve();
 
-  constructor(now: Date) {
+  constructor(spec: CertificateSpec, now: Date) {
+    this.spec = spec;
     this.since = now;
   }
 
@@ -60,9 +62,9 @@ export class ManagerState {
    * Replaces the history in memory and on disk. Call it in the same turn with what was made of `history`: then of two writers (an attempt and an
    * administrator's wish) none undoes the other. Throws what the store throws.
    */
-  rewriteHistory(store: CertificateStore, history: RequestHistory, purpose: Purpose): Promise<void> {
+  rewriteHistory(store: CertificateStore, history: RequestHistory): Promise<void> {
     this.history = history;
-    return store.writeHistory(purpose, history);
+    return store.writeHistory(this.spec.name, history);
   }
 
   /** Enters a phase; the moment of entry is kept while phase and reason stay the same. In `valid` nothing is due: what went wrong before is over. */
@@ -100,7 +102,6 @@ export function openAt(gate: RetryGate | undefined, now: Date): Date | undefined
 export function managerSnapshot(
   state: ManagerState,
   at: {
-    readonly purpose: Purpose;
     readonly currentPath: string;
     readonly rotationDeadline: Date | undefined;
     readonly now: Date;
@@ -110,7 +111,8 @@ export function managerSnapshot(
   const leaf = current?.chain.leaf;
   const approving = state.phase === 'waiting for approval' && pending !== undefined;
   return {
-    purpose: at.purpose,
+    purpose: state.spec.name,
+    isIdentity: state.spec.isIdentity,
     phase: state.phase,
     reason: state.reason,
     command: approving ? approveCommand(pending.name) : state.command,

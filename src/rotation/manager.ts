@@ -3,14 +3,14 @@ import { Attempt } from './attempt.ts';
 import { type RotationContext, judgedNow } from './context.ts';
 import type { RequestHistory } from '../csr/pending.ts';
 import type { CertificatePair } from '../pki/certificate.ts';
-import { type CertificateTemplate, templateDigest, templateGains } from '../csr/template.ts';
+import { type CertificateTemplate, templateDigest, missingNames } from '../csr/template.ts';
 import { checkWriters, keepDecision, letGo } from './foreign-writers.ts';
 import { eventKind, gateAfter, isRefusal, recallRefusal, sayFailure, sayRecalled } from './failure.ts';
 import { managerSnapshot, ManagerState, openAt, type RetryGate } from './manager-state.ts';
-import type { PurposeRules } from './purpose-rules.ts';
+import type { CertificateRules } from './certificate-rules.ts';
 import { RotationNotice } from './rotation-notice.ts';
 import { dueInRounds } from './rounds.ts';
-import { doubtfulUntil, dueAt, laterOf, receivedAt, spacedFrom, spacedUntil, usesKeyEncipherment } from './schedule.ts';
+import { doubtfulUntil, dueAt, laterOf, receivedAt, spacedFrom, spacedUntil } from './schedule.ts';
 import type { ManagerSnapshot } from './snapshot.ts';
 import { nextStep, type RotationFacts, restPhase, rotationReasons, type Step } from './step.ts';
 import { checkName } from './name-hold.ts';
@@ -19,22 +19,23 @@ import { noteWish, wishStands } from './wish.ts';
 
 /** Keeps one certificate of the node fresh: decides by `nextStep`, acts by `Attempt`, remembers by the store. */
 export class CertificateManager {
-  readonly rules: PurposeRules;
+  readonly rules: CertificateRules;
   readonly #context: RotationContext;
   readonly #state: ManagerState;
   #running: AbortController | undefined;
   #loaded = false;
   readonly #notice: RotationNotice;
 
-  constructor(context: RotationContext, rules: PurposeRules) {
+  constructor(context: RotationContext, rules: CertificateRules) {
     this.#context = context;
     this.rules = rules;
-    this.#state = new ManagerState(context.clock.now());
-    this.#notice = new RotationNotice(context, rules.purpose);
+    this.#state = new ManagerState(rules.spec, context.clock.now());
+    this.#notice = new RotationNotice(context, rules.spec.name);
   }
 
-  get purpose(): PurposeRules['purpose'] {
-    return this.rules.purpose;
+  /** The name of the certificate. */
+  get purpose(): string {
+    return this.rules.spec.name;
   }
 
   get current(): CertificatePair | undefined {
@@ -74,9 +75,9 @@ export class CertificateManager {
       this.#state.filesRetry = undefined;
       // A running attempt knows its request better than the disk does.
       if (!this.busy) await this.#load();
-      await keepDecision(this.#context, this.#state, this.purpose);
-      await checkWriters(this.#context, this.#state, this.purpose);
-      if (this.purpose === 'client') await checkName(this.#context, this.#state);
+      await keepDecision(this.#context, this.#state);
+      await checkWriters(this.#context, this.#state);
+      if (this.rules.spec.isIdentity) await checkName(this.#context, this.#state);
     });
   }
 
@@ -101,8 +102,8 @@ export class CertificateManager {
     this.#state.accepting = true;
     letGo(this.#state);
     this.release();
-    await noteWish(this.#context, this.#state, { purpose: this.purpose, loaded: this.#loaded });
-    await keepDecision(this.#context, this.#state, this.purpose);
+    await noteWish(this.#context, this.#state, this.#loaded);
+    await keepDecision(this.#context, this.#state);
   }
 
   /** What earlier processes saw of the API server's refusals of the pair in use. */
@@ -112,7 +113,7 @@ export class CertificateManager {
 
   /** For `refusedBefore` after a restart. A disk that cannot take the note keeps nobody from a certificate. */
   async noteRefused(refused: RequestHistory['refused']): Promise<void> {
-    if (this.#loaded) await noteRefused(this.#context, this.#state, { purpose: this.purpose, refused });
+    if (this.#loaded) await noteRefused(this.#context, this.#state, refused);
   }
 
   /** What may mend the last failure has changed: try at once. */
@@ -158,12 +159,14 @@ export class CertificateManager {
   }
 
   wanted(): CertificateTemplate {
-    return this.rules.template(usesKeyEncipherment(this.#state.history, this.#context.options));
+    return this.rules.template(this.#state.history.keyEncipherment);
   }
 
   /** When the current certificate is due; undefined without one. */
   deadline(): Date | undefined {
-    return dueAt(this.#state.current?.chain.leaf, this.#context.options.nodeName, this.#state.history);
+    const { nodeName } = this.#context.options;
+    const { window } = this.rules.spec;
+    return dueAt(this.#state.current?.chain.leaf, { nodeName, window }, this.#state.history);
   }
 
   #dueAt(): Date | undefined {
@@ -194,13 +197,13 @@ export class CertificateManager {
     }
   }
 
-  /** Ends the wait for a pending request that lacks what the template has gained (serving only, spacing applies). */
+  /** Ends the wait for a pending request that lacks what the template has gained (spacing applies). */
   supersede(): void {
     const { pending } = this.#state;
     if (this.#running === undefined || pending === undefined || pending.issuedPem !== undefined) return;
     // An approved one is about to be issued; names that only this host knows may turn out to be none.
     if (this.#state.pendingApproved || !this.rules.isTemplateFirm()) return;
-    const gains = templateGains(pending.template, this.wanted());
+    const gains = missingNames(pending.template, this.wanted());
     const spaced = this.#spacedUntil(true);
     if (gains.length === 0 || (spaced !== undefined && this.#context.clock.now() < spaced)) return;
     const message = `certificate signing request ${pending.name} is ${gains.join(' and ')}; it is left to the cleaner`;
@@ -223,7 +226,6 @@ export class CertificateManager {
 
   snapshot(): ManagerSnapshot {
     return managerSnapshot(this.#state, {
-      purpose: this.purpose,
       currentPath: this.#context.store.currentPath(this.purpose),
       rotationDeadline: this.deadline(),
       now: this.#context.clock.now(),

@@ -67,11 +67,16 @@ async function noteMachine(context: RotationContext, state: ManagerState): Promi
   const own = current?.chain.leaf.commonName === `system:node:${nodeName}`;
   if (machine === undefined || !own || history.machine === machine) return;
   try {
-    await state.rewriteHistory(context.store, { ...history, machine }, 'client');
+    await state.rewriteHistory(context.store, { ...history, machine });
   } catch (error) {
     if (!isCertletError(error)) throw error;
     const { code, message, remedy } = error;
-    context.log.log('debug', 'Could not write down the machine', { purpose: 'client', code, error: message, remedy });
+    context.log.log('debug', 'Could not write down the machine', {
+      purpose: state.spec.name,
+      code,
+      error: message,
+      remedy,
+    });
   }
 }
 
@@ -87,5 +92,5 @@ export async function checkName(context: RotationContext, state: ManagerState): 
   state.recordFailure(error, context.clock.now());
   const { message, remedy } = error;
   const event = 'This host has another name than its certificate; leaving that alone';
-  context.log.log('warn', event, { purpose: 'client', error: message, remedy });
+  context.log.log('warn', event, { purpose: state.spec.name, error: message, remedy });
 }

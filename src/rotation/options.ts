@@ -1,4 +1,4 @@
-import type { KeyAlgorithm } from '../pki/keys.ts';
+import type { CertificateSpec } from '../csr/spec.ts';
 
 /** Everything rotation is told by the settings. Durations in milliseconds. */
 export interface RotationOptions {
@@ -13,13 +13,9 @@ export interface RotationOptions {
   readonly manageKubeconfig: boolean;
   /** For the commands that a person is told. */
   readonly kubeletUnit: string;
-  /** Whether the serving certificate is managed too. */
-  readonly serving: boolean;
-  readonly keyAlgorithm: KeyAlgorithm;
-  /** Three usages, or two. */
-  readonly keyEncipherment: boolean;
-  readonly expirationSeconds: number | undefined;
-  /** Extra DNS names and addresses for the serving certificate. */
+  /** Every certificate that is managed, the node's identity first. */
+  readonly specs: readonly CertificateSpec[];
+  /** Extra DNS names and addresses of the node. */
   readonly servingNames: readonly string[];
   readonly nodeIPs: readonly string[];
   readonly minimumSpacingMs: number;

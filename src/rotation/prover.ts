@@ -1,3 +1,4 @@
+import type { CertificateSpec } from '../csr/spec.ts';
 import { type ErrorCode, isCertletError } from '../errors.ts';
 import type { CertificatePair } from '../pki/certificate.ts';
 import type { ClusterAccess } from '../kubeconfig/client-config.ts';
@@ -17,6 +18,7 @@ import { leftMs } from './schedule.ts';
 export class Prover {
   readonly #context: RotationContext;
   readonly #credentials: Credentials;
+  readonly #identity: CertificateSpec;
   readonly #remember: () => Promise<void>;
   /** Fingerprint of the pair whose proof is wanted: one that has been issued since was proved before it became current. */
   #wanted: string | undefined;
@@ -28,9 +30,14 @@ export class Prover {
   #silentOffer: ClusterAccess | undefined;
 
   /** `remember` is called after each round, for what a restart has to know of it. */
-  constructor(context: RotationContext, credentials: Credentials, remember: () => Promise<void>) {
+  constructor(
+    context: RotationContext,
+    node: { readonly credentials: Credentials; readonly identity: CertificateSpec },
+    remember: () => Promise<void>,
+  ) {
     this.#context = context;
-    this.#credentials = credentials;
+    this.#credentials = node.credentials;
+    this.#identity = node.identity;
     this.#remember = remember;
   }
 
@@ -125,7 +132,7 @@ export class Prover {
       }
       log.log('info', 'Taking over the cluster entry of the bootstrap kubeconfig', { differences });
       this.#credentials.accepted(pair.chain.leaf.fingerprint);
-      await this.#credentials.writeKubeconfig(offered);
+      await this.#credentials.writeKubeconfig(offered, this.#identity);
       return 'accepted';
     } catch (error) {
       if (!isCertletError(error)) throw error;

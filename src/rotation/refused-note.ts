@@ -1,5 +1,4 @@
 import type { RequestHistory } from '../csr/pending.ts';
-import type { Purpose } from '../csr/template.ts';
 import { isCertletError } from '../errors.ts';
 import type { RotationContext } from './context.ts';
 import type { ManagerState } from './manager-state.ts';
@@ -8,15 +7,15 @@ import type { ManagerState } from './manager-state.ts';
 export async function noteRefused(
   context: RotationContext,
   state: ManagerState,
-  about: { readonly purpose: Purpose; readonly refused: RequestHistory['refused'] },
+  refused: RequestHistory['refused'],
 ): Promise<void> {
   const { store, log } = context;
-  const { purpose, refused } = about;
+  const { name: purpose } = state.spec;
   try {
     await state.inTurn(async () => {
       if (isSame(state.history.refused, refused)) return;
       const { refused: _before, ...history } = state.history;
-      await state.rewriteHistory(store, refused === undefined ? history : { ...history, refused }, purpose);
+      await state.rewriteHistory(store, refused === undefined ? history : { ...history, refused });
     });
   } catch (error) {
     if (!isCertletError(error)) throw error;

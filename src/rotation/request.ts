@@ -1,6 +1,7 @@
 import { CertletError, type ErrorCode, isCertletError } from '../errors.ts';
 import { requestIncompatibilities, type RequestOutcome } from '../csr/outcome.ts';
 import type { PendingRequest } from '../csr/pending.ts';
+import type { CertificateSpec } from '../csr/spec.ts';
 import { type CertificateTemplate, requestName, templateDigest } from '../csr/template.ts';
 import type { CertificateSigningRequest, CsrApiVersion } from '../csr/wire.ts';
 import { encodePrivateKey, generatePrivateKey, parsePrivateKey } from '../pki/keys.ts';
@@ -14,9 +15,13 @@ import { type FinalOutcome, readRequest, waitForOutcome } from './wait.ts';
  * A new request with a new key, on disk before it is posted. Every terminal outcome leads here: a key is never used for two requests.
  * Throws what the store throws.
  */
-export async function createPending(context: RotationContext, template: CertificateTemplate): Promise<PendingRequest> {
+export async function createPending(
+  context: RotationContext,
+  spec: CertificateSpec,
+  template: CertificateTemplate,
+): Promise<PendingRequest> {
   const { options, clock, store } = context;
-  const key = await generatePrivateKey(options.keyAlgorithm);
+  const key = await generatePrivateKey(spec.keyAlgorithm);
   const createdAt = clock.now();
   const record: PendingRequest = {
     purpose: template.purpose,

@@ -1,4 +1,3 @@
-import type { Purpose } from '../csr/template.ts';
 import type { CertificateFacts } from '../pki/certificate.ts';
 import type { RotationContext } from './context.ts';
 import type { Step } from './step.ts';
@@ -11,13 +10,13 @@ type Wait = Extract<Step, { kind: 'wait' }>;
  */
 export class RotationNotice {
   readonly #context: RotationContext;
-  readonly #purpose: Purpose;
+  readonly #purpose: string;
   /** Serial of the certificate that was told of last. */
   #said = '';
   /** Which reasons were told to be due for the certificate of this serial. */
   #saidDue: { readonly serial: string | undefined; readonly reasons: Set<string> } | undefined;
 
-  constructor(context: RotationContext, purpose: Purpose) {
+  constructor(context: RotationContext, purpose: string) {
     this.#context = context;
     this.#purpose = purpose;
   }

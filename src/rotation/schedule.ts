@@ -1,18 +1,12 @@
 import type { CertificateFacts } from '../pki/certificate.ts';
 import type { RequestHistory } from '../csr/pending.ts';
+import type { RotationWindow } from '../csr/spec.ts';
 import { stableRoll } from '../pki/roll.ts';
 import type { JudgedTime } from './clock-judge.ts';
 import { capWait, SHARE_OF_LEFT } from './retry.ts';
 
-/** client-go's certificate manager: uniform in [70 %, 90 %) of the lifetime, counted from NotBefore. */
-const EARLIEST = 0.7;
-const SPREAD = 0.2;
-
 /** The longest spacing that a lifetime can lead to, so that a year-long certificate still follows a changed address soon. */
 const LONGEST_SPACING_MS = 10 * 60_000;
-
-/** A deadline that is drawn lies before this part of the lifetime, and a floor does not push it beyond: a tenth is left for failures. */
-export const LATEST = EARLIEST + SPREAD;
 
 /** Signers backdate by five minutes; a minute more for the way. A receipt within that is as early as can be. */
 const BACKDATED_MS = 6 * 60_000;
@@ -21,21 +15,21 @@ const BACKDATED_MS = 6 * 60_000;
  * When to ask for a successor. The roll comes from the serial and the node name, so a restart does not re-roll it and
  * a fleet that got its certificates in one minute does not renew in one minute.
  * `receivedAt` sets a floor: half of what was left then, since signers before 1.22 backdate short certificates by most of their life. The floor
- * ends at 90 % of the lifetime, unless backdating alone is beyond that: a receipt that seems late may have been told by a clock that was ahead.
+ * ends with the window (a kubelet's at 90 % of the lifetime), unless backdating alone is beyond that: a receipt that seems late may have been told by a clock that was ahead.
  */
 export function rotationDeadline(
   certificate: Pick<CertificateFacts, 'notBefore' | 'notAfter' | 'serial'>,
-  nodeName: string,
+  { nodeName, window }: { readonly nodeName: string; readonly window: RotationWindow },
   receivedAt: Date | undefined,
 ): Date {
   const start = certificate.notBefore.getTime();
   const end = certificate.notAfter.getTime();
   const roll = stableRoll(`${certificate.serial}|${nodeName}`);
-  const drawn = start + (end - start) * (EARLIEST + SPREAD * roll);
+  const drawn = start + (end - start) * (window.earliest + (window.latest - window.earliest) * roll);
   const received = receivedAt?.getTime() ?? start;
   if (received >= end) return new Date(drawn);
   const floor = received + (end - received) / 2;
-  const latest = received - start <= BACKDATED_MS ? floor : start + (end - start) * LATEST;
+  const latest = received - start <= BACKDATED_MS ? floor : start + (end - start) * window.latest;
   return new Date(Math.max(drawn, Math.min(floor, latest)));
 }
 
@@ -52,18 +46,12 @@ export const receivedAt = (
  */
 export const dueAt = (
   certificate: Pick<CertificateFacts, 'notBefore' | 'notAfter' | 'serial' | 'selfSigned'> | undefined,
-  nodeName: string,
+  of: { readonly nodeName: string; readonly window: RotationWindow },
   history: RequestHistory,
 ): Date | undefined =>
   certificate === undefined || certificate.selfSigned
     ? undefined
-    : rotationDeadline(certificate, nodeName, receivedAt(certificate, history));
-
-/** Which usages to ask for: what the signer took last counts more than the setting. */
-export const usesKeyEncipherment = (
-  history: Pick<RequestHistory, 'keyEncipherment'>,
-  settings: { readonly keyEncipherment: boolean },
-): boolean => history.keyEncipherment ?? settings.keyEncipherment;
+    : rotationDeadline(certificate, of, receivedAt(certificate, history));
 
 /**
  * A successor that only one of two clocks asks for waits at least for half of what the certificate had left when it came, measured by this host's

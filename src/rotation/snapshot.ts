@@ -1,7 +1,6 @@
 import type { ErrorCode } from '../error-rules.ts';
 import type { CertificateFacts } from '../pki/certificate.ts';
 import type { KubeconfigNeed } from './node-kubeconfig.ts';
-import type { Purpose } from '../csr/template.ts';
 
 /** The named states of one certificate. */
 export type Phase =
@@ -34,7 +33,10 @@ export interface FailureSnapshot {
 
 /** Everything that status, metrics and the service manager say of one certificate. No secret in it. */
 export interface ManagerSnapshot {
-  readonly purpose: Purpose;
+  /** The name of the certificate. */
+  readonly purpose: string;
+  /** The node asks with it. */
+  readonly isIdentity: boolean;
   readonly phase: Phase;
   /** Why it is in this phase, one sentence. */
   readonly reason: string;

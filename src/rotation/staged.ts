@@ -3,7 +3,7 @@ import { isCertletError } from '../errors.ts';
 import type { ClusterAccess } from '../kubeconfig/client-config.ts';
 import { type RotationContext, judgedNow } from './context.ts';
 import { checkIssued, isOnlyExpired } from './issued.ts';
-import type { PurposeRules } from './purpose-rules.ts';
+import type { CertificateRules } from './certificate-rules.ts';
 
 /**
  * Checks what an earlier attempt has received, if anything. Where it has expired by a clock that no answer has confirmed since the start or
@@ -13,7 +13,7 @@ import type { PurposeRules } from './purpose-rules.ts';
  */
 export async function checkStaged(
   context: RotationContext,
-  rules: PurposeRules,
+  rules: CertificateRules,
   record: PendingRequest | undefined,
   flow: { readonly signal: AbortSignal; readonly meeting: (cluster: ClusterAccess) => void },
 ): Promise<void> {

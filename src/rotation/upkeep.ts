@@ -1,7 +1,6 @@
 import { type CertletError, isCertletError } from '../errors.ts';
-import { adoptClient, adoptServing } from './adopt.ts';
+import { adopt, kubeconfigCandidate } from './adopt.ts';
 import { judgedNow, type RotationContext } from './context.ts';
-import type { Purpose } from '../csr/template.ts';
 import type { Credentials } from './credentials.ts';
 import type { CertificateManager } from './manager.ts';
 import { openAt, type RetryGate } from './manager-state.ts';
@@ -14,8 +13,9 @@ export interface Kept {
   readonly credentials: Credentials;
   readonly node: NodeWatch;
   readonly prover: Prover;
-  readonly client: CertificateManager;
-  readonly serving: CertificateManager;
+  /** The manager of the node's identity, and all of them, that one first. */
+  readonly identity: CertificateManager;
+  readonly managers: readonly CertificateManager[];
 }
 
 /** What the disk has against it; a defect is thrown. */
@@ -37,7 +37,7 @@ export class Upkeep {
   #failures = 0;
   #gate: RetryGate | undefined;
   /** What was found at the start is noted as certlet's to manage; what could not be is tried again. */
-  readonly #unaccepted = new Set<Purpose>();
+  readonly #unaccepted = new Set<string>();
   #expired = false;
   #quiet: RetryGate | undefined;
 
@@ -46,7 +46,7 @@ export class Upkeep {
     this.#kept = kept;
   }
 
-  /** The first round is done: both managers know what they have. */
+  /** The first round is done: every manager knows what it has. */
   get started(): boolean {
     return this.#started;
   }
@@ -87,7 +87,7 @@ export class Upkeep {
     try {
       const { bootstrapChanges, problem } = await this.#disk(first);
       if (!first) await this.#afterFirst(bootstrapChanges, signal);
-      else if (this.#kept.client.loaded || this.#kept.serving.loaded) this.#begin();
+      else if (this.#kept.managers.some((manager) => manager.loaded)) this.#begin();
       if (problem !== undefined) throw problem;
       this.#failures = 0;
       this.#gate = undefined;
@@ -103,9 +103,9 @@ export class Upkeep {
     first: boolean,
   ): Promise<{ readonly bootstrapChanges: readonly string[]; readonly problem: CertletError | undefined }> {
     const { credentials } = this.#kept;
-    const { kubeconfigs, log, options } = this.#context;
-    if (first) await kubeconfigs.sweep(this.#context.clock.now());
-    let fit = false;
+    const { managers, node } = this.#kept;
+    const { clock, kubeconfigs, log, options } = this.#context;
+    if (first) await kubeconfigs.sweep(clock.now());
     const problems = [
       await problemOf(async () => {
         if (options.manageKubeconfig && (await kubeconfigs.finishWrite()))
@@ -113,42 +113,28 @@ export class Upkeep {
       }),
     ];
     const bootstrapChanges = await credentials.reload();
-    problems.push(
-      await problemOf(async () => {
-        fit = await this.#clientFiles(first);
-      }),
-      await problemOf(() => this.#servingFiles(first)),
-      await problemOf(() => (fit ? credentials.repairKubeconfig() : Promise.resolve())),
-      // Last: a disk that has no room for the note must not keep a kubelet from what it starts by.
-      await problemOf(() => this.#accept()),
-    );
+    if (!this.#started && managers.some(({ rules }) => rules.spec.names.ofNode)) await node.probeRoute();
+    for (const manager of managers) problems.push(await problemOf(() => this.#files(manager, first)));
+    // Last: a disk that has no room for the note must not keep a kubelet from what it starts by.
+    problems.push(await problemOf(() => this.#accept()));
     return { bootstrapChanges, problem: problems.find((problem) => problem !== undefined) };
   }
 
-  /** Whether there is a pair that a kubeconfig may name. */
-  async #clientFiles(first: boolean): Promise<boolean> {
-    const { credentials, client } = this.#kept;
+  /** The files of one certificate, and the kubeconfig that names it where there is a pair that a kubeconfig may name. */
+  async #files(manager: CertificateManager, first: boolean): Promise<void> {
+    const { credentials, identity } = this.#kept;
+    const { spec } = manager.rules;
+    const elsewhere = spec.isIdentity ? kubeconfigCandidate(this.#context, spec, credentials) : [];
     let fit = false;
-    await client.refresh(async () => {
-      const adopted = await adoptClient(this.#context, credentials, first);
+    await manager.refresh(async () => {
+      const adopted = await adopt(this.#context, { spec, wanted: manager.wanted(), first, elsewhere });
       fit = adopted.fit;
-      credentials.setPair(adopted.pair);
-      if (first && !adopted.foreign) this.#unaccepted.add('client');
+      if (first && !adopted.foreign) this.#unaccepted.add(spec.name);
+      if (spec.isIdentity) credentials.setPair(adopted.pair);
       return adopted.pair;
     });
-    if (first) credentials.recall(client.refusedBefore);
-    return fit;
-  }
-
-  async #servingFiles(first: boolean): Promise<void> {
-    const { serving, node } = this.#kept;
-    if (!this.#context.options.serving) return;
-    if (!this.#started) await node.probeRoute();
-    await serving.refresh(async () => {
-      const adopted = await adoptServing(this.#context, serving.wanted());
-      if (first && !adopted.foreign) this.#unaccepted.add('serving');
-      return adopted.pair;
-    });
+    if (first && spec.isIdentity) credentials.recall(identity.refusedBefore);
+    if (fit && spec.kubeconfig !== undefined) await credentials.repairKubeconfig(spec);
   }
 
   async #accept(): Promise<void> {
@@ -159,10 +145,10 @@ export class Upkeep {
   }
 
   #begin(): void {
-    const { credentials, prover, client } = this.#kept;
+    const { credentials, prover, identity } = this.#kept;
     const { clock, chance, options } = this.#context;
     this.#started = true;
-    if (client.current === undefined) {
+    if (identity.current === undefined) {
       this.#kept.node.postpone();
       return;
     }
@@ -174,17 +160,17 @@ export class Upkeep {
   }
 
   async #afterFirst(bootstrapChanges: readonly string[], signal: AbortSignal): Promise<void> {
-    const { client, serving, prover } = this.#kept;
-    const { log, store, clock, options } = this.#context;
+    const { identity, managers, prover } = this.#kept;
+    const { log, store, clock } = this.#context;
     if (bootstrapChanges.length > 0) {
       const { path: file } = this.#kept.credentials.bootstrapKubeconfig;
       log.log('info', 'The bootstrap kubeconfig or a file that it names changed', { file, changes: bootstrapChanges });
-      client.release();
+      identity.release();
       if (this.#kept.credentials.cluster.offered !== undefined) prover.want();
     }
     const quiet = this.quietUntil(clock.now()) !== undefined;
     if (!quiet && this.#kept.node.nextRefresh() <= clock.now()) await this.#readNode(signal);
-    for (const manager of options.serving ? [client, serving] : [client]) {
+    for (const manager of managers) {
       if (manager.busy) continue;
       const pruned = await store.prune(manager.purpose, clock.now());
       if (pruned.length > 0) log.log('info', 'Deleted old pairs', { purpose: manager.purpose, files: pruned });
@@ -198,9 +184,8 @@ export class Upkeep {
 
   /** Of the pairs in hand that are not over yet, the one that ends first; undefined without any. */
   #leastLeftMs(): number | undefined {
-    const { client, serving } = this.#kept;
     const now = judgedNow(this.#context);
-    const left = [client, serving].map((manager) => leftMs(manager.current?.chain.leaf, now) ?? 0);
+    const left = this.#kept.managers.map((manager) => leftMs(manager.current?.chain.leaf, now) ?? 0);
     const running = left.filter((ms) => ms > 0);
     return running.length === 0 ? undefined : Math.min(...running);
   }
@@ -219,7 +204,6 @@ export class Upkeep {
     this.#gate = { setAt: now, at: new Date(now.getTime() + delayMs) };
     const { code, message, remedy } = error;
     log.log('error', 'Could not bring the files in order', { code, error: message, remedy, retry: this.#gate.at });
-    const { client, serving } = this.#kept;
-    for (const manager of options.serving ? [client, serving] : [client]) manager.fault(error, this.#gate);
+    for (const manager of this.#kept.managers) manager.fault(error, this.#gate);
   }
 }

@@ -1,4 +1,3 @@
-import type { Purpose } from '../csr/template.ts';
 import { isCertletError } from '../errors.ts';
 import type { RotationContext } from './context.ts';
 import { issuedFingerprint } from './issued.ts';
@@ -8,20 +7,16 @@ import type { ManagerState } from './manager-state.ts';
  * Writes down that a new certificate is wanted, so that a restart before the request does not lose it. The wish itself is in memory already: a
  * disk that cannot take the note is told and keeps nobody from a certificate.
  */
-export async function noteWish(
-  context: RotationContext,
-  state: ManagerState,
-  about: { readonly purpose: Purpose; readonly loaded: boolean },
-): Promise<void> {
+export async function noteWish(context: RotationContext, state: ManagerState, loaded: boolean): Promise<void> {
   const { store, clock, log } = context;
-  const { purpose, loaded } = about;
+  const { name: purpose } = state.spec;
   const renewWantedAt = clock.now();
   try {
     await state.inTurn(async () => {
       // Fulfilled while this waited for its turn.
       if (!state.forced) return;
       if (!loaded) state.history = await store.readHistory(purpose);
-      await state.rewriteHistory(store, { ...state.history, renewWantedAt }, purpose);
+      await state.rewriteHistory(store, { ...state.history, renewWantedAt });
     });
   } catch (error) {
     if (!isCertletError(error)) throw error;

@@ -1,3 +1,4 @@
+import { KUBELET_SERVING } from '../csr/spec.ts';
 import type { AgentEvent } from '../ports.ts';
 
 /** The kubelet's buckets for the age of a replaced serving certificate: a minute to four years. */
@@ -20,7 +21,7 @@ export class EventCounters {
 
   observe(event: AgentEvent): void {
     const { kind, purpose, replacedAgeSeconds: age } = event;
-    if (kind !== 'rotated' || purpose !== 'serving' || age === undefined) return;
+    if (kind !== 'rotated' || purpose !== KUBELET_SERVING || age === undefined) return;
     ROTATION_BUCKETS.forEach((bound, index) => {
       if (age <= bound) this.#buckets[index] = (this.#buckets[index] ?? 0) + 1;
     });

@@ -1,13 +1,13 @@
 import type { RequestHistory } from '../csr/pending.ts';
+import type { CertificateSpec } from '../csr/spec.ts';
 import type { CertificateFacts } from '../pki/certificate.ts';
-import type { Purpose } from '../csr/template.ts';
 import { dueAt } from '../rotation/schedule.ts';
 import type { ManagerSnapshot } from '../rotation/snapshot.ts';
 import { type StatusDocument, statusDocument } from './document.ts';
 
 /** What the disk says of one certificate. */
 export interface DiskCertificate {
-  readonly purpose: Purpose;
+  readonly spec: CertificateSpec;
   readonly currentPath: string;
   readonly facts: CertificateFacts | undefined;
   /** What is noted of earlier requests; empty where nothing is or may be read. */
@@ -35,13 +35,14 @@ export function diskStatus(
 }
 
 function diskManager(
-  { purpose, currentPath, facts, history }: DiskCertificate,
+  { spec, currentPath, facts, history }: DiskCertificate,
   nodeName: string,
   now: Date,
 ): ManagerSnapshot {
   const issued = facts !== undefined && !facts.selfSigned;
   return {
-    purpose,
+    purpose: spec.name,
+    isIdentity: spec.isIdentity,
     phase: issued ? 'valid' : 'not managed',
     reason: issued ? 'read from the disk' : 'certlet does not run',
     command: issued ? undefined : 'systemctl start certlet',
@@ -49,7 +50,7 @@ function diskManager(
     certificate: facts,
     currentPath,
     placeholder: facts?.selfSigned === true,
-    rotationDeadline: dueAt(facts, nodeName, history),
+    rotationDeadline: dueAt(facts, { nodeName, window: spec.window }, history),
     nextAttempt: undefined,
     pending: undefined,
     lastSuccess: history.lastIssuedAt,

@@ -2,7 +2,6 @@ import { escaped } from '../adapters/log/printable.ts';
 import { redact } from '../adapters/log/redact.ts';
 import { CertletError } from '../errors.ts';
 import type { AgentSnapshot, ManagerSnapshot, Phase } from '../rotation/snapshot.ts';
-import type { Purpose } from '../csr/template.ts';
 
 /** Changes when a field changes its meaning or goes; new fields come without a change. */
 export const STATUS_VERSION = 1;
@@ -53,7 +52,7 @@ export interface NodeStatus {
 }
 
 export interface CertificateStatus {
-  readonly purpose: Purpose;
+  readonly purpose: string;
   readonly phase: Phase;
   readonly reason: string;
   /** What a person should run. */
@@ -96,7 +95,7 @@ export interface ErrorStatus {
 
 export interface HookStatus {
   readonly hook: string;
-  readonly purpose: Purpose;
+  readonly purpose: string;
   readonly message: string;
   readonly remedy?: string;
   readonly since: Timestamp;
@@ -117,7 +116,7 @@ export interface StatusParts {
 /** A hook's problem with its dates as dates. */
 export interface HookProblemFacts {
   readonly hook: string;
-  readonly purpose: Purpose;
+  readonly purpose: string;
   readonly message: string;
   readonly remedy: string | undefined;
   readonly since: Date;

@@ -37,8 +37,8 @@ export function isUsefulState({ managers, at }: AgentSnapshot): boolean {
 const PROMPT_MS = 5_000;
 
 /** The first client certificate, about to come: a kubelet that is started a moment before it finds no kubeconfig and fails. */
-function isOnItsWay({ purpose, phase, certificate, since }: ManagerSnapshot, at: Date): boolean {
-  if (purpose !== 'client' || certificate !== undefined) return false;
+function isOnItsWay({ isIdentity, phase, certificate, since }: ManagerSnapshot, at: Date): boolean {
+  if (!isIdentity || certificate !== undefined) return false;
   if (phase !== 'waiting for approval' && phase !== 'waiting for issuance') return false;
   return Math.abs(at.getTime() - since.getTime()) < PROMPT_MS;
 }

@@ -1,3 +1,4 @@
+import { KUBELET_CLIENT, KUBELET_SERVING } from '../csr/spec.ts';
 import type { AgentSnapshot, ManagerSnapshot } from '../rotation/snapshot.ts';
 import { type Histogram, ROTATION_BUCKETS } from './counters.ts';
 import { expositionText, type Family, type Sample } from './exposition.ts';
@@ -35,29 +36,29 @@ function kubeletFamilies({ managers }: AgentSnapshot, { now, servingRotations }:
     gauge(
       'kubelet_certificate_manager_client_ttl_seconds',
       'Time to live of the client certificate; negative once expired, +Inf when there is none.',
-      ttl('client'),
+      ttl(KUBELET_CLIENT),
     ),
     gauge(
       'kubelet_certificate_manager_server_ttl_seconds',
       'Time to live of the serving certificate; negative once expired, +Inf when there is none.',
-      ttl('serving'),
+      ttl(KUBELET_SERVING),
     ),
     ...expirationFamilies(of),
     counter(
       'kubelet_certificate_manager_client_expiration_renew_errors',
       'Failed attempts to renew the client certificate.',
-      errors('client'),
+      errors(KUBELET_CLIENT),
     ),
     counter(
       'kubelet_server_expiration_renew_errors',
       'Failed attempts to renew the serving certificate.',
-      errors('serving'),
+      errors(KUBELET_SERVING),
     ),
     {
       name: 'kubelet_certificate_manager_server_rotation_seconds',
       type: 'histogram',
       help: 'Age of the serving certificate when it was replaced.',
-      samples: of('serving').length === 0 ? [] : histogramSamples(servingRotations),
+      samples: of(KUBELET_SERVING).length === 0 ? [] : histogramSamples(servingRotations),
     },
   ];
 }
@@ -75,12 +76,12 @@ function expirationFamilies(
     gauge(
       'kubelet_certificate_manager_client_expiration_seconds',
       'When the client certificate ends, Unix time, as kubelets up to 1.18 tell it.',
-      ends('client'),
+      ends(KUBELET_CLIENT),
     ),
     gauge(
       'kubelet_certificate_manager_server_expiration_seconds',
       'When the serving certificate ends, Unix time, as kubelets up to 1.17 tell it.',
-      ends('serving'),
+      ends(KUBELET_SERVING),
     ),
   ];
 }
@@ -88,7 +89,7 @@ function expirationFamilies(
 function certificateFamilies({ managers }: AgentSnapshot): readonly Family[] {
   const each = eachDate(managers);
   const issued = managers.map((manager) => ({
-    labels: { purpose: manager.purpose },
+    labels: labelsOf(manager),
     value: Number(isIssued(manager)),
   }));
   return [
@@ -138,7 +139,7 @@ function requestFamilies({ managers }: AgentSnapshot, { now }: MetricsParts): re
     gauge(
       'certlet_phase',
       '1 for the phase that the certificate is in.',
-      managers.map(({ purpose, phase }) => ({ labels: { purpose, phase }, value: 1 })),
+      managers.map((manager) => ({ labels: { ...labelsOf(manager), phase: manager.phase }, value: 1 })),
     ),
   ];
 }
@@ -167,13 +168,19 @@ function agentFamilies(snapshot: AgentSnapshot, { version, hookProblems }: Metri
   ];
 }
 
+/** The name of the certificate, also under the label that 0.1.0 had for it. */
+const labelsOf = ({ purpose }: ManagerSnapshot): { readonly purpose: string; readonly certificate: string } => ({
+  purpose,
+  certificate: purpose,
+});
+
 /** One sample for each certificate that has this date. */
 const eachDate =
   (managers: readonly ManagerSnapshot[]) =>
   (value: (manager: ManagerSnapshot) => Date | undefined): readonly Sample[] =>
     managers.flatMap((manager) => {
       const date = value(manager);
-      return date === undefined ? [] : [{ labels: { purpose: manager.purpose }, value: seconds(date) }];
+      return date === undefined ? [] : [{ labels: labelsOf(manager), value: seconds(date) }];
     });
 
 const gauge = (name: string, help: string, samples: readonly Sample[]): Family => ({
@@ -210,21 +217,28 @@ const failures = ({ attempts }: ManagerSnapshot): number =>
 
 /** `issued` is there from the start, so that a rate over it sees the first one. */
 const attempts = (managers: readonly ManagerSnapshot[]): readonly Sample[] =>
-  managers.flatMap(({ purpose, attempts }) =>
-    Object.entries({ issued: 0, ...attempts }).map(([result, value]) => ({ labels: { purpose, result }, value })),
+  managers.flatMap((manager) =>
+    Object.entries({ issued: 0, ...manager.attempts }).map(([result, value]) => ({
+      labels: { ...labelsOf(manager), result },
+      value,
+    })),
   );
 
 const lastErrors = (managers: readonly ManagerSnapshot[]): readonly Sample[] =>
-  managers.flatMap(({ purpose, lastError }) =>
-    lastError === undefined ? [] : [{ labels: { purpose, code: lastError.code }, value: seconds(lastError.at) }],
-  );
+  managers.flatMap((manager) => {
+    const { lastError } = manager;
+    return lastError === undefined
+      ? []
+      : [{ labels: { ...labelsOf(manager), code: lastError.code }, value: seconds(lastError.at) }];
+  });
 
 const pendingAges = (managers: readonly ManagerSnapshot[], now: Date): readonly Sample[] =>
-  managers.flatMap(({ purpose, pending }) =>
-    pending === undefined
+  managers.flatMap((manager) => {
+    const { pending } = manager;
+    return pending === undefined
       ? []
-      : [{ labels: { purpose }, value: Math.max(0, seconds(now) - seconds(pending.createdAt)) }],
-  );
+      : [{ labels: labelsOf(manager), value: Math.max(0, seconds(now) - seconds(pending.createdAt)) }];
+  });
 
 function histogramSamples({ buckets, sum, count }: Histogram): readonly Sample[] {
   return [

@@ -1,16 +1,15 @@
-import type { Purpose } from '../csr/template.ts';
 import { ERROR_RULES, type ErrorCode } from '../error-rules.ts';
 import { CertletError } from '../errors.ts';
 import type { CertificateStatus, StatusDocument } from './document.ts';
 
 /** Follows certificates that were asked for anew, from one status document to the next. */
 export class RenewalWatch {
-  readonly #before: ReadonlyMap<Purpose, Known>;
-  readonly #said = new Map<Purpose, string>();
+  readonly #before: ReadonlyMap<string, Known>;
+  readonly #said = new Map<string, string>();
   #last: readonly CertificateStatus[] = [];
 
   /** `before` is the state when they were asked for; a purpose that it lacks counts as without certificate. */
-  constructor(purposes: readonly Purpose[], before: readonly CertificateStatus[]) {
+  constructor(purposes: readonly string[], before: readonly CertificateStatus[]) {
     this.#before = new Map(
       purposes.map((purpose) => [purpose, knownOf(before.find((status) => status.purpose === purpose))]),
     );

@@ -93,7 +93,7 @@ function fileRows(document: StatusDocument, source: Source, now: Date): readonly
 function certificateLines(status: CertificateStatus, now: Date, paint: Paint): readonly string[] {
   const { state } = certificateVerdict(status, now);
   const { purpose, certificate, placeholder } = status;
-  const name = purpose.padEnd(PURPOSE_WIDTH);
+  const name = purpose.padEnd(NAME_WIDTH);
   const head = `${paint(BOLD, name)}  ${paint(COLOURS[state], headline(status, now))}`;
   const facts: readonly Row[] =
     certificate === undefined || placeholder
@@ -111,7 +111,8 @@ function certificateLines(status: CertificateStatus, now: Date, paint: Paint): r
 const endingText = (endsWith: string | undefined): string =>
   endsWith === undefined ? '' : `, with ${endsWith} of its chain`;
 
-const PURPOSE_WIDTH = 'serving'.length;
+/** As wide as the kubelet's two need, so that the same node always looks the same. */
+const NAME_WIDTH = 'serving'.length;
 
 function headline(status: CertificateStatus, now: Date): string {
   const { certificate, placeholder, phase } = status;

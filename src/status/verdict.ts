@@ -1,6 +1,6 @@
 import { EXIT } from '../errors.ts';
+import { KUBELET_WINDOW } from '../csr/spec.ts';
 import { isMissed, servedInRounds } from '../rotation/rounds.ts';
-import { LATEST } from '../rotation/schedule.ts';
 import type { CertificateStatus, StatusDocument } from './document.ts';
 import { spanText } from './times.ts';
 
@@ -107,7 +107,7 @@ const PASSING: ReadonlySet<string> = new Set([
 
 function overdueAtMs(status: CertificateStatus, certificate: NonNullable<CertificateStatus['certificate']>): number {
   const start = Date.parse(certificate.notBefore);
-  const latest = start + (Date.parse(certificate.notAfter) - start) * LATEST;
+  const latest = start + (Date.parse(certificate.notAfter) - start) * KUBELET_WINDOW.latest;
   return Math.max(latest, status.rotationDeadline === undefined ? latest : Date.parse(status.rotationDeadline));
 }
 

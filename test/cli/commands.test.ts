@@ -37,7 +37,7 @@ const status = (parts: Partial<StatusArguments> = {}): StatusArguments => ({
 const renew = (parts: Partial<RenewArguments> = {}): RenewArguments => ({
   name: 'renew',
   output: 'text',
-  purposes: ['client'],
+  certificate: 'client',
   dryRun: false,
   wait: true,
   timeoutMs: 60_000,
@@ -167,7 +167,7 @@ t.test('renew: a daemon that refuses says which field', async (t) => {
   const host = new CommandHost(t);
   await host.daemon({ purposes: () => ['client'] });
   const { context } = host.session();
-  await t.rejects(runRenew(context, renew({ purposes: ['serving'] })), {
+  await t.rejects(runRenew(context, renew({ certificate: 'serving' })), {
     code: 'ERR_CONTROL',
     message: /^the daemon refused: purposes\[0\]: /,
   });

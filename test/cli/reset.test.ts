@@ -2,6 +2,7 @@ import { spawn, spawnSync } from 'node:child_process';
 import { existsSync, lstatSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
+import { kubeletSpecs } from '../fixtures/specs.ts';
 import { NodeFileSystem } from '../../src/adapters/file-system.ts';
 import { acquireLock } from '../../src/adapters/lock.ts';
 import { removeEmptyFolder, removeFiles } from '../../src/adapters/made-files.ts';
@@ -37,10 +38,9 @@ async function host(t: Test): Promise<Host> {
   const stateDir = join(certDir, '.certlet');
   const plain = { certFile: join(root, 'plain', 'client.crt'), keyFile: join(root, 'plain', 'client.key') };
   const store = new FileCertificateStore({
-    certDir,
+    specs: kubeletSpecs({ certDir, plainFiles: { client: plain } }),
     stateDir,
     pruneGraceMs: 0,
-    plainFiles: { client: plain },
     fs: new NodeFileSystem(),
   });
   await store.install('client', parsePair(new Secret(pairPem())), NOW);
@@ -91,9 +91,12 @@ async function reset(
         fs: new NodeFileSystem(),
         certDir: at.certDir,
         stateDir: at.stateDir,
-        kubeconfig: at.kubeconfig,
+        specs: kubeletSpecs({
+          certDir: at.certDir,
+          kubeconfigPath: at.kubeconfig,
+          plainFiles: { client: at.plain },
+        }),
         bootstrapKubeconfig: options.withBootstrap ? at.bootstrapKubeconfig : undefined,
-        plainFiles: { client: at.plain },
         leftovers: [at.bootstrapKubeconfig],
         published: [join(at.root, 'status.json'), join(at.root, 'certlet.prom')],
         uid: process.geteuid?.() ?? 0,

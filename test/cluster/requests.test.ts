@@ -1,7 +1,8 @@
 /** Requests of every key type, straight from `src/pki` and `src/csr`, in front of the real validation and the real signer. */
 import t from 'tap';
 import { issuedProblems } from '../../src/csr/issued.ts';
-import { clientTemplate, requestName, servingTemplate } from '../../src/csr/template.ts';
+import { requestName } from '../../src/csr/template.ts';
+import { clientTemplate, servingTemplate } from '../fixtures/specs.ts';
 import type { CertificateTemplate } from '../../src/csr/template.ts';
 import { decodeCsr, encodeCsr } from '../../src/csr/wire.ts';
 import { parseChain } from '../../src/pki/certificate.ts';

@@ -35,11 +35,11 @@ t.test('no setting is left out', async (t) => {
 t.test('the examples in its comments are good settings', async (t) => {
   const examples = text
     .split('\n')
-    .filter((line) => /^# ((expirationSeconds|plainFiles|hooks|metrics):| {2,}\S)/.test(line))
+    .filter((line) => /^# ((expirationSeconds|plainFiles|certificates|hooks|metrics):| {2,}\S)/.test(line))
     .map((line) => line.slice(2))
     .join('\n');
   t.match(load(examples), {
-    expirationSeconds: 604_800,
+    specs: [{ name: 'client' }, { name: 'serving' }, { name: 'kube-proxy' }],
     hooks: [{ name: 'reload-proxy' }],
     metrics: { textfile: /prom$/ },
   });

@@ -1,7 +1,7 @@
 import { createPublicKey } from 'node:crypto';
 import t from 'tap';
 import { issuedProblems } from '../../src/csr/issued.ts';
-import { clientTemplate, servingTemplate } from '../../src/csr/template.ts';
+import { clientTemplate, servingTemplate } from '../fixtures/specs.ts';
 import { parseChain } from '../../src/pki/certificate.ts';
 import { generatePrivateKey } from '../../src/pki/keys.ts';
 import { createRequest } from '../../src/pki/pkcs10.ts';

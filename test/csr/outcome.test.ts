@@ -1,6 +1,6 @@
 import t from 'tap';
 import { requestIncompatibilities, requestOutcome } from '../../src/csr/outcome.ts';
-import { clientTemplate, servingTemplate } from '../../src/csr/template.ts';
+import { clientTemplate, servingTemplate } from '../fixtures/specs.ts';
 import type { CertificateSigningRequest, CsrCondition } from '../../src/csr/wire.ts';
 import { generatePrivateKey } from '../../src/pki/keys.ts';
 import { createRequest } from '../../src/pki/pkcs10.ts';

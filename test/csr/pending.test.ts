@@ -157,9 +157,9 @@ for (const row of [
     message: 'pending record.more: unknown field',
   },
   {
-    name: 'another purpose',
-    text: JSON.stringify({ ...record, purpose: 'x' }),
-    message: 'pending record.purpose: expected one of client, serving',
+    name: 'no name of a certificate',
+    text: JSON.stringify({ ...record, purpose: '' }),
+    message: 'pending record.purpose: empty',
   },
   { name: 'no key', text: JSON.stringify({ ...record, keyPem: '' }), message: 'pending record.keyPem: empty' },
   {

@@ -2,15 +2,14 @@ import * as fc from 'fast-check';
 import t from 'tap';
 import {
   type CertificateTemplate,
-  clientTemplate,
   digestedName,
   invalidServingNames,
   requestName,
-  servingTemplate,
   templateDigest,
-  templateGains,
+  missingNames,
   templateMismatches,
 } from '../../src/csr/template.ts';
+import { clientTemplate, servingTemplate } from '../fixtures/specs.ts';
 import { type CertificateFacts, parseChain } from '../../src/pki/certificate.ts';
 import { createAuthority } from '../fixtures/cluster/authority.ts';
 
@@ -170,11 +169,9 @@ t.test(
           servingTemplate(options, list),
         );
         if (one === undefined || two === undefined || both === undefined) return false;
-        const gains = templateGains(one, two);
+        const gains = missingNames(one, two);
         const grown = both.dnsNames.length + both.ipAddresses.length - one.dnsNames.length - one.ipAddresses.length;
-        return (
-          gainedIn(gains) === grown && templateGains(both, two).length === 0 && templateGains(one, one).length === 0
-        );
+        return gainedIn(gains) === grown && missingNames(both, two).length === 0 && missingNames(one, one).length === 0;
       }),
     );
   },
@@ -230,7 +227,7 @@ t.test(
         const [one, two] = [servingTemplate(options, requested), servingTemplate(options, wanted)];
         const { leaf } = parseChain(authority.issue({ ...one, key }).certPem);
         const [own, mismatches] = [templateMismatches(leaf, one), templateMismatches(leaf, two)];
-        return own.length === 0 && mismatches.join() === templateGains(one, two).join();
+        return own.length === 0 && mismatches.join() === missingNames(one, two).join();
       }),
       { numRuns: 50 },
     );

@@ -2,7 +2,6 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { lstatSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import type { Purpose } from '../../src/csr/template.ts';
 import { type CertificatePair, parsePair } from '../../src/pki/certificate.ts';
 import { Secret } from '../../src/secret.ts';
 import type { FakeCluster } from '../fixtures/cluster/fake-cluster.ts';
@@ -48,7 +47,7 @@ export class NodeFolder {
   }
 
   /** The pair behind the link; undefined where there is no link. Throws when the link names anything but a whole, matching pair. */
-  current(purpose: Purpose): CertificatePair | undefined {
+  current(purpose: string): CertificatePair | undefined {
     const link = join(this.path, 'pki', `kubelet-${purpose === 'client' ? 'client' : 'server'}-current.pem`);
     if (lstatSync(link, { throwIfNoEntry: false }) === undefined) return undefined;
     return parsePair(new Secret(readFileSync(link, 'utf8')));

@@ -1,9 +1,14 @@
 /** Whoever tells when a certificate is due tells what the daemon goes by. */
 import t from 'tap';
 import { pairFindings } from '../../src/check/rules/pairs.ts';
+import { KUBELET_WINDOW } from '../../src/csr/spec.ts';
 import { dueAt } from '../../src/rotation/schedule.ts';
 import { diskStatus } from '../../src/status/disk.ts';
 import { FakeHost, HOUR, MINUTE } from '../fixtures/fakes/host.ts';
+import { clientSpec, servingSpec } from '../fixtures/specs.ts';
+
+const NODE = { nodeName: 'n1', window: KUBELET_WINDOW };
+const SPECS = { client: clientSpec(), serving: servingSpec() };
 
 for (const backdateMs of [5 * MINUTE, 8 * HOUR]) {
   t.test(
@@ -19,9 +24,9 @@ for (const backdateMs of [5 * MINUTE, 8 * HOUR]) {
         const { history } = host.store.shelves[purpose];
         const { rotationDeadline: told } = host.manager(purpose);
         const about = { nodeName: 'n1', version: '0', now: host.clock.now() };
-        const [onDisk] = diskStatus([{ purpose, currentPath: '/p', facts, history }], about).certificates;
+        const [onDisk] = diskStatus([{ spec: SPECS[purpose], currentPath: '/p', facts, history }], about).certificates;
         t.equal(onDisk?.rotationDeadline, told?.toISOString().replace(/\.\d{3}Z$/, 'Z'));
-        t.strictSame(dueAt(facts, 'n1', history), told);
+        t.strictSame(dueAt(facts, NODE, history), told);
       }
     },
   );
@@ -44,8 +49,8 @@ t.test('check calls a renewal overdue that the daemon has not come to', async (t
     files: [],
   } as const;
   const looker = { uid: 0, serviceUser: 0 } as never;
-  const question = { purpose: 'client', view, history, nodeName: 'n1', looker } as const;
-  const due = dueAt(pair.chain.leaf, 'n1', history)?.getTime() ?? 0;
+  const question = { spec: clientSpec(), view, history, nodeName: 'n1', looker } as const;
+  const due = dueAt(pair.chain.leaf, NODE, history)?.getTime() ?? 0;
   for (const [minutes, id] of [
     [-1, 'certificate.client'],
     [1, 'certificate.client'],
@@ -59,5 +64,5 @@ t.test('check calls a renewal overdue that the daemon has not come to', async (t
 });
 
 t.test('nothing is due by dates: no certificate, a placeholder', async (t) => {
-  t.equal(dueAt(undefined, 'n1', {}), undefined);
+  t.equal(dueAt(undefined, NODE, {}), undefined);
 });

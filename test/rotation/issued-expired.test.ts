@@ -1,5 +1,6 @@
 import t from 'tap';
-import { clientTemplate, requestName, templateDigest } from '../../src/csr/template.ts';
+import { requestName, templateDigest } from '../../src/csr/template.ts';
+import { clientTemplate } from '../fixtures/specs.ts';
 import { encodePrivateKey, generatePrivateKey } from '../../src/pki/keys.ts';
 import { createRequest } from '../../src/pki/pkcs10.ts';
 import { CertletError } from '../../src/errors.ts';

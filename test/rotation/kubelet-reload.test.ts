@@ -1,8 +1,17 @@
 import t from 'tap';
+import { KUBELET_CLIENT_AFTER, KUBELET_SERVING_AFTER } from '../../src/csr/spec.ts';
 import { kubeletRestartReasons } from '../../src/rotation/kubelet-reload.ts';
 
-const client = (kubeletVersion: string | undefined) => ({ purpose: 'client' as const, kubeletVersion });
-const serving = (kubeletVersion: string | undefined) => ({ purpose: 'serving' as const, kubeletVersion });
+const client = (kubeletVersion: string | undefined) => ({
+  purpose: 'client',
+  after: KUBELET_CLIENT_AFTER,
+  kubeletVersion,
+});
+const serving = (kubeletVersion: string | undefined) => ({
+  purpose: 'serving',
+  after: KUBELET_SERVING_AFTER,
+  kubeletVersion,
+});
 
 for (const row of [
   { name: 'kubelet 1.17 reads its client certificate once', change: client('v1.17.17'), restart: true },

@@ -1,5 +1,6 @@
 /** `certlet once` by a timer: no certificate ends between two runs, but for those that no run can serve. */
 import t from 'tap';
+import { KUBELET_WINDOW } from '../../src/csr/spec.ts';
 import { dueInRounds, isMissed, servedInRounds } from '../../src/rotation/rounds.ts';
 import { rotationDeadline } from '../../src/rotation/schedule.ts';
 import { DAY, FakeHost, HOUR, MINUTE } from '../fixtures/fakes/host.ts';
@@ -21,7 +22,7 @@ function lostRuns(lifetimeMs: number, phase: number, failing: (run: number) => b
     // A timer comes up to a minute late.
     const now = at(run * HOUR + ((phase * 7 + run * 13) % 60) * 1000);
     if (now > current.notAfter) lost += 1;
-    const deadline = rotationDeadline(current, `n${String(phase)}`, receivedAt);
+    const deadline = rotationDeadline(current, { nodeName: `n${String(phase)}`, window: KUBELET_WINDOW }, receivedAt);
     if (failing(run) || now < dueInRounds(deadline, current, { everyMs: HOUR, receivedAt })) continue;
     serial += 1;
     receivedAt = new Date(now.getTime() + RUN);

@@ -1,7 +1,8 @@
+import { KUBELET_WINDOW } from '../../src/csr/spec.ts';
 import fc from 'fast-check';
 import t from 'tap';
 import { ERROR_RULES, type ErrorCode } from '../../src/error-rules.ts';
-import { clientTemplate } from '../../src/csr/template.ts';
+import { clientTemplate } from '../fixtures/specs.ts';
 import type { CertificateFacts } from '../../src/pki/certificate.ts';
 import { clockSkewMs, judgedTime, skewText } from '../../src/rotation/clock-judge.ts';
 import { chooseIdentity, isDead, type Refusals, refusedOnceMore } from '../../src/rotation/identity.ts';
@@ -18,6 +19,8 @@ const NOW = new Date('2030-06-01T00:00:00Z');
 const at = (ms: number): Date => new Date(NOW.getTime() + ms);
 const CODES = Object.keys(ERROR_RULES) as ErrorCode[];
 
+const NODE = { nodeName: 'n1', window: KUBELET_WINDOW };
+
 t.test(
   'rotationDeadline: in [70, 90) % of the lifetime, not before half of what was left at receipt where that is within',
   async () => {
@@ -28,10 +31,10 @@ t.test(
         fc.double({ min: 0, max: 0.999, noNaN: true }),
         (lifetimeMs, serial, receivedShare) => {
           const certificate = { notBefore: NOW, notAfter: at(lifetimeMs), serial };
-          const drawn = rotationDeadline(certificate, 'n1', undefined).getTime() - NOW.getTime();
+          const drawn = rotationDeadline(certificate, NODE, undefined).getTime() - NOW.getTime();
           const share = drawn / lifetimeMs;
           const receivedMs = lifetimeMs * receivedShare;
-          const floored = rotationDeadline(certificate, 'n1', at(receivedMs)).getTime() - NOW.getTime();
+          const floored = rotationDeadline(certificate, NODE, at(receivedMs)).getTime() - NOW.getTime();
           return (
             share >= 0.7 - 1e-4 &&
             share < 0.9 &&
@@ -47,7 +50,11 @@ t.test(
 
 t.test('rotationDeadline: the same for the same serial and node, another for another', async (t) => {
   const deadline = (serial: string, node: string): number =>
-    rotationDeadline({ notBefore: NOW, notAfter: at(365 * DAY), serial }, node, undefined).getTime();
+    rotationDeadline(
+      { notBefore: NOW, notAfter: at(365 * DAY), serial },
+      { ...NODE, nodeName: node },
+      undefined,
+    ).getTime();
   t.equal(deadline('1f', 'n1'), deadline('1f', 'n1'));
   const fleet = new Set(Array.from({ length: 100 }, (_, index) => deadline('1f', `n${String(index)}`)));
   t.equal(fleet.size, 100, 'a fleet does not renew in one second');
@@ -55,7 +62,7 @@ t.test('rotationDeadline: the same for the same serial and node, another for ano
 
 t.test('rotationDeadline: a clock that was ahead at receipt puts the deadline minutes before the end', async (t) => {
   const certificate = { notBefore: NOW, notAfter: at(365 * DAY), serial: '1' };
-  const deadline = rotationDeadline(certificate, 'n1', at(365 * DAY - 16 * MINUTE));
+  const deadline = rotationDeadline(certificate, NODE, at(365 * DAY - 16 * MINUTE));
   t.ok(deadline <= at(365 * 0.9 * DAY), deadline.toISOString());
 });
 
@@ -63,13 +70,13 @@ t.test(
   'rotationDeadline: of six minutes five are backdated: half of what was left, whatever part of the life that is',
   async (t) => {
     const certificate = { notBefore: NOW, notAfter: at(6 * MINUTE), serial: '1' };
-    t.strictSame(rotationDeadline(certificate, 'n1', at(5 * MINUTE)), at(5.5 * MINUTE));
+    t.strictSame(rotationDeadline(certificate, NODE, at(5 * MINUTE)), at(5.5 * MINUTE));
   },
 );
 
 t.test('rotationDeadline: a receipt after the end changes nothing', async (t) => {
   const certificate = { notBefore: NOW, notAfter: at(DAY), serial: '1' };
-  t.strictSame(rotationDeadline(certificate, 'n1', at(2 * DAY)), rotationDeadline(certificate, 'n1', undefined));
+  t.strictSame(rotationDeadline(certificate, NODE, at(2 * DAY)), rotationDeadline(certificate, NODE, undefined));
 });
 
 for (const row of [

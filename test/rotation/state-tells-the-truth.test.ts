@@ -1,12 +1,13 @@
 import t, { type Test } from 'tap';
 import { CertletError } from '../../src/errors.ts';
 import { templateDigest } from '../../src/csr/template.ts';
-import { ClientRules } from '../../src/rotation/client-rules.ts';
 import { Connections } from '../../src/rotation/connections.ts';
 import type { RotationContext } from '../../src/rotation/context.ts';
 import { Credentials } from '../../src/rotation/credentials.ts';
+import { IdentityRules } from '../../src/rotation/identity-rules.ts';
 import { CertificateManager } from '../../src/rotation/manager.ts';
 import { apiFault } from '../fixtures/fakes/api.ts';
+import { clientSpec } from '../fixtures/specs.ts';
 import { DAY, FakeHost, HOUR, MINUTE } from '../fixtures/fakes/host.ts';
 
 async function freshHost(t: Test, options: ConstructorParameters<typeof FakeHost>[0] = {}): Promise<FakeHost> {
@@ -141,7 +142,7 @@ t.test('looking at the state changes it', async (t) => {
     dateSample: undefined,
     kubeletVersion: undefined,
   };
-  const rules = new ClientRules(context, new Credentials(context));
+  const rules = new IdentityRules(clientSpec(), context, new Credentials(context));
   const manager = new CertificateManager(context, rules);
   const refused = { ...rules.template(true), commonName: 'system:node:before' };
   const { code, message } = apiFault('ERR_CSR_DENIED', 'no');

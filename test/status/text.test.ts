@@ -1,5 +1,6 @@
 import { stripVTControlCharacters } from 'node:util';
 import t from 'tap';
+import { clientSpec, servingSpec } from '../fixtures/specs.ts';
 import type { AgentSnapshot } from '../../src/rotation/snapshot.ts';
 import { diskStatus } from '../../src/status/disk.ts';
 import { type HookProblemFacts, type ProcessStatus, statusDocument } from '../../src/status/document.ts';
@@ -196,13 +197,13 @@ t.test('a daemon that stopped in order says when', async (t) => {
 t.test('what the disk alone tells', async (t) => {
   const about = { nodeName: 'n1', version: '0.1.0', now: NOW };
   const client = {
-    purpose: 'client',
+    spec: clientSpec(),
     currentPath: '/pki/kubelet-client-current.pem',
     facts: sampleFacts(),
     history: {},
   } as const;
   const serving = {
-    purpose: 'serving',
+    spec: servingSpec(),
     currentPath: '/pki/kubelet-server-current.pem',
     facts: undefined,
     history: {},

@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http';
-import type { Purpose } from '../../csr/template.ts';
 import type { LogLevel } from '../../ports.ts';
 import { asCertletError } from '../../errors.ts';
+import { KUBELET_SERVING } from '../../csr/spec.ts';
 import { BadRequest, readObject, refuseUnknown } from './request-body.ts';
 
 /** What the daemon can tell and do. Methods that fail throw `CertletError`. */
@@ -11,8 +11,8 @@ export interface ControlHandlers {
   metrics(): string;
   health(): { readonly healthy: boolean; readonly reasons: readonly string[] };
   /** Which certificates can be renewed. */
-  purposes(): readonly Purpose[];
-  renew(purposes: readonly Purpose[]): Promise<void>;
+  purposes(): readonly string[];
+  renew(purposes: readonly string[]): Promise<void>;
   reload(): Promise<void>;
   logLevel(): LogLevel;
   setLogLevel(level: LogLevel): void;
@@ -98,16 +98,18 @@ async function renew(handlers: ControlHandlers, request: IncomingMessage): Promi
   return json(202, { purposes });
 }
 
-function wantedPurposes(value: unknown, managed: readonly Purpose[]): readonly Purpose[] {
+function wantedPurposes(value: unknown, managed: readonly string[]): readonly string[] {
   if (value === undefined) return managed;
+  const names = managed.map((name) => `"${name}"`).join(', ');
   if (!Array.isArray(value) || value.length === 0) {
-    throw new BadRequest(400, 'purposes', 'expected a list of "client" and "serving"');
+    throw new BadRequest(400, 'purposes', `expected a list of names of certificates: ${names}`);
   }
   return value.map((word: unknown, index) => {
     const field = `purposes[${String(index)}]`;
-    if (word !== 'client' && word !== 'serving') throw new BadRequest(400, field, 'expected "client" or "serving"');
-    if (managed.includes(word)) return word;
-    throw new BadRequest(409, field, `the ${word} certificate is not managed (rotateServerCertificates: false)`);
+    if (typeof word === 'string' && managed.includes(word)) return word;
+    if (word === KUBELET_SERVING)
+      throw new BadRequest(409, field, `the ${word} certificate is not managed (rotateServerCertificates: false)`);
+    throw new BadRequest(400, field, `expected one of ${names}`);
   });
 }
 

@@ -1,4 +1,3 @@
-import type { Purpose } from '../../csr/template.ts';
 import { CertletError } from '../../errors.ts';
 import type { Logger } from '../../ports.ts';
 import { shellWord } from '../file-errors.ts';
@@ -10,14 +9,14 @@ export interface CommandSettings {
   readonly name: string;
   /** Argument vector; the first is an absolute path. */
   readonly command: readonly string[];
-  readonly on: readonly Purpose[];
+  readonly on: readonly string[];
   readonly timeoutMs: number;
 }
 
 /** Where a command finds programs that it names without a path; nothing of the service's own environment reaches it. */
 const PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 
-/** Runs a configured command after rotations of the purposes it names, its output going to the log line by line. */
+/** Runs a configured command after rotations of the certificates that it names, its output going to the log line by line. */
 export function commandHook(settings: CommandSettings, log: Logger): Hook {
   const { name, command, on, timeoutMs } = settings;
   return {
@@ -40,12 +39,13 @@ export function commandHook(settings: CommandSettings, log: Logger): Hook {
   };
 }
 
-/** What a command is told: the purpose, the link that always names the newest pair, the file behind it now, the node's kubeconfig. */
+/** What a command is told: the name of the certificate (under two names, the older one as in 0.1.0), the link that always names the newest pair, the file behind it now, the node's kubeconfig. */
 export function hookEnvironment(event: HookEvent): Readonly<Record<string, string>> {
   return {
     PATH,
     LANG: 'C.UTF-8',
     CERTLET_PURPOSE: event.purpose,
+    CERTLET_CERTIFICATE: event.purpose,
     CERTLET_CERT_FILE: event.currentPath,
     CERTLET_PAIR_FILE: event.pairPath,
     CERTLET_KUBECONFIG: event.kubeconfigPath,

@@ -1,6 +1,6 @@
 import type { Clock, Logger } from '../../ports.ts';
 import type { FileSystem } from '../file-system.ts';
-import { type FlagHost, privilegedHook, restartFlagHook } from '../systemd/flag-hook.ts';
+import { type FlagHost, privilegedHook, reloadHook, restartFlagHook } from '../systemd/flag-hook.ts';
 import { commandHook, type CommandSettings } from './command-hook.ts';
 import type { Hook } from './hook.ts';
 import { HookRecord } from './hook-record.ts';
@@ -25,15 +25,29 @@ export interface RotationHooksOptions {
   readonly commands: readonly CommandSettings[];
   /** Instance names of `certlet-hook@`. */
   readonly privileged: readonly string[];
+  /** Instance names of `certlet-reload@`. */
+  readonly reloads: readonly string[];
 }
 
-/** All hooks of a host: the kubelet's restart flag, the flags of privileged hooks, the configured commands. */
+/** All hooks of a host: the kubelet's restart flag, the flags of other units to reload and of privileged hooks, the configured commands. */
 export function createRotationHooks(options: RotationHooksOptions): RotationHooks {
-  const { fs, clock, log, runtimeDir, stateDir, restartReasons, commands, privileged, flagHaste, confirmLock } =
-    options;
+  const {
+    fs,
+    clock,
+    log,
+    runtimeDir,
+    stateDir,
+    restartReasons,
+    commands,
+    privileged,
+    reloads,
+    flagHaste,
+    confirmLock,
+  } = options;
   const host = { fs, clock, runtimeDir, ...flagHaste };
   const hooks = [
     restartFlagHook(host, restartReasons),
+    ...reloads.map((name) => reloadHook(host, name)),
     ...privileged.map((name) => privilegedHook(host, name)),
     ...commands.map((settings) => commandHook(settings, log)),
   ];

@@ -1,5 +1,4 @@
 import { dirname, join } from 'node:path';
-import { PURPOSES, type Purpose } from '../../csr/template.ts';
 import type { FileSystem } from '../file-system.ts';
 import { ensureFolder, readIfPresent, replaceFile } from '../files.ts';
 
@@ -21,7 +20,7 @@ export class HookRecord {
   readonly #fs: FileSystem;
   readonly #path: string;
   readonly #confirmLock: (() => Promise<void>) | undefined;
-  readonly #entries = new Map<Purpose, HookEntry>();
+  readonly #entries = new Map<string, HookEntry>();
   #writing: Promise<void> = Promise.resolve();
 
   /** `confirmLock`: asked before each write; what it throws keeps the file as it is. */
@@ -35,18 +34,19 @@ export class HookRecord {
   async load(): Promise<void> {
     const text = await readIfPresent(this.#fs, this.#path, LIMIT_BYTES);
     const content = text === undefined ? undefined : parsed(text);
-    for (const purpose of PURPOSES) {
-      const entry = hookEntry(content?.[purpose]);
+    // Of a certificate that is not managed any more, too: it may be again.
+    for (const [purpose, value] of Object.entries(content ?? {})) {
+      const entry = hookEntry(value);
       if (entry !== undefined) this.#entries.set(purpose, entry);
     }
   }
 
-  get(purpose: Purpose): HookEntry | undefined {
+  get(purpose: string): HookEntry | undefined {
     return this.#entries.get(purpose);
   }
 
   /** Durable before it resolves. Throws `ERR_STORE_FULL`, `ERR_STORE_READ_ONLY`, `ERR_STORE_IO`, and what `confirmLock` throws; the entry counts in this process all the same. */
-  async set(purpose: Purpose, entry: HookEntry): Promise<void> {
+  async set(purpose: string, entry: HookEntry): Promise<void> {
     this.#entries.set(purpose, entry);
     const text = `${JSON.stringify(Object.fromEntries(this.#entries))}\n`;
     // One after the other, in the order of the calls: the last one written is the last one wanted.
@@ -63,7 +63,7 @@ export class HookRecord {
   }
 
   /** Strikes one hook off, if it is still for that pair. Errors as `set`. */
-  async strike(purpose: Purpose, pairPath: string, id: string): Promise<void> {
+  async strike(purpose: string, pairPath: string, id: string): Promise<void> {
     const entry = this.#entries.get(purpose);
     if (entry?.pairPath !== pairPath || !entry.pending.includes(id)) return;
     await this.set(purpose, { pairPath, pending: entry.pending.filter((other) => other !== id) });

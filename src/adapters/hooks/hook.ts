@@ -1,4 +1,3 @@
-import type { Purpose } from '../../csr/template.ts';
 import type { RotationEvent } from '../../ports.ts';
 
 /** Something to do after a rotation. */
@@ -22,7 +21,7 @@ export type HookEvent = Omit<RotationEvent, 'first'>;
 /** A hook that failed and was not made good yet. For status. */
 export interface HookProblem {
   readonly hook: string;
-  readonly purpose: Purpose;
+  readonly purpose: string;
   readonly message: string;
   readonly remedy: string | undefined;
   readonly since: Date;

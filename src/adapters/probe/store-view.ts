@@ -1,12 +1,12 @@
 import { join, resolve } from 'node:path';
 import { decodeHistory, decodePending, type PendingRequest, type RequestHistory } from '../../csr/pending.ts';
-import type { Purpose } from '../../csr/template.ts';
+import type { CertificateSpec } from '../../csr/spec.ts';
 import { isCertletError } from '../../errors.ts';
 import { SaidOnce } from '../../said-once.ts';
 import { errnoOf } from '../file-errors.ts';
 import type { FileFacts, FileSystem } from '../file-system.ts';
 import { readIfPresent } from '../files.ts';
-import { FILE_LIMIT_BYTES, type StoreContext } from '../store/context.ts';
+import { FILE_LIMIT_BYTES, type StoreContext, storeContext } from '../store/context.ts';
 import { unknownNames } from '../store/ledger.ts';
 import { currentPath, linkTarget, listPairFiles } from '../store/pair-files.ts';
 import { type PairReading, readPair } from '../store/pair-reading.ts';
@@ -20,7 +20,7 @@ export interface PairView {
   /** The file behind the link. */
   readonly file: string | undefined;
   readonly reading: PairReading;
-  /** Timestamped files of the same purpose, the current one included. */
+  /** Timestamped files of the same certificate, the current one included. */
   readonly files: readonly string[];
 }
 
@@ -32,40 +32,43 @@ export type RecordView<T> =
 
 /** The cert-dir and the state folder, to look at only. Nothing rejects for what is on the disk. */
 export interface StoreView {
-  pair(purpose: Purpose): Promise<PairView>;
-  pending(purpose: Purpose): Promise<RecordView<PendingRequest>>;
-  history(purpose: Purpose): Promise<RecordView<RequestHistory>>;
-  /** Files under this prefix that certlet did not write; empty where its own list cannot be read. */
-  foreign(purpose: Purpose): Promise<readonly string[]>;
+  pair(name: string): Promise<PairView>;
+  pending(name: string): Promise<RecordView<PendingRequest>>;
+  history(name: string): Promise<RecordView<RequestHistory>>;
+  /** Files under the prefix of this certificate that certlet did not write; empty where its own list cannot be read. */
+  foreign(name: string): Promise<readonly string[]>;
+}
+
+/** Where to look: the cert-dir of the kubelet, the state folder, and the certificates. */
+export interface ViewedStore {
+  readonly certDir: string;
+  readonly stateDir: string;
+  readonly specs: readonly Pick<CertificateSpec, 'name' | 'files'>[];
 }
 
 /** Looks at a store without the right to change it, through the eyes of the service's user where root looks. */
-export function viewStore(
-  folders: { readonly certDir: string; readonly stateDir: string },
-  fs: FileSystem,
-  uid: number,
-): StoreView {
-  const seen = { fs: readOnly(fs), certDir: resolve(folders.certDir), stateDir: resolve(folders.stateDir) };
-  const contextOf = async (): Promise<StoreContext> => ({
-    ...seen,
-    uid: await serviceUser(seen.fs, seen, uid),
-    warn: () => undefined,
-    said: new SaidOnce(),
-  });
+export function viewStore(viewed: ViewedStore, fs: FileSystem, uid: number): StoreView {
+  const seen = { fs: readOnly(fs), certDir: resolve(viewed.certDir), stateDir: resolve(viewed.stateDir) };
+  const contextOf = async (name: string): Promise<StoreContext> => {
+    const spec = viewed.specs.find((each) => each.name === name);
+    if (spec === undefined) throw new RangeError(`no certificate is named ${name}`);
+    const owner = await serviceUser(seen.fs, seen, uid);
+    return storeContext(spec, { ...seen, uid: owner, warn: () => undefined, said: new SaidOnce() });
+  };
   return {
-    pair: async (purpose) => viewPair(await contextOf(), purpose),
-    pending: async (purpose) => {
-      const context = await contextOf();
-      return viewRecord(context, recordPath(context, purpose, 'pending'), decodePending);
+    pair: async (name) => viewPair(await contextOf(name)),
+    pending: async (name) => {
+      const context = await contextOf(name);
+      return viewRecord(context, recordPath(context, 'pending'), decodePending);
     },
-    history: async (purpose) => {
-      const context = await contextOf();
-      return viewRecord(context, recordPath(context, purpose, 'history'), decodeHistory);
+    history: async (name) => {
+      const context = await contextOf(name);
+      return viewRecord(context, recordPath(context, 'history'), decodeHistory);
     },
-    foreign: async (purpose) => {
-      const context = await contextOf();
-      const names = await orElse([], () => unknownNames(context, purpose));
-      return names.map((name) => join(context.certDir, name));
+    foreign: async (name) => {
+      const context = await contextOf(name);
+      const names = await orElse([], () => unknownNames(context));
+      return names.map((each) => join(context.folder, each));
     },
   };
 }
@@ -90,15 +93,15 @@ export async function serviceUser(
   return owner !== undefined && owner === (await ownerOf(folders.certDir)) ? owner : uid;
 }
 
-async function viewPair(context: StoreContext, purpose: Purpose): Promise<PairView> {
-  const link = currentPath(context, purpose);
+async function viewPair(context: StoreContext): Promise<PairView> {
+  const link = currentPath(context);
   const facts = await orElse(undefined, () => context.fs.lstat(link));
   return {
     link,
     linkKind: facts?.kind ?? 'absent',
     file: await orElse(undefined, () => linkTarget(context, link)),
     reading: await readPair(context, [link]),
-    files: await orElse([], () => listPairFiles(context, purpose)),
+    files: await orElse([], () => listPairFiles(context)),
   };
 }
 

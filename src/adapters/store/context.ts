@@ -1,3 +1,5 @@
+import { resolve } from 'node:path';
+import type { CertificateFiles, CertificateSpec } from '../../csr/spec.ts';
 import { isCertletError } from '../../errors.ts';
 import type { SaidOnce } from '../../said-once.ts';
 import { fileError } from '../file-errors.ts';
@@ -6,11 +8,14 @@ import type { FileSystem } from '../file-system.ts';
 /** A fact for the log: a fixed event text and fields. */
 export type WarningSink = (event: string, fields: Readonly<Record<string, string>>) => void;
 
-/** What every part of the store works with. */
+/** What every part of the store works with, for one certificate. */
 export interface StoreContext {
   readonly fs: FileSystem;
-  /** Absolute. */
-  readonly certDir: string;
+  /** The name of the certificate: of its records, ledger and history. */
+  readonly name: string;
+  readonly files: CertificateFiles;
+  /** Absolute: `files.folder`. */
+  readonly folder: string;
   /** Absolute; by default `<certDir>/.certlet`. */
   readonly stateDir: string;
   /** The effective user of this process: it and root may own what the store trusts. */
@@ -18,6 +23,14 @@ export interface StoreContext {
   readonly warn: WarningSink;
   /** What stays wrong is met at every look at the disk, for years perhaps: said once, and again when it changes. */
   readonly said: SaidOnce;
+}
+
+/** The context of one certificate. Throws nothing; looks at no disk. */
+export function storeContext(
+  { name, files }: Pick<CertificateSpec, 'name' | 'files'>,
+  shared: Pick<StoreContext, 'fs' | 'stateDir' | 'uid' | 'warn' | 'said'>,
+): StoreContext {
+  return { ...shared, name, files, folder: resolve(files.folder) };
 }
 
 /** No file of the store comes near this; what is larger was not written by certlet or a kubelet. */

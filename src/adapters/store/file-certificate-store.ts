@@ -1,19 +1,19 @@
 import { dirname, resolve } from 'node:path';
 import type { PendingRequest, RequestHistory } from '../../csr/pending.ts';
-import type { Purpose } from '../../csr/template.ts';
 import { CertletError } from '../../errors.ts';
+import type { CertificateSpec } from '../../csr/spec.ts';
 import type { CertificatePair } from '../../pki/certificate.ts';
 import type { CertificateStore, StoredPair, StoreInspection } from '../../ports.ts';
 import { SaidOnce } from '../../said-once.ts';
 import type { FileSystem } from '../file-system.ts';
 import { sweepTemporaries } from '../files.ts';
-import { attempted, mapped, type StoreContext, type WarningSink } from './context.ts';
+import { attempted, mapped, type StoreContext, storeContext, type WarningSink } from './context.ts';
 import { prepareFolders } from './folders.ts';
 import { inspectPairs } from './inspection.ts';
 import { acceptPresent, unknownNames } from './ledger.ts';
 import { currentPath, linkTarget } from './pair-files.ts';
 import { readPair } from './pair-reading.ts';
-import { type PlainPaths, writePlainFiles } from './plain-files.ts';
+import { writePlainFiles } from './plain-files.ts';
 import { prunePairs } from './pruning.ts';
 import {
   readHistoryRecord,
@@ -22,16 +22,15 @@ import {
   writeHistoryRecord,
   writePendingRecord,
 } from './records.ts';
-import { pointTo, samePair, settleCurrent, swapTo, touchServingFiles } from './swap.ts';
+import { pointTo, samePair, settleCurrent, swapTo, touchFiles } from './swap.ts';
 
 export interface FileStoreOptions {
-  readonly certDir: string;
   readonly stateDir: string;
   /** Older pair files that stay, 2 unless told. */
   readonly keepOldFiles?: number;
   readonly pruneGraceMs: number;
-  /** Where the pair is kept as two files, too. */
-  readonly plainFiles?: { readonly client?: PlainPaths; readonly serving?: PlainPaths };
+  /** The certificates whose files these are. */
+  readonly specs: readonly Pick<CertificateSpec, 'name' | 'files'>[];
   readonly fs: FileSystem;
   readonly onWarning?: WarningSink;
   /** The user that may own what is trusted, besides root; the effective user of this process unless told. */
@@ -47,178 +46,175 @@ export interface FileStoreOptions {
  * in which others could plant files, and what `confirmLock` throws.
  */
 export class FileCertificateStore implements CertificateStore {
-  readonly #context: StoreContext;
+  readonly #contexts: ReadonlyMap<string, StoreContext>;
   readonly #options: FileStoreOptions;
   #last: Promise<unknown> = Promise.resolve();
-  #swept = false;
-  /** Fingerprint of the serving pair that watchers have been told of. */
-  #touchedFor = '';
+  /** Folders in which nothing is left of replacements that a kill cut short. */
+  readonly #swept = new Set<string>();
+  /** Fingerprints of the pairs that watchers have been told of, by certificate. */
+  readonly #touchedFor = new Map<string, string>();
 
   constructor(options: FileStoreOptions) {
     this.#options = options;
-    this.#context = {
+    const shared = {
       fs: options.fs,
-      certDir: resolve(options.certDir),
       stateDir: resolve(options.stateDir),
       uid: options.uid ?? process.geteuid?.() ?? 0,
       warn: options.onWarning ?? (() => undefined),
       said: new SaidOnce(),
     };
+    this.#contexts = new Map(options.specs.map((spec) => [spec.name, storeContext(spec, shared)]));
   }
 
-  currentPath(purpose: Purpose): string {
-    return currentPath(this.#context, purpose);
+  currentPath(name: string): string {
+    return currentPath(this.#of(name));
   }
 
-  inspect(purpose: Purpose): Promise<StoreInspection> {
-    return this.#inTurn(async () => {
-      await prepareFolders(this.#context);
-      await this.#sweepOnce();
-      const inspection = await inspectPairs(this.#context, purpose);
+  inspect(name: string): Promise<StoreInspection> {
+    return this.#prepared(name, async (context) => {
+      await this.#sweepOnce(context);
+      const inspection = await inspectPairs(context);
       const [first] = inspection.pairs;
       // A crash may have come between a swap and what follows it.
       if (first?.origin === 'current')
-        await attempted(this.#context, first.path, () => this.#afterSwap(purpose, first.pair, undefined));
+        await attempted(context, first.path, () => this.#afterSwap(context, first.pair, undefined));
       return inspection;
     });
   }
 
-  async current(purpose: Purpose): Promise<CertificatePair | undefined> {
-    const reading = await readPair(this.#context, [this.currentPath(purpose)]);
-    return reading.kind === 'whole' ? reading.pair : undefined;
+  async current(name: string): Promise<CertificatePair | undefined> {
+    return currentPair(this.#of(name));
   }
 
-  install(purpose: Purpose, pair: CertificatePair, now: Date): Promise<string> {
-    return this.#inTurn(async () => {
-      await prepareFolders(this.#context);
-      return await this.#install(purpose, pair, now);
-    });
+  install(name: string, pair: CertificatePair, now: Date): Promise<string> {
+    return this.#prepared(name, (context) => this.#install(context, pair, now));
   }
 
-  relink(purpose: Purpose, stored: StoredPair): Promise<void> {
-    return this.#inTurn(async () => {
-      await prepareFolders(this.#context);
-      if (stored.origin === 'legacy' || dirname(stored.path) !== this.#context.certDir) {
-        await this.#install(purpose, stored.pair, new Date());
+  relink(name: string, stored: StoredPair): Promise<void> {
+    return this.#prepared(name, async (context) => {
+      if (stored.origin === 'legacy' || dirname(stored.path) !== context.folder) {
+        await this.#install(context, stored.pair, new Date());
         return;
       }
-      const reading = await readPair(this.#context, [stored.path]);
+      const reading = await readPair(context, [stored.path]);
       if (reading.kind !== 'whole' || !samePair(reading.pair, stored.pair))
         throw new CertletError('ERR_STORE_IO', `${stored.path} is not the pair any more that was found there`);
-      await settleCurrent(this.#context, purpose);
-      const previous = await linkTarget(this.#context, this.currentPath(purpose));
-      await pointTo(this.#context, purpose, stored.path);
-      await this.#afterSwap(purpose, stored.pair, previous);
+      await settleCurrent(context);
+      const previous = await linkTarget(context, currentPath(context));
+      await pointTo(context, stored.path);
+      await this.#afterSwap(context, stored.pair, previous);
     });
   }
 
-  prune(purpose: Purpose, now: Date): Promise<readonly string[]> {
+  prune(name: string, now: Date): Promise<readonly string[]> {
     const { keepOldFiles = 2, pruneGraceMs: graceMs } = this.#options;
-    return this.#inTurn(() => prunePairs(this.#context, purpose, { keepOldFiles, graceMs, now }));
+    return this.#inTurn(name, (context) => prunePairs(context, { keepOldFiles, graceMs, now }));
   }
 
-  foreign(purpose: Purpose): Promise<readonly string[]> {
-    return this.#inTurn(async () => {
-      const names = await unknownNames(this.#context, purpose);
-      return names.map((name) => resolve(this.#context.certDir, name));
+  foreign(name: string): Promise<readonly string[]> {
+    return this.#inTurn(name, async (context) => {
+      const names = await unknownNames(context);
+      return names.map((each) => resolve(context.folder, each));
     });
   }
 
-  acceptAll(purpose: Purpose): Promise<void> {
-    return this.#inTurn(async () => {
-      await prepareFolders(this.#context);
-      await acceptPresent(this.#context, purpose);
-    });
+  acceptAll(name: string): Promise<void> {
+    return this.#prepared(name, acceptPresent);
   }
 
-  readPending(purpose: Purpose): Promise<PendingRequest | undefined> {
-    return this.#inTurn(async () => {
-      await prepareFolders(this.#context);
-      return await readPendingRecord(this.#context, purpose);
-    });
+  readPending(name: string): Promise<PendingRequest | undefined> {
+    return this.#prepared(name, readPendingRecord);
   }
 
-  writePending(purpose: Purpose, record: PendingRequest): Promise<void> {
-    return this.#inTurn(async () => {
-      await prepareFolders(this.#context);
-      await writePendingRecord(this.#context, purpose, record);
-    });
+  writePending(name: string, record: PendingRequest): Promise<void> {
+    return this.#prepared(name, (context) => writePendingRecord(context, record));
   }
 
-  removePending(purpose: Purpose): Promise<void> {
-    return this.#inTurn(() => removePendingRecord(this.#context, purpose));
+  removePending(name: string): Promise<void> {
+    return this.#inTurn(name, removePendingRecord);
   }
 
-  readHistory(purpose: Purpose): Promise<RequestHistory> {
-    return this.#inTurn(async () => {
-      await prepareFolders(this.#context);
-      return await readHistoryRecord(this.#context, purpose);
-    });
+  readHistory(name: string): Promise<RequestHistory> {
+    return this.#prepared(name, readHistoryRecord);
   }
 
-  writeHistory(purpose: Purpose, history: RequestHistory): Promise<void> {
-    return this.#inTurn(async () => {
-      await prepareFolders(this.#context);
-      await writeHistoryRecord(this.#context, purpose, history);
-    });
+  writeHistory(name: string, history: RequestHistory): Promise<void> {
+    return this.#prepared(name, (context) => writeHistoryRecord(context, history));
   }
 
-  async #install(purpose: Purpose, pair: CertificatePair, now: Date): Promise<string> {
-    await settleCurrent(this.#context, purpose);
-    const link = this.currentPath(purpose);
-    const previous = await linkTarget(this.#context, link);
-    const current = await this.current(purpose);
+  #of(name: string): StoreContext {
+    const context = this.#contexts.get(name);
+    if (context === undefined) throw new RangeError(`no certificate is named ${name}`);
+    return context;
+  }
+
+  async #install(context: StoreContext, pair: CertificatePair, now: Date): Promise<string> {
+    await settleCurrent(context);
+    const previous = await linkTarget(context, currentPath(context));
+    const current = await currentPair(context);
     const path =
       previous !== undefined && current !== undefined && samePair(current, pair)
-        ? await this.#settled(previous)
-        : await swapTo(this.#context, purpose, { pair, at: now });
-    await this.#afterSwap(purpose, pair, previous);
+        ? await settled(context, previous)
+        : await swapTo(context, { pair, at: now });
+    await this.#afterSwap(context, pair, previous);
     return path;
   }
 
-  /** The swap before may have ended before its sync: killed there, or the disk failed. What follows counts on the link. */
-  async #settled(path: string): Promise<string> {
-    await this.#context.fs.syncFolder(this.#context.certDir);
-    return path;
-  }
-
-  async #afterSwap(purpose: Purpose, pair: CertificatePair, previous: string | undefined): Promise<void> {
+  async #afterSwap(context: StoreContext, pair: CertificatePair, previous: string | undefined): Promise<void> {
+    const { name, files } = context;
     // Once for each pair in a process: a kubelet reads the pair again at every touch.
     const { fingerprint } = pair.chain.leaf;
-    if (purpose === 'serving' && this.#touchedFor !== fingerprint) {
-      await touchServingFiles(this.#context, previous);
-      this.#touchedFor = fingerprint;
+    if (files.touched && this.#touchedFor.get(name) !== fingerprint) {
+      await touchFiles(context, previous);
+      this.#touchedFor.set(name, fingerprint);
     }
-    const paths = this.#options.plainFiles?.[purpose];
+    const { plain } = files;
     // The pair is current already: a plain file that cannot be written is told, and tried again at each look at the disk.
-    if (paths !== undefined)
-      await attempted(this.#context, paths.certFile, () => writePlainFiles(this.#context, paths, pair));
+    if (plain !== undefined) await attempted(context, plain.certFile, () => writePlainFiles(context, plain, pair));
   }
 
   /**
-   * Once, before this process has any replacement of its own under way. A process that was killed may have made names that are not durable:
-   * they become so before anything is built on them, or a power cut later takes them away from under it.
+   * Once for each certificate, before this process has any replacement of its own under way. A process that was killed may have made names that are
+   * not durable: they become so before anything is built on them, or a power cut later takes them away from under it.
    */
-  async #sweepOnce(): Promise<void> {
-    if (this.#swept) return;
-    const { fs, certDir, stateDir } = this.#context;
-    for (const folder of [certDir, stateDir])
-      await attempted(this.#context, folder, () => sweepTemporaries(fs, folder));
-    for (const folder of new Set([...withAncestors(certDir), ...withAncestors(stateDir)]))
-      await attempted(this.#context, folder, () => fs.syncFolder(folder));
-    this.#swept = true;
+  async #sweepOnce(context: StoreContext): Promise<void> {
+    const { fs, folder, stateDir } = context;
+    const unswept = [folder, stateDir].filter((each) => !this.#swept.has(each));
+    for (const each of unswept) await attempted(context, each, () => sweepTemporaries(fs, each));
+    for (const each of new Set(unswept.flatMap(withAncestors)))
+      await attempted(context, each, () => fs.syncFolder(each));
+    for (const each of unswept) this.#swept.add(each);
   }
 
-  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+  #prepared<T>(name: string, work: (context: StoreContext) => Promise<T>): Promise<T> {
+    return this.#inTurn(name, async (context) => {
+      await prepareFolders(context);
+      return await work(context);
+    });
+  }
+
+  #inTurn<T>(name: string, work: (context: StoreContext) => Promise<T>): Promise<T> {
+    const context = this.#of(name);
     const turn = this.#last.then(() =>
-      mapped(this.#context.certDir, async () => {
+      mapped(context.folder, async () => {
         await this.#options.confirmLock?.();
-        return await work();
+        return await work(context);
       }),
     );
     this.#last = turn.catch(() => undefined);
     return turn;
   }
+}
+
+async function currentPair(context: StoreContext): Promise<CertificatePair | undefined> {
+  const reading = await readPair(context, [currentPath(context)]);
+  return reading.kind === 'whole' ? reading.pair : undefined;
+}
+
+/** The swap before may have ended before its sync: killed there, or the disk failed. What follows counts on the link. */
+async function settled(context: StoreContext, path: string): Promise<string> {
+  await context.fs.syncFolder(context.folder);
+  return path;
 }
 
 /** An absolute path and every folder above it, the root first. */

@@ -10,8 +10,8 @@ import { mapped, type StoreContext } from './context.ts';
  * another user could put or swap files. Throws `ERR_STORE_UNSAFE` and the errors of file operations.
  */
 export async function prepareFolders(context: StoreContext): Promise<void> {
-  await ensureFolder(context.fs, context.certDir, 0o755);
-  await refuseUnsafe(context, context.certDir, STICKY_WILL_DO);
+  await ensureFolder(context.fs, context.folder, 0o755);
+  await refuseUnsafe(context, context.folder, STICKY_WILL_DO);
   await ensureFolder(context.fs, context.stateDir, 0o700);
   await refuseUnsafe(context, context.stateDir, NO_WRITERS);
 }

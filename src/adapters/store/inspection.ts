@@ -1,23 +1,22 @@
 import { join } from 'node:path';
-import type { Purpose } from '../../csr/template.ts';
 import { isCertletError } from '../../errors.ts';
 import { parsePrivateKey } from '../../pki/keys.ts';
 import type { StoredPair, StoreInspection } from '../../ports.ts';
 import { Secret } from '../../secret.ts';
 import { readIfPresent } from '../files.ts';
 import { FILE_LIMIT_BYTES, type StoreContext } from './context.ts';
-import { bootstrapKeyPath, currentPath, legacyPaths, linkTarget, listPairFiles } from './pair-files.ts';
+import { currentPath, legacyPaths, linkTarget, listPairFiles } from './pair-files.ts';
 import { type PairReading, readPair } from './pair-reading.ts';
 import { moveAside, type Quarantined } from './quarantine.ts';
 import { settleCurrent } from './swap.ts';
 
-/** Every whole pair of one purpose, best first; what cannot be used is moved aside or named in a warning. */
-export async function inspectPairs(context: StoreContext, purpose: Purpose): Promise<StoreInspection> {
-  const moved: Quarantined[] = [...(await settleCurrent(context, purpose))];
-  const current = await readCurrent(context, purpose);
+/** Every whole pair of one certificate, best first; what cannot be used is moved aside or named in a warning. */
+export async function inspectPairs(context: StoreContext): Promise<StoreInspection> {
+  const moved: Quarantined[] = [...(await settleCurrent(context))];
+  const current = await readCurrent(context);
   const others: StoredPair[] = [];
-  for (const name of await listPairFiles(context, purpose)) {
-    const path = join(context.certDir, name);
+  for (const name of await listPairFiles(context)) {
+    const path = join(context.folder, name);
     if (path === current?.path) continue;
     const reading = await readPair(context, [path]);
     if (reading.kind === 'whole') others.push({ path, origin: 'timestamped', pair: reading.pair });
@@ -25,14 +24,14 @@ export async function inspectPairs(context: StoreContext, purpose: Purpose): Pro
     if (aside !== undefined) moved.push(aside);
     if (reading.kind !== 'broken' || aside === undefined) warnIgnored(context, path, reading);
   }
-  if (purpose === 'client') moved.push(...(await clearBootstrapKey(context)));
-  const legacy = await readLegacy(context, purpose);
+  moved.push(...(await clearBootstrapKey(context)));
+  const legacy = context.files.kubelet === undefined ? [] : await readLegacy(context);
   const ordered = [...others, ...legacy].sort(byNotAfterLatestFirst);
   return { pairs: withoutCopies(current === undefined ? ordered : [current, ...ordered]), quarantined: moved };
 }
 
-async function readCurrent(context: StoreContext, purpose: Purpose): Promise<StoredPair | undefined> {
-  const link = currentPath(context, purpose);
+async function readCurrent(context: StoreContext): Promise<StoredPair | undefined> {
+  const link = currentPath(context);
   const reading = await readPair(context, [link]);
   warnIgnored(context, link, reading);
   if (reading.kind !== 'whole') return undefined;
@@ -43,8 +42,8 @@ async function readCurrent(context: StoreContext, purpose: Purpose): Promise<Sto
  * The kubelet's own `kubelet.crt` and `kubelet.key` are not among them: no cluster issued that pair. Two files may be caught in the
  * middle of a change by another program, and a kubelet may have them in use: they are left where they are.
  */
-async function readLegacy(context: StoreContext, purpose: Purpose): Promise<readonly StoredPair[]> {
-  const { certFile, keyFile } = legacyPaths(context, purpose);
+async function readLegacy(context: StoreContext): Promise<readonly StoredPair[]> {
+  const { certFile, keyFile } = legacyPaths(context);
   const reading = await readPair(context, [certFile, keyFile]);
   warnIgnored(context, certFile, reading);
   return reading.kind === 'whole' ? [{ path: certFile, origin: 'legacy', pair: reading.pair }] : [];
@@ -52,7 +51,9 @@ async function readLegacy(context: StoreContext, purpose: Purpose): Promise<read
 
 /** client-go (keyutil.LoadOrGenerateKeyFile) fails for good at a key file that exists but cannot be parsed, such as an empty one. */
 async function clearBootstrapKey(context: StoreContext): Promise<readonly Quarantined[]> {
-  const path = bootstrapKeyPath(context);
+  const name = context.files.kubelet?.bootstrapKey;
+  if (name === undefined) return [];
+  const path = join(context.folder, name);
   if ((await context.fs.lstat(path))?.kind !== 'file') return [];
   try {
     parsePrivateKey(new Secret((await readIfPresent(context.fs, path, FILE_LIMIT_BYTES)) ?? ''));

@@ -1,5 +1,4 @@
 import { join } from 'node:path';
-import type { Purpose } from '../../csr/template.ts';
 import { readIfPresent, replaceFile } from '../files.ts';
 import { FILE_LIMIT_BYTES, type StoreContext } from './context.ts';
 import { currentPath, isPairName, linkedName, listPairFiles } from './pair-files.ts';
@@ -13,8 +12,8 @@ const REMEMBERED = 32;
  * was written by a kubelet that rotates too. A name is durable here before the file gets it, so that a crash between the two
  * leaves a name without a file, never a file that looks foreign.
  */
-export async function readLedger(context: StoreContext, purpose: Purpose): Promise<ReadonlySet<string> | undefined> {
-  const path = ledgerPath(context, purpose);
+export async function readLedger(context: StoreContext): Promise<ReadonlySet<string> | undefined> {
+  const path = ledgerPath(context);
   const text = await readIfPresent(context.fs, path, FILE_LIMIT_BYTES);
   if (text === undefined) return undefined;
   const names = decode(text);
@@ -24,17 +23,17 @@ export async function readLedger(context: StoreContext, purpose: Purpose): Promi
 }
 
 /** Adds a name before its file exists. The first entry takes the folder over: everything present is noted with it. */
-export async function announce(context: StoreContext, purpose: Purpose, name: string): Promise<void> {
-  const present = await presentNames(context, purpose);
-  const known = await readLedger(context, purpose);
+export async function announce(context: StoreContext, name: string): Promise<void> {
+  const present = await presentNames(context);
+  const known = await readLedger(context);
   const kept = known === undefined ? present : present.filter((each) => known.has(each));
-  await write(context, purpose, [...kept, name, ...absentNames(known, present)]);
+  await write(context, [...kept, name, ...absentNames(known, present)]);
 }
 
 /** Notes everything present as certlet's to manage. */
-export async function acceptPresent(context: StoreContext, purpose: Purpose): Promise<void> {
-  const present = await presentNames(context, purpose);
-  await write(context, purpose, [...present, ...absentNames(await readLedger(context, purpose), present)]);
+export async function acceptPresent(context: StoreContext): Promise<void> {
+  const present = await presentNames(context);
+  await write(context, [...present, ...absentNames(await readLedger(context), present)]);
 }
 
 /**
@@ -47,26 +46,26 @@ function absentNames(known: ReadonlySet<string> | undefined, present: readonly s
 }
 
 /** Names present under the prefix that the ledger lacks; none before the folder was taken over. */
-export async function unknownNames(context: StoreContext, purpose: Purpose): Promise<readonly string[]> {
-  const known = await readLedger(context, purpose);
+export async function unknownNames(context: StoreContext): Promise<readonly string[]> {
+  const known = await readLedger(context);
   if (known === undefined) return [];
-  return (await presentNames(context, purpose)).filter((name) => !known.has(name));
+  return (await presentNames(context)).filter((name) => !known.has(name));
 }
 
 /** Timestamped files, and the file behind the link if that lies elsewhere. A link into nowhere is nobody's: it is made anew. */
-async function presentNames(context: StoreContext, purpose: Purpose): Promise<readonly string[]> {
-  const names = [...(await listPairFiles(context, purpose))];
-  const name = await linkedName(context, names, currentPath(context, purpose));
-  return name === undefined || names.includes(name) || isPairName(purpose, name) ? names : [...names, name];
+async function presentNames(context: StoreContext): Promise<readonly string[]> {
+  const names = [...(await listPairFiles(context))];
+  const name = await linkedName(context, names, currentPath(context));
+  return name === undefined || names.includes(name) || isPairName(context, name) ? names : [...names, name];
 }
 
-async function write(context: StoreContext, purpose: Purpose, names: readonly string[]): Promise<void> {
+async function write(context: StoreContext, names: readonly string[]): Promise<void> {
   const text = `${JSON.stringify({ version: 1, files: [...new Set(names)].sort() }, undefined, 2)}\n`;
-  await replaceFile(context.fs, ledgerPath(context, purpose), text, 0o600);
+  await replaceFile(context.fs, ledgerPath(context), text, 0o600);
 }
 
-function ledgerPath(context: StoreContext, purpose: Purpose): string {
-  return join(context.stateDir, `${purpose}-ledger.json`);
+function ledgerPath(context: StoreContext): string {
+  return join(context.stateDir, `${context.name}-ledger.json`);
 }
 
 function decode(text: string): readonly string[] | undefined {

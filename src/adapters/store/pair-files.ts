@@ -1,50 +1,39 @@
 import { basename, dirname, join, resolve } from 'node:path';
-import type { Purpose } from '../../csr/template.ts';
+import type { PlainFiles } from '../../csr/spec.ts';
 import { errnoOf } from '../file-errors.ts';
 import type { FileFacts } from '../file-system.ts';
 import type { StoreContext } from './context.ts';
 
-/** client-go certificate_store.go: pair name prefix of each of the kubelet's two certificate managers. */
-const PREFIX: Readonly<Record<Purpose, string>> = { client: 'kubelet-client', serving: 'kubelet-server' };
-
 /** Seconds to look ahead for a free name; a folder with more of them in one row was not filled by rotations. */
 const MAX_NAMES = 100_000;
 
-/** `<cert-dir>/kubelet-{client,server}-current.pem`. */
-export function currentPath(context: StoreContext, purpose: Purpose): string {
-  return join(context.certDir, `${PREFIX[purpose]}-current.pem`);
+/** `<folder>/<prefix>-current.pem`, as client-go's certificate_store.go names it. */
+export function currentPath(context: StoreContext): string {
+  return join(context.folder, `${context.files.prefix}-current.pem`);
 }
 
 /** The link that a kubelet makes before it takes `-current.pem` away (client-go updateSymlink). */
-export function updatedPath(context: StoreContext, purpose: Purpose): string {
-  return join(context.certDir, `${PREFIX[purpose]}-updated.pem`);
+export function updatedPath(context: StoreContext): string {
+  return join(context.folder, `${context.files.prefix}-updated.pem`);
 }
 
 /** Certificate and key as two files, which client-go reads third and kubelets up to 1.10 wrote at bootstrap. */
-export function legacyPaths(
-  context: StoreContext,
-  purpose: Purpose,
-): { readonly certFile: string; readonly keyFile: string } {
-  const stem = join(context.certDir, PREFIX[purpose]);
+export function legacyPaths({ folder, files }: StoreContext): PlainFiles {
+  const stem = join(folder, files.prefix);
   return { certFile: `${stem}.crt`, keyFile: `${stem}.key` };
 }
 
-/** The key file that a kubelet reuses over bootstrap attempts, and that stops it for good when it cannot be parsed. */
-export function bootstrapKeyPath(context: StoreContext): string {
-  return join(context.certDir, 'kubelet-client.key.tmp');
+/** Whether a file name is that of a timestamped pair of this certificate. */
+export function isPairName({ files: { prefix } }: StoreContext, name: string): boolean {
+  return name.startsWith(`${prefix}-`) && /^-\d{4}(-\d\d){5}\.pem$/.test(name.slice(prefix.length));
 }
 
-/** Whether a file name is that of a timestamped pair of this purpose. */
-export function isPairName(purpose: Purpose, name: string): boolean {
-  return name.startsWith(`${PREFIX[purpose]}-`) && /^-\d{4}(-\d\d){5}\.pem$/.test(name.slice(PREFIX[purpose].length));
-}
-
-/** Timestamped pair files of this purpose in the cert-dir, by name. Regular files only: a planted link is no pair file. */
-export async function listPairFiles(context: StoreContext, purpose: Purpose): Promise<readonly string[]> {
-  const names = (await context.fs.readdir(context.certDir)).filter((name) => isPairName(purpose, name));
+/** Timestamped pair files of this certificate, by name. Regular files only: a planted link is no pair file. */
+export async function listPairFiles(context: StoreContext): Promise<readonly string[]> {
+  const names = (await context.fs.readdir(context.folder)).filter((name) => isPairName(context, name));
   const files: string[] = [];
   for (const name of names) {
-    const facts = await context.fs.lstat(join(context.certDir, name));
+    const facts = await context.fs.lstat(join(context.folder, name));
     if (facts?.kind === 'file') files.push(name);
   }
   return files;
@@ -54,13 +43,13 @@ export async function listPairFiles(context: StoreContext, purpose: Purpose): Pr
  * A name that nothing has yet: `<prefix>-YYYY-MM-DD-HH-MM-SS.pem` in local time as the kubelet's, or the next free second.
  * Names do not sort by age: clocks step and summer time ends.
  */
-export async function freePairName(context: StoreContext, purpose: Purpose, now: Date): Promise<string> {
-  const taken = new Set(await context.fs.readdir(context.certDir));
+export async function freePairName(context: StoreContext, now: Date): Promise<string> {
+  const taken = new Set(await context.fs.readdir(context.folder));
   for (let second = 0; second < MAX_NAMES; second += 1) {
-    const name = `${PREFIX[purpose]}-${timestamp(new Date(now.getTime() + second * 1000))}.pem`;
+    const name = `${context.files.prefix}-${timestamp(new Date(now.getTime() + second * 1000))}.pem`;
     if (!taken.has(name)) return name;
   }
-  throw new RangeError(`no free name for ${PREFIX[purpose]} near ${now.toISOString()}`);
+  throw new RangeError(`no free name for ${context.files.prefix} near ${now.toISOString()}`);
 }
 
 /** Go's layout 2006-01-02-15-04-05 in the zone of this process. */
@@ -93,7 +82,7 @@ export async function linkedName(
   const behind = await factsOf(context, target);
   if (behind === undefined) return undefined;
   for (const name of names) {
-    const facts = await context.fs.lstat(join(context.certDir, name));
+    const facts = await context.fs.lstat(join(context.folder, name));
     if (facts?.device === behind.device && facts.inode === behind.inode) return name;
   }
   return plain;
@@ -111,5 +100,5 @@ async function factsOf(context: StoreContext, path: string): Promise<FileFacts |
 
 /** How the ledger names a file: by its name alone in the cert-dir, so that the folder may move, else by its path. */
 function ledgerName(context: StoreContext, path: string): string {
-  return dirname(path) === context.certDir ? basename(path) : path;
+  return dirname(path) === context.folder ? basename(path) : path;
 }

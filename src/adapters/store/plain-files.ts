@@ -1,38 +1,45 @@
 import { basename, dirname } from 'node:path';
+import type { PlainFiles } from '../../csr/spec.ts';
 import type { CertificatePair } from '../../pki/certificate.ts';
 import { encodePrivateKey } from '../../pki/keys.ts';
-import { ensureFolder, readIfPresent, sweepTemporaries } from '../files.ts';
+import { ensureFolder, type GroupMode, readIfPresent, sweepTemporaries } from '../files.ts';
 import { placeFile } from '../mounted-file.ts';
 import { FILE_LIMIT_BYTES, mapped, type StoreContext } from './context.ts';
-
-/** Absolute paths of a pair as two files. */
-export interface PlainPaths {
-  readonly certFile: string;
-  readonly keyFile: string;
-}
+import { keyMode } from './key-mode.ts';
 
 /**
- * Keeps certificate (0644) and key (0600, as the kubelet's own `kubelet.crt` and `kubelet.key`) as two files; nothing is written
+ * Keeps certificate (0644) and key (0600, or 0640 where a group may read it, as the kubelet's own `kubelet.crt` and `kubelet.key`) as two files; nothing is written
  * when both are right already. Two files cannot change in one step: for the time of one rename and one sync a reader may find the
  * new key with the old certificate. The key goes first, so that the event of the certificate, on which programs reload, comes when
  * both match; a crash in between is mended at the next start.
  */
-export async function writePlainFiles(context: StoreContext, paths: PlainPaths, pair: CertificatePair): Promise<void> {
-  await writeIfDifferent(context, paths.keyFile, encodePrivateKey(pair.key).reveal(), 0o600);
+export async function writePlainFiles(context: StoreContext, paths: PlainFiles, pair: CertificatePair): Promise<void> {
+  const folder = dirname(paths.keyFile);
+  // The folder's group is looked at below, so it must be there.
+  await ensureFolder(context.fs, folder, 0o755);
+  const mode = await keyMode(context, folder);
+  await writeIfDifferent(context, paths.keyFile, encodePrivateKey(pair.key).reveal(), mode);
   await writeIfDifferent(context, paths.certFile, pair.chain.pem, 0o644);
 }
 
-async function writeIfDifferent(context: StoreContext, path: string, text: string, mode: number): Promise<void> {
+async function writeIfDifferent(
+  context: StoreContext,
+  path: string,
+  text: string,
+  wanted: number | GroupMode,
+): Promise<void> {
   await ensureFolder(context.fs, dirname(path), 0o755);
   const facts = await context.fs.lstat(path);
-  const right = facts?.kind === 'file' && facts.mode === mode && facts.uid === context.uid;
+  const mode = typeof wanted === 'number' ? wanted : wanted.mode;
+  const group = typeof wanted === 'number' || facts?.gid === wanted.gid;
+  const right = facts?.kind === 'file' && facts.mode === mode && facts.uid === context.uid && group;
   // Where the file can only be written in place its mode stays: a place that is refused is refused each time.
   if (right && (await readIfPresent(context.fs, path, FILE_LIMIT_BYTES)) === text) return;
   // The folder may be any: what a crash left of this file there would stay, a private key among it.
   await mapped(path, () => sweepTemporaries(context.fs, dirname(path), basename(path)));
   await placeFile(context.fs, path, text, {
-    mode,
-    secret: mode === 0o600,
+    mode: wanted,
+    secret: mode !== 0o644,
     beforeInPlace: () => {
       if (context.said.isNews(`in place ${path}`, ''))
         context.warn('A plain file is a mount point of its own: written in place, which is not atomic', { path });

@@ -7,32 +7,27 @@ import {
   type PendingRequest,
   type RequestHistory,
 } from '../../csr/pending.ts';
-import type { Purpose } from '../../csr/template.ts';
 import { isCertletError } from '../../errors.ts';
 import { errnoOf } from '../file-errors.ts';
 import { readIfPresent, replaceFile } from '../files.ts';
 import { FILE_LIMIT_BYTES, mapped, type StoreContext } from './context.ts';
 import { moveAside } from './quarantine.ts';
 
-/** What is known of a request between its POST and its pair, and of those before: `<state>/{client,serving}-{pending,history}.json`, 0600. */
-export async function readPendingRecord(context: StoreContext, purpose: Purpose): Promise<PendingRequest | undefined> {
-  return await readRecord(context, recordPath(context, purpose, 'pending'), (text) => {
+/** What is known of a request between its POST and its pair, and of those before: `<state>/<name>-{pending,history}.json`, 0600. */
+export async function readPendingRecord(context: StoreContext): Promise<PendingRequest | undefined> {
+  return await readRecord(context, recordPath(context, 'pending'), (text) => {
     const record = decodePending(text);
-    return record.purpose === purpose ? record : undefined;
+    return record.purpose === context.name ? record : undefined;
   });
 }
 
-export async function writePendingRecord(
-  context: StoreContext,
-  purpose: Purpose,
-  record: PendingRequest,
-): Promise<void> {
-  await replaceFile(context.fs, recordPath(context, purpose, 'pending'), encodePending(record).reveal(), 0o600);
+export async function writePendingRecord(context: StoreContext, record: PendingRequest): Promise<void> {
+  await replaceFile(context.fs, recordPath(context, 'pending'), encodePending(record).reveal(), 0o600);
 }
 
 /** Durable before it resolves, so that a finished request does not come back with the power. */
-export async function removePendingRecord(context: StoreContext, purpose: Purpose): Promise<void> {
-  const path = recordPath(context, purpose, 'pending');
+export async function removePendingRecord(context: StoreContext): Promise<void> {
+  const path = recordPath(context, 'pending');
   await mapped(path, async () => {
     if ((await context.fs.lstat(path)) === undefined) return;
     await context.fs.unlink(path);
@@ -40,16 +35,12 @@ export async function removePendingRecord(context: StoreContext, purpose: Purpos
   });
 }
 
-export async function readHistoryRecord(context: StoreContext, purpose: Purpose): Promise<RequestHistory> {
-  return (await readRecord(context, recordPath(context, purpose, 'history'), decodeHistory)) ?? {};
+export async function readHistoryRecord(context: StoreContext): Promise<RequestHistory> {
+  return (await readRecord(context, recordPath(context, 'history'), decodeHistory)) ?? {};
 }
 
-export async function writeHistoryRecord(
-  context: StoreContext,
-  purpose: Purpose,
-  history: RequestHistory,
-): Promise<void> {
-  await replaceFile(context.fs, recordPath(context, purpose, 'history'), encodeHistory(history), 0o600);
+export async function writeHistoryRecord(context: StoreContext, history: RequestHistory): Promise<void> {
+  await replaceFile(context.fs, recordPath(context, 'history'), encodeHistory(history), 0o600);
 }
 
 /** Errors of the disk pass; a record whose content is at fault is moved aside and counts as none. */
@@ -62,7 +53,7 @@ async function readRecord<T>(
   if (text === undefined) return undefined;
   try {
     const record = decode(text);
-    if (record === undefined) await moveAside(context, path, 'it is the record of another purpose');
+    if (record === undefined) await moveAside(context, path, 'it is the record of another certificate');
     return record;
   } catch (error) {
     if (!isCertletError(error)) throw error;
@@ -81,7 +72,7 @@ async function readText(context: StoreContext, path: string): Promise<string | u
   }
 }
 
-/** Where the record of this purpose and kind lies. */
-export function recordPath(context: StoreContext, purpose: Purpose, kind: 'pending' | 'history'): string {
-  return join(context.stateDir, `${purpose}-${kind}.json`);
+/** Where the record of this kind lies. */
+export function recordPath(context: StoreContext, kind: 'pending' | 'history'): string {
+  return join(context.stateDir, `${context.name}-${kind}.json`);
 }

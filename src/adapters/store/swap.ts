@@ -1,10 +1,10 @@
 import { basename, dirname, join } from 'node:path';
-import type { Purpose } from '../../csr/template.ts';
 import { type CertificatePair, encodePair } from '../../pki/certificate.ts';
 import { replaceFile, replaceLink } from '../files.ts';
 import { attempted, type StoreContext } from './context.ts';
 import { announce, readLedger } from './ledger.ts';
 import { currentPath, freePairName, linkTarget, listPairFiles, updatedPath } from './pair-files.ts';
+import { keyMode } from './key-mode.ts';
 import { readPair } from './pair-reading.ts';
 import { moveAside, type Quarantined } from './quarantine.ts';
 
@@ -12,19 +12,19 @@ import { moveAside, type Quarantined } from './quarantine.ts';
  * Makes `-current.pem` a link or nothing. A regular file there, at which a kubelet stops (`expected .. to be a symlink but it is a
  * file`), is adopted if it holds a whole pair, else moved aside. Where the link is missing, a kubelet's interrupted swap is finished.
  */
-export async function settleCurrent(context: StoreContext, purpose: Purpose): Promise<readonly Quarantined[]> {
-  const link = currentPath(context, purpose);
+export async function settleCurrent(context: StoreContext): Promise<readonly Quarantined[]> {
+  const link = currentPath(context);
   const facts = await context.fs.lstat(link);
   if (facts?.kind === 'link') return [];
   if (facts === undefined) {
-    await finishInterruptedSwap(context, purpose);
+    await finishInterruptedSwap(context);
     return [];
   }
   const reading = facts.kind === 'file' ? await readPair(context, [link]) : undefined;
   if (reading?.kind === 'unreadable') return [];
   if (reading?.kind === 'whole') {
     const { pair, modifiedAt } = reading;
-    await attempted(context, link, () => swapTo(context, purpose, { pair, at: modifiedAt }));
+    await attempted(context, link, () => swapTo(context, { pair, at: modifiedAt }));
     return [];
   }
   const reason = reading !== undefined && 'reason' in reading ? reading.reason : 'it is neither a link nor a file';
@@ -36,16 +36,16 @@ export async function settleCurrent(context: StoreContext, purpose: Purpose): Pr
  * client-go (certificate_store.go: updateSymlink) removes `-current.pem` and then renames `-updated.pem` to it. Stopped between the
  * two it leaves no current link; its own next start renames, and so do we, if a whole pair lies behind it.
  */
-async function finishInterruptedSwap(context: StoreContext, purpose: Purpose): Promise<void> {
-  const updated = updatedPath(context, purpose);
+async function finishInterruptedSwap(context: StoreContext): Promise<void> {
+  const updated = updatedPath(context);
   if ((await context.fs.lstat(updated))?.kind !== 'link') return;
   const reading = await readPair(context, [updated]);
   // What cannot be judged now may be whole.
   if (reading.kind === 'unreadable' || reading.kind === 'unsafe') return;
   await attempted(context, updated, async () => {
-    if (reading.kind === 'whole') await context.fs.rename(updated, currentPath(context, purpose));
+    if (reading.kind === 'whole') await context.fs.rename(updated, currentPath(context));
     else await context.fs.unlink(updated);
-    await context.fs.syncFolder(context.certDir);
+    await context.fs.syncFolder(context.folder);
   });
   if (reading.kind === 'whole') context.warn('Finished a swap that a kubelet left half done', { path: updated });
 }
@@ -53,17 +53,16 @@ async function finishInterruptedSwap(context: StoreContext, purpose: Purpose): P
 /** Puts a pair behind the link and returns the path of its file. A file left by an interrupted run of the same is used. */
 export async function swapTo(
   context: StoreContext,
-  purpose: Purpose,
   wanted: { readonly pair: CertificatePair; readonly at: Date },
 ): Promise<string> {
-  const name = (await ownFileOf(context, purpose, wanted.pair)) ?? (await writePairFile(context, purpose, wanted));
-  await replaceLink(context.fs, currentPath(context, purpose), name);
-  return join(context.certDir, name);
+  const name = (await ownFileOf(context, wanted.pair)) ?? (await writePairFile(context, wanted));
+  await replaceLink(context.fs, currentPath(context), name);
+  return join(context.folder, name);
 }
 
 /** Points the link at a pair file in the cert-dir. The target is relative, so that the folder can be mounted elsewhere. */
-export async function pointTo(context: StoreContext, purpose: Purpose, path: string): Promise<void> {
-  const link = currentPath(context, purpose);
+export async function pointTo(context: StoreContext, path: string): Promise<void> {
+  const link = currentPath(context);
   if ((await linkTarget(context, link)) === path) return;
   await replaceLink(context.fs, link, basename(path));
 }
@@ -74,15 +73,15 @@ export function samePair(one: CertificatePair, other: CertificatePair): boolean 
 }
 
 /**
- * Tells watchers of any serving file that the pair changed. A kubelet (1.31 and later) that has `tlsCertFile` at the link watches by
+ * Tells watchers of any of the files that the pair changed. A kubelet (1.31 and later) that has `tlsCertFile` at the link watches by
  * inotify the file that the link named when the watch began, re-reads on any event and begins anew only when that file is removed
  * or renamed: a renamed link gives no event, and after a touch the watch stays where it was. So every file is touched, the live one
  * too: after a return to an older pair the watch may have been on it all the time.
  */
-export async function touchServingFiles(context: StoreContext, previous: string | undefined): Promise<void> {
-  const names = await listPairFiles(context, 'serving');
-  const paths = names.map((name) => join(context.certDir, name));
-  const elsewhere = previous !== undefined && dirname(previous) !== context.certDir ? [previous] : [];
+export async function touchFiles(context: StoreContext, previous: string | undefined): Promise<void> {
+  const names = await listPairFiles(context);
+  const paths = names.map((name) => join(context.folder, name));
+  const elsewhere = previous !== undefined && dirname(previous) !== context.folder ? [previous] : [];
   const now = new Date();
   for (const path of [...paths, ...elsewhere])
     await attempted(context, path, async () => {
@@ -90,11 +89,11 @@ export async function touchServingFiles(context: StoreContext, previous: string 
     });
 }
 
-async function ownFileOf(context: StoreContext, purpose: Purpose, pair: CertificatePair): Promise<string | undefined> {
-  const own = await readLedger(context, purpose);
-  for (const name of await listPairFiles(context, purpose)) {
+async function ownFileOf(context: StoreContext, pair: CertificatePair): Promise<string | undefined> {
+  const own = await readLedger(context);
+  for (const name of await listPairFiles(context)) {
     if (own?.has(name) !== true) continue;
-    const reading = await readPair(context, [join(context.certDir, name)]);
+    const reading = await readPair(context, [join(context.folder, name)]);
     if (reading.kind === 'whole' && samePair(reading.pair, pair)) return name;
   }
   return undefined;
@@ -102,11 +101,15 @@ async function ownFileOf(context: StoreContext, purpose: Purpose, pair: Certific
 
 async function writePairFile(
   context: StoreContext,
-  purpose: Purpose,
   wanted: { readonly pair: CertificatePair; readonly at: Date },
 ): Promise<string> {
-  const name = await freePairName(context, purpose, wanted.at);
-  await announce(context, purpose, name);
-  await replaceFile(context.fs, join(context.certDir, name), encodePair(wanted.pair).reveal(), 0o600);
+  const name = await freePairName(context, wanted.at);
+  await announce(context, name);
+  await replaceFile(
+    context.fs,
+    join(context.folder, name),
+    encodePair(wanted.pair).reveal(),
+    await keyMode(context, context.folder),
+  );
   return name;
 }

@@ -48,16 +48,42 @@ export function privilegedHook(host: FlagHost, name: string): Hook {
     id: `privileged ${name}`,
     exclusive: false,
     reasons: (event) => [`runs after each ${event.purpose} rotation`],
-    async run(event, attempt, _done, signal) {
-      const folder = join(host.runtimeDir, 'hooks');
-      const flag = join(folder, name);
-      if (attempt === 1) {
-        await ensureFolder(host.fs, folder, 0o755);
-        await raise(host, flag, event);
-      }
-      await waitUntilTaken(host, flag, `certlet-hook@${name}`, signal);
-    },
+    run: (event, attempt, _done, signal) =>
+      flagged(host, event, { folder: 'hooks', name, unit: `certlet-hook@${name}`, attempt }, signal),
   };
+}
+
+/** `<runtimeDir>/reload/<name>`, taken by certlet-reload@<name>.path: root has said which unit that is, and what becomes of it. */
+export function reloadHook(host: FlagHost, name: string): Hook {
+  return {
+    id: `reload ${name}`,
+    exclusive: false,
+    reasons: (event) => (event.after.reload === name ? [`reloads after each ${event.purpose} rotation`] : []),
+    run: (event, attempt, _done, signal) =>
+      flagged(host, event, { folder: 'reload', name, unit: `certlet-reload@${name}`, attempt }, signal),
+  };
+}
+
+interface NamedFlag {
+  readonly folder: string;
+  readonly name: string;
+  readonly unit: string;
+  readonly attempt: number;
+}
+
+async function flagged(
+  host: FlagHost,
+  event: HookEvent,
+  { folder: kind, name, unit, attempt }: NamedFlag,
+  signal: AbortSignal,
+): Promise<void> {
+  const folder = join(host.runtimeDir, kind);
+  const flag = join(folder, name);
+  if (attempt === 1) {
+    await ensureFolder(host.fs, folder, 0o755);
+    await raise(host, flag, event);
+  }
+  await waitUntilTaken(host, flag, unit, signal);
 }
 
 /** Level-triggered: the flag stands until its unit removes it, so nothing is lost when the unit is busy or not yet started. */

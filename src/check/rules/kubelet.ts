@@ -1,7 +1,7 @@
 import { join, resolve } from 'node:path';
 import type { HostKubelet } from '../../adapters/host-kubelet.ts';
 import { shellWord } from '../../adapters/file-errors.ts';
-import type { Purpose } from '../../csr/template.ts';
+import type { CertificateSpec } from '../../csr/spec.ts';
 import type { KubeletFacts } from '../../kubelet/facts.ts';
 import { kubeletRestartReasons, type RestartSetting } from '../../rotation/kubelet-reload.ts';
 import { type Finding, finding, good, unitWord } from '../finding.ts';
@@ -16,8 +16,10 @@ export interface KubeletQuestion {
   readonly unit: string;
   readonly serving: boolean;
   readonly restart: RestartSetting;
+  /** Every certificate that is managed. */
+  readonly specs: readonly CertificateSpec[];
   /** Files under our prefixes that certlet did not write. */
-  readonly foreign: Readonly<Record<Purpose, readonly string[]>>;
+  readonly foreign: readonly { readonly spec: CertificateSpec; readonly files: readonly string[] }[];
 }
 
 const SHOWN_FIRST = '   # without --write it shows what would change';
@@ -100,17 +102,20 @@ function writerFindings({ certDir, serving, unit }: KubeletQuestion, facts: Kube
       ];
 }
 
-function foreignFindings({ foreign, certDir, unit }: KubeletQuestion): readonly Finding[] {
-  return (['client', 'serving'] as const).flatMap((purpose) => {
-    const files = foreign[purpose];
+function foreignFindings({ foreign, unit }: KubeletQuestion): readonly Finding[] {
+  return foreign.flatMap(({ spec, files }) => {
+    const { name: purpose } = spec;
     if (files.length === 0) return [];
     return [
       finding(
         'problem',
         `kubelet.foreign-${purpose}`,
-        `another program writes ${purpose} pairs in ${certDir}: ${files.join(', ')}; certlet leaves the ${purpose} certificate alone`,
+        `another program writes ${purpose} pairs in ${spec.files.folder}: ${files.join(', ')}; certlet leaves the ${purpose} certificate alone`,
         {
-          remedy: `${adopting(unit)} && certlet renew ${purpose}${SHOWN_FIRST}`,
+          remedy:
+            spec.files.kubelet === undefined
+              ? `certlet renew ${purpose}   # takes the folder over; stop what else writes there before`
+              : `${adopting(unit)} && certlet renew ${purpose}${SHOWN_FIRST}`,
           evidence: { files },
         },
       ),
@@ -155,11 +160,11 @@ function pathFindings(
   return findings;
 }
 
-function restartFindings({ host, restart, serving }: KubeletQuestion): readonly Finding[] {
-  const purposes: readonly Purpose[] = serving ? ['client', 'serving'] : ['client'];
-  const needed = purposes.filter(
-    (purpose) => kubeletRestartReasons({ purpose, kubeletVersion: host.version }, 'auto').length > 0,
-  );
+function restartFindings({ host, restart, specs }: KubeletQuestion): readonly Finding[] {
+  const needed = specs
+    .map(({ name: purpose, after }) => ({ purpose, after, kubeletVersion: host.version }))
+    .filter((change) => kubeletRestartReasons(change, 'auto').length > 0)
+    .map(({ purpose }) => purpose);
   if (needed.length === 0 || restart !== 'never' || host.version === undefined) return [];
   return [
     finding(

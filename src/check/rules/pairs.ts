@@ -1,7 +1,7 @@
 import type { PairView } from '../../adapters/probe/store-view.ts';
 import { shellWord } from '../../adapters/file-errors.ts';
 import type { RequestHistory } from '../../csr/pending.ts';
-import type { Purpose } from '../../csr/template.ts';
+import { type CertificateSpec, ofNode } from '../../csr/spec.ts';
 import type { CertificateFacts } from '../../pki/certificate.ts';
 import { unfitReasons } from '../../rotation/adopt.ts';
 import { dueAt } from '../../rotation/schedule.ts';
@@ -10,7 +10,7 @@ import { type Finding, finding, good } from '../finding.ts';
 import { type Looker, unreadable } from './kubeconfigs.ts';
 
 export interface PairQuestion {
-  readonly purpose: Purpose;
+  readonly spec: CertificateSpec;
   readonly view: PairView;
   /** What is noted of earlier requests. */
   readonly history: RequestHistory;
@@ -19,9 +19,10 @@ export interface PairQuestion {
   readonly looker: Looker;
 }
 
-/** What lies behind the link of one purpose: nothing, something broken, a pair that does not do, or a good one. */
+/** What lies behind the link of one certificate: nothing, something broken, a pair that does not do, or a good one. */
 export function pairFindings(question: PairQuestion): readonly Finding[] {
-  const { purpose, view, looker } = question;
+  const { view, looker } = question;
+  const { name: purpose } = question.spec;
   const { reading, link, linkKind } = view;
   const id = `certificate.${purpose}`;
   const word = shellWord(link);
@@ -62,7 +63,7 @@ export function pairFindings(question: PairQuestion): readonly Finding[] {
   }
 }
 
-function absentFinding({ purpose, view }: PairQuestion): Finding {
+function absentFinding({ spec: { name: purpose }, view }: PairQuestion): Finding {
   const id = `certificate.${purpose}-absent`;
   if (view.linkKind === 'link') {
     const what = `${view.link} names ${view.file ?? 'a file'}, which is not there`;
@@ -72,10 +73,10 @@ function absentFinding({ purpose, view }: PairQuestion): Finding {
 }
 
 function leafFindings(question: PairQuestion, leaf: CertificateFacts): readonly Finding[] {
-  const { purpose, nodeName, now, view } = question;
+  const { spec, nodeName, now, view } = question;
+  const { name: purpose } = spec;
   const id = `certificate.${purpose}`;
-  const commonName = `system:node:${nodeName}`;
-  const usage = purpose === 'client' ? 'client auth' : 'server auth';
+  const commonName = ofNode(spec.commonName, nodeName);
   const evidence = {
     file: view.file ?? view.link,
     subject: leaf.subject,
@@ -87,17 +88,17 @@ function leafFindings(question: PairQuestion, leaf: CertificateFacts): readonly 
   const problem = (kind: string, what: string, remedy: string): readonly Finding[] => [
     finding('problem', `${id}-${kind}`, `the ${purpose} certificate ${what}`, { evidence, remedy }),
   ];
-  if (purpose === 'serving' && leaf.selfSigned) {
-    const what = 'the serving certificate is a self-signed one that stands in until the first one is issued';
+  if (spec.placeholder && leaf.selfSigned) {
+    const what = `the ${purpose} certificate is a self-signed one that stands in until the first one is issued`;
     return [finding('warning', `${id}-placeholder`, what, { evidence })];
   }
   if (now > leaf.notAfter) {
     const age = spanText(now.getTime() - leaf.notAfter.getTime());
-    return problem('expired', `expired ${age} ago (${leaf.notAfter.toISOString()})`, EXPIRED_REMEDY[purpose]);
+    return problem('expired', `expired ${age} ago (${leaf.notAfter.toISOString()})`, expiredRemedy(spec));
   }
   if (leaf.commonName !== commonName)
     return problem('name', `is for ${leaf.commonName}, not for ${commonName}`, NAME_REMEDY);
-  const reasons = unfitReasons(leaf, { commonName, usage, now });
+  const reasons = unfitReasons(leaf, { commonName, usages: spec.usages, now });
   if (reasons.length > 0) return problem('unfit', `does not do: ${reasons.join(', ')}`, 'systemctl restart certlet');
   if (now < leaf.notBefore) {
     const what = `is not valid before ${leaf.notBefore.toISOString()} by this host's clock`;
@@ -108,19 +109,18 @@ function leafFindings(question: PairQuestion, leaf: CertificateFacts): readonly 
 
 const NAME_REMEDY =
   'set hostnameOverride to the name of the Node object (kubectl get nodes), or certlet renew client if this host has become another node';
-const EXPIRED_REMEDY: Readonly<Record<Purpose, string>> = {
-  client:
-    'kubeadm token create   # on a control plane node, then certlet join; certlet asks with the bootstrap credential by itself',
-  serving: 'certlet renew serving --wait   # then approve the request that it names',
-};
+const expiredRemedy = ({ name, isIdentity }: CertificateSpec): string =>
+  isIdentity
+    ? 'kubeadm token create   # on a control plane node, then certlet join; certlet asks with the bootstrap credential by itself'
+    : `certlet renew ${name} --wait   # then approve the request that it names`;
 
 /** kubelet and certlet renew between 70 and 90 % of the life; what is older than its deadline has been tried in vain. */
 function lifeFinding(
-  { purpose, history, nodeName, now }: PairQuestion,
+  { spec: { name: purpose, window }, history, nodeName, now }: PairQuestion,
   leaf: CertificateFacts,
   evidence: Finding['evidence'] & object,
 ): Finding {
-  const deadline = dueAt(leaf, nodeName, history) ?? leaf.notAfter;
+  const deadline = dueAt(leaf, { nodeName, window }, history) ?? leaf.notAfter;
   const graceMs = (leaf.notAfter.getTime() - deadline.getTime()) / 4;
   const id = `certificate.${purpose}`;
   if (now.getTime() > deadline.getTime() + graceMs) {

@@ -1,6 +1,6 @@
 import { shellWord } from '../../adapters/file-errors.ts';
 import { requestOutcome } from '../../csr/outcome.ts';
-import type { Purpose } from '../../csr/template.ts';
+import { type CertificateSpec, NODE_NAME, ofNode, servesWith } from '../../csr/spec.ts';
 import type { CertificateSigningRequest } from '../../csr/wire.ts';
 import { spanText } from '../../status/times.ts';
 import { type Cause, type Finding, finding, good } from '../finding.ts';
@@ -32,28 +32,30 @@ const DOWN: Cause = {
 };
 
 /** What has become of this node's requests, and whether approver and signer are at work at all. */
-export function requestsFindings(seen: RequestsSeen, purposes: readonly Purpose[]): readonly Finding[] {
+export function requestsFindings(seen: RequestsSeen, specs: readonly CertificateSpec[]): readonly Finding[] {
   return [
-    ...purposes.flatMap((purpose) => {
-      const own = newest(seen.all.filter((csr) => purposeOf(csr) === purpose && isOwn(csr, seen)));
-      return own === undefined ? [] : [ownFinding(own, purpose, seen)];
+    ...specs.flatMap((spec) => {
+      const own = newest(seen.all.filter((csr) => isFor(csr, spec) && isOwn(csr, spec, seen)));
+      return own === undefined ? [] : [ownFinding(own, spec, seen)];
     }),
-    ...clusterFindings(seen),
+    ...clusterFindings(seen, specs),
   ];
 }
 
-/** Servers before 1.18 know no signer names: the usages tell then. */
-export function purposeOf(csr: CertificateSigningRequest): Purpose | undefined {
-  if (csr.signerName === 'kubernetes.io/kubelet-serving') return 'serving';
-  if (csr.signerName === 'kubernetes.io/kube-apiserver-client-kubelet') return 'client';
-  if (csr.signerName !== undefined && csr.signerName !== 'kubernetes.io/legacy-unknown') return undefined;
-  if (requestCommonName(csr.requestPem)?.startsWith('system:node:') !== true) return undefined;
-  if (csr.usages.includes('server auth')) return 'serving';
-  return csr.usages.includes('client auth') ? 'client' : undefined;
+/** Whether it asks, for whatever node, for what this spec asks for. Servers before 1.18 know no signer names: usages and subject tell then. */
+export function isFor(csr: CertificateSigningRequest, spec: CertificateSpec): boolean {
+  if (csr.signerName !== undefined && csr.signerName !== 'kubernetes.io/legacy-unknown') {
+    return csr.signerName === spec.signerName;
+  }
+  const [beforeName = ''] = spec.commonName.split(NODE_NAME);
+  const serves = csr.usages.includes('server auth');
+  if (requestCommonName(csr.requestPem)?.startsWith(beforeName) !== true || serves !== servesWith(spec)) return false;
+  return serves || csr.usages.includes('client auth');
 }
 
-function isOwn(csr: CertificateSigningRequest, { nodeName, ownNames }: RequestsSeen): boolean {
-  return ownNames.includes(csr.name) || requestCommonName(csr.requestPem) === `system:node:${nodeName}`;
+function isOwn(csr: CertificateSigningRequest, spec: CertificateSpec, { nodeName, ownNames }: RequestsSeen): boolean {
+  const commonName = requestCommonName(csr.requestPem);
+  return commonName === undefined ? ownNames.includes(csr.name) : commonName === ofNode(spec.commonName, nodeName);
 }
 
 function newest(csrs: readonly CertificateSigningRequest[]): CertificateSigningRequest | undefined {
@@ -63,7 +65,8 @@ function newest(csrs: readonly CertificateSigningRequest[]): CertificateSigningR
 const createdMs = (csr: CertificateSigningRequest): number => Date.parse(csr.creationTimestamp) || 0;
 const ageMs = (csr: CertificateSigningRequest, now: Date): number => Math.max(0, now.getTime() - createdMs(csr));
 
-function ownFinding(csr: CertificateSigningRequest, purpose: Purpose, seen: RequestsSeen): Finding {
+function ownFinding(csr: CertificateSigningRequest, spec: CertificateSpec, seen: RequestsSeen): Finding {
+  const { name: purpose } = spec;
   const id = `requests.${purpose}`;
   const word = shellWord(csr.name);
   const evidence = { name: csr.name, created: csr.creationTimestamp, requester: csr.username };
@@ -88,7 +91,7 @@ function ownFinding(csr: CertificateSigningRequest, purpose: Purpose, seen: Requ
       });
     }
     case 'pending':
-      return outcome.approved ? unissuedFinding(csr, purpose, seen) : unapprovedFinding(csr, purpose, seen);
+      return outcome.approved ? unissuedFinding(csr, spec, seen) : unapprovedFinding(csr, spec, seen);
     case 'issued':
     case 'changed uid':
       return good(id, `the last ${purpose} request, ${csr.name}, was issued`, evidence);
@@ -98,7 +101,8 @@ function ownFinding(csr: CertificateSigningRequest, purpose: Purpose, seen: Requ
 const words = ({ reason, message }: { readonly reason: string; readonly message: string }): string =>
   [reason, message].filter((part) => part !== '').join(': ') || 'no reason given';
 
-function unapprovedFinding(csr: CertificateSigningRequest, purpose: Purpose, seen: RequestsSeen): Finding {
+function unapprovedFinding(csr: CertificateSigningRequest, spec: CertificateSpec, seen: RequestsSeen): Finding {
+  const { name: purpose } = spec;
   const id = `requests.${purpose}-unapproved`;
   const age = ageMs(csr, seen.now);
   const evidence = {
@@ -109,14 +113,12 @@ function unapprovedFinding(csr: CertificateSigningRequest, purpose: Purpose, see
   };
   const approve = `kubectl certificate approve ${shellWord(csr.name)}`;
   const what = `the ${purpose} request ${csr.name} has waited ${spanText(age)} for approval`;
-  if (purpose === 'serving') {
-    return finding('warning', id, `${what}, which a person or a separate approver must give`, {
-      remedy: approve,
-      evidence,
-    });
+  if (spec.approval.by !== 'subresource') {
+    const who = spec.approval.by === 'approver' ? 'a person or a separate approver' : 'a person';
+    return finding('warning', id, `${what}, which ${who} must give`, { remedy: approve, evidence });
   }
   if (age < PROMPT_MS)
-    return finding('note', id, `the client request ${csr.name} was made ${spanText(age)} ago and is not decided yet`, {
+    return finding('note', id, `the ${purpose} request ${csr.name} was made ${spanText(age)} ago and is undecided`, {
       evidence,
     });
   if (seen.automatic !== true) {
@@ -143,7 +145,8 @@ function unapprovedFinding(csr: CertificateSigningRequest, purpose: Purpose, see
   });
 }
 
-function unissuedFinding(csr: CertificateSigningRequest, purpose: Purpose, seen: RequestsSeen): Finding {
+function unissuedFinding(csr: CertificateSigningRequest, spec: CertificateSpec, seen: RequestsSeen): Finding {
+  const { name: purpose } = spec;
   const id = `requests.${purpose}-unissued`;
   const age = ageMs(csr, seen.now);
   const evidence = {
@@ -154,8 +157,32 @@ function unissuedFinding(csr: CertificateSigningRequest, purpose: Purpose, seen:
   };
   if (age < PROMPT_MS)
     return finding('note', id, `the ${purpose} request ${csr.name} is approved and not issued yet`, { evidence });
-  const signer = purpose === 'client' ? 'kube-apiserver-client' : 'kubelet-serving';
-  const causes: readonly Cause[] = [
+  const causes = spec.signerName.startsWith('kubernetes.io/') ? stockCauses(spec) : ownSignerCauses(spec);
+  return finding(
+    'problem',
+    id,
+    `the ${purpose} request ${csr.name} was approved and has waited ${spanText(age)} for its certificate`,
+    {
+      causes,
+      remedy: causes[0]?.remedy,
+      evidence,
+    },
+  );
+}
+
+/** A signer of somebody's own: nothing is known of it but its name. */
+const ownSignerCauses = ({ signerName }: CertificateSpec): readonly Cause[] => [
+  {
+    what: `the signer ${signerName} does not run, or refuses without a word`,
+    sure: 'likely',
+    remedy: `kubectl get csr --field-selector spec.signerName=${signerName}   # whoever runs it must look at its log`,
+  },
+];
+
+function stockCauses({ isIdentity, signerName }: CertificateSpec): readonly Cause[] {
+  // The flags of kube-controller-manager have one name for both signers of client certificates.
+  const signer = isIdentity ? 'kube-apiserver-client' : signerName.replace('kubernetes.io/', '');
+  return [
     { ...DOWN, what: 'kube-controller-manager does not run, or runs without its csrsigning controller' },
     {
       what: `kube-controller-manager has no --cluster-signing-cert-file and --cluster-signing-key-file (nor --cluster-signing-${signer}-cert-file)`,
@@ -169,23 +196,14 @@ function unissuedFinding(csr: CertificateSigningRequest, purpose: Purpose, seen:
       remedy: 'openssl x509 -noout -enddate -in /etc/kubernetes/pki/ca.crt   # on the control plane',
     },
   ];
-  return finding(
-    'problem',
-    id,
-    `the ${purpose} request ${csr.name} was approved and has waited ${spanText(age)} for its certificate`,
-    {
-      causes,
-      remedy: causes[0]?.remedy,
-      evidence,
-    },
-  );
 }
 
 /** Requests of every node: one that waits may be chance, several show that nobody is at work. */
-function clusterFindings(seen: RequestsSeen): readonly Finding[] {
+function clusterFindings(seen: RequestsSeen, specs: readonly CertificateSpec[]): readonly Finding[] {
+  const automatic = specs.filter(({ approval }) => approval.by === 'subresource');
   const old = seen.all.filter((csr) => ageMs(csr, seen.now) >= PROMPT_MS);
   const pending = old.filter((csr) => isPending(csr, false));
-  const clients = pending.filter((csr) => purposeOf(csr) === 'client');
+  const clients = pending.filter((csr) => automatic.some((spec) => isFor(csr, spec)));
   const unissued = old.filter((csr) => isPending(csr, true));
   const total = seen.all.length;
   const evidence = {

@@ -2,7 +2,6 @@ import { dirname } from 'node:path';
 import { readKubeconfig } from '../../adapters/kubeconfig-files.ts';
 import { serviceUser, type StoreView } from '../../adapters/probe/store-view.ts';
 import type { RequestHistory } from '../../csr/pending.ts';
-import type { Purpose } from '../../csr/template.ts';
 import { asCertletError } from '../../errors.ts';
 import type { CertificatePair } from '../../pki/certificate.ts';
 import type { CheckContext, CheckPorts, Facts, Step, StepOutcome } from '../facts.ts';
@@ -54,19 +53,19 @@ export const credentialsStep: Step = {
     const bootstrap = await readKubeconfig(settings.bootstrapKubeconfig, trusted);
     const node = await readKubeconfig(settings.kubeconfig, trusted);
     const store = ports.openStore(settings);
-    const pairs = { client: await store.pair('client'), serving: await store.pair('serving') };
-    const histories = { client: await historyOf(store, 'client'), serving: await historyOf(store, 'serving') };
+    const pairs = await Promise.all(settings.specs.map(async (spec) => ({ spec, view: await store.pair(spec.name) })));
+    const histories = await Promise.all(settings.specs.map((spec) => historyOf(store, spec.name)));
     const now = ports.now();
     const looker = await lookerOf(ports, settings.certDir);
     const { nodeName } = settings;
-    const clientPair = pairs.client.reading.kind === 'whole' ? pairs.client.reading.pair : undefined;
+    const own = pairs.find(({ spec }) => spec.isIdentity)?.view.reading;
+    const clientPair = own?.kind === 'whole' ? own.pair : undefined;
     const targets = targetsOf({ nodeName, node, bootstrap, clientPair, now });
-    const purposes = settings.rotateServerCertificates ? (['client', 'serving'] as const) : (['client'] as const);
     return {
       findings: [
         ...kubeconfigFindings({ bootstrap, node }, looker, isValid(clientPair, now)),
-        ...purposes.flatMap((purpose) =>
-          pairFindings({ purpose, view: pairs[purpose], history: histories[purpose], nodeName, now, looker }),
+        ...pairs.flatMap((pair, index) =>
+          pairFindings({ ...pair, history: histories[index] ?? {}, nodeName, now, looker }),
         ),
       ],
       facts: { bootstrap, node, pairs, targets },
@@ -74,7 +73,7 @@ export const credentialsStep: Step = {
   },
 };
 
-async function historyOf(store: StoreView, purpose: Purpose): Promise<RequestHistory> {
+async function historyOf(store: StoreView, purpose: string): Promise<RequestHistory> {
   const record = await store.history(purpose);
   return record.kind === 'read' ? record.value : {};
 }
@@ -109,8 +108,10 @@ export const filesStep: Step = {
       path,
       kind: 'secret' as const,
     }));
-    const pairFiles = [pairs?.client, pairs?.serving]
-      .flatMap((view) => view?.file ?? [])
+    const pairFiles = (pairs ?? [])
+      // What the group of its folder may read is judged where the folder is.
+      .filter(({ spec }) => !spec.files.groupReadable)
+      .flatMap(({ view }) => view.file ?? [])
       .map((path) => ({ path, kind: 'secret' as const }));
     const folders = [...new Set([certDir, stateDir, dirname(bootstrapKubeconfig), dirname(kubeconfig)])].map(
       (path) => ({

@@ -1,5 +1,5 @@
 import { isCertletError } from '../../errors.ts';
-import { servingTemplate, templateMismatches } from '../../csr/template.ts';
+import { missingNames, templateOf } from '../../csr/template.ts';
 import type { NodeFacts } from '../../ports.ts';
 import { servingNamesOf } from '../../rotation/names.ts';
 import type { CheckContext, DaemonState, Facts, Step, StepOutcome } from '../facts.ts';
@@ -18,7 +18,11 @@ export const nameStep: Step = {
   async run(context): Promise<StepOutcome | string> {
     const { settings, node, pairs, accepted = [] } = context.facts;
     if (settings === undefined) return NO_SETTINGS;
-    const names = certificateNameFindings(settings.nodeName, node, pairs?.client.link);
+    const names = certificateNameFindings(
+      settings.nodeName,
+      node,
+      pairs?.find(({ spec }) => spec.isIdentity)?.view.link,
+    );
     const own = accepted.find(({ role }) => role === 'node');
     if (own === undefined)
       return { findings: [...names, ...(names.length === 0 ? [good('name', `node name ${settings.nodeName}`)] : [])] };
@@ -61,17 +65,16 @@ export const kubeletStep: Step = {
     if (settings === undefined) return NO_SETTINGS;
     const host = await context.ports.readKubelet(settings);
     const store = context.ports.openStore(settings);
-    const foreign = { client: await store.foreign('client'), serving: await store.foreign('serving') };
-    const { nodeName, certDir, kubeconfig, rotateServerCertificates: serving, kubelet } = settings;
+    const foreign = await Promise.all(
+      settings.specs.map(async (spec) => ({ spec, files: await store.foreign(spec.name) })),
+    );
     return {
       findings: kubeletFindings({
+        ...settings,
         host,
-        unit: kubelet.unit,
-        nodeName,
-        certDir,
-        kubeconfig,
-        serving,
-        restart: kubelet.restart,
+        unit: settings.kubelet.unit,
+        serving: settings.rotateServerCertificates,
+        restart: settings.kubelet.restart,
         foreign,
       }),
       facts: { kubelet: host },
@@ -85,17 +88,23 @@ export const servingStep: Step = {
   title: 'Serving certificate',
   async run(context): Promise<StepOutcome | string> {
     const { settings, pairs, nodeObject, targets } = context.facts;
-    const reading = pairs?.serving.reading;
     if (settings === undefined) return NO_SETTINGS;
-    if (!settings.rotateServerCertificates) return { findings: [] };
-    if (reading?.kind !== 'whole') return 'there is no serving certificate to look at';
-    const { nodeName, nodeIPs, servingNames, keyEncipherment } = settings;
+    const named = (pairs ?? []).filter(({ spec }) => spec.names.ofNode);
+    if (named.length === 0) return { findings: [] };
+    const whole = named.flatMap(({ spec, view: { reading } }) =>
+      reading.kind === 'whole' ? [{ spec, leaf: reading.pair.chain.leaf }] : [],
+    );
+    if (whole.length === 0) return 'there is no serving certificate to look at';
+    const { nodeName, nodeIPs, servingNames } = settings;
     const server = targets?.[0]?.cluster.server;
     const routeAddress = server === undefined ? undefined : await context.ports.route.localAddress(server);
     const names = servingNamesOf({ nodeName, nodeIPs, servingNames, node: nodeObject, routeAddress });
-    const wanted = servingTemplate({ nodeName, keyEncipherment }, names);
-    const { leaf } = reading.pair.chain;
-    return { findings: servingFindings(leaf, templateMismatches(leaf, wanted), nodeObject !== undefined) };
+    return {
+      findings: whole.flatMap(({ spec, leaf }) => {
+        const missing = missingNames(leaf, templateOf(spec, { nodeName, nodeNames: names }));
+        return servingFindings({ spec, leaf, missing, nodeKnown: nodeObject !== undefined });
+      }),
+    };
   },
 };
 
@@ -114,8 +123,7 @@ export const daemonStep: Step = {
 };
 
 const wholePairs = (pairs: NonNullable<Facts['pairs']>): Parameters<typeof timerFindings>[1] =>
-  (['client', 'serving'] as const).flatMap((purpose) => {
-    const { reading } = pairs[purpose];
+  pairs.flatMap(({ spec: { name: purpose }, view: { reading } }) => {
     return reading.kind === 'whole' ? [{ purpose, facts: reading.pair.chain.leaf }] : [];
   });
 

@@ -1,6 +1,5 @@
 import type { RecordView } from '../../adapters/probe/store-view.ts';
 import type { PendingRequest, RequestHistory } from '../../csr/pending.ts';
-import type { Purpose } from '../../csr/template.ts';
 import { type CertificateSigningRequest, decodeCsr } from '../../csr/wire.ts';
 import { isCertletError } from '../../errors.ts';
 import type { CheckContext, Step, StepOutcome, Target } from '../facts.ts';
@@ -21,7 +20,8 @@ export const requestsStep: Step = {
     const asker = askerOf(context.facts);
     // Without settings there was no credential either.
     if (settings === undefined || asker === undefined) return NOBODY_ACCEPTED;
-    const purposes: readonly Purpose[] = settings.rotateServerCertificates ? ['client', 'serving'] : ['client'];
+    const { specs } = settings;
+    const purposes = specs.map(({ name }) => name);
     const store = context.ports.openStore(settings);
     const pending = await Promise.all(purposes.map((purpose) => store.pending(purpose)));
     const histories = await Promise.all(purposes.map((purpose) => store.history(purpose)));
@@ -32,7 +32,7 @@ export const requestsStep: Step = {
     const found =
       'findings' in listed
         ? listed.findings
-        : requestsFindings({ ...listed, nodeName, ownNames, now, automatic }, purposes);
+        : requestsFindings({ ...listed, nodeName, ownNames, now, automatic }, specs);
     return {
       findings: [
         ...found,
@@ -67,7 +67,7 @@ async function list(context: CheckContext, asker: Target): Promise<Listed | { re
   }
 }
 
-function heldFindings(purpose: Purpose, view: RecordView<RequestHistory> | undefined, now: Date): readonly Finding[] {
+function heldFindings(purpose: string, view: RecordView<RequestHistory> | undefined, now: Date): readonly Finding[] {
   if (view?.kind !== 'read' || view.value.refusal === undefined) return [];
   const { code, message, at, count } = view.value.refusal;
   // Refusals of long ago hold nothing back any more.

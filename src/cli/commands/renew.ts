@@ -2,7 +2,8 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { callControl, type ControlReply } from '../../adapters/control/client.ts';
 import { controlSocketPath } from '../../adapters/control/server.ts';
 import type { Settings } from '../../config.ts';
-import type { Purpose } from '../../csr/template.ts';
+import { nearest } from '../../config/nearest.ts';
+import { KUBELET_SERVING } from '../../csr/spec.ts';
 import { CertletError, EXIT } from '../../errors.ts';
 import { diskStatus } from '../../status/disk.ts';
 import { type CertificateStatus, decodeStatus, type StatusDocument, statusDocument } from '../../status/document.ts';
@@ -21,7 +22,7 @@ const ASK_MS = 500;
  */
 export async function runRenew(context: CommandContext, args: RenewArguments): Promise<number> {
   const settings = await context.loadSettings();
-  const purposes = managedPurposes(settings, args.purposes);
+  const purposes = managedPurposes(settings, args.certificate);
   if (args.dryRun) return dryRun(context, settings, purposes, args);
   const say = wordsFor(context, args.output);
   const socket = controlSocketPath(settings.runtimeDir);
@@ -46,7 +47,7 @@ export async function runRenew(context: CommandContext, args: RenewArguments): P
 async function dryRun(
   context: CommandContext,
   settings: Settings,
-  purposes: readonly Purpose[],
+  purposes: readonly string[],
   { output }: RenewArguments,
 ): Promise<number> {
   const { describePlan, planRenewal } = await import('../renewal-plan.ts');
@@ -60,7 +61,7 @@ async function dryRun(
 }
 
 interface Renewal {
-  readonly purposes: readonly Purpose[];
+  readonly purposes: readonly string[];
   readonly through: 'daemon' | 'itself';
   /** Undefined when nobody waited. */
   readonly watch: RenewalWatch | undefined;
@@ -79,13 +80,24 @@ function conclude(context: CommandContext, { output, timeoutMs }: RenewArguments
   throw watch.timeout(timeoutMs);
 }
 
-/** All of `all` that is managed; one that was named and is not is an error. */
-function managedPurposes(settings: Settings, wanted: readonly Purpose[]): readonly Purpose[] {
-  const managed = wanted.filter((purpose) => purpose === 'client' || settings.rotateServerCertificates);
-  if (managed.length > 0) return managed;
-  throw new CertletError('ERR_USAGE', 'the serving certificate is not managed: rotateServerCertificates is false', {
-    remedy: 'Set rotateServerCertificates: true in the settings.',
-  });
+/** All that is managed, or the one that was named. Throws `ERR_USAGE` for one that is not managed. */
+function managedPurposes({ specs }: Settings, wanted: string | undefined): readonly string[] {
+  const managed = specs.map(({ name }) => name);
+  if (wanted === undefined) return managed;
+  if (managed.includes(wanted)) return [wanted];
+  if (wanted === KUBELET_SERVING) {
+    throw new CertletError('ERR_USAGE', 'the serving certificate is not managed: rotateServerCertificates is false', {
+      remedy: 'Set rotateServerCertificates: true in the settings.',
+    });
+  }
+  const meant = nearest(wanted, managed);
+  throw new CertletError(
+    'ERR_USAGE',
+    `no certificate is named ${JSON.stringify(wanted)}: there are ${managed.join(', ')}`,
+    {
+      remedy: meant === undefined ? 'See: certlet status' : `certlet renew ${meant}`,
+    },
+  );
 }
 
 /** What the daemon has now; empty while it starts. */
@@ -138,7 +150,7 @@ async function follow(
 async function renewAlone(
   context: CommandContext,
   settings: Settings,
-  purposes: readonly Purpose[],
+  purposes: readonly string[],
   { output, timeoutMs }: RenewArguments,
 ): Promise<RenewalWatch> {
   // Late: through a daemon none of this is needed.
@@ -166,10 +178,11 @@ async function renewAlone(
 async function onDisk(
   context: CommandContext,
   settings: Settings,
-  purposes: readonly Purpose[],
+  purposes: readonly string[],
 ): Promise<StatusDocument> {
   const { certificateOnDisk, storeOnDisk } = await import('../disk-pairs.ts');
   const view = storeOnDisk(settings, context.edge.userId);
-  const certificates = await Promise.all(purposes.map((purpose) => certificateOnDisk(view, purpose)));
+  const wanted = settings.specs.filter(({ name }) => purposes.includes(name));
+  const certificates = await Promise.all(wanted.map((spec) => certificateOnDisk(view, spec)));
   return diskStatus(certificates, { nodeName: settings.nodeName, version: VERSION, now: context.edge.now() });
 }

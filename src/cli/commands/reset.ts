@@ -10,17 +10,15 @@ import { type ResetAnswer, type ResetPorts, resetNode } from '../reset.ts';
 
 /** `certlet reset`: shows and removes what certlet made. */
 export async function runReset(context: CommandContext, args: ResetArguments): Promise<number> {
-  const { certDir, stateDir, kubeconfig, bootstrapKubeconfig, plainFiles, runtimeDir, metrics } =
-    await context.loadSettings();
+  const { certDir, stateDir, bootstrapKubeconfig, specs, runtimeDir, metrics } = await context.loadSettings();
   await refuseForeignState({ certDir, stateDir }, 'reset', context.edge.userId);
   const files = {
     fs: new NodeFileSystem(),
     certDir,
     stateDir,
-    kubeconfig,
+    specs,
     bootstrapKubeconfig: args.withBootstrapKubeconfig ? bootstrapKubeconfig : undefined,
     leftovers: [bootstrapKubeconfig],
-    plainFiles,
     published: [statusFilePath(runtimeDir), ...(metrics.textfile === undefined ? [] : [metrics.textfile])],
     uid: context.edge.userId,
   };

@@ -102,7 +102,7 @@ const rows: readonly Row[] = [
     name: 'renew something else',
     call: { method: 'POST', path: '/renew', body: { purposes: ['client', 'both'] } },
     status: 400,
-    answer: { error: { code: 'BAD_REQUEST', field: 'purposes[1]', message: 'expected "client" or "serving"' } },
+    answer: { error: { code: 'BAD_REQUEST', field: 'purposes[1]', message: 'expected one of "client", "serving"' } },
   },
   {
     name: 'renew nothing',

@@ -34,6 +34,7 @@ t.test('the command gets its arguments as they are and nothing but the documente
   t.same(
     lines.slice(1).filter((line) => /^(CERTLET_|LANG|PATH)/.test(line)),
     [
+      'CERTLET_CERTIFICATE=client',
       'CERTLET_CERT_FILE=/var/lib/kubelet/pki/kubelet-client-current.pem',
       'CERTLET_KUBECONFIG=/etc/kubernetes/kubelet.conf',
       `CERTLET_PAIR_FILE=${event.pairPath}`,

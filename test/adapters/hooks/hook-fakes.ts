@@ -1,3 +1,4 @@
+import { KUBELET_CLIENT_AFTER } from '../../../src/csr/spec.ts';
 import { CertletError } from '../../../src/errors.ts';
 import type { Hook, HookEvent } from '../../../src/adapters/hooks/hook.ts';
 import type { Clock, LogFields, Logger, LogLevel } from '../../../src/ports.ts';
@@ -100,9 +101,10 @@ export class ScriptedHook implements Hook {
   }
 }
 
-export function hookEvent(pair = 'kubelet-client-2030-01-01-00-00-00.pem', purpose: HookEvent['purpose'] = 'client') {
+export function hookEvent(pair = 'kubelet-client-2030-01-01-00-00-00.pem', purpose = 'client'): HookEvent {
   return {
     purpose,
+    after: KUBELET_CLIENT_AFTER,
     currentPath: `/var/lib/kubelet/pki/kubelet-${purpose}-current.pem`,
     pairPath: `/var/lib/kubelet/pki/${pair}`,
     kubeconfigPath: '/etc/kubernetes/kubelet.conf',

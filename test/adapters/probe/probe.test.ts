@@ -3,6 +3,7 @@ import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import t from 'tap';
+import { kubeletSpecs } from '../../fixtures/specs.ts';
 import type { FileSystem } from '../../../src/adapters/file-system.ts';
 import { NodeFileSystem } from '../../../src/adapters/file-system.ts';
 import { lookUpName } from '../../../src/adapters/probe/name-lookup.ts';
@@ -69,17 +70,22 @@ t.test(
     const root = t.testdir({});
     const certDir = join(root, 'pki');
     const stateDir = join(certDir, '.certlet');
-    const store = new FileCertificateStore({ certDir, stateDir, pruneGraceMs: 0, fs: new NodeFileSystem() });
+    const store = new FileCertificateStore({
+      specs: kubeletSpecs({ certDir }),
+      stateDir,
+      pruneGraceMs: 0,
+      fs: new NodeFileSystem(),
+    });
     const { chainPem, keyPem } = createAuthority({ name: 'ca' }).issue({ commonName: 'system:node:n1' });
     const file = await store.install('client', parsePair(new Secret(chainPem + keyPem)), new Date());
-    const view = viewStore({ certDir, stateDir }, new NodeFileSystem(), uid);
+    const view = viewStore({ certDir, stateDir, specs: kubeletSpecs({ certDir }) }, new NodeFileSystem(), uid);
     chownSync(file, 65_534, 65_534);
     t.match(await view.pair('client'), { reading: { kind: 'unsafe' } }, 'the service runs as root');
     chownSync(stateDir, 65_534, 65_534);
     t.match(await view.pair('client'), { reading: { kind: 'unsafe' } }, 'a state folder alone may have been planted');
     chownSync(certDir, 65_534, 65_534);
     t.match(await view.pair('client'), { reading: { kind: 'whole' } }, 'the service runs as that user');
-    const other = viewStore({ certDir, stateDir }, new NodeFileSystem(), 65_533);
+    const other = viewStore({ certDir, stateDir, specs: kubeletSpecs({ certDir }) }, new NodeFileSystem(), 65_533);
     t.match(await other.pair('client'), { reading: { kind: 'unsafe' } });
   },
 );
@@ -89,7 +95,12 @@ t.test('viewStore looks at a store that needs repair, and repairs nothing', asyn
   chmodSync(root, 0o755);
   const certDir = join(root, 'pki');
   const stateDir = join(certDir, '.certlet');
-  const store = new FileCertificateStore({ certDir, stateDir, pruneGraceMs: 0, fs: new NodeFileSystem() });
+  const store = new FileCertificateStore({
+    specs: kubeletSpecs({ certDir }),
+    stateDir,
+    pruneGraceMs: 0,
+    fs: new NodeFileSystem(),
+  });
   const { chainPem, keyPem } = createAuthority({ name: 'ca' }).issue({ commonName: 'system:node:n1' });
   await store.install('client', parsePair(new Secret(chainPem + keyPem)), new Date());
   await store.acceptAll('client');
@@ -100,7 +111,7 @@ t.test('viewStore looks at a store that needs repair, and repairs nothing', asyn
   symlinkSync('gone.pem', join(certDir, 'kubelet-server-current.pem'));
   mkdirSync(join(stateDir, 'serving-history.json'));
   const before = snapshot(root);
-  const view = viewStore({ certDir, stateDir }, new NodeFileSystem(), uid);
+  const view = viewStore({ certDir, stateDir, specs: kubeletSpecs({ certDir }) }, new NodeFileSystem(), uid);
 
   t.match(await view.pair('client'), { linkKind: 'link', reading: { kind: 'whole' }, file: /kubelet-client-\d/ });
   t.match(await view.pair('serving'), { linkKind: 'link', reading: { kind: 'absent' }, file: /gone\.pem$/ });

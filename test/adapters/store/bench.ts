@@ -1,9 +1,10 @@
 import * as real from 'node:fs';
+import type { KubeletOptions } from '../../../src/csr/spec.ts';
+import { kubeletSpecs } from '../../fixtures/specs.ts';
 import { join } from 'node:path';
 import type { FileSystem } from '../../../src/adapters/file-system.ts';
 import { NodeFileSystem } from '../../../src/adapters/file-system.ts';
 import { FileCertificateStore, type FileStoreOptions } from '../../../src/adapters/store/file-certificate-store.ts';
-import type { Purpose } from '../../../src/csr/template.ts';
 import { type CertificatePair, encodePair, parsePair } from '../../../src/pki/certificate.ts';
 import { Secret } from '../../../src/secret.ts';
 import { createAuthority } from '../../fixtures/cluster/authority.ts';
@@ -46,14 +47,18 @@ export class Bench {
   }
 
   /** A new store, as after a restart. */
-  store(options: Partial<FileStoreOptions> & { readonly fs?: FileSystem } = {}): FileCertificateStore {
+  store(
+    options: Partial<FileStoreOptions> &
+      Partial<Pick<KubeletOptions, 'plainFiles'>> & { readonly fs?: FileSystem } = {},
+  ): FileCertificateStore {
+    const { plainFiles = {}, ...more } = options;
     return new FileCertificateStore({
-      certDir: this.certDir,
+      specs: kubeletSpecs({ certDir: this.certDir, plainFiles }),
       stateDir: this.stateDir,
       pruneGraceMs: 60_000,
       fs: new NodeFileSystem(),
       onWarning: (event, fields) => this.warnings.push({ event, fields }),
-      ...options,
+      ...more,
     });
   }
 
@@ -91,7 +96,7 @@ export class Bench {
       .sort();
   }
 
-  target(purpose: Purpose): string | undefined {
+  target(purpose: string): string | undefined {
     const path = this.store().currentPath(purpose);
     return real.lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink() === true
       ? real.readlinkSync(path)

@@ -2,7 +2,6 @@ import { execFileSync } from 'node:child_process';
 import * as real from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
-import type { Purpose } from '../../../src/csr/template.ts';
 import { encodePrivateKey } from '../../../src/pki/keys.ts';
 import { Bench, newPair, pemOf } from './bench.ts';
 import { StoppingFileSystem } from './stopping-file-system.ts';
@@ -18,7 +17,7 @@ const CURRENT = 'kubelet-client-current.pem';
 
 interface Row {
   readonly name: string;
-  readonly purpose?: Purpose;
+  readonly purpose?: string;
   readonly given: (bench: Bench) => void;
   /** Origin and certificate of each pair found, in order. */
   readonly pairs: readonly (readonly [string, typeof older])[];

@@ -14,6 +14,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { NodeFileSystem } from '../../../src/adapters/file-system.ts';
+import { kubeletSpecs } from '../../fixtures/specs.ts';
 import { listMadeFiles } from '../../../src/adapters/made-files.ts';
 import { FileCertificateStore } from '../../../src/adapters/store/file-certificate-store.ts';
 import { parsePair } from '../../../src/pki/certificate.ts';
@@ -37,7 +38,7 @@ const LINK = 'kubelet-client-current.pem';
 
 const open = (certDir: string, warnings: string[] = []): FileCertificateStore =>
   new FileCertificateStore({
-    certDir,
+    specs: kubeletSpecs({ certDir }),
     stateDir: join(certDir, '.certlet'),
     pruneGraceMs: 0,
     fs: new NodeFileSystem(),
@@ -84,9 +85,8 @@ t.test('the folder is reached by a link: its own pair by the real path counts as
     fs: new NodeFileSystem(),
     certDir: join(folder, 'pki'),
     stateDir: join(folder, 'pki/.certlet'),
-    kubeconfig: join(folder, 'kubelet.conf'),
+    specs: kubeletSpecs({ certDir: join(folder, 'pki'), kubeconfigPath: join(folder, 'kubelet.conf') }),
     bootstrapKubeconfig: undefined,
-    plainFiles: {},
     uid: process.geteuid?.() ?? 0,
   });
   t.match(

@@ -45,6 +45,7 @@ export class StoppingFileSystem implements FileSystem {
         });
       },
       chmod: (mode) => this.#run('fchmod', path, () => file.chmod(mode)),
+      facts: () => this.#run('fstat', path, () => file.facts()),
       sync: () => this.#run('fsync', path, NOTHING),
       // The kernel closes a dead process's files.
       close: () => file.close(),

@@ -155,6 +155,7 @@ t.test('createRotationHooks: flags and commands of a host together', async (t) =
     restartReasons: (event) => (event.purpose === 'client' ? ['old kubelet'] : []),
     commands: [{ name: 'tell', command: ['/bin/echo', 'hello'], on: ['client', 'serving'], timeoutMs: 10_000 }],
     privileged: ['copy'],
+    reloads: [],
   });
   const stop = new AbortController();
   await hooks.rotated({ ...hookEvent(), first: false }, stop.signal);

@@ -1,5 +1,6 @@
 /** Rules of check where less is known than usual. */
 import t from 'tap';
+import { clientSpec, kubeletSpecs } from '../../fixtures/specs.ts';
 import type { PairView } from '../../../src/adapters/probe/store-view.ts';
 import type { Target } from '../../../src/check/facts.ts';
 import { kubeconfigFindings } from '../../../src/check/rules/kubeconfigs.ts';
@@ -34,7 +35,7 @@ t.test('a link into nowhere whose target nobody can tell', async (t) => {
     reading: { kind: 'absent' },
     files: [],
   };
-  const [found] = pairFindings({ purpose: 'client', view, history: {}, nodeName: 'n1', now: NOW, looker: ROOT });
+  const [found] = pairFindings({ spec: clientSpec(), view, history: {}, nodeName: 'n1', now: NOW, looker: ROOT });
   t.match(found?.what, '/p/l.pem names a file, which is not there');
 });
 
@@ -48,7 +49,7 @@ t.test('a pair in a plain file is shown by the name of the link', async (t) => {
   });
   const reading = { kind: 'whole', pair: parsePair(new Secret(chainPem + keyPem)), modifiedAt: NOW } as const;
   const view: PairView = { link: '/p/l.pem', linkKind: 'file', file: undefined, reading, files: [] };
-  const found = pairFindings({ purpose: 'client', view, history: {}, nodeName: 'n1', now: NOW, looker: ROOT });
+  const found = pairFindings({ spec: clientSpec(), view, history: {}, nodeName: 'n1', now: NOW, looker: ROOT });
   t.match(found.at(-1), { id: 'certificate.client', evidence: { file: '/p/l.pem' } });
 });
 
@@ -114,7 +115,8 @@ t.test('a kubelet without --kubeconfig flag that embeds its certificate: our pat
     unit: 'kubelet.service',
     serving: true,
     restart: 'auto',
-    foreign: { client: [], serving: [] },
+    specs: kubeletSpecs(),
+    foreign: [],
   });
   t.match(found.find(({ id }) => id === 'kubelet.embedded')?.what, /^\/k\.conf has the client certificate inside/);
 });
@@ -128,7 +130,8 @@ t.test('what stands behind the # of a remedy is no command: certlet renew comes 
     unit: 'kubelet.service',
     serving: true,
     restart: 'auto',
-    foreign: { client: ['/pki/x'], serving: [] },
+    specs: kubeletSpecs(),
+    foreign: [{ spec: clientSpec(), files: ['/pki/x'] }],
   });
   const [command = ''] = (found.find(({ id }) => id === 'kubelet.foreign-client')?.remedy ?? '').split('#');
   t.match(command, /restart kubelet && certlet renew client +$/);

@@ -1,8 +1,8 @@
 import t from 'tap';
-import { type RequestsSeen, purposeOf, requestsFindings } from '../../../src/check/rules/requests.ts';
+import { type RequestsSeen, isFor, requestsFindings } from '../../../src/check/rules/requests.ts';
 import { requestCommonName } from '../../../src/check/rules/request-subject.ts';
 import type { CertificateSigningRequest, CsrCondition } from '../../../src/csr/wire.ts';
-import { clientTemplate } from '../../../src/csr/template.ts';
+import { clientSpec, clientTemplate, kubeletSpecs } from '../../fixtures/specs.ts';
 import { generatePrivateKey } from '../../../src/pki/keys.ts';
 import { createRequest } from '../../../src/pki/pkcs10.ts';
 
@@ -53,7 +53,7 @@ const seen = (all: readonly CertificateSigningRequest[], more: Partial<RequestsS
 });
 
 const ids = (question: RequestsSeen): readonly string[] =>
-  requestsFindings(question, ['client', 'serving']).map(({ verdict, id }) => `${verdict} ${id}`);
+  requestsFindings(question, kubeletSpecs()).map(({ verdict, id }) => `${verdict} ${id}`);
 
 for (const row of [
   { name: 'no request at all says nothing', all: [], ids: [] },
@@ -161,7 +161,7 @@ for (const row of [
 
 t.test('who must approve decides how sure the finding is, and which command is printed', async (t) => {
   const first = (automatic: boolean | undefined, others: readonly CertificateSigningRequest[] = []) =>
-    requestsFindings(seen([csr(), ...others], { automatic }), ['client'])[0];
+    requestsFindings(seen([csr(), ...others], { automatic }), [clientSpec()])[0];
   t.match(first(false), {
     sure: 'certain',
     what: /a person must give/,
@@ -183,10 +183,10 @@ t.test('who must approve decides how sure the finding is, and which command is p
 
 t.test("an approver's words are told", async (t) => {
   const [found] = requestsFindings(seen([csr({ conditions: [condition('Denied', 'Policy', 'name not in DNS')] })]), [
-    'client',
+    clientSpec(),
   ]);
   t.match(found?.what, /was denied: Policy: name not in DNS$/);
-  const [silent] = requestsFindings(seen([csr({ conditions: [condition('Denied')] })]), ['client']);
+  const [silent] = requestsFindings(seen([csr({ conditions: [condition('Denied')] })]), [clientSpec()]);
   t.match(silent?.what, /no reason given$/);
 });
 
@@ -198,7 +198,10 @@ for (const row of [
   { name: 'no node', parts: { signerName: undefined, requestPem: 'x' }, purpose: undefined },
   { name: 'neither usage', parts: { signerName: undefined, usages: [] }, purpose: undefined },
 ] as const) {
-  t.test(`purposeOf: ${row.name}`, async (t) => t.equal(purposeOf(csr(row.parts)), row.purpose));
+  t.test(`which certificate a request is for: ${row.name}`, async (t) => {
+    const found = kubeletSpecs().find((spec) => isFor(csr(row.parts), spec));
+    t.equal(found?.name, row.purpose);
+  });
 }
 
 t.test('requestCommonName reads a request, and nothing out of garbage', async (t) => {

@@ -1,5 +1,6 @@
 /** The rules of check that turn facts into findings, as tables. */
 import t from 'tap';
+import { clientSpec, kubeletSpecs, servingSpec } from '../../fixtures/specs.ts';
 import type { FileFacts } from '../../../src/adapters/file-system.ts';
 import type { PairView } from '../../../src/adapters/probe/store-view.ts';
 import type { Target } from '../../../src/check/facts.ts';
@@ -43,7 +44,7 @@ const told = (findings: readonly Finding[]): readonly string[] => findings.map((
 
 // Files
 
-const FILE: FileFacts = { kind: 'file', size: 1, mode: 0o600, uid: 0, mtimeMs: 0, device: 1, inode: 1 };
+const FILE: FileFacts = { kind: 'file', size: 1, mode: 0o600, uid: 0, gid: 0, mtimeMs: 0, device: 1, inode: 1 };
 for (const row of [
   { name: 'a private secret of root', kind: 'secret', facts: {}, ids: [] },
   { name: 'a secret of the service user', kind: 'secret', facts: { uid: 990 }, ids: [] },
@@ -273,7 +274,16 @@ for (const row of [
   t.test(`pairs: ${row.name}`, async (t) => {
     const { purpose = 'client', looker = ROOT } = row;
     t.strictSame(
-      told(pairFindings({ purpose, view: row.view, history: {}, nodeName: 'n1', now: NOW, looker })),
+      told(
+        pairFindings({
+          spec: purpose === 'client' ? clientSpec() : servingSpec(),
+          view: row.view,
+          history: {},
+          nodeName: 'n1',
+          now: NOW,
+          looker,
+        }),
+      ),
       row.ids,
     );
   });
@@ -392,7 +402,8 @@ t.test('the commands of check name the unit of the settings, not kubelet', async
       kubeconfig: '/k.conf',
       serving: true,
       restart: 'auto',
-      foreign: { client: ['/x'], serving: [] },
+      specs: kubeletSpecs(),
+      foreign: [{ spec: clientSpec(), files: ['/x'] }],
     }),
   ];
   const remedies = [
@@ -525,7 +536,8 @@ const kubelet = (facts: object | undefined, host: object = {}, more: object = {}
       kubeconfig: '/k.conf',
       serving: true,
       restart: 'auto',
-      foreign: { client: [], serving: [] },
+      specs: kubeletSpecs(),
+      foreign: [],
       ...more,
     }),
   );
@@ -579,7 +591,7 @@ for (const row of [
   },
   {
     name: 'foreign files',
-    ids: kubelet({}, {}, { foreign: { client: ['/pki/x'], serving: [] } }),
+    ids: kubelet({}, {}, { foreign: [{ spec: clientSpec(), files: ['/pki/x'] }] }),
     want: ['problem kubelet.foreign-client'],
   },
   {
@@ -610,11 +622,11 @@ t.test('the certificate that the kubeconfig embeds against the name', async (t) 
 });
 t.test('serving names: what is missing counts, not what is more', async (t) => {
   const { leaf } = parseChain(ca.issue({ ...NODE, dnsNames: ['n1'] }).chainPem);
-  t.strictSame(told(servingFindings(leaf, [], true)), ['ok serving']);
-  t.strictSame(told(servingFindings(leaf, ['common name is x'], false)), ['ok serving']);
-  t.strictSame(told(servingFindings(leaf, ['missing requested IP addresses [10.0.0.1]'], true)), [
-    'problem serving.names',
-  ]);
+  const findings = (missing: readonly string[], nodeKnown = true) =>
+    servingFindings({ spec: servingSpec(), leaf, missing, nodeKnown });
+  t.strictSame(told(findings([])), ['ok serving']);
+  t.strictSame(told(findings([], false)), ['ok serving']);
+  t.strictSame(told(findings(['missing requested IP addresses [10.0.0.1]'])), ['problem serving.names']);
 });
 
 // Targets

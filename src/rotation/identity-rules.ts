@@ -1,31 +1,29 @@
-import { clientTemplate, type CertificateTemplate } from '../csr/template.ts';
+import type { CertificateSpec } from '../csr/spec.ts';
+import { type CertificateTemplate, templateOf } from '../csr/template.ts';
 import type { CertletError } from '../errors.ts';
+import type { CertificateRules } from './certificate-rules.ts';
 import type { ClusterAccess } from '../kubeconfig/client-config.ts';
 import type { CertificatePair } from '../pki/certificate.ts';
 import type { RotationContext } from './context.ts';
 import type { Asker, Credentials } from './credentials.ts';
 import { proveClientPair } from './proof.ts';
 import { removeProvenBootstrap } from './proven-bootstrap.ts';
-import type { PurposeRules } from './purpose-rules.ts';
 
-/** The client certificate: asked for by the node itself or the bootstrap credential, proven before it becomes current. */
-export class ClientRules implements PurposeRules {
-  readonly purpose = 'client';
+/** The node's identity: asked for by the node itself or the bootstrap credential, proven before it becomes current. */
+export class IdentityRules implements CertificateRules {
+  readonly spec: CertificateSpec;
   readonly #context: RotationContext;
   readonly #credentials: Credentials;
 
-  constructor(context: RotationContext, credentials: Credentials) {
+  constructor(spec: CertificateSpec, context: RotationContext, credentials: Credentials) {
+    this.spec = spec;
     this.#context = context;
     this.#credentials = credentials;
   }
 
-  template(keyEncipherment: boolean): CertificateTemplate {
-    const { nodeName, expirationSeconds } = this.#context.options;
-    return clientTemplate({
-      nodeName,
-      keyEncipherment,
-      ...(expirationSeconds === undefined ? {} : { expirationSeconds }),
-    });
+  template(keyEncipherment: boolean | undefined): CertificateTemplate {
+    const { nodeName } = this.#context.options;
+    return templateOf(this.spec, { nodeName, nodeNames: [], keyEncipherment });
   }
 
   asker(): Asker {
@@ -33,7 +31,7 @@ export class ClientRules implements PurposeRules {
   }
 
   askerDigest(): string | undefined {
-    return this.#credentials.digest('client');
+    return this.#credentials.digest('identity');
   }
 
   stagedCluster(): ClusterAccess {
@@ -66,7 +64,7 @@ export class ClientRules implements PurposeRules {
     log.log('debug', 'certificate rotation detected, shutting down client connections to start using new credentials');
     // Not waited for: a watch of the serving request may run for minutes on the old connection.
     void connections.drop();
-    await this.#credentials.writeKubeconfig(cluster);
+    await this.#credentials.writeKubeconfig(cluster, this.spec);
     await removeProvenBootstrap(this.#context, this.#credentials);
   }
 

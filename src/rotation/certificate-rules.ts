@@ -1,14 +1,15 @@
 import type { CertletError } from '../errors.ts';
 import type { CertificatePair } from '../pki/certificate.ts';
-import type { CertificateTemplate, Purpose } from '../csr/template.ts';
+import type { CertificateSpec } from '../csr/spec.ts';
+import type { CertificateTemplate } from '../csr/template.ts';
 import type { ClusterAccess } from '../kubeconfig/client-config.ts';
 import type { Asker } from './credentials.ts';
 
-/** What differs between the client and the serving certificate. */
-export interface PurposeRules {
-  readonly purpose: Purpose;
-  /** What to ask for now. */
-  template(keyEncipherment: boolean): CertificateTemplate;
+/** How one certificate comes by: what its spec says, done with the node's credentials. */
+export interface CertificateRules {
+  readonly spec: CertificateSpec;
+  /** What to ask for now; `keyEncipherment` is what the signer was found to want, where it was. */
+  template(keyEncipherment: boolean | undefined): CertificateTemplate;
   /** Who asks, decided at each attempt. Throws `ERR_CREDENTIAL_MISSING` and what makes a kubeconfig unusable. */
   asker(): Asker;
   /** Which credential would ask now, as far as two can be told apart; undefined when there is none or when that cannot be told. */

@@ -1,28 +1,35 @@
-import { servingTemplate, type CertificateTemplate } from '../csr/template.ts';
+import type { CertletError } from '../errors.ts';
+import type { CertificateSpec } from '../csr/spec.ts';
+import { type CertificateTemplate, templateOf } from '../csr/template.ts';
 import type { ClusterAccess } from '../kubeconfig/client-config.ts';
 import type { CertificatePair } from '../pki/certificate.ts';
+import type { CertificateRules } from './certificate-rules.ts';
 import type { RotationContext } from './context.ts';
 import type { Asker, Credentials } from './credentials.ts';
 import type { NodeWatch } from './node-watch.ts';
-import type { PurposeRules } from './purpose-rules.ts';
+import { proveClientPair } from './proof.ts';
 
-/** The serving certificate: always asked for by the node itself, with the names and addresses that the node has. */
-export class ServingRules implements PurposeRules {
-  readonly purpose = 'serving';
+/** Every certificate but the node's identity: always asked for by the node itself, with the names and addresses that the node has where it wants them. */
+export class AsksAsNode implements CertificateRules {
+  readonly spec: CertificateSpec;
   readonly #context: RotationContext;
   readonly #credentials: Credentials;
   readonly #node: NodeWatch;
 
-  constructor(context: RotationContext, credentials: Credentials, node: NodeWatch) {
+  constructor(
+    spec: CertificateSpec,
+    context: RotationContext,
+    node: { readonly credentials: Credentials; readonly watch: NodeWatch },
+  ) {
+    this.spec = spec;
     this.#context = context;
-    this.#credentials = credentials;
-    this.#node = node;
+    this.#credentials = node.credentials;
+    this.#node = node.watch;
   }
 
-  template(keyEncipherment: boolean): CertificateTemplate {
-    const { nodeName, expirationSeconds } = this.#context.options;
-    const options = { nodeName, keyEncipherment, ...(expirationSeconds === undefined ? {} : { expirationSeconds }) };
-    return servingTemplate(options, this.#node.names());
+  template(keyEncipherment: boolean | undefined): CertificateTemplate {
+    const { nodeName } = this.#context.options;
+    return templateOf(this.spec, { nodeName, nodeNames: this.#node.names(), keyEncipherment });
   }
 
   asker(): Asker {
@@ -38,7 +45,7 @@ export class ServingRules implements PurposeRules {
   }
 
   isTemplateFirm(): boolean {
-    return this.#node.isInformed;
+    return !this.spec.names.ofNode || this.#node.isInformed;
   }
 
   refused(asker: Asker): void {
@@ -50,7 +57,7 @@ export class ServingRules implements PurposeRules {
   }
 
   async prepare(attempt: 'new request' | 'pending request', signal: AbortSignal): Promise<void> {
-    if (attempt === 'pending request') return;
+    if (attempt === 'pending request' || !this.spec.names.ofNode) return;
     // A request that is made anyway takes the newest names: the debounce only keeps changes from causing requests.
     this.#node.restart();
     // The request that follows meets the same refusal, and it is counted there. One for the Node alone (something between that lets only
@@ -58,16 +65,16 @@ export class ServingRules implements PurposeRules {
     await this.#node.refresh(signal);
   }
 
-  async prove(): Promise<undefined> {
-    // The API server does not judge serving certificates before it dials the kubelet: nothing to ask.
-    return undefined;
+  async prove(pair: CertificatePair, cluster: ClusterAccess, signal: AbortSignal): Promise<CertletError | undefined> {
+    // The API server does not judge serving certificates before it dials the kubelet, nor those of other signers: nothing to ask.
+    return this.spec.proof === 'none' ? undefined : proveClientPair(this.#context, cluster, pair, signal);
   }
 
   async installed(pair: CertificatePair, cluster: ClusterAccess): Promise<void> {
-    this.#context.log.log('debug', 'Serving certificate in place', {
-      serial: pair.chain.leaf.serial,
-      server: cluster.server,
-    });
+    const { log } = this.#context;
+    const { name, kubeconfig } = this.spec;
+    log.log('debug', 'Certificate in place', { purpose: name, serial: pair.chain.leaf.serial, server: cluster.server });
+    if (kubeconfig !== undefined) await this.#credentials.writeKubeconfig(cluster, this.spec);
   }
 
   isRefused(): boolean {

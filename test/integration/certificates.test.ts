@@ -1,0 +1,119 @@
+import { chmodSync, chownSync, existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import t, { type Test } from 'tap';
+import { parsePair } from '../../src/pki/certificate.ts';
+import { Secret } from '../../src/secret.ts';
+import { startFakeCluster } from '../fixtures/cluster/fake-cluster.ts';
+import { NodeFolder, type Program } from './program.ts';
+
+const EXPORTER_GROUP = 54_321;
+
+async function prepare(t: Test) {
+  // The hook plays a signer of somebody, and the stock signer for the rest.
+  const cluster = await startFakeCluster({ approveServing: true, sign: ({ issue }) => issue().chainPem });
+  t.teardown(() => cluster.close());
+  const node = new NodeFolder(t.testdir({}));
+  node.writeBootstrap(cluster.bootstrapKubeconfig());
+  return { cluster, node };
+}
+
+function ended(t: Test, program: Program): Program {
+  t.teardown(() => program.end('SIGKILL'));
+  return program;
+}
+
+const proxy = (node: NodeFolder): string => `
+certificatesDir: ${node.file('certs')}
+certificates:
+  - name: kube-proxy
+    signerName: kubernetes.io/kube-apiserver-client
+    commonName: system:kube-proxy
+    organizations: [system:node-proxier]
+    usages: [digital signature, client auth]
+    kubeconfig: ${node.file('kube-proxy.conf')}
+    reload: kube-proxy
+`;
+const exporter = (node: NodeFolder): string => `
+  - name: node-exporter
+    signerName: example.com/monitoring
+    commonName: "{nodeName}"
+    names: node
+    usages: [digital signature, server auth]
+    certFile: ${node.file('certs/node-exporter/tls.crt')}
+    keyFile: ${node.file('certs/node-exporter/tls.key')}
+    groupReadable: true
+`;
+
+t.test('run: two more certificates by settings alone; one more and one less after a reload', async (t) => {
+  const { cluster, node } = await prepare(t);
+  // What root does once for a group that shall read the key; without root the group of this process will do.
+  const folder = node.file('certs/node-exporter');
+  mkdirSync(folder, { recursive: true });
+  chmodSync(node.file('certs'), 0o755);
+  const gid = process.getuid?.() === 0 ? EXPORTER_GROUP : (process.getgid?.() ?? 0);
+  if (process.getuid?.() === 0) chownSync(folder, 0, gid);
+  chmodSync(folder, 0o2750);
+
+  node.writeSettings(proxy(node));
+  const program = ended(t, node.run('run'));
+  await program.said('Certificate is current', 2);
+  await cluster.until(() => cluster.csrs.length === 3);
+  const waiting = cluster.csrs.find(({ signerName }) => signerName === 'kubernetes.io/kube-apiserver-client');
+  t.equal(waiting?.username, 'system:node:n1', 'the node asks');
+  cluster.approve(waiting?.name ?? '');
+  await program.said('Certificate is current', 3);
+  await program.said('Wrote the kubeconfig', 2);
+  const text = readFileSync(node.file('kube-proxy.conf'), 'utf8');
+  t.match(text, /certs\/kube-proxy\/kube-proxy-current\.pem/);
+  t.match(text, new RegExp(cluster.url.replace('https://', '')));
+  await program.until(() => existsSync(node.file('run/reload/kube-proxy')));
+
+  node.writeSettings(proxy(node) + exporter(node).trimStart().replace(/^/, '  '));
+  await program.said('Settings reloaded');
+  await cluster.until(() => cluster.csrs.length === 4);
+  const second = cluster.csrs.find(({ signerName }) => signerName === 'example.com/monitoring');
+  cluster.approve(second?.name ?? '');
+  await program.said('Certificate is current', 4);
+  const link = join(folder, 'node-exporter-current.pem');
+  t.strictSame(parsePair(new Secret(readFileSync(link, 'utf8'))).chain.leaf.ipAddresses, ['127.0.0.1']);
+  await program.until(() => existsSync(join(folder, 'tls.crt')));
+  for (const [name, mode] of [
+    ['tls.key', 0o640],
+    ['tls.crt', 0o644],
+    ['node-exporter-current.pem', 0o640],
+  ] as const) {
+    const facts = statSync(join(folder, name));
+    t.strictSame([facts.mode & 0o777, facts.gid], [mode, gid], name);
+  }
+
+  node.writeSettings('');
+  await program.said('Settings reloaded', 2);
+  await program.until(() => program.of('Certificate rotation deadline determined').length >= 6);
+  t.ok(existsSync(link), 'what was dropped from the settings is left');
+  t.equal(await program.end(), 0);
+});
+
+t.test('a key for a group goes into no folder that has not been given to one', async (t) => {
+  const { cluster, node } = await prepare(t);
+  node.writeSettings(`certificatesDir: ${node.file('certs')}\ncertificates:\n${exporter(node)}`);
+  const program = ended(t, node.run('run'));
+  await cluster.until(() => cluster.csrs.some(({ signerName }) => signerName === 'example.com/monitoring'));
+  cluster.approve(cluster.csrs.find(({ signerName }) => signerName === 'example.com/monitoring')?.name ?? '');
+  await program.until(() => program.lines.some(({ code }) => code === 'ERR_STORE_UNSAFE'));
+  const line = program.lines.find(({ code }) => code === 'ERR_STORE_UNSAFE');
+  t.match(line, { remedy: /chmod 2750/, purpose: 'node-exporter' });
+  t.notOk(existsSync(node.file('certs/node-exporter/tls.key')));
+  // Mended by root, and tried again by itself.
+  chmodSync(node.file('certs/node-exporter'), 0o2750);
+  await program.said('Certificate is current', 3);
+});
+
+t.test('settings that cannot be are told at once, with their lines', async (t) => {
+  const { node } = await prepare(t);
+  node.writeSettings(proxy(node).replace('[digital signature, client auth]', '[server auth]'));
+  writeFileSync(node.file('bootstrap.conf'), '');
+  const program = ended(t, node.run('once'));
+  t.equal(await program.exited, 78);
+  t.match(program.text.join('\n'), /certificates\[0\]\.usages: .*signs no certificate for server auth/);
+  t.match(program.text.join('\n'), /certificates\[0\]\.kubeconfig: names a certificate for a client/);
+});

@@ -1,0 +1,147 @@
+import t, { type Test } from 'tap';
+import type { CertificateSpec } from '../../src/csr/spec.ts';
+import { DAY, FakeHost, HOUR, MINUTE } from '../fixtures/fakes/host.ts';
+import { clientSpec, kubeletSpecs } from '../fixtures/specs.ts';
+
+/** A kube-proxy's identity, as an entry of `certificates` describes it. */
+const PROXY: CertificateSpec = {
+  ...clientSpec(),
+  name: 'kube-proxy',
+  signerName: 'kubernetes.io/kube-apiserver-client',
+  commonName: 'system:kube-proxy',
+  organizations: ['system:node-proxier'],
+  usages: ['digital signature', 'client auth'],
+  usagesNegotiable: false,
+  isIdentity: false,
+  files: { folder: '/certs/kube-proxy', prefix: 'kube-proxy', groupReadable: false, touched: false },
+  kubeconfig: '/etc/kubernetes/kube-proxy.kubeconfig',
+  approval: { by: 'person' },
+  after: { reload: 'kube-proxy' },
+};
+
+/** A server's certificate of a signer of somebody, with the names of the node. */
+const EXPORTER: CertificateSpec = {
+  ...PROXY,
+  name: 'exporter',
+  signerName: 'example.com/monitoring',
+  commonName: '{nodeName}',
+  organizations: [],
+  usages: ['server auth'],
+  names: { ofNode: true, listed: ['metrics.example'] },
+  proof: 'none',
+  files: { ...PROXY.files, folder: '/certs/exporter', prefix: 'exporter' },
+  kubeconfig: undefined,
+  approval: { by: 'approver' },
+  after: {},
+};
+
+function newHost(t: Test, ...more: readonly CertificateSpec[]): FakeHost {
+  const host = new FakeHost({ specs: [...kubeletSpecs(), ...more] });
+  host.api.lifetimeMs = 10 * HOUR;
+  t.teardown(() => host.stop());
+  return host;
+}
+
+t.test('two more certificates: the node asks, each has its subject, names, kubeconfig and reload', async (t) => {
+  const host = newHost(t, PROXY, EXPORTER);
+  await host.bootstrap();
+  t.match(host.leaf('kube-proxy'), {
+    commonName: 'system:kube-proxy',
+    organizations: ['system:node-proxier'],
+    dnsNames: [],
+    ipAddresses: [],
+  });
+  t.match(host.leaf('exporter'), { commonName: 'n1', dnsNames: ['metrics.example', 'n1'], ipAddresses: ['10.0.0.7'] });
+  const creators = host.api.calls.filter(({ what }) => what === 'create').map(({ as }) => as);
+  t.strictSame(creators, ['bootstrap', 'node', 'node', 'node']);
+  t.match(host.kubeconfigs.others.get('/etc/kubernetes/kube-proxy.kubeconfig'), {
+    pairPath: '/pki/kube-proxy-current.pem',
+  });
+  t.strictSame(
+    host.rotations
+      .map(({ purpose, after }) => [purpose, after.reload])
+      .sort(([a = ''], [b = '']) => a.localeCompare(b)),
+    [
+      ['client', undefined],
+      ['exporter', undefined],
+      ['kube-proxy', 'kube-proxy'],
+      ['serving', undefined],
+    ],
+  );
+});
+
+t.test('all four are renewed for weeks, each in its window', async (t) => {
+  const host = newHost(t, PROXY, { ...EXPORTER, window: { earliest: 0.4, latest: 0.5 } });
+  await host.bootstrap();
+  const before = host.count('create');
+  await host.clock.advance(7 * DAY);
+  for (const name of ['client', 'serving', 'kube-proxy', 'exporter']) {
+    t.ok(host.leaf(name).notAfter > host.clock.now(), name);
+  }
+  const rotations = (name: string): number => host.rotations.filter(({ purpose }) => purpose === name).length;
+  t.ok(rotations('exporter') > rotations('kube-proxy') * 1.4, 'the earlier window renews more often');
+  t.equal(host.count('create') - before, host.rotations.length - 4, 'one request for each');
+});
+
+t.test('a signer that never answers holds up no other certificate', async (t) => {
+  const host = newHost(t, EXPORTER, PROXY);
+  const { create } = host.api;
+  const waiting = new Set<string>();
+  host.api.create = (body, username) => {
+    const silent = body.signerName === 'example.com/monitoring';
+    const { approve } = host.api;
+    if (silent) host.api.approve = 'manual';
+    const csr = create.call(host.api, body, username);
+    host.api.approve = approve;
+    if (silent) waiting.add(body.name);
+    return csr;
+  };
+  host.start();
+  await host.until(() => host.manager('kube-proxy').phase === 'valid', 10 * MINUTE);
+  t.equal(host.manager('exporter').phase, 'waiting for approval');
+  await host.clock.advance(5 * DAY);
+  t.equal(waiting.size, 1, 'one live request, as always');
+  for (const name of ['client', 'serving', 'kube-proxy']) t.ok(host.leaf(name).notAfter > host.clock.now(), name);
+  t.match(host.log.of('Certificate signing request waits for approval').at(-1)?.fields, {
+    purpose: 'exporter',
+    why: 'exporter requests are approved by a person or a separate approver',
+  });
+});
+
+t.test('a hundred certificates are one loop: no request and hardly a step is made while all are good', async (t) => {
+  const many = Array.from({ length: 100 }, (_, index) => ({ ...EXPORTER, name: `c${String(index)}` }));
+  const host = newHost(t, ...many);
+  host.api.lifetimeMs = 365 * DAY;
+  await host.bootstrap();
+  const before = host.api.calls.length;
+  await host.clock.advance(HOUR);
+  const calls = host.api.calls.slice(before).filter(({ what }) => what !== 'node');
+  t.strictSame(calls, []);
+});
+
+t.test('a pair for somebody else behind the link of another certificate is not taken for it', async (t) => {
+  const host = newHost(t, PROXY);
+  await host.bootstrap();
+  const client = await host.store.current('client');
+  if (client === undefined) throw new Error('no pair');
+  await host.stop();
+  host.store.shelves['kube-proxy'] = {
+    pairs: [{ path: '/certs/kube-proxy/kube-proxy-1.pem', origin: 'current', pair: client }],
+    pending: undefined,
+    history: {},
+    foreign: [],
+  };
+  await host.restart();
+  t.ok(host.log.of('The current kube-proxy certificate cannot be used').length > 0);
+  await host.until(() => host.isUpToDate, HOUR);
+  t.equal(host.leaf('kube-proxy').commonName, 'system:kube-proxy');
+});
+
+t.test('certlet renew of one certificate renews that one', async (t) => {
+  const host = newHost(t, PROXY);
+  await host.bootstrap();
+  const serials = ['client', 'serving', 'kube-proxy'].map((name) => host.leaf(name).serial);
+  await host.agent?.renew(['kube-proxy']);
+  await host.until(() => host.leaf('kube-proxy').serial !== serials[2], 10 * MINUTE);
+  t.strictSame([host.leaf('client').serial, host.leaf('serving').serial], serials.slice(0, 2));
+});
