@@ -1,4 +1,4 @@
-import { delimiter, dirname, isAbsolute, join } from 'node:path';
+import { delimiter, dirname, isAbsolute, join, resolve } from 'node:path';
 import { CertletError } from '../errors.ts';
 import { shellWord } from './file-errors.ts';
 import type { FileSystem } from './file-system.ts';
@@ -19,7 +19,7 @@ const RUN = 'so others could make certlet run programs (exec plugin of a kubecon
 
 /**
  * Throws `ERR_KUBECONFIG_UNSAFE` when somebody else could change where a kubeconfig sends this node, or whom it trusts: the file (the
- * kubeconfig, or the CA that it names) and the folders that hold it must belong to root or to us and be writable by nobody else.
+ * kubeconfig, or the CA that it names) and every folder on the way there must belong to root or to us and be writable by nobody else.
  */
 export async function checkFileSafety(fs: FileSystem, path: string, trusted: Trusted): Promise<void> {
   await checkFile(fs, path, trusted, REDIRECT);
@@ -56,6 +56,52 @@ async function checkFile(fs: FileSystem, path: string, trusted: Trusted, danger:
       remedy: `chown root ${word} && chmod go-w ${word}`,
     });
   }
+  for (const item of await wayTo(fs, path)) {
+    const problem =
+      item.kind === 'link' ? await linkProblem(fs, item.path, trusted) : await problemWith(fs, item.path, trusted);
+    if (problem === undefined) continue;
+    throw new CertletError('ERR_KUBECONFIG_UNSAFE', `${path}: ${item.path} ${problem}, ${danger}`, {
+      remedy: `keep ${shellWord(path)} where root alone can rename the folders above it, such as below /etc/kubernetes; the way there: namei -l ${shellWord(path)}`,
+    });
+  }
+}
+
+/** A folder or a link on the way to a file. */
+interface OnTheWay {
+  readonly path: string;
+  readonly kind: 'folder' | 'link';
+}
+
+/** Every folder and link that leads to a file: who may rename one of them puts another file in its place. */
+async function wayTo(fs: FileSystem, path: string): Promise<readonly OnTheWay[]> {
+  const way: OnTheWay[] = [{ path: '/', kind: 'folder' }];
+  const rest = partsOf(resolve(path));
+  // `realpath` has been there: no loop of links is endless.
+  for (let folder = '/', name = rest.shift(); name !== undefined; name = rest.shift()) {
+    const next = join(folder, name);
+    const target = (await fs.lstat(next))?.kind === 'link' ? await fs.readlink(next) : undefined;
+    if (target !== undefined) {
+      way.push({ path: next, kind: 'link' });
+      rest.unshift(...partsOf(target));
+      folder = isAbsolute(target) ? '/' : folder;
+    } else {
+      folder = next;
+      if (rest.length > 0) way.push({ path: folder, kind: 'folder' });
+    }
+    if (way.length > MAX_STEPS) break;
+  }
+  return way;
+}
+
+const MAX_STEPS = 4096;
+
+const partsOf = (path: string): string[] => path.split('/').filter((part) => part !== '' && part !== '.');
+
+/** In a sticky folder a link's owner may point it elsewhere at any moment. */
+async function linkProblem(fs: FileSystem, path: string, trusted: Pick<Trusted, 'uid'>): Promise<string | undefined> {
+  const [link, folder] = [await fs.lstat(path), await fs.stat(dirname(path))];
+  if (link === undefined || link.uid === 0 || link.uid === trusted.uid) return undefined;
+  return ((folder?.mode ?? 0) & OTHERS_WRITE) === 0 ? undefined : `is a link of user ${String(link.uid)}`;
 }
 
 async function problemWith(fs: FileSystem, path: string, trusted: Pick<Trusted, 'uid'>): Promise<string | undefined> {

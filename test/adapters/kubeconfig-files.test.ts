@@ -232,6 +232,70 @@ t.test('a kubeconfig with an exec plugin', async (t) => {
   });
 });
 
+/** The real disk, where some paths belong to another user. */
+function othersOwn(owned: (path: string) => boolean): FileSystem {
+  const real = new NodeFileSystem();
+  const told = async (facts: ReturnType<FileSystem['stat']>, path: string): ReturnType<FileSystem['stat']> => {
+    const found = await facts;
+    return found === undefined || !owned(path) ? found : { ...found, uid: uid + 4242 };
+  };
+  return Object.assign(Object.create(real) as FileSystem, {
+    stat: (path: string) => told(real.stat(path), path),
+    lstat: (path: string) => told(real.lstat(path), path),
+  });
+}
+
+t.test(
+  'a user who may rename a folder further up puts a program in the place of the exec plugin that was judged',
+  async (t) => {
+    const folder = await folderOf(t);
+    const [home, bin] = [join(folder, 'home'), join(folder, 'home', 'bin')];
+    await mkdir(bin, { recursive: true });
+    const plugin = join(bin, 'plugin');
+    await writeFile(plugin, '#!/bin/sh\n');
+    await chmod(plugin, 0o755);
+    await writeFile(join(folder, 'bootstrap.conf'), kubeconfig({ exec: { ...EXEC.exec, command: plugin } }));
+    t.match(await filesIn(folder).readBootstrap(), { kind: 'usable' });
+    t.test('the folder is theirs', async (t) => {
+      const fs = othersOwn((path) => path === home);
+      t.match(errorOf(await filesIn(folder, { fs }).readBootstrap()), {
+        code: 'ERR_KUBECONFIG_UNSAFE',
+        message: `${plugin}: ${home} belongs to user ${String(uid + 4242)}, so others could make certlet run programs`,
+        remedy: `namei -l ${plugin}`,
+      });
+    });
+    t.test('everybody can write it', async (t) => {
+      await chmod(home, 0o777);
+      t.match(errorOf(await filesIn(folder).readBootstrap()), {
+        code: 'ERR_KUBECONFIG_UNSAFE',
+        message: `${home} can be`,
+      });
+      await chmod(home, 0o1777);
+      t.match(await filesIn(folder).readBootstrap(), { kind: 'usable' }, 'unless it is sticky');
+      await chmod(home, 0o755);
+    });
+    t.test('a link in between is theirs', async (t) => {
+      const [tmp, first, second] = [
+        join(folder, 'tmp'),
+        join(folder, 'first.conf'),
+        join(folder, 'tmp', 'second.conf'),
+      ];
+      await mkdir(tmp);
+      await chmod(tmp, 0o1777);
+      await symlink('../bootstrap.conf', second);
+      await symlink('tmp/second.conf', first);
+      t.match(await filesIn(folder, { bootstrapPath: first }).readBootstrap(), { kind: 'usable' });
+      const fs = othersOwn((path) => path === second);
+      t.match(errorOf(await filesIn(folder, { bootstrapPath: first, fs }).readBootstrap()), {
+        code: 'ERR_KUBECONFIG_UNSAFE',
+        message: `${second} is a link of user`,
+      });
+      await chmod(tmp, 0o755);
+      t.match(await filesIn(folder, { bootstrapPath: first, fs }).readBootstrap(), { kind: 'usable' });
+    });
+  },
+);
+
 t.test('writeNode makes the folder, writes 0600 once, and leaves equal text alone', async (t) => {
   const folder = await folderOf(t);
   const nodePath = join(folder, 'new', 'deep', 'kubelet.conf');
