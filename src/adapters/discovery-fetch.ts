@@ -1,11 +1,12 @@
 import { CertletError, defectIn, isDefect } from '../errors.ts';
 import type { ProxyUrl } from '../kubeconfig/proxy-url.ts';
 import { CONNECT_TIMEOUT } from './api/handshake.ts';
+import { identityOf } from './api/identity.ts';
+import { type ConnectionFacts, proxyError } from './api/network-errors.ts';
 import { blameOf, DATE_CODES } from './api/peer-blame.ts';
 import { openPool } from './api/dispatcher.ts';
 import type { PoolResponse } from './api/dispatcher.ts';
 import { chooseProxy } from './api/proxy-choice.ts';
-import { isAboutProxyTls, proxyTlsProblem } from './api/proxy-tls.ts';
 import { plainText } from './api/response-headers.ts';
 import { NO_NAMES, NO_NAMES_REMEDY } from './api/server-identity.ts';
 
@@ -98,14 +99,17 @@ function fetchError(error: unknown, url: string, proxy: ProxyUrl | undefined): C
   const outer = error instanceof Error ? error : new Error(String(error));
   const failure = outer.cause instanceof Error ? outer.cause : outer;
   const code = 'code' in failure && typeof failure.code === 'string' ? failure.code : failure.name;
-  if (proxy !== undefined && isAboutProxyTls(error)) {
-    const { problem, remedy } = proxyTlsProblem({ code, message: failure.message }, proxy.address, error);
-    return new CertletError('ERR_API_TLS', `${url}: ${problem}`, { remedy, cause: error });
-  }
+  const byProxy = proxy === undefined ? undefined : proxyError(error, factsOf(url, proxy));
+  if (byProxy !== undefined) return byProxy;
   const tls = tlsError({ code, message: failure.message, error }, url);
   if (tls !== undefined) return tls;
   const reason = TOO_LATE.includes(code) ? 'no whole answer in time' : plainText(failure.message || code, MAX_WORDS);
   return new CertletError('ERR_API_UNREACHABLE', `${url}: ${reason}`, { cause: error });
+}
+
+function factsOf(url: string, proxy: ProxyUrl): ConnectionFacts {
+  const { origin: server, pathname: what } = new URL(url);
+  return { identity: identityOf({ kind: 'none' }), server, what, proxy: proxy.address };
 }
 
 function tlsError(

@@ -1,4 +1,5 @@
 import { CertletError } from '../errors.ts';
+import { type Fault, readHost, splitUrl } from '../kubeconfig/url-host.ts';
 import { Secret } from '../secret.ts';
 
 /** Path of the ConfigMap that kubeadm publishes and lets anonymous users read (role `kubeadm:bootstrap-signer-clusterinfo`). */
@@ -93,6 +94,11 @@ export function endpointUrl(endpoint: string): string {
       `endpoint ${JSON.stringify(endpoint)}: want HOST:PORT of the API server, such as 10.0.0.1:6443`,
     );
   }
+  const fault = hostFault(withScheme);
+  if (fault !== undefined)
+    throw new CertletError('ERR_USAGE', `endpoint ${JSON.stringify(endpoint)} ${fault.problem}`, {
+      remedy: fault.remedy,
+    });
   const hasPort = /:\d+\/?$/u.test(withScheme);
   return hasPort ? withScheme.replace(/\/$/u, '') : `${url.origin}:6443`;
 }
@@ -102,8 +108,19 @@ function httpsServer(value: unknown, source: string): string {
   if (typeof value !== 'string' || url?.protocol !== 'https:' || url.username !== '' || url.password !== '') {
     throw new CertletError('ERR_DISCOVERY', `${source}: clusters[0].cluster.server is no https URL`);
   }
+  const fault = hostFault(value);
+  if (fault !== undefined)
+    throw new CertletError('ERR_DISCOVERY', `${source}: clusters[0].cluster.server ${fault.problem}`, {
+      remedy: fault.remedy,
+    });
   // The lookbehind keeps a long row of slashes from costing the square of its length.
   return value.replace(/(?<!\/)\/+$/u, '');
+}
+
+/** What Go would not connect to, or to another address than Node. */
+function hostFault(url: string): Fault | undefined {
+  const host = readHost(splitUrl(url)?.authority ?? '');
+  return 'problem' in host ? host : undefined;
 }
 
 function parseJson(body: string, source: string): unknown {

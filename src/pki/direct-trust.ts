@@ -69,7 +69,6 @@ const EXTENSION = {
   keyUsage: '551d0f',
   subjectAltName: '551d11',
   basicConstraints: '551d13',
-  nameConstraints: '551d1e',
   authorityKeyId: '551d23',
   extendedKeyUsage: '551d25',
 } as const;

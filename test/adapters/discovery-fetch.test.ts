@@ -49,3 +49,27 @@ t.test('join goes through the proxy that Go would choose, with a password that N
     },
   );
 });
+
+t.test(
+  "join tells what a proxy refuses without its remedy, and a proxy's expired certificate as one that is not trusted",
+  async (t) => {
+    const server = await startServer({ leaf: loopbackLeaf(authority) }, (_, response) => sendJson(response, 200, {}));
+    const locked = await startProxy({ credentials: 'user:right', to: server.port });
+    const expired = authority.issue({ ipAddresses: ['127.0.0.1'], notAfter: new Date(Date.now() - 1000) });
+    const old = await startProxy({ leaf: expired, to: server.port });
+    t.teardown(() => Promise.all([server.close(), locked.close(), old.close()]));
+    const failed = (proxy: string): Promise<unknown> =>
+      failureOf(createDiscoveryFetch({ HTTPS_PROXY: proxy })('https://certlet.invalid:6443/', trust, never));
+    t.match(await failed(`http://user:wrong@${locked.host}`), {
+      code: 'ERR_API_UNREACHABLE',
+      message: `the proxy ${locked.host} refuses the connection (407)`,
+      remedy: /Check user and password/,
+    });
+    t.match(await failed(`https://${old.host}`), {
+      code: 'ERR_API_TLS_DATES',
+      message: `the certificate of the proxy ${old.host} has expired`,
+      remedy: /date -u/,
+    });
+    t.same(server.seen, []);
+  },
+);

@@ -72,6 +72,11 @@ for (const row of [
   },
   { name: 'a server over http', document: kubeconfig({ server: 'http://10.0.0.1' }), want: /no https URL/ },
   { name: 'a server with a password', document: kubeconfig({ server: 'https://a:b@10.0.0.1' }), want: /no https URL/ },
+  {
+    name: 'an address that Node would read as another one',
+    document: kubeconfig({ server: 'https://192.168.010.001:6443' }),
+    want: /server has the host 192\.168\.010\.001, which some programs read as an address/,
+  },
   { name: 'no server', document: kubeconfig({ server: undefined }), want: /no https URL/ },
 ]) {
   t.test(`refused: ${row.name}`, async (t) => {
@@ -92,6 +97,13 @@ for (const row of [
   });
 }
 
+t.test(
+  'zero-padded numbers as an endpoint are refused with the address meant, not connected to as another one',
+  async (t) => {
+    t.throws(() => endpointUrl('192.168.010.001:6443'), { code: 'ERR_USAGE', remedy: /192\.168\.10\.1/ });
+  },
+);
+
 for (const endpoint of [
   '',
   'http://10.0.0.1',
@@ -99,6 +111,10 @@ for (const endpoint of [
   'a b',
   'user@host:1',
   'host:99999',
+  '192.168.010.001:6443',
+  '127.1',
+  '0x7f.1:6443',
+  'host:0',
   '2001:db8::1',
 ]) {
   t.test(`no endpoint: ${JSON.stringify(endpoint)}`, async (t) => {

@@ -40,18 +40,27 @@ export function networkError(error: unknown, facts: ConnectionFacts): CertletErr
 function connectionError(error: unknown, facts: ConnectionFacts): CertletError {
   const fault = firstFault(error);
   const { code, message } = fault;
-  if (isAboutProxyTls(error)) {
-    const { problem, remedy } = proxyTlsProblem(fault, facts.proxy ?? '', error);
-    return failure(PROXY_TLS_CODES[code] ?? 'ERR_API_TLS', problem, { facts, remedy, cause: error });
-  }
-  if (code.startsWith('UND_ERR_ABORTED') || message.startsWith('Proxy response ('))
-    return proxyRefusal(message, facts, error);
+  const byProxy = proxyError(error, facts);
+  if (byProxy !== undefined) return byProxy;
   if (OUR_CERTIFICATE_ALERT.test(code)) return ourCertificateRefused(code, facts, error);
   if (OUR_PAIR_CODE.test(code)) return ourPairUnusable(message, facts, error);
   return (
     peerRefused(fault, facts, error) ??
     (NO_TLS_CODE.test(code) ? noTls(code, facts, error) : unreachable(code, message, facts, error))
   );
+}
+
+/** What a proxy is to blame for: its certificate, or that it makes no connection. Undefined for everything else. */
+export function proxyError(error: unknown, facts: ConnectionFacts): CertletError | undefined {
+  const fault = firstFault(error);
+  const { code, message } = fault;
+  if (isAboutProxyTls(error)) {
+    const { problem, remedy } = proxyTlsProblem(fault, facts.proxy ?? '', error);
+    return failure(PROXY_TLS_CODES[code] ?? 'ERR_API_TLS', problem, { facts, remedy, cause: error });
+  }
+  return code.startsWith('UND_ERR_ABORTED') || message.startsWith('Proxy response (')
+    ? proxyRefusal(message, facts, error)
+    : undefined;
 }
 
 /** What the peer's certificate is refused for; undefined where it is not about that. */

@@ -1,4 +1,4 @@
-import { CertletError, EXIT } from '../../errors.ts';
+import { CertletError, type ErrorCode, EXIT } from '../../errors.ts';
 import type { AgentSnapshot } from '../../rotation/snapshot.ts';
 import { intervalProblems, verdictOf } from '../../status/verdict.ts';
 import { encodeAnswer } from '../answer.ts';
@@ -8,7 +8,7 @@ import { runOwnAgent } from '../own-agent.ts';
 
 /**
  * `certlet once`: brings both certificates up to date, then ends. 0 when they are; 75 when the timeout came first (the next run resumes);
- * `ERR_KUBECONFIG_INVALID` at once, since no waiting mends it. As a document it answers with the status at its end.
+ * `ERR_KUBECONFIG_INVALID`, `ERR_KUBECONFIG_UNSAFE` and `ERR_NODE_NAME` at once, since no waiting mends them. As a document it answers with the status at its end.
  */
 export async function runOnce(context: CommandContext, args: OnceArguments): Promise<number> {
   const settings = await context.loadSettings();
@@ -56,15 +56,12 @@ function verdict(last: AgentSnapshot | undefined, signal: AbortSignal, timeoutMs
   );
 }
 
+const HOPELESS: readonly ErrorCode[] = ['ERR_KUBECONFIG_INVALID', 'ERR_KUBECONFIG_UNSAFE', 'ERR_NODE_NAME'];
+
 /** An error that no waiting mends. */
 function hopeless(snapshot: AgentSnapshot): CertletError | undefined {
   for (const { lastError } of snapshot.managers) {
-    if (
-      lastError?.code !== 'ERR_KUBECONFIG_INVALID' &&
-      lastError?.code !== 'ERR_KUBECONFIG_UNSAFE' &&
-      lastError?.code !== 'ERR_NODE_NAME'
-    )
-      continue;
+    if (lastError === undefined || !HOPELESS.includes(lastError.code)) continue;
     const { code, message, remedy } = lastError;
     return new CertletError(code, message, remedy === undefined ? {} : { remedy });
   }
