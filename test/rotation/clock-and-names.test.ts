@@ -222,19 +222,22 @@ t.test('a named user who may not ask is known: 403 passes', async (t) => {
   t.equal(host.count('create'), 2);
 });
 
-t.test('401 at the proof: five minutes with the same pair, then another request', async (t) => {
-  const host = newHost(t);
-  host.api.fault = ({ what }) => (what === 'review' ? apiFault('ERR_API_UNAUTHORIZED', 'no') : undefined);
-  host.start();
-  await host.clock.advance(4 * MINUTE);
-  t.equal(host.count('create'), 1);
-  t.equal(host.manager('client').lastError?.code, 'ERR_ISSUED_UNPROVEN');
-  await host.clock.advance(6 * HOUR);
-  const creates = host.count('create');
-  t.ok(creates > 5 && creates < 70, `${String(creates)} requests in six hours`);
-  host.api.fault = () => undefined;
-  await host.until(() => host.isUpToDate, HOUR);
-});
+t.test(
+  '401 at the proof: five minutes with the same pair, then another request, and from the third on hours',
+  async (t) => {
+    const host = newHost(t);
+    host.api.fault = ({ what }) => (what === 'review' ? apiFault('ERR_API_UNAUTHORIZED', 'no') : undefined);
+    host.start();
+    await host.clock.advance(4 * MINUTE);
+    t.equal(host.count('create'), 1);
+    t.equal(host.manager('client').lastError?.code, 'ERR_ISSUED_UNPROVEN');
+    await host.clock.advance(6 * HOUR);
+    const creates = host.count('create');
+    t.ok(creates > 2 && creates < 10, `${String(creates)} requests in six hours`);
+    host.api.fault = () => undefined;
+    await host.until(() => host.isUpToDate, 9 * HOUR);
+  },
+);
 
 const node = (...addresses: readonly string[]) => ({
   addresses: addresses.map((address) => ({ type: 'InternalIP', address })),

@@ -8,16 +8,17 @@ import type { CommandContext } from '../context.ts';
 
 /** `certlet adopt`: settings and kubelet changes for a node whose kubelet rotated until now. */
 export async function runAdopt(context: CommandContext, args: AdoptArguments): Promise<number> {
+  const { hostRoot: root } = context.edge;
   const { kubelet } = await context.loadSettings();
   const host = await readHostKubelet({
-    root: '/',
+    root,
     unit: kubelet.unit,
     askVersion: askKubeletVersion,
     ...(kubelet.version !== undefined && { version: kubelet.version }),
   });
   const { output, write, writeKubeconfig } = args;
   const print = output === 'text' ? context.print : (): void => {};
-  const ports = { fs: new NodeFileSystem(), root: '/', print };
+  const ports = { fs: new NodeFileSystem(), root, print };
   const { found, answer } = await adoptKubelet(
     { host, settingsPath: context.settingsPath, write, writeKubeconfig },
     ports,

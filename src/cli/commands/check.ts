@@ -61,7 +61,7 @@ export function checkPorts(context: CommandContext): CheckPorts {
     openStore: (settings) => viewStore(settings, fs, uid),
     readKubelet: ({ kubelet }) =>
       readHostKubelet({
-        root: '/',
+        root: edge.hostRoot,
         unit: kubelet.unit,
         askVersion: askKubeletVersion,
         dropIns: 'all',
