@@ -126,7 +126,7 @@ function reasonsFor(
     current,
     refused: false,
     wanted,
-    deadline: dueAt(current, { nodeName, window }, history),
+    deadline: dueAt(current, { nodeName, window }, history, now),
     forced: true,
   });
 }

@@ -164,9 +164,9 @@ export class CertificateManager {
 
   /** When the current certificate is due; undefined without one. */
   deadline(): Date | undefined {
-    const { nodeName } = this.#context.options;
-    const { window } = this.rules.spec;
-    return dueAt(this.#state.current?.chain.leaf, { nodeName, window }, this.#state.history);
+    const { clock, options } = this.#context;
+    const of = { nodeName: options.nodeName, window: this.rules.spec.window };
+    return dueAt(this.#state.current?.chain.leaf, of, this.#state.history, clock.now());
   }
 
   #dueAt(): Date | undefined {

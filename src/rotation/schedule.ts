@@ -14,13 +14,15 @@ const BACKDATED_MS = 6 * 60_000;
 /**
  * When to ask for a successor. The roll comes from the serial and the node name, so a restart does not re-roll it and
  * a fleet that got its certificates in one minute does not renew in one minute.
- * `receivedAt` sets a floor: half of what was left then, since signers before 1.22 backdate short certificates by most of their life. The floor
- * ends with the window (a kubelet's at 90 % of the lifetime), unless backdating alone is beyond that: a receipt that seems late may have been told by a clock that was ahead.
+ * `receivedAt` sets a floor: half of what was left then, since signers backdate certificates, some by most of their life. A receipt that lies ahead of
+ * `now` was told by a clock that was ahead: the floor ends with the window then (a kubelet's at 90 % of the lifetime), unless backdating alone is beyond
+ * that. One that is past is believed: a deadline before it would ask for the next certificate at once, for ever.
  */
 export function rotationDeadline(
   certificate: Pick<CertificateFacts, 'notBefore' | 'notAfter' | 'serial'>,
   { nodeName, window }: { readonly nodeName: string; readonly window: RotationWindow },
   receivedAt: Date | undefined,
+  now?: Date,
 ): Date {
   const start = certificate.notBefore.getTime();
   const end = certificate.notAfter.getTime();
@@ -29,7 +31,8 @@ export function rotationDeadline(
   const received = receivedAt?.getTime() ?? start;
   if (received >= end) return new Date(drawn);
   const floor = received + (end - received) / 2;
-  const latest = received - start <= BACKDATED_MS ? floor : start + (end - start) * window.latest;
+  const believed = received - start <= BACKDATED_MS || (now !== undefined && received <= now.getTime());
+  const latest = believed ? floor : start + (end - start) * window.latest;
   return new Date(Math.max(drawn, Math.min(floor, latest)));
 }
 
@@ -48,10 +51,11 @@ export const dueAt = (
   certificate: Pick<CertificateFacts, 'notBefore' | 'notAfter' | 'serial' | 'selfSigned'> | undefined,
   of: { readonly nodeName: string; readonly window: RotationWindow },
   history: RequestHistory,
+  now: Date,
 ): Date | undefined =>
   certificate === undefined || certificate.selfSigned
     ? undefined
-    : rotationDeadline(certificate, of, receivedAt(certificate, history));
+    : rotationDeadline(certificate, of, receivedAt(certificate, history), now);
 
 /**
  * A successor that only one of two clocks asks for waits at least for half of what the certificate had left when it came, measured by this host's

@@ -50,7 +50,7 @@ function diskManager(
     certificate: facts,
     currentPath,
     placeholder: facts?.selfSigned === true,
-    rotationDeadline: dueAt(facts, { nodeName, window: spec.window }, history),
+    rotationDeadline: dueAt(facts, { nodeName, window: spec.window }, history, now),
     nextAttempt: undefined,
     pending: undefined,
     lastSuccess: history.lastIssuedAt,

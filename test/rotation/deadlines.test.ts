@@ -26,7 +26,7 @@ for (const backdateMs of [5 * MINUTE, 8 * HOUR]) {
         const about = { nodeName: 'n1', version: '0', now: host.clock.now() };
         const [onDisk] = diskStatus([{ spec: SPECS[purpose], currentPath: '/p', facts, history }], about).certificates;
         t.equal(onDisk?.rotationDeadline, told?.toISOString().replace(/\.\d{3}Z$/, 'Z'));
-        t.strictSame(dueAt(facts, NODE, history), told);
+        t.strictSame(dueAt(facts, NODE, history, host.clock.now()), told);
       }
     },
   );
@@ -50,7 +50,7 @@ t.test('check calls a renewal overdue that the daemon has not come to', async (t
   } as const;
   const looker = { uid: 0, serviceUser: 0 } as never;
   const question = { spec: clientSpec(), view, history, nodeName: 'n1', looker } as const;
-  const due = dueAt(pair.chain.leaf, NODE, history)?.getTime() ?? 0;
+  const due = dueAt(pair.chain.leaf, NODE, history, host.clock.now())?.getTime() ?? 0;
   for (const [minutes, id] of [
     [-1, 'certificate.client'],
     [1, 'certificate.client'],
@@ -64,5 +64,5 @@ t.test('check calls a renewal overdue that the daemon has not come to', async (t
 });
 
 t.test('nothing is due by dates: no certificate, a placeholder', async (t) => {
-  t.equal(dueAt(undefined, NODE, {}), undefined);
+  t.equal(dueAt(undefined, NODE, {}, new Date()), undefined);
 });

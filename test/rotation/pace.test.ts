@@ -160,3 +160,23 @@ t.test('denied until its end and beyond, a node asks seldom and then at the pace
   await host.clock.advance(DAY);
   t.ok(host.count('create') - expired <= 5, `${String(host.count('create') - expired)} in a day after it`);
 });
+
+for (const { name, lifetimeMs, backdateMs } of [
+  { name: 'a year, backdated to the birth of a CA of twenty', lifetimeMs: 365 * DAY, backdateMs: 20 * 365 * DAY },
+  { name: 'a quarter of an hour, backdated by three hours', lifetimeMs: 15 * MINUTE, backdateMs: 3 * HOUR },
+]) {
+  t.test(`a certificate of ${name} is due when it comes, and so is each that follows`, async (t) => {
+    const host = new FakeHost();
+    t.teardown(() => host.stop());
+    Object.assign(host.api, { lifetimeMs, backdateMs });
+    host.offerToken('abcdef.0123456789abcdef');
+    host.start();
+    await host.clock.advance(5 * MINUTE);
+    const before = host.count('create');
+    await host.clock.advance(HOUR);
+    const fair = 2 * Math.ceil(HOUR / (lifetimeMs / 2));
+    const made = host.count('create') - before;
+    t.ok(made <= (lifetimeMs > DAY ? 0 : fair), `${String(made)} requests in an hour`);
+    t.ok(host.isUpToDate);
+  });
+}

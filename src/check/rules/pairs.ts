@@ -120,7 +120,7 @@ function lifeFinding(
   leaf: CertificateFacts,
   evidence: Finding['evidence'] & object,
 ): Finding {
-  const deadline = dueAt(leaf, { nodeName, window }, history) ?? leaf.notAfter;
+  const deadline = dueAt(leaf, { nodeName, window }, history, now) ?? leaf.notAfter;
   const graceMs = (leaf.notAfter.getTime() - deadline.getTime()) / 4;
   const id = `certificate.${purpose}`;
   if (now.getTime() > deadline.getTime() + graceMs) {
