@@ -12,7 +12,7 @@ import { asCertletError, type CertletError } from './errors.ts';
 import type { Clock, ServiceNotifier } from './ports.ts';
 import type { Agent } from './rotation/agent.ts';
 import { openAt } from './rotation/manager-state.ts';
-import { retryDelayMs } from './rotation/retry.ts';
+import { retryDelayMs } from './rotation/rules/retry.ts';
 import type { AgentSnapshot } from './rotation/snapshot.ts';
 import { isUsefulState, statusText } from './status/line.ts';
 import { openSurroundings, type Surroundings } from './surroundings.ts';

@@ -3,8 +3,8 @@ import type { ClusterAccess, Credential } from '../kubeconfig/client-config.ts';
 import { encodePrivateKey } from '../pki/keys.ts';
 import type { CertificatePair } from '../pki/certificate.ts';
 import type { ApiConnection, KubeconfigReading } from '../ports.ts';
-import { chooseCluster } from '../rotation/clusters.ts';
-import { chooseIdentity } from '../rotation/identity.ts';
+import { chooseCluster } from '../rotation/rules/clusters.ts';
+import { chooseIdentity } from '../rotation/rules/identity.ts';
 import type { CheckContext, Facts, Role, Target } from './facts.ts';
 
 export interface TargetSources {

@@ -8,11 +8,11 @@ import type { Approval, CertificateSpec } from '../csr/spec.ts';
 import { type CertificateTemplate, templateOf } from '../csr/template.ts';
 import type { CertificateFacts } from '../pki/certificate.ts';
 import type { KubeconfigReading } from '../ports.ts';
-import { chooseCluster } from '../rotation/clusters.ts';
-import { chooseIdentity } from '../rotation/identity.ts';
-import { servingNamesOf } from '../rotation/names.ts';
-import { dueAt } from '../rotation/schedule.ts';
-import { rotationReasons } from '../rotation/step.ts';
+import { chooseCluster } from '../rotation/rules/clusters.ts';
+import { chooseIdentity } from '../rotation/rules/identity.ts';
+import { servingNamesOf } from '../rotation/rules/names.ts';
+import { dueAt } from '../rotation/rules/schedule.ts';
+import { rotationReasons } from '../rotation/rules/step.ts';
 import type { DiskCertificate } from '../status/disk.ts';
 import { certificateOnDisk, storeOnDisk } from './disk-pairs.ts';
 

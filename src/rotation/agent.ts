@@ -1,18 +1,18 @@
-import { clockSkewMs, type DateSample, NAMED_SKEW_MS, skewText } from './clock-judge.ts';
+import { clockSkewMs, type DateSample, NAMED_SKEW_MS, skewText } from './rules/clock-judge.ts';
 import { AsksAsNode } from './asks-as-node.ts';
 import type { CertificateRules } from './certificate-rules.ts';
 import type { CertificateSpec } from '../csr/spec.ts';
 import { IdentityRules } from './identity-rules.ts';
-import { Connections } from './connections.ts';
+import { Connections } from './node/connections.ts';
 import type { ApiConnection } from '../ports.ts';
 import type { RotationContext, RotationPorts } from './context.ts';
-import { Credentials } from './credentials.ts';
+import { Credentials } from './node/credentials.ts';
 import { CertificateManager } from './manager.ts';
-import { NodeWatch } from './node-watch.ts';
+import { NodeWatch } from './node/node-watch.ts';
 import type { RotationOptions } from './options.ts';
-import { Prover } from './prover.ts';
+import { Prover } from './proof/prover.ts';
 import type { AgentSnapshot } from './snapshot.ts';
-import type { Step } from './step.ts';
+import type { Step } from './rules/step.ts';
 import { TaskSet } from './tasks.ts';
 import { Upkeep } from './upkeep.ts';
 

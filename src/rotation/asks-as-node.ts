@@ -5,9 +5,9 @@ import type { ClusterAccess } from '../kubeconfig/client-config.ts';
 import type { CertificatePair } from '../pki/certificate.ts';
 import type { CertificateRules } from './certificate-rules.ts';
 import type { RotationContext } from './context.ts';
-import type { Asker, Credentials } from './credentials.ts';
-import type { NodeWatch } from './node-watch.ts';
-import { proveClientPair } from './proof.ts';
+import type { Asker, Credentials } from './node/credentials.ts';
+import type { NodeWatch } from './node/node-watch.ts';
+import { proveClientPair } from './proof/proof.ts';
 
 /** Every certificate but the node's identity: always asked for by the node itself, with the names and addresses that the node has where it wants them. */
 export class AsksAsNode implements CertificateRules {

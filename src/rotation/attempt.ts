@@ -3,17 +3,17 @@ import type { CertificateFacts, CertificatePair } from '../pki/certificate.ts';
 import type { PendingRequest } from '../csr/pending.ts';
 import type { RequestOutcome } from '../csr/outcome.ts';
 import type { ClusterAccess } from '../kubeconfig/client-config.ts';
-import { ApprovalReminder } from './approval-reminder.ts';
+import { ApprovalReminder } from './request/approval-reminder.ts';
 import { type RotationContext, judgedNow } from './context.ts';
-import type { Asker } from './credentials.ts';
-import { endAttempt } from './ending.ts';
-import { checkIssued, issuedFingerprint } from './issued.ts';
+import type { Asker } from './node/credentials.ts';
+import { endAttempt } from './request/ending.ts';
+import { checkIssued, issuedFingerprint } from './request/issued.ts';
 import type { ManagerState } from './manager-state.ts';
 import type { CertificateRules } from './certificate-rules.ts';
-import { checkStaged } from './staged.ts';
-import { settleProof } from './staged-refusal.ts';
-import { explainTlsDates } from './tls-dates.ts';
-import { createPending, obtain, pendingMisfits } from './request.ts';
+import { checkStaged } from './request/staged.ts';
+import { settleProof } from './request/staged-refusal.ts';
+import { explainTlsDates } from './request/tls-dates.ts';
+import { createPending, obtain, pendingMisfits } from './request/request.ts';
 
 interface Staged {
   readonly pair: CertificatePair;

@@ -3,7 +3,7 @@ import type { CertificatePair } from '../pki/certificate.ts';
 import type { CertificateSpec } from '../csr/spec.ts';
 import type { CertificateTemplate } from '../csr/template.ts';
 import type { ClusterAccess } from '../kubeconfig/client-config.ts';
-import type { Asker } from './credentials.ts';
+import type { Asker } from './node/credentials.ts';
 
 /** How one certificate comes by: what its spec says, done with the node's credentials. */
 export interface CertificateRules {

@@ -1,6 +1,6 @@
-import type { DateSample, JudgedTime } from './clock-judge.ts';
-import { judgedTime } from './clock-judge.ts';
-import type { Connections } from './connections.ts';
+import type { DateSample, JudgedTime } from './rules/clock-judge.ts';
+import { judgedTime } from './rules/clock-judge.ts';
+import type { Connections } from './node/connections.ts';
 import type { RotationOptions } from './options.ts';
 import type {
   AfterRotation,

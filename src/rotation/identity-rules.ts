@@ -5,9 +5,9 @@ import type { CertificateRules } from './certificate-rules.ts';
 import type { ClusterAccess } from '../kubeconfig/client-config.ts';
 import type { CertificatePair } from '../pki/certificate.ts';
 import type { RotationContext } from './context.ts';
-import type { Asker, Credentials } from './credentials.ts';
-import { proveClientPair } from './proof.ts';
-import { removeProvenBootstrap } from './proven-bootstrap.ts';
+import type { Asker, Credentials } from './node/credentials.ts';
+import { proveClientPair } from './proof/proof.ts';
+import { removeProvenBootstrap } from './proof/proven-bootstrap.ts';
 
 /** The node's identity: asked for by the node itself or the bootstrap credential, proven before it becomes current. */
 export class IdentityRules implements CertificateRules {

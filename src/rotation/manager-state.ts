@@ -3,7 +3,7 @@ import type { CertificatePair } from '../pki/certificate.ts';
 import type { PendingRequest, RequestHistory } from '../csr/pending.ts';
 import type { CertificateSpec } from '../csr/spec.ts';
 import type { CertificateStore } from '../ports.ts';
-import { approveCommand } from './approval.ts';
+import { approveCommand } from './request/approval.ts';
 import type { FailureSnapshot, ManagerSnapshot, Phase } from './snapshot.ts';
 
 /** When the next attempt may come. Valid only while the clock stands between both dates: a clock set back must not postpone it. */

@@ -1,6 +1,6 @@
 import type { CertificateFacts } from '../pki/certificate.ts';
 import type { RotationContext } from './context.ts';
-import type { Step } from './step.ts';
+import type { Step } from './rules/step.ts';
 
 type Wait = Extract<Step, { kind: 'wait' }>;
 

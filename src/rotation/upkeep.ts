@@ -1,13 +1,13 @@
 import { type CertletError, isCertletError } from '../errors.ts';
-import { adopt, kubeconfigCandidate } from './adopt.ts';
+import { adopt, kubeconfigCandidate } from './disk/adopt.ts';
 import { judgedNow, type RotationContext } from './context.ts';
-import type { Credentials } from './credentials.ts';
+import type { Credentials } from './node/credentials.ts';
 import type { CertificateManager } from './manager.ts';
 import { openAt, type RetryGate } from './manager-state.ts';
-import type { NodeWatch } from './node-watch.ts';
-import type { Prover } from './prover.ts';
-import { capWait, retryDelayMs, SHARE_OF_LEFT } from './retry.ts';
-import { leftMs } from './schedule.ts';
+import type { NodeWatch } from './node/node-watch.ts';
+import type { Prover } from './proof/prover.ts';
+import { capWait, retryDelayMs, SHARE_OF_LEFT } from './rules/retry.ts';
+import { leftMs } from './rules/schedule.ts';
 
 export interface Kept {
   readonly credentials: Credentials;

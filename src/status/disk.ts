@@ -1,7 +1,7 @@
 import type { RequestHistory } from '../csr/pending.ts';
 import type { CertificateSpec } from '../csr/spec.ts';
 import type { CertificateFacts } from '../pki/certificate.ts';
-import { dueAt } from '../rotation/schedule.ts';
+import { dueAt } from '../rotation/rules/schedule.ts';
 import type { ManagerSnapshot } from '../rotation/snapshot.ts';
 import { type StatusDocument, statusDocument } from './document.ts';
 

@@ -89,7 +89,15 @@ t.test('a hook, an exec plugin and systemd-notify get a few variables each, and 
   const [seenHook, seenPlugin] = [copyOf(tools, 'hook'), copyOf(tools, 'plugin')];
   t.strictSame(
     seenHook.names,
-    ['CERTLET_CERT_FILE', 'CERTLET_KUBECONFIG', 'CERTLET_PAIR_FILE', 'CERTLET_PURPOSE', 'LANG', 'PATH'],
+    [
+      'CERTLET_CERTIFICATE',
+      'CERTLET_CERT_FILE',
+      'CERTLET_KUBECONFIG',
+      'CERTLET_PAIR_FILE',
+      'CERTLET_PURPOSE',
+      'LANG',
+      'PATH',
+    ],
     'the hook',
   );
   t.strictSame(

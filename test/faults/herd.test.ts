@@ -6,7 +6,7 @@ import { execFile } from 'node:child_process';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import t from 'tap';
-import { retryDelayMs } from '../../src/rotation/retry.ts';
+import { retryDelayMs } from '../../src/rotation/rules/retry.ts';
 import { seededChance } from '../fixtures/fakes/chance.ts';
 import type { FleetReport, ScenarioName } from './fixtures/fleet-scenarios.ts';
 import { chiSquare, histogram, perSecond, type RateSummary, shares, summarise } from './soak/rates.ts';

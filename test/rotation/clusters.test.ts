@@ -1,6 +1,6 @@
 import t from 'tap';
 import type { ClusterAccess } from '../../src/kubeconfig/client-config.ts';
-import { clusterDifferences } from '../../src/rotation/clusters.ts';
+import { clusterDifferences } from '../../src/rotation/rules/clusters.ts';
 import { proxyOf } from '../fixtures/proxy-url.ts';
 
 const BASE: ClusterAccess = {

@@ -1,7 +1,7 @@
 import * as fc from 'fast-check';
 import t from 'tap';
 import type { Credential } from '../../src/kubeconfig/client-config.ts';
-import { credentialDigest, subjectDigest } from '../../src/rotation/credential-digest.ts';
+import { credentialDigest, subjectDigest } from '../../src/rotation/rules/credential-digest.ts';
 import { Secret } from '../../src/secret.ts';
 import { createAuthority } from '../fixtures/cluster/authority.ts';
 

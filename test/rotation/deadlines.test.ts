@@ -2,7 +2,7 @@
 import t from 'tap';
 import { pairFindings } from '../../src/check/rules/pairs.ts';
 import { KUBELET_WINDOW } from '../../src/csr/spec.ts';
-import { dueAt } from '../../src/rotation/schedule.ts';
+import { dueAt } from '../../src/rotation/rules/schedule.ts';
 import { diskStatus } from '../../src/status/disk.ts';
 import { FakeHost, HOUR, MINUTE } from '../fixtures/fakes/host.ts';
 import { clientSpec, servingSpec } from '../fixtures/specs.ts';

@@ -1,6 +1,6 @@
 import t, { type Test } from 'tap';
 import { parseChain } from '../../src/pki/certificate.ts';
-import { Connections, credentialOf } from '../../src/rotation/connections.ts';
+import { Connections, credentialOf } from '../../src/rotation/node/connections.ts';
 import { apiFault, FakeApi } from '../fixtures/fakes/api.ts';
 import { FakeClock } from '../fixtures/fakes/clock.ts';
 import { CLUSTER, DAY, FakeHost, HOUR, MINUTE } from '../fixtures/fakes/host.ts';

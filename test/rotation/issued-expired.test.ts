@@ -4,8 +4,8 @@ import { clientTemplate } from '../fixtures/specs.ts';
 import { encodePrivateKey, generatePrivateKey } from '../../src/pki/keys.ts';
 import { createRequest } from '../../src/pki/pkcs10.ts';
 import { CertletError } from '../../src/errors.ts';
-import { endsRequest } from '../../src/rotation/request.ts';
-import { checkIssued } from '../../src/rotation/issued.ts';
+import { endsRequest } from '../../src/rotation/request/request.ts';
+import { checkIssued } from '../../src/rotation/request/issued.ts';
 import { createAuthority } from '../fixtures/cluster/authority.ts';
 
 const authority = createAuthority({ name: 'ca' });

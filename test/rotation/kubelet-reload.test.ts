@@ -1,6 +1,6 @@
 import t from 'tap';
 import { KUBELET_CLIENT_AFTER, KUBELET_SERVING_AFTER } from '../../src/csr/spec.ts';
-import { kubeletRestartReasons } from '../../src/rotation/kubelet-reload.ts';
+import { kubeletRestartReasons } from '../../src/rotation/rules/kubelet-reload.ts';
 
 const client = (kubeletVersion: string | undefined) => ({
   purpose: 'client',

@@ -1,7 +1,7 @@
 /** A host that is called otherwise keeps the certificate of its node. */
 import t, { type Test } from 'tap';
 import { isNoName } from '../../src/csr/node-name.ts';
-import { heldNodeName } from '../../src/rotation/name-hold.ts';
+import { heldNodeName } from '../../src/rotation/disk/name-hold.ts';
 import { apiFault } from '../fixtures/fakes/api.ts';
 import { DAY, FakeHost, MINUTE } from '../fixtures/fakes/host.ts';
 

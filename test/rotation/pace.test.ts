@@ -3,8 +3,8 @@ import fc from 'fast-check';
 import t, { type Test } from 'tap';
 import { ERROR_RULES, type ErrorCode } from '../../src/error-rules.ts';
 import { CertletError } from '../../src/errors.ts';
-import { capWait, LEAST_WAIT_MS, retryDelayMs, SHARE_OF_LEFT } from '../../src/rotation/retry.ts';
-import { leftMs, spacedUntil } from '../../src/rotation/schedule.ts';
+import { capWait, LEAST_WAIT_MS, retryDelayMs, SHARE_OF_LEFT } from '../../src/rotation/rules/retry.ts';
+import { leftMs, spacedUntil } from '../../src/rotation/rules/schedule.ts';
 import { DAY, FakeHost, HOUR, MINUTE } from '../fixtures/fakes/host.ts';
 
 const NOW = new Date('2030-06-01T00:00:00Z');

@@ -2,7 +2,7 @@ import t from 'tap';
 import type { Credential } from '../../src/kubeconfig/client-config.ts';
 import { CertletError } from '../../src/errors.ts';
 import type { KubeconfigReading } from '../../src/ports.ts';
-import { readingChanges } from '../../src/rotation/reading-changes.ts';
+import { readingChanges } from '../../src/rotation/rules/reading-changes.ts';
 import { Secret } from '../../src/secret.ts';
 import { CLUSTER, FakeHost, MINUTE } from '../fixtures/fakes/host.ts';
 import { absent, BOOTSTRAP_PATH, usable } from '../fixtures/fakes/kubeconfigs.ts';

@@ -1,8 +1,8 @@
 /** `certlet once` by a timer: no certificate ends between two runs, but for those that no run can serve. */
 import t from 'tap';
 import { KUBELET_WINDOW } from '../../src/csr/spec.ts';
-import { dueInRounds, isMissed, servedInRounds } from '../../src/rotation/rounds.ts';
-import { rotationDeadline } from '../../src/rotation/schedule.ts';
+import { dueInRounds, isMissed, servedInRounds } from '../../src/rotation/rules/rounds.ts';
+import { rotationDeadline } from '../../src/rotation/rules/schedule.ts';
 import { DAY, FakeHost, HOUR, MINUTE } from '../fixtures/fakes/host.ts';
 
 const NOW = new Date('2030-06-01T00:00:00Z');

@@ -4,12 +4,12 @@ import t from 'tap';
 import { ERROR_RULES, type ErrorCode } from '../../src/error-rules.ts';
 import { clientTemplate } from '../fixtures/specs.ts';
 import type { CertificateFacts } from '../../src/pki/certificate.ts';
-import { clockSkewMs, judgedTime, skewText } from '../../src/rotation/clock-judge.ts';
-import { chooseIdentity, isDead, type Refusals, refusedOnceMore } from '../../src/rotation/identity.ts';
-import { servingNamesOf, settleNames, type SettledNames } from '../../src/rotation/names.ts';
-import { LONGEST_REFUSAL, retryDelayMs } from '../../src/rotation/retry.ts';
-import { laterOf, requestSpacingMs, rotationDeadline } from '../../src/rotation/schedule.ts';
-import { nextStep, type StepInput } from '../../src/rotation/step.ts';
+import { clockSkewMs, judgedTime, skewText } from '../../src/rotation/rules/clock-judge.ts';
+import { chooseIdentity, isDead, type Refusals, refusedOnceMore } from '../../src/rotation/rules/identity.ts';
+import { servingNamesOf, settleNames, type SettledNames } from '../../src/rotation/rules/names.ts';
+import { LONGEST_REFUSAL, retryDelayMs } from '../../src/rotation/rules/retry.ts';
+import { laterOf, requestSpacingMs, rotationDeadline } from '../../src/rotation/rules/schedule.ts';
+import { nextStep, type StepInput } from '../../src/rotation/rules/step.ts';
 
 const SECOND = 1000;
 const MINUTE = 60 * SECOND;

@@ -1,6 +1,6 @@
 import t, { type Test } from 'tap';
 import type { RequestHistory } from '../../src/csr/pending.ts';
-import { isUsable, spacedFrom } from '../../src/rotation/schedule.ts';
+import { isUsable, spacedFrom } from '../../src/rotation/rules/schedule.ts';
 import { statusDocument } from '../../src/status/document.ts';
 import { statusReport } from '../../src/status/text.ts';
 import { verdictOf } from '../../src/status/verdict.ts';

@@ -1,9 +1,9 @@
 import t, { type Test } from 'tap';
 import { CertletError } from '../../src/errors.ts';
 import { templateDigest } from '../../src/csr/template.ts';
-import { Connections } from '../../src/rotation/connections.ts';
+import { Connections } from '../../src/rotation/node/connections.ts';
 import type { RotationContext } from '../../src/rotation/context.ts';
-import { Credentials } from '../../src/rotation/credentials.ts';
+import { Credentials } from '../../src/rotation/node/credentials.ts';
 import { IdentityRules } from '../../src/rotation/identity-rules.ts';
 import { CertificateManager } from '../../src/rotation/manager.ts';
 import { apiFault } from '../fixtures/fakes/api.ts';

@@ -1,6 +1,6 @@
 /** A balancer that strips client certificates, in front of an API server that lets nobody in without one. */
 import t from 'tap';
-import { refusalBackoffMs } from '../../src/rotation/retry.ts';
+import { refusalBackoffMs } from '../../src/rotation/rules/retry.ts';
 import { apiFault } from '../fixtures/fakes/api.ts';
 import { DAY, FakeHost, HOUR, MINUTE } from '../fixtures/fakes/host.ts';
 

@@ -2,7 +2,7 @@ import t from 'tap';
 import type { CertificateSigningRequest, CsrWatchEvent } from '../../src/csr/wire.ts';
 import { CertletError } from '../../src/errors.ts';
 import type { ApiConnection } from '../../src/ports.ts';
-import { type FinalOutcome, waitForOutcome } from '../../src/rotation/wait.ts';
+import { type FinalOutcome, waitForOutcome } from '../../src/rotation/request/wait.ts';
 import { apiFault } from '../fixtures/fakes/api.ts';
 import { fixedChance } from '../fixtures/fakes/chance.ts';
 import { FakeClock } from '../fixtures/fakes/clock.ts';

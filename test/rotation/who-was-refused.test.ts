@@ -57,8 +57,8 @@ t.test('an answer for a certificate that was replaced meanwhile clears the refus
   await host.agent?.renew(['client']);
   await host.clock.advance(MINUTE);
   const newer = host.store.shelves.client.pairs[0]?.pair as CertificatePair;
-  const { Credentials } = await import('../../src/rotation/credentials.ts');
-  const { Connections } = await import('../../src/rotation/connections.ts');
+  const { Credentials } = await import('../../src/rotation/node/credentials.ts');
+  const { Connections } = await import('../../src/rotation/node/connections.ts');
   const { clock, chance, log, store, kubeconfigs, api } = host;
   const credentials = new Credentials({
     clock,

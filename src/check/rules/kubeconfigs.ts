@@ -1,7 +1,7 @@
 import type { KubeconfigReading } from '../../ports.ts';
 import { asCertletError } from '../../errors.ts';
 import { errnoOf } from '../../adapters/file-errors.ts';
-import { clusterDifferences } from '../../rotation/clusters.ts';
+import { clusterDifferences } from '../../rotation/rules/clusters.ts';
 import { type Finding, finding, good } from '../finding.ts';
 import { fromError } from '../walk.ts';
 

@@ -2,7 +2,7 @@ import type { OwnUnits } from '../../adapters/own-units.ts';
 import { parseDurationMs, formatDuration } from '../../config/duration.ts';
 import { splitWords } from '../../kubelet/unit-words.ts';
 import type { CertificateFacts } from '../../pki/certificate.ts';
-import { servedInRounds } from '../../rotation/rounds.ts';
+import { servedInRounds } from '../../rotation/rules/rounds.ts';
 import { spanText } from '../../status/times.ts';
 import { type Finding, finding, good } from '../finding.ts';
 

@@ -2,7 +2,7 @@ import { X509Certificate } from 'node:crypto';
 import { type CertletError, isCertletError } from '../../errors.ts';
 import { splitCertificates } from '../../pki/certificate.ts';
 import type { ServerGlimpse } from '../../ports.ts';
-import { NAMED_SKEW_MS, skewText } from '../../rotation/clock-judge.ts';
+import { NAMED_SKEW_MS, skewText } from '../../rotation/rules/clock-judge.ts';
 import { spanText } from '../../status/times.ts';
 import type { Target } from '../facts.ts';
 import { type Cause, type Evidence, type Finding, finding, good, unitWord } from '../finding.ts';

@@ -1,7 +1,7 @@
 import { isCertletError } from '../../errors.ts';
 import { missingNames, templateOf } from '../../csr/template.ts';
 import type { NodeFacts } from '../../ports.ts';
-import { servingNamesOf } from '../../rotation/names.ts';
+import { servingNamesOf } from '../../rotation/rules/names.ts';
 import type { CheckContext, DaemonState, Facts, Step, StepOutcome } from '../facts.ts';
 import { type Finding, finding, good } from '../finding.ts';
 import { kubeletFindings } from '../rules/kubelet.ts';

@@ -1,0 +1,150 @@
+import type { CertificateFacts } from '../../pki/certificate.ts';
+import type { RequestHistory } from '../../csr/pending.ts';
+import type { RotationWindow } from '../../csr/spec.ts';
+import { stableRoll } from '../../pki/roll.ts';
+import type { JudgedTime } from './clock-judge.ts';
+import { capWait, SHARE_OF_LEFT } from './retry.ts';
+
+/** The longest spacing that a lifetime can lead to, so that a year-long certificate still follows a changed address soon. */
+const LONGEST_SPACING_MS = 10 * 60_000;
+
+/** Signers backdate by five minutes; a minute more for the way. A receipt within that is as early as can be. */
+const BACKDATED_MS = 6 * 60_000;
+
+/**
+ * When to ask for a successor. The roll comes from the serial and the node name, so a restart does not re-roll it and
+ * a fleet that got its certificates in one minute does not renew in one minute.
+ * `receivedAt` sets a floor: half of what was left then, since signers backdate certificates, some by most of their life. A receipt that lies ahead of
+ * `now` was told by a clock that was ahead: the floor ends with the window then (a kubelet's at 90 % of the lifetime), unless backdating alone is beyond
+ * that. One that is past is believed: a deadline before it would ask for the next certificate at once, for ever.
+ */
+export function rotationDeadline(
+  certificate: Pick<CertificateFacts, 'notBefore' | 'notAfter' | 'serial'>,
+  { nodeName, window }: { readonly nodeName: string; readonly window: RotationWindow },
+  receivedAt: Date | undefined,
+  now?: Date,
+): Date {
+  const start = certificate.notBefore.getTime();
+  const end = certificate.notAfter.getTime();
+  const roll = stableRoll(`${certificate.serial}|${nodeName}`);
+  const drawn = start + (end - start) * (window.earliest + (window.latest - window.earliest) * roll);
+  const received = receivedAt?.getTime() ?? start;
+  if (received >= end) return new Date(drawn);
+  const floor = received + (end - received) / 2;
+  const believed = received - start <= BACKDATED_MS || (now !== undefined && received <= now.getTime());
+  const latest = believed ? floor : start + (end - start) * window.latest;
+  return new Date(Math.max(drawn, Math.min(floor, latest)));
+}
+
+/** When this certificate came, as far as two clocks tell; undefined for one that certlet did not ask for. */
+export const receivedAt = (
+  certificate: Pick<CertificateFacts, 'serial'>,
+  history: Pick<RequestHistory, 'lastIssuedAt' | 'lastIssuedByServer' | 'lastSerial'>,
+): Date | undefined =>
+  history.lastSerial === certificate.serial ? (history.lastIssuedByServer ?? history.lastIssuedAt) : undefined;
+
+/**
+ * When the certificate behind a link is due, for whoever tells it: the daemon, `status` from the disk, `check`, `renew --dry-run`. Undefined where
+ * dates decide nothing: no certificate, or a placeholder.
+ */
+export const dueAt = (
+  certificate: Pick<CertificateFacts, 'notBefore' | 'notAfter' | 'serial' | 'selfSigned'> | undefined,
+  of: { readonly nodeName: string; readonly window: RotationWindow },
+  history: RequestHistory,
+  now: Date,
+): Date | undefined =>
+  certificate === undefined || certificate.selfSigned
+    ? undefined
+    : rotationDeadline(certificate, of, receivedAt(certificate, history), now);
+
+/**
+ * A successor that only one of two clocks asks for waits at least for half of what the certificate had left when it came, measured by this host's
+ * clock: where one of them is wrong for good, each new certificate would be due at once. Undefined when that is unknown or the clock was set back.
+ */
+export function doubtfulUntil(
+  certificate: CertificateFacts | undefined,
+  history: Pick<RequestHistory, 'lastIssuedAt' | 'lastSerial'>,
+  now: Date,
+): Date | undefined {
+  const received = certificate?.serial === history.lastSerial ? history.lastIssuedAt : undefined;
+  if (certificate === undefined || received === undefined || received > now) return undefined;
+  const from = Math.max(certificate.notBefore.getTime(), received.getTime());
+  return new Date(received.getTime() + Math.max(0, certificate.notAfter.getTime() - from) / 2);
+}
+
+/** How far apart two new requests of one certificate are at least: a twentieth of the lifetime within bounds. */
+export function requestSpacingMs(
+  certificate: Pick<CertificateFacts, 'notBefore' | 'notAfter'> | undefined,
+  minimumSpacingMs: number,
+): number {
+  if (certificate === undefined) return minimumSpacingMs;
+  const lifetimeMs = certificate.notAfter.getTime() - certificate.notBefore.getTime();
+  return Math.max(minimumSpacingMs, Math.min(lifetimeMs / 20, LONGEST_SPACING_MS));
+}
+
+/**
+ * What is left of an issued certificate, by the clock that leaves less of it, as long as it is not over by that one; 0 when it is over by both.
+ * Undefined without one: a placeholder has nothing to lose.
+ */
+export function leftMs(
+  certificate: Pick<CertificateFacts, 'notAfter' | 'selfSigned'> | undefined,
+  now: Pick<JudgedTime, 'earliest' | 'latest'>,
+): number | undefined {
+  if (certificate === undefined || certificate.selfSigned) return undefined;
+  const end = certificate.notAfter.getTime();
+  return [end - now.latest.getTime(), end - now.earliest.getTime()].find((ms) => ms > 0) ?? 0;
+}
+
+/** The later of two dates, either of which may be missing. */
+export const laterOf = (left: Date | undefined, right: Date | undefined): Date | undefined =>
+  left === undefined || (right !== undefined && right > left) ? right : left;
+
+/** What tells whether a certificate serves: it is issued, for this node, not over and not refused. */
+export interface Usability {
+  readonly wantedCommonName: string;
+  /** The earliest reading of the clock: a certificate counts as expired only when every clock says so. */
+  readonly earliest: Date;
+  /** The API server refuses it for good. */
+  readonly refused: boolean;
+}
+
+/** Whether a node can work with this certificate as it is. */
+export const isUsable = (
+  certificate: Pick<CertificateFacts, 'commonName' | 'notAfter' | 'selfSigned'>,
+  at: Usability,
+): boolean =>
+  !certificate.selfSigned &&
+  !at.refused &&
+  certificate.commonName === at.wantedCommonName &&
+  at.earliest <= certificate.notAfter;
+
+type Past = Pick<RequestHistory, 'lastIssuedAt' | 'lastRequestAt' | 'lastSerial' | 'refusal'>;
+type Current = Pick<CertificateFacts, 'commonName' | 'notBefore' | 'notAfter' | 'selfSigned' | 'serial'>;
+
+/**
+ * From when on the spacing to the next request counts; undefined where there is none. It is for renewals: a node without a usable certificate asks
+ * at once, unless the last one that was issued is what proved unusable, since the next may be like it.
+ */
+export function spacedFrom(past: Past, current: Current | undefined, at: Usability): Date | undefined {
+  const either = laterOf(past.lastIssuedAt, past.lastRequestAt);
+  if (current !== undefined && isUsable(current, at)) return either;
+  if (past.refusal?.code.startsWith('ERR_ISSUED_') === true) return either;
+  const issuedLast = current?.serial === past.lastSerial && current?.commonName === at.wantedCommonName;
+  return issuedLast ? past.lastIssuedAt : undefined;
+}
+
+/**
+ * A new request not before this, and no longer than what is left of the certificate allows; undefined without `last`, or when that lies in the
+ * future (the clock was set back).
+ */
+export function spacedUntil(
+  last: Date | undefined,
+  current: Pick<CertificateFacts, 'notBefore' | 'notAfter' | 'selfSigned'> | undefined,
+  at: { readonly now: Date; readonly minimumSpacingMs: number },
+): Date | undefined {
+  if (last === undefined || last > at.now) return undefined;
+  const issued = current?.selfSigned === true ? undefined : current;
+  const left = leftMs(issued, { earliest: at.now, latest: at.now });
+  const spacingMs = capWait(requestSpacingMs(issued, at.minimumSpacingMs), left, SHARE_OF_LEFT.failure);
+  return new Date(last.getTime() + spacingMs);
+}

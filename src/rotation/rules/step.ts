@@ -1,0 +1,120 @@
+import type { CertificateFacts } from '../../pki/certificate.ts';
+import { templateMismatches, type CertificateTemplate } from '../../csr/template.ts';
+import type { JudgedTime } from './clock-judge.ts';
+import type { Phase } from '../snapshot.ts';
+
+/** What to do with one certificate now. */
+export type Step =
+  /** Resume the pending request, or make a new one. */
+  | { readonly kind: 'request'; readonly reasons: readonly string[] }
+  /** Nothing to do before `until`. */
+  | {
+      readonly kind: 'wait';
+      readonly until: Date | undefined;
+      readonly reason: string;
+      readonly command?: string;
+      /** Why a request is due all the same: it is made at `until`. Only where nothing but the spacing holds it back. */
+      readonly due?: readonly string[];
+    };
+
+export interface StepInput {
+  readonly now: JudgedTime;
+  /** The certificate behind the current link. */
+  readonly current: CertificateFacts | undefined;
+  /** The API server refuses the current client certificate for good. */
+  readonly refused: boolean;
+  readonly wanted: CertificateTemplate;
+  readonly deadline: Date | undefined;
+  /** Not due before this while only one of two clocks says so. */
+  readonly doubtfulUntil?: Date | undefined;
+  readonly pending: boolean;
+  /** Neither a retry nor a new request before this. */
+  readonly retryAt: Date | undefined;
+  /** A new request (not a resumed one) not before this. */
+  readonly spacedUntil: Date | undefined;
+  /** An administrator asked for a new certificate. */
+  readonly forced: boolean;
+  /** Why nothing may be done at all, such as another writer in the same folder. */
+  readonly hold: string | undefined;
+  /** What speaks against the certificate though nothing is due. */
+  readonly doubt?: string | undefined;
+}
+
+/** The part of it that tells whether a successor is needed. */
+export type RotationFacts = Pick<
+  StepInput,
+  'now' | 'current' | 'refused' | 'wanted' | 'deadline' | 'doubtfulUntil' | 'forced'
+>;
+
+/** What to call the state of a certificate for which nothing is done now. */
+export function restPhase(
+  step: Extract<Step, { kind: 'wait' }>,
+  why: { readonly held: boolean; readonly blocked: boolean },
+): Phase {
+  if (why.held) return 'held';
+  if (why.blocked) return 'waiting for the client certificate';
+  if (step.reason.startsWith('clock:')) return 'waiting for the clock';
+  return step.reason === 'valid' ? 'valid' : 'waiting to retry';
+}
+
+/**
+ * The whole decision for one certificate. `forced` overrides the spacing, never a hold nor the retry (which an administrator's wish has cleared
+ * when it came); a pending request is always resumed before a new one is made.
+ */
+export function nextStep(input: StepInput): Step {
+  if (input.hold !== undefined) return { kind: 'wait', until: undefined, reason: input.hold };
+  if (input.retryAt !== undefined && input.now.local < input.retryAt) {
+    return { kind: 'wait', until: input.retryAt, reason: 'waiting to try again' };
+  }
+  if (input.pending) return { kind: 'request', reasons: ['a request is pending'] };
+  const reasons = rotationReasons(input);
+  if (reasons.length === 0) return restingUntilDue(input);
+  if (!input.forced && input.spacedUntil !== undefined && input.now.local < input.spacedUntil) {
+    const reason = `${reasons.join('; ')}; waits for the spacing between requests`;
+    return { kind: 'wait', until: input.spacedUntil, reason, due: reasons };
+  }
+  return { kind: 'request', reasons };
+}
+
+/** Why a certificate needs a successor now; empty when it does not. */
+export function rotationReasons(input: RotationFacts): readonly string[] {
+  const { current } = input;
+  if (current === undefined) return ['no certificate'];
+  if (current.selfSigned) return ['self-signed placeholder'];
+  const expired = input.now.earliest > current.notAfter;
+  const due = !expired && isDue(input, current);
+  return [
+    ...(expired ? [`certificate is expired since ${current.notAfter.toISOString()}`] : []),
+    ...(input.refused ? ['the API server refuses the certificate'] : []),
+    ...templateMismatches(current, input.wanted),
+    ...(due ? ['rotation deadline reached'] : []),
+    ...(input.forced ? ['asked for by an administrator'] : []),
+  ];
+}
+
+/**
+ * Either clock may say that it is due, as long as the certificate is good by that clock: a server that is ahead would refuse it before this
+ * host's clock calls it due, and a `Date` that lies about the past must not hold renewal back until it has expired.
+ */
+function isDue({ now, deadline, doubtfulUntil }: RotationFacts, current: CertificateFacts): boolean {
+  if (deadline === undefined) return false;
+  if (now.earliest >= deadline) return true;
+  if (doubtfulUntil !== undefined && now.local < doubtfulUntil) return false;
+  return now.latest >= deadline && now.latest <= current.notAfter;
+}
+
+function restingUntilDue(input: StepInput): Step {
+  const wait = { kind: 'wait', until: input.deadline, reason: clockDoubt(input) ?? 'valid' } as const;
+  return input.doubt === undefined ? wait : { ...wait, reason: input.doubt, command: 'certlet check' };
+}
+
+/** A certificate that begins in the future by every clock means a wrong clock, not a reason to ask for another. */
+function clockDoubt(input: StepInput): string | undefined {
+  const { current } = input;
+  if (current === undefined) return undefined;
+  if (input.now.latest < current.notBefore) {
+    return `clock: the certificate begins at ${current.notBefore.toISOString()}, which is in the future`;
+  }
+  const doubtful = input.now.latest >= current.notAfter && input.now.earliest < current.notAfter;
+  return doubtful ? 'clock: expired by one clock and valid by the other' : undefined;
+}
