@@ -36,12 +36,7 @@ async function take(step: Step, context: CheckContext): Promise<StepOutcome> {
 
 /** A finding that says what an error says. */
 export function fromError(id: string, error: CertletError, verdict: Finding['verdict'] = 'problem'): Finding {
-  return finding(verdict, id, error.message, { remedy: commandOf(error.remedy), evidence: { code: error.code } });
-}
-
-/** A remedy as a command alone where that is all it is. */
-export function commandOf(remedy: string | undefined): string | undefined {
-  return remedy?.replace(/^Run: /, '');
+  return finding(verdict, id, error.message, { remedy: error.remedy, evidence: { code: error.code } });
 }
 
 /** Texts of foreign origin (an approver's message, a server's answer) pass the filter for secrets once more. */

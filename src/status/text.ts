@@ -1,3 +1,4 @@
+import type { Phase } from '../rotation/snapshot.ts';
 import type { CertificateStatus, HookStatus, StatusDocument, Timestamp } from './document.ts';
 import { relativeText, spanText } from './times.ts';
 import { certificateVerdict, type State, type Verdict } from './verdict.ts';
@@ -143,16 +144,19 @@ function stateRows(status: CertificateStatus, now: Date): readonly Row[] {
   ];
 }
 
-function requestRows({ pending }: CertificateStatus, now: Date): readonly Row[] {
+function requestRows({ phase, pending }: CertificateStatus, now: Date): readonly Row[] {
   if (pending === undefined) return [];
-  return [
-    ['request', `${pending.name}, ${pending.approved ? 'approved' : 'not approved'}, made ${at(pending.since, now)}`],
-  ];
+  return [['request', `${pending.name}, ${requestState(phase, pending.approved)} ${at(pending.since, now)}`]];
 }
 
-function commandRows({ pending, command, lastError }: CertificateStatus): readonly Row[] {
-  const waitsForApproval = pending !== undefined && !pending.approved;
-  return optional(waitsForApproval ? 'approve with' : 'to mend it', command ?? lastError?.remedy);
+/** Key and name are on disk before the API server is asked: only its answer makes a request of them that somebody could approve. */
+function requestState(phase: Phase, approved: boolean): string {
+  if (approved) return 'approved, made';
+  return phase === 'waiting for approval' ? 'not approved, made' : 'prepared';
+}
+
+function commandRows({ phase, command, lastError }: CertificateStatus): readonly Row[] {
+  return optional(phase === 'waiting for approval' ? 'approve with' : 'to mend it', command ?? lastError?.remedy);
 }
 
 function errorRows(error: NonNullable<CertificateStatus['lastError']>, now: Date): readonly Row[] {

@@ -8,7 +8,7 @@ import type { CheckPorts } from '../../src/check/facts.ts';
 import { encodeHistory } from '../../src/csr/pending.ts';
 import { CertletError } from '../../src/errors.ts';
 import { CheckHost, folder } from '../fixtures/check/host.ts';
-import { type Authority, createAuthority } from '../fixtures/cluster/authority.ts';
+import { type Authority, createAuthority, issueSelfSigned } from '../fixtures/cluster/authority.ts';
 import type { FakeCluster, FakeClusterOptions } from '../fixtures/cluster/fake-cluster.ts';
 import { startFakeCluster } from '../fixtures/cluster/fake-cluster.ts';
 import type { FaultKind, FaultMatch } from '../fixtures/cluster/faults.ts';
@@ -198,6 +198,17 @@ t.test('a serving certificate that certlet does not manage is not judged', async
   t.equal(result.find('certificate.serving'), undefined);
   t.equal(result.find('requests.serving'), undefined);
 });
+
+t.test(
+  'a self-signed pair that stands in lacks an address: no renewal is advised that would wait for the client certificate',
+  async (t) => {
+    const host = new CheckHost(t, { nodeIP: ['192.0.2.9'] });
+    host.pair({ ...createAuthority({ name: 'ca' }), issue: issueSelfSigned }, 'serving');
+    const result = await host.check();
+    t.equal(result.find('serving.names'), undefined, result.text);
+    t.match(result.find('serving.skipped'), { verdict: 'skipped', what: /stands in/ });
+  },
+);
 
 t.test('a serving certificate on a host without a kubeconfig is held against the names of the settings', async (t) => {
   const host = new CheckHost(t, { nodeIP: ['192.0.2.9'] });

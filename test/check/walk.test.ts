@@ -39,7 +39,7 @@ t.test('a step without ground is skipped with the reason, and a failing one beco
   const { reports } = await walk(
     [
       step('a', async () => 'no ground'),
-      fail(new CertletError('ERR_API_SERVER', '503', { remedy: 'Run: kubectl x' })),
+      fail(new CertletError('ERR_API_SERVER', '503', { remedy: 'kubectl x' })),
       fail(new Error('a defect')),
     ],
     ports,

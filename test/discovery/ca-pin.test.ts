@@ -35,7 +35,7 @@ for (const text of [
   `sha256:${'g'.repeat(64)}`,
 ]) {
   t.test(`refused: ${JSON.stringify(text)}`, async (t) => {
-    t.throws(() => parseCaPin(text), { code: 'ERR_USAGE' });
+    t.throws(() => parseCaPin(text), { code: 'ERR_USAGE', remedy: / sha256sum .*sha256:/ });
   });
 }
 

@@ -7,7 +7,7 @@ import { type HookProblemFacts, type ProcessStatus, statusDocument } from '../..
 import { type Source, statusReport } from '../../src/status/text.ts';
 import { localText, relativeText, spanText } from '../../src/status/times.ts';
 import { verdictOf } from '../../src/status/verdict.ts';
-import { NOW, sampleFacts, sampleManager, sampleSnapshot } from '../fixtures/snapshots.ts';
+import { NOW, sampleFacts, sampleManager, sampleSnapshot, waitingServing } from '../fixtures/snapshots.ts';
 
 // Dates are told in local time; a zone without summer time makes them the same everywhere.
 process.env['TZ'] = 'UTC';
@@ -79,6 +79,22 @@ serving  waiting for approval; a self-signed pair stands in until the first one 
   approve with    kubectl certificate approve node-csr-abc
 `,
   );
+});
+
+t.test('a request that the API server never took is no request that waits for an approval', (t) => {
+  const remedy = 'kubectl create clusterrolebinding certlet-bootstrap --clusterrole=x --group=system:bootstrappers';
+  const error = { code: 'ERR_API_FORBIDDEN', message: '403', remedy, at: NOW } as const;
+  const manager = waitingServing({
+    phase: 'waiting to retry',
+    reason: '403',
+    command: undefined,
+    lastError: error,
+  });
+  const text = report(sampleSnapshot({ managers: [manager] }));
+  t.match(text, /\n {2}request {9}node-csr-abc, prepared 10 minutes ago \(2026-11-21 04:01\)\n/);
+  t.match(text, `\n  to mend it      ${remedy}\n`);
+  t.notMatch(text, /approve/);
+  t.end();
 });
 
 t.test('a night of trouble: expired, refused, clock off, a hook that fails', async (t) => {

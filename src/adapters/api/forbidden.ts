@@ -58,14 +58,14 @@ function forbiddenRemedy(words: ForbiddenWords, text: string): string {
   const csrs = words.resource === 'certificatesigningrequests' && BOOTSTRAPPER_VERBS.includes(words.verb);
   if (csrs) {
     const binding = `certlet-${words.user.startsWith('system:node:') ? 'nodes' : 'bootstrap'}`;
-    return `Run: kubectl create clusterrolebinding ${binding} --clusterrole=${BOOTSTRAPPER} ${subjectOf(words.user)}`;
+    return `kubectl create clusterrolebinding ${binding} --clusterrole=${BOOTSTRAPPER} ${subjectOf(words.user)}`;
   }
   if (words.verb === '' || words.resource === '')
     return 'Give the identity a ClusterRole that allows the request, with kubectl create clusterrolebinding.';
   const name = shellWord(`certlet-${words.verb}-${words.resource.replaceAll('/', '-')}`);
   const resource = words.group === '' ? words.resource : withGroup(words.resource, words.group);
   return (
-    `Run: kubectl create clusterrole ${name} --verb=${shellWord(words.verb)} --resource=${shellWord(resource)} && ` +
+    `kubectl create clusterrole ${name} --verb=${shellWord(words.verb)} --resource=${shellWord(resource)} && ` +
     `kubectl create clusterrolebinding ${name} --clusterrole=${name} ${subjectOf(words.user)}`
   );
 }

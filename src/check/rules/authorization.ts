@@ -2,7 +2,6 @@ import { shellWord } from '../../adapters/file-errors.ts';
 import type { CertletError } from '../../errors.ts';
 import type { Target } from '../facts.ts';
 import { type Finding, finding, good } from '../finding.ts';
-import { commandOf } from '../walk.ts';
 
 /** What certlet does with signing requests; a kubelet needs all four. */
 export const CSR_VERBS = ['create', 'get', 'list', 'watch'] as const;
@@ -23,7 +22,7 @@ function subjectOf({ credential, role }: Target, user: string | undefined): stri
 
 /** The binding that lets an identity ask for certificates. `refusal`: a 403 that names the identity, where one was seen. */
 function bindingFor(target: Target, refusal: CertletError | undefined): string {
-  const told = commandOf(refusal?.remedy);
+  const told = refusal?.remedy;
   if (told?.startsWith('kubectl create clusterrolebinding') === true) return told;
   const name = target.role === 'node' ? 'certlet-nodes' : 'certlet-bootstrap';
   return `kubectl create clusterrolebinding ${name} --clusterrole=system:node-bootstrapper ${subjectOf(target, undefined)}`;

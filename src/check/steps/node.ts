@@ -95,12 +95,14 @@ export const servingStep: Step = {
       reading.kind === 'whole' ? [{ spec, leaf: reading.pair.chain.leaf }] : [],
     );
     if (whole.length === 0) return 'there is no serving certificate to look at';
+    const issued = whole.filter(({ leaf }) => !leaf.selfSigned);
+    if (issued.length === 0) return 'a self-signed one stands in, and the first request asks for all names';
     const { nodeName, nodeIPs, servingNames } = settings;
     const server = targets?.[0]?.cluster.server;
     const routeAddress = server === undefined ? undefined : await context.ports.route.localAddress(server);
     const names = servingNamesOf({ nodeName, nodeIPs, servingNames, node: nodeObject, routeAddress });
     return {
-      findings: whole.flatMap(({ spec, leaf }) => {
+      findings: issued.flatMap(({ spec, leaf }) => {
         const missing = missingNames(leaf, templateOf(spec, { nodeName, nodeNames: names }));
         return servingFindings({ spec, leaf, missing, nodeKnown: nodeObject !== undefined });
       }),

@@ -130,7 +130,7 @@ t.test('a certificate that cannot be parsed still has a label', async (t) => {
 const csrs = (user: string, verb: string): string =>
   `certificatesigningrequests.certificates.k8s.io is forbidden: User "${user}" cannot ${verb} resource "certificatesigningrequests" in API group "certificates.k8s.io" at the cluster scope`;
 const BOOTSTRAP_BINDING =
-  'Run: kubectl create clusterrolebinding certlet-bootstrap --clusterrole=system:node-bootstrapper';
+  'kubectl create clusterrolebinding certlet-bootstrap --clusterrole=system:node-bootstrapper';
 
 for (const row of [
   {
@@ -162,7 +162,7 @@ for (const row of [
     name: 'a node',
     message: csrs('system:node:n1', 'create'),
     remedy:
-      'Run: kubectl create clusterrolebinding certlet-nodes --clusterrole=system:node-bootstrapper --group=system:nodes',
+      'kubectl create clusterrolebinding certlet-nodes --clusterrole=system:node-bootstrapper --group=system:nodes',
   },
   {
     name: 'the wording of 1.9',
@@ -174,13 +174,13 @@ for (const row of [
     name: 'another verb of the resource',
     message: csrs('u', 'delete'),
     remedy:
-      'Run: kubectl create clusterrole certlet-delete-certificatesigningrequests --verb=delete --resource=certificatesigningrequests.certificates.k8s.io && kubectl create clusterrolebinding certlet-delete-certificatesigningrequests --clusterrole=certlet-delete-certificatesigningrequests --user=u',
+      'kubectl create clusterrole certlet-delete-certificatesigningrequests --verb=delete --resource=certificatesigningrequests.certificates.k8s.io && kubectl create clusterrolebinding certlet-delete-certificatesigningrequests --clusterrole=certlet-delete-certificatesigningrequests --user=u',
   },
   {
     name: 'a resource of the core group',
     message: 'nodes "n1" is forbidden: User "u" cannot get resource "nodes" in API group "" at the cluster scope',
     remedy:
-      'Run: kubectl create clusterrole certlet-get-nodes --verb=get --resource=nodes && kubectl create clusterrolebinding certlet-get-nodes --clusterrole=certlet-get-nodes --user=u',
+      'kubectl create clusterrole certlet-get-nodes --verb=get --resource=nodes && kubectl create clusterrolebinding certlet-get-nodes --clusterrole=certlet-get-nodes --user=u',
   },
   {
     name: 'a subresource',
