@@ -81,7 +81,8 @@ function readWritePathsRemedy(folder: string): string {
   const dropIn = '/etc/systemd/system/certlet.service.d';
   return [
     `if the service's sandbox is the reason: mkdir -p ${dropIn}`,
-    `printf '[Service]\\nReadWritePaths=%s\\n' ${shellWord(folder)} > ${dropIn}/paths.conf`,
+    // Without a backslash: a quoted value of a log line doubles them.
+    `{ echo '[Service]'; echo ${shellWord(`ReadWritePaths=${folder}`)}; } > ${dropIn}/paths.conf`,
     `systemctl daemon-reload && systemctl restart certlet; else remount it: findmnt -T ${shellWord(folder)}`,
   ].join(' && ');
 }

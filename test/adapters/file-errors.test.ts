@@ -27,10 +27,10 @@ for (const row of [
     remedy: 'free space: df -h /srv/pki; df -i /srv/pki',
   },
   {
-    name: 'a link in a read-only folder: ReadWritePaths=.',
+    name: 'a link in a read-only folder: ReadWritePaths=., or backslashes, which the journal doubles',
     error: system('EROFS', 'symlink', 'kubelet-client-1.pem', STAGED),
     message: `symlink ${LINK}: said so (EROFS)`,
-    remedy: /' \/srv\/pki > /,
+    remedy: /^[^\\]* ReadWritePaths=\/srv\/pki; [^\\]*$/,
   },
   {
     name: 'a link in a read-only folder that others use: no command that opens it',

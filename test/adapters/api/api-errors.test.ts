@@ -129,8 +129,7 @@ t.test('a certificate that cannot be parsed still has a label', async (t) => {
 
 const csrs = (user: string, verb: string): string =>
   `certificatesigningrequests.certificates.k8s.io is forbidden: User "${user}" cannot ${verb} resource "certificatesigningrequests" in API group "certificates.k8s.io" at the cluster scope`;
-const BOOTSTRAP_BINDING =
-  'kubectl create clusterrolebinding certlet-bootstrap --clusterrole=system:node-bootstrapper';
+const BOOTSTRAP_BINDING = 'kubectl create clusterrolebinding certlet-bootstrap --clusterrole=system:node-bootstrapper';
 
 for (const row of [
   {
