@@ -42,7 +42,7 @@ export const ERROR_RULES = {
   ),
   ERR_NODE_NAME: rule(
     'waitForPerson',
-    'No usable node name: the host has none (yet) and no override is given; or it is another than that of the valid certificate in hand.',
+    'No usable node name: the host has none (yet) and no override is given; or it is another than that of the valid certificate in hand. A changed name is noticed within a minute.',
     'Set `hostnameOverride` (or `--hostname-override`) to the name of the Node object.',
   ),
   ERR_KUBECONFIG_INVALID: rule(
@@ -189,7 +189,7 @@ export const ERROR_RULES = {
   ),
   ERR_ISSUED_REFUSED: rule(
     'retrySlowly',
-    'The API server refuses the certificate that was just issued.',
+    'The API server refuses the certificate that was just issued. From the third one in a row on the next is asked for after hours.',
     "Compare the API server's --client-ca-file with the CA that signs client certificates.",
   ),
   ERR_KEY_INVALID: rule('retrySoon', 'A private key cannot be parsed.', 'Nothing: the file is moved aside.'),

@@ -1,4 +1,5 @@
 import { X509Certificate } from 'node:crypto';
+import { oneLine } from '../pki/certificate.ts';
 import { unreadableCurve } from '../pki/curves.ts';
 import type { Origin } from './model.ts';
 import { CertletError } from '../errors.ts';
@@ -73,7 +74,7 @@ export function weakKey(certificate: X509Certificate): string | undefined {
   const bits = type === 'ec' ? EC_BITS[details?.namedCurve ?? ''] : details?.modulusLength;
   const needed = type === 'ec' ? MIN_EC_BITS : MIN_RSA_BITS;
   if (bits === undefined || bits >= needed) return undefined;
-  const name = certificate.subject.replaceAll('\n', ', ');
+  const name = oneLine(certificate.subject);
   const kind = type === 'ec' ? 'EC' : (type ?? '').toUpperCase();
   return (
     `the CA "${name}" has a ${kind} key of ${String(bits)} bits; OpenSSL refuses what is below ${String(needed)}: ` +

@@ -189,8 +189,8 @@ function readFacts(certificate: X509Certificate): CertificateFacts {
   };
 }
 
-/** Line per attribute to one line; undefined for an empty name, whatever the type says. */
-function oneLine(name: string | undefined): string {
+/** Subject or issuer as `X509Certificate` gives it, on one line. Node has undefined for an empty name, whatever its types say. */
+export function oneLine(name: string | undefined): string {
   return (name ?? '').trim().split('\n').join(', ');
 }
 

@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { generateKeyPairSync } from 'node:crypto';
 import { join } from 'node:path';
 import t from 'tap';
 import { CertletError } from '../../src/errors.ts';
@@ -8,6 +9,8 @@ import { parseKubeconfig } from '../../src/kubeconfig/codec.ts';
 import { parseYaml } from '../../src/kubeconfig/yaml.ts';
 import { Secret } from '../../src/secret.ts';
 import { createAuthority } from '../fixtures/cluster/authority.ts';
+import { sequence } from '../fixtures/cluster/der.ts';
+import { certificatePem, oddCertificate, SIGNATURE } from '../fixtures/odd-certificate.ts';
 import { openssl, withoutOpenssl } from '../fixtures/openssl.ts';
 import { proxyOf } from '../fixtures/proxy-url.ts';
 
@@ -57,6 +60,14 @@ t.test(
     t.match(warnings, [/certificate-authority-data: certificate 2 of 3 cannot be parsed/]);
   },
 );
+
+t.test('a CA without a subject and with a weak key is no defect of certlet', async (t) => {
+  const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 1024 });
+  const algorithm = SIGNATURE.rsaSha256;
+  const der = oddCertificate({ issuer: sequence(), subject: sequence(), signingKey: privateKey, algorithm });
+  const { warnings } = read({ 'certificate-authority-data': base64(certificatePem(der)) }, { token: 't' });
+  t.match(warnings, [/the CA "" has a RSA key of 1024 bits/]);
+});
 
 t.test('a CA whose key OpenSSL refuses is named with key size and remedy', async (t) => {
   const weak = createAuthority({ name: 'old-ca', keyAlgorithm: 'RSA-1024' });

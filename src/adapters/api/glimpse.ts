@@ -1,6 +1,7 @@
 import type { Duplex } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
 import type { ClusterAccess } from '../../kubeconfig/client-config.ts';
+import { oneLine } from '../../pki/certificate.ts';
 import type { ServerGlimpse } from '../../ports.ts';
 import type { Asked } from './api-errors.ts';
 import { rawConnectionsTo } from './dispatcher.ts';
@@ -74,14 +75,14 @@ function orAborted(connecting: Promise<Duplex>, signal: AbortSignal): Promise<Du
 function certificateOf(socket: TLSSocket): Pick<ServerGlimpse, 'certificate'> {
   const certificate = socket.getPeerX509Certificate();
   if (certificate === undefined) return {};
-  const oneLine = (text: string): string => plainText(text.replaceAll('\n', ', '), 500);
+  const shown = (text: string | undefined): string => plainText(oneLine(text), 500);
   return {
     certificate: {
-      subject: oneLine(certificate.subject),
-      issuer: oneLine(certificate.issuer),
+      subject: shown(certificate.subject),
+      issuer: shown(certificate.issuer),
       notBefore: certificate.validFromDate,
       notAfter: certificate.validToDate,
-      names: oneLine(certificate.subjectAltName ?? ''),
+      names: shown(certificate.subjectAltName),
     },
   };
 }

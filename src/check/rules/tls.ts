@@ -1,6 +1,6 @@
 import { X509Certificate } from 'node:crypto';
 import { type CertletError, isCertletError } from '../../errors.ts';
-import { splitCertificates } from '../../pki/certificate.ts';
+import { oneLine, splitCertificates } from '../../pki/certificate.ts';
 import type { ServerGlimpse } from '../../ports.ts';
 import { NAMED_SKEW_MS, skewText } from '../../rotation/rules/clock-judge.ts';
 import { spanText } from '../../status/times.ts';
@@ -136,7 +136,7 @@ function trustedSubjects(target: Target): readonly string[] {
   const { caPem } = target.cluster;
   if (caPem === undefined) return ["the host's own roots"];
   try {
-    return splitCertificates(caPem).map((pem) => new X509Certificate(pem).subject.split('\n').join(', '));
+    return splitCertificates(caPem).map((pem) => oneLine(new X509Certificate(pem).subject));
   } catch (error) {
     if (isCertletError(error)) return [];
     throw error;

@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process';
+import { generateKeyPairSync } from 'node:crypto';
 import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
@@ -12,6 +13,8 @@ import { CertletError } from '../../../src/errors.ts';
 import { Secret } from '../../../src/secret.ts';
 import { createAuthority, issueSelfSigned } from '../../fixtures/cluster/authority.ts';
 import type { Authority, Issued } from '../../fixtures/cluster/authority.ts';
+import { sequence } from '../../fixtures/cluster/der.ts';
+import { certificatePem, oddCertificate } from '../../fixtures/odd-certificate.ts';
 import {
   accessTo,
   connect,
@@ -435,6 +438,16 @@ t.test('glimpse sees certificate and Date of a server that cannot be verified, a
   });
   t.match(server.seen[0], { method: 'GET', url: '/version', clientName: '', serverName: 'kubernetes' });
   t.equal(server.seen[0]?.headers.authorization, undefined);
+});
+
+t.test('the look at a server whose certificate has no subject is a defect of certlet', async (t) => {
+  const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+  const nobody = { issuer: sequence(), subject: sequence(), signingKey: privateKey };
+  const certPem = certificatePem(oddCertificate(nobody));
+  const leaf = { certPem, chainPem: certPem, keyPem: privateKey.export({ type: 'pkcs8', format: 'pem' }) };
+  const server = await serve(t, { leaf });
+  const seen = await connectorOf().glimpse(accessTo(server, authority), never);
+  t.match(seen.certificate, { subject: '', issuer: '', names: 'DNS:localhost, IP Address:127.0.0.1' });
 });
 
 t.test('glimpse of a server that ends without an answer gives the certificate alone', async (t) => {
