@@ -42,7 +42,9 @@ t.test('no secret shows: output, log, status, metrics, process list, files that 
     ['run'],
     ['/usr/bin/env', '-i', `PATH=${process.env['PATH'] ?? ''}`, 'CANARY=canary-of-the-environment'],
   );
-  await host.until((status) => status.certificates.some(({ pending }) => pending !== undefined));
+  await host.until((status) =>
+    status.certificates.some(({ purpose, pending }) => purpose === 'serving' && pending !== undefined),
+  );
   const pid = String(daemon.child.pid);
   seen.push(readFileSync(`/proc/${pid}/cmdline`, 'utf8'));
   t.strictSame(listeningTcp(pid), [], 'no TCP socket listens');
@@ -51,9 +53,7 @@ t.test('no secret shows: output, log, status, metrics, process list, files that 
   );
   const message = `no: Bearer ${TOKEN} \u001b]0;owned\u0007\u001b[2J\u009b2J\nERROR forged=1 \u202e`;
   if (serving !== undefined) cluster.deny(serving.name, 'Because', message);
-  await host.until((status) =>
-    status.certificates.some(({ phase }) => phase !== 'valid' && phase !== 'waiting for approval'),
-  );
+  await host.until((status) => status.certificates.some(({ lastError }) => lastError?.code === 'ERR_CSR_DENIED'));
   for (const args of [
     ['status'],
     ['status', '--output', 'json'],
@@ -97,7 +97,10 @@ t.test('no secret shows: output, log, status, metrics, process list, files that 
   seen.push(stdout, stderr);
   const variables = [...stderr.matchAll(/Hook output .*line="?(\w+)=/g)].map((match) => match[1]);
   t.ok(variables.includes('CERTLET_PURPOSE'), 'the hook showed its environment');
-  const expected = ['PATH', 'LANG', 'CERTLET_PURPOSE', 'CERTLET_CERT_FILE', 'CERTLET_PAIR_FILE', 'CERTLET_KUBECONFIG'];
+  const expected = [
+    ...['PATH', 'LANG', 'CERTLET_PURPOSE', 'CERTLET_CERTIFICATE'],
+    ...['CERTLET_CERT_FILE', 'CERTLET_PAIR_FILE', 'CERTLET_KUBECONFIG'],
+  ];
   t.strictSame([...new Set(variables)], expected, 'and nothing of ours');
   const readable = filesBelow(host.folder).filter((path) => (statSync(path).mode & 0o044) !== 0);
   t.ok(readable.some((path) => path.endsWith('status.json')));
