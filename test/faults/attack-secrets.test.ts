@@ -97,10 +97,8 @@ t.test('no secret shows: output, log, status, metrics, process list, files that 
   seen.push(stdout, stderr);
   const variables = [...stderr.matchAll(/Hook output .*line="?(\w+)=/g)].map((match) => match[1]);
   t.ok(variables.includes('CERTLET_PURPOSE'), 'the hook showed its environment');
-  const expected = [
-    ...['PATH', 'LANG', 'CERTLET_PURPOSE', 'CERTLET_CERTIFICATE'],
-    ...['CERTLET_CERT_FILE', 'CERTLET_PAIR_FILE', 'CERTLET_KUBECONFIG'],
-  ];
+  const files = ['CERTLET_CERT_FILE', 'CERTLET_PAIR_FILE', 'CERTLET_KUBECONFIG'];
+  const expected = ['PATH', 'LANG', 'CERTLET_PURPOSE', 'CERTLET_CERTIFICATE', ...files];
   t.strictSame([...new Set(variables)], expected, 'and nothing of ours');
   const readable = filesBelow(host.folder).filter((path) => (statSync(path).mode & 0o044) !== 0);
   t.ok(readable.some((path) => path.endsWith('status.json')));
