@@ -94,4 +94,7 @@ function causeOf(end: PluginEnd): string {
 const NOT_STARTED: Readonly<Record<string, string>> = {
   ENOENT: 'does not exist',
   EACCES: 'may not be executed',
+  E2BIG:
+    'could not be started: its arguments and variables are too long for this system (E2BIG); with provideClusterInfo the whole CA bundle is among them',
+  ERR_INVALID_ARG_VALUE: 'could not be started: there is a zero byte in its arguments or variables',
 };

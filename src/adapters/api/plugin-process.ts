@@ -1,5 +1,7 @@
 import { spawn } from 'node:child_process';
+import type { ChildProcessWithoutNullStreams } from 'node:child_process';
 import type { Readable } from 'node:stream';
+import { errnoOf } from '../file-errors.ts';
 import { signalGroup } from '../process-group.ts';
 
 export interface PluginCall {
@@ -29,7 +31,8 @@ export type PluginEnd =
 export async function runPluginProcess(call: PluginCall, limits: PluginLimits): Promise<PluginEnd> {
   const { signal, timeoutMs, maxBytes } = limits;
   signal.throwIfAborted();
-  const child = spawn(call.command, [...call.args], { env: { ...call.env }, detached: true, stdio: 'pipe' });
+  const child = start(call);
+  if ('kind' in child) return child;
   let limit: 'timedOut' | 'tooLong' | undefined;
   const kill = (): void => {
     signalGroup(child, 'SIGKILL');
@@ -59,6 +62,17 @@ export async function runPluginProcess(call: PluginCall, limits: PluginLimits): 
   signal.removeEventListener('abort', kill);
   signal.throwIfAborted();
   return end;
+}
+
+/** Node throws where the system takes no such arguments and variables, with words that quote them, and tells all else by an event. */
+function start({ command, args, env }: PluginCall): ChildProcessWithoutNullStreams | PluginEnd {
+  try {
+    return spawn(command, [...args], { env: { ...env }, detached: true, stdio: 'pipe' });
+  } catch (error) {
+    const code = errnoOf(error);
+    if (code === undefined) throw error;
+    return { kind: 'failed', code };
+  }
 }
 
 /** The text so far, on request. */

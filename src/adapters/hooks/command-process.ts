@@ -1,5 +1,6 @@
-import { spawn, type ChildProcess } from 'node:child_process';
+import { spawn, type ChildProcess, type ChildProcessByStdio } from 'node:child_process';
 import type { Readable } from 'node:stream';
+import { errnoOf } from '../file-errors.ts';
 import { signalGroup } from '../process-group.ts';
 
 /** Between the request to end and the kill, unless the caller says otherwise. */
@@ -32,13 +33,9 @@ export type CommandEnd =
 /** Runs a command in a process group of its own; at the time limit or when `signal` aborts the whole group is ended. Never rejects. */
 export async function runCommand(request: CommandRequest, signal: AbortSignal): Promise<CommandEnd> {
   if (signal.aborted) return { kind: 'aborted' };
-  const { command, env, timeoutMs, onLine } = request;
-  const child = spawn(command[0] ?? '', command.slice(1), {
-    env: { ...env },
-    cwd: '/',
-    detached: true,
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
+  const { timeoutMs, onLine } = request;
+  const child = start(request);
+  if ('kind' in child) return child;
   const limit = AbortSignal.timeout(timeoutMs);
   const stop = AbortSignal.any([signal, limit]);
   const onStop = (): void => endGroup(child, request.graceMs ?? GRACE_MS);
@@ -52,6 +49,22 @@ export async function runCommand(request: CommandRequest, signal: AbortSignal): 
   if (end.kind === 'notStarted') return end;
   if (signal.aborted) return { kind: 'aborted' };
   return limit.aborted ? { kind: 'timedOut' } : end;
+}
+
+/** Node throws where the system takes no such arguments and variables, with words that quote them, and tells all else by an event. */
+function start({ command, env }: CommandRequest): ChildProcessByStdio<null, Readable, Readable> | CommandEnd {
+  try {
+    return spawn(command[0] ?? '', command.slice(1), {
+      env: { ...env },
+      cwd: '/',
+      detached: true,
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+  } catch (error) {
+    const code = errnoOf(error);
+    if (code === undefined) throw error;
+    return { kind: 'notStarted', reason: `its arguments and variables cannot be used (${code})` };
+  }
 }
 
 function childEnd(child: ChildProcess): Promise<CommandEnd> {
