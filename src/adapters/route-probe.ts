@@ -2,6 +2,7 @@ import { createSocket } from 'node:dgram';
 import type { Socket } from 'node:dgram';
 import { lookup } from 'node:dns/promises';
 import { isIP } from 'node:net';
+import { bareHost } from '../pki/ip-address.ts';
 import type { RouteProbe } from '../ports.ts';
 
 export interface RouteProbeOptions {
@@ -32,7 +33,7 @@ export function createRouteProbe(options: RouteProbeOptions = { lookupTimeoutMs:
 }
 
 function hostOf(server: string): string | undefined {
-  return URL.canParse(server) ? new URL(server).hostname.replace(/^\[|\]$/g, '') : undefined;
+  return URL.canParse(server) ? bareHost(new URL(server).hostname) : undefined;
 }
 
 async function systemAddresses(host: string): Promise<readonly string[]> {

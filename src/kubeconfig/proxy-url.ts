@@ -1,3 +1,4 @@
+import { bareHost } from '../pki/ip-address.ts';
 import { Secret } from '../secret.ts';
 import { readHost, splitUrl } from './url-host.ts';
 import type { Fault, UrlHost } from './url-host.ts';
@@ -34,7 +35,7 @@ export class ProxyUrl extends Secret {
 
   /** Without brackets. */
   get host(): string {
-    return this.#parts.host.replace(/^\[|\]$/g, '');
+    return bareHost(this.#parts.host);
   }
 
   get port(): number {

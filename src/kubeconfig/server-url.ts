@@ -1,10 +1,11 @@
+import { bareHost } from '../pki/ip-address.ts';
 import type { Field } from './fields.ts';
 import { parseProxyUrl, ProxyUrl } from './proxy-url.ts';
 import { readHost, splitUrl } from './url-host.ts';
 
 /** True for `localhost`, names below it, 127.0.0.0/8 and ::1; `host` may have the brackets of a URL. */
 export function isLoopback(host: string): boolean {
-  const bare = host.replace(/^\[|\]$/g, '').toLowerCase();
+  const bare = bareHost(host).toLowerCase();
   if (bare === 'localhost' || bare.endsWith('.localhost')) return true;
   return bare === '::1' || /^127(\.\d{1,3}){3}$/.test(bare);
 }

@@ -68,3 +68,8 @@ function longestZeroRun(words: readonly string[]): { readonly start: number; rea
   }
   return best;
 }
+
+/** A host as a URL has it, without the brackets around an IPv6 address. */
+export function bareHost(host: string): string {
+  return host.replace(/^\[|\]$/g, '');
+}

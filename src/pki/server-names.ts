@@ -1,5 +1,5 @@
 import { parseAlternativeNames } from './alternative-names.ts';
-import { canonicalIpAddress } from './ip-address.ts';
+import { bareHost, canonicalIpAddress } from './ip-address.ts';
 
 /** The names of a certificate that can be a server's; addresses in canonical text. */
 export interface HostNames {
@@ -24,7 +24,7 @@ export function serverNameProblem(host: string, alternativeNames: string | undef
 
 /** Whether `host` (a name or an address, brackets allowed) is one of the names, by the same rules. */
 export function namesHost({ dnsNames, ipAddresses }: HostNames, host: string): boolean {
-  const bare = host.replace(/^\[|\]$/g, '');
+  const bare = bareHost(host);
   const canonical = canonicalIpAddress(bare);
   // IPv4 with leading zeros is no address to Go.
   const address = bare.includes(':') || canonical === bare ? canonical : undefined;

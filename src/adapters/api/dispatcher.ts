@@ -3,9 +3,9 @@ import type { Duplex } from 'node:stream';
 import { Agent, buildConnector, Client } from 'undici';
 import type { Dispatcher } from 'undici';
 import type { ProxyUrl } from '../../kubeconfig/proxy-url.ts';
+import { bareHost } from '../../pki/ip-address.ts';
 import { trustedPeer } from './peer-trust.ts';
 import { aboutProxy } from './proxy-tls.ts';
-import { bareHost } from './server-identity.ts';
 import { proxyTls, serverTls } from './tls-options.ts';
 import type { TlsTrust } from './tls-options.ts';
 

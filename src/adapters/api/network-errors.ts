@@ -1,6 +1,7 @@
 import { CertletError, defectIn, isDefect } from '../../errors.ts';
 import type { Asked } from './api-errors.ts';
 import { blameOf, DATE_CODES, signerHint } from './peer-blame.ts';
+import { bareHost } from '../../pki/ip-address.ts';
 import { isAboutProxyTls, proxyTlsProblem } from './proxy-tls.ts';
 import { plainText } from './response-headers.ts';
 import { NO_NAMES, NO_NAMES_REMEDY, OTHER_NAMES } from './server-identity.ts';
@@ -229,7 +230,7 @@ function unreachable(code: string, message: string, facts: ConnectionFacts, caus
   const shown = code === '' || REASONS[code] === undefined ? reason : `${reason} (${code})`;
   const remedy = RESOLVE.includes(code)
     ? `Check name resolution: getent hosts ${host}`
-    : `Check route, firewall and proxy: nc -vz ${host.replace(/^\[|\]$/g, '')} ${port}`;
+    : `Check route, firewall and proxy: nc -vz ${bareHost(host)} ${port}`;
   return failure('ERR_API_UNREACHABLE', shown, { facts, remedy, cause });
 }
 

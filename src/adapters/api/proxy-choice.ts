@@ -1,7 +1,7 @@
 import { BlockList, isIP } from 'node:net';
 import { CertletError } from '../../errors.ts';
 import { parseProxyUrl, ProxyUrl } from '../../kubeconfig/proxy-url.ts';
-import { canonicalIpAddress } from '../../pki/ip-address.ts';
+import { bareHost, canonicalIpAddress } from '../../pki/ip-address.ts';
 
 /** `process.env`, or what a test gives instead. */
 export type Environment = Readonly<Record<string, string | undefined>>;
@@ -71,10 +71,6 @@ function splitHostPort(entry: string): { readonly host: string; readonly port: s
   if (isIP(entry) !== 0) return { host: entry, port: '' };
   const match = /^(\[[^\]]*\]|[^:]*):(\d+)$/.exec(entry);
   return { host: bareHost(match?.[1] ?? entry), port: match?.[2] ?? '' };
-}
-
-function bareHost(host: string): string {
-  return host.replace(/^\[|\]$/g, '');
 }
 
 function familyOf(address: string): 'ipv4' | 'ipv6' {

@@ -1,4 +1,5 @@
 import { isIP } from 'node:net';
+import { bareHost } from '../../pki/ip-address.ts';
 import { serverNameProblem, withoutFinalDots } from '../../pki/server-names.ts';
 
 /** `code` of the error for a certificate without subject alternative names. */
@@ -48,9 +49,4 @@ export function isNameError(error: unknown): boolean {
 export function serverNameIndication(name: string): string {
   const host = bareHost(name);
   return isIP(host) === 0 ? withoutFinalDots(host) : '';
-}
-
-/** A URL's host without the brackets around an address. */
-export function bareHost(host: string): string {
-  return host.replace(/^\[|\]$/g, '');
 }

@@ -1,7 +1,8 @@
 import { getCACertificates } from 'node:tls';
 import type { ProxyUrl } from '../../kubeconfig/proxy-url.ts';
+import { bareHost } from '../../pki/ip-address.ts';
 import type { Secret } from '../../secret.ts';
-import { bareHost, serverNameIndication } from './server-identity.ts';
+import { serverNameIndication } from './server-identity.ts';
 
 /** A client certificate as presented in the TLS handshake. */
 export interface ClientPair {

@@ -1,3 +1,4 @@
+import { bareHost } from '../../pki/ip-address.ts';
 import { chooseProxy } from '../../adapters/api/proxy-choice.ts';
 import { asCertletError, type CertletError, isCertletError } from '../../errors.ts';
 import type { ServerGlimpse } from '../../ports.ts';
@@ -57,7 +58,7 @@ function peerOf({ ports }: CheckContext, target: Target): Peer | { readonly erro
     const proxy = chooseProxy(server, target.cluster.proxyUrl, ports.environment);
     if (proxy !== undefined) return { host: proxy.host, port: proxy.port, what: `the proxy before ${server.host}` };
     const port = server.port === '' ? (server.protocol === 'https:' ? 443 : 80) : Number(server.port);
-    return { host: server.hostname.replace(/^\[|\]$/g, ''), port, what: 'the API server' };
+    return { host: bareHost(server.hostname), port, what: 'the API server' };
   } catch (error) {
     return { error: asCertletError(error) };
   }
