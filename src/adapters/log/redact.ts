@@ -23,11 +23,12 @@ export function redact(text: string): string {
 }
 
 /**
- * A password in a URL goes up to the last `@` of the word: in it there may be a slash, or another `@`. More may go with it; a word with two
- * URLs, say.
+ * A password in a URL goes up to the last `@` of the word: in it there may be a slash, or another `@`, and in the user before it a slash
+ * (`DOMAIN/user`). More may go with it; a word with two URLs, say.
  */
 function withoutPassword(word: string): string {
   const at = word.lastIndexOf('@');
-  const user = at < 0 ? null : /\/\/[^/:@]*:/.exec(word.slice(0, at));
-  return user === null ? word : `${word.slice(0, user.index + user[0].length)}[secret]${word.slice(at)}`;
+  const slashes = word.indexOf('//');
+  const colon = slashes < 0 ? -1 : word.indexOf(':', slashes);
+  return colon < 0 || colon > at ? word : `${word.slice(0, colon + 1)}[secret]${word.slice(at)}`;
 }

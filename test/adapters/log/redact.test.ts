@@ -43,6 +43,7 @@ for (const text of [
 for (const [name, text, becomes] of [
   ['with a slash', 'proxy http://u:a/b@p:1 fails', 'proxy http://u:[secret]@p:1 fails'],
   ['with an @', 'http://u:a@b@p:1', 'http://u:[secret]@p:1'],
+  ['of a user of a domain', 'http://CORP/u:pa55@p:1', 'http://CORP/u:[secret]@p:1'],
   [
     'in JSON, and what stands beside it stays',
     '{"proxy":"http://u:a/b@p","to":"x@y"}',
