@@ -1,8 +1,8 @@
-import { readFile } from 'node:fs/promises';
 import { CertletError } from '../../errors.ts';
 import type { ClusterAccess, Credential, ExecPlugin } from '../../kubeconfig/client-config.ts';
 import { Secret } from '../../secret.ts';
 import { errnoOf } from '../file-errors.ts';
+import { NodeFileSystem } from '../file-system.ts';
 import type { ClientPair } from './tls-options.ts';
 import type { ExecCredential } from './exec-credential.ts';
 import { runExecPlugin } from './exec-plugin.ts';
@@ -32,6 +32,8 @@ export interface SourceOptions {
 
 /** client-go re-reads a token file after a minute at most. */
 const TOKEN_FILE_AGE_MS = 60_000;
+/** As for every file that a kubeconfig names. */
+const MAX_TOKEN_BYTES = 1024 * 1024;
 
 /** The source for a credential. Its methods throw `ERR_CREDENTIAL_INVALID` and `ERR_EXEC_PLUGIN`. */
 export function credentialSource(credential: Credential, options: SourceOptions): CredentialSource {
@@ -81,7 +83,9 @@ class TokenFileSource implements CredentialSource {
   async #read(): Promise<Secret> {
     let text: string;
     try {
-      text = (await readFile(this.#path, 'utf8')).trim();
+      text = Buffer.from(await new NodeFileSystem().read(this.#path, MAX_TOKEN_BYTES))
+        .toString('utf8')
+        .trim();
     } catch (error) {
       if (errnoOf(error) === undefined) throw error;
       throw this.#invalid('cannot be read', error);
