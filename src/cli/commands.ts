@@ -74,7 +74,7 @@ export const COMMANDS: readonly CommandSpec[] = [
       [3, 'waiting: a certificate is not issued yet, or the next one waits for something'],
       [4, 'expiring: a renewal is overdue'],
       [5, 'expired'],
-      [6, 'unknown: nothing is managed yet, or the daemon is down'],
+      [6, 'unknown: the daemon that should run is down, or runs of the timer are missing'],
     ],
     examples: ['certlet status', 'certlet status --output json'],
   },
