@@ -15,6 +15,8 @@ export interface CaBundle {
 const MIN_RSA_BITS = 2048;
 /** The same level's floor for elliptic curves: 112 bits of security. */
 const MIN_EC_BITS = 224;
+/** So many of a bundle's faults are told one by one. */
+const TOLD = 10;
 const EC_BITS: Readonly<Record<string, number>> = {
   prime192v1: 192,
   secp192k1: 192,
@@ -37,13 +39,14 @@ export function readCaBundle(text: string, origin: Origin): CaBundle {
   // Go passes by what has headers.
   const blocks = found.map((block) => (block.headers ? undefined : pemOf(block)));
   const good: string[] = [];
-  const warnings: string[] = [];
+  const faults: string[] = [];
   for (const [index, block] of blocks.entries()) {
     const which = `certificate ${String(index + 1)} of ${String(blocks.length)}`;
     const { use, problem } = judged(block);
     if (use && block !== undefined) good.push(block);
-    if (problem !== undefined) warnings.push(use ? problem : `${which} ${problem} and is left out`);
+    if (problem !== undefined) faults.push(use ? problem : `${which} ${problem} and is left out`);
   }
+  const warnings = firstOf(faults);
   if (good.length === 0) {
     const why = hint ?? warnings.join('; ');
     throw new CertletError(
@@ -55,6 +58,12 @@ export function readCaBundle(text: string, origin: Origin): CaBundle {
     );
   }
   return { pem: good.join(''), warnings: warnings.map((warning) => `${label}: ${warning}`) };
+}
+
+/** A text of megabytes may have tens of thousands of them. */
+function firstOf(faults: readonly string[]): readonly string[] {
+  if (faults.length <= TOLD) return faults;
+  return [...faults.slice(0, TOLD), `and ${String(faults.length - TOLD)} more like these`];
 }
 
 /** Whether a certificate can be trusted at all, and what is wrong with it. Go leaves out what it cannot read. */

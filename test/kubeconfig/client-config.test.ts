@@ -153,6 +153,13 @@ for (const row of [
     words: /no certificate in it can be parsed/,
   },
   {
+    name: 'a CA bundle of ten thousand broken certificates, each told in one message of a megabyte',
+    cluster: { 'certificate-authority': '/ca' },
+    contents: { '/ca': '-----BEGIN CERTIFICATE-----\nQQ==\n-----END CERTIFICATE-----\n'.repeat(10_000) },
+    code: 'ERR_KUBECONFIG_INVALID',
+    words: /certificate 10 of 10000 cannot be parsed and is left out; and 9990 more like these$/,
+  },
+  {
     name: 'CA data without certificate',
     cluster: { 'certificate-authority-data': base64('hello') },
     code: 'ERR_KUBECONFIG_INVALID',

@@ -46,7 +46,9 @@ export async function glimpseServer(
     );
     const servername = serverNameIndication(cluster.tlsServerName ?? url.hostname);
     socket = await handshake(await orAborted(open(), limit), { servername, rejectUnauthorized: false }, limit);
-    return { ...certificateOf(socket), ...(await dateOf(socket, url, options.version)) };
+    const date = await dateOf(socket, url, options.version, limit);
+    signal.throwIfAborted();
+    return { ...certificateOf(socket), ...date };
   } catch (error) {
     if (signal.aborted) throw signal.reason;
     throw networkError(error, { ...facts, proxy: proxy?.address });
@@ -88,17 +90,22 @@ function certificateOf(socket: TLSSocket): Pick<ServerGlimpse, 'certificate'> {
 }
 
 /** `GET /version` by hand: the head of any answer, also of a 401, has the Date. */
-async function dateOf(socket: TLSSocket, url: URL, version: string): Promise<Pick<ServerGlimpse, 'serverDate'>> {
+async function dateOf(
+  socket: TLSSocket,
+  url: URL,
+  version: string,
+  limit: AbortSignal,
+): Promise<Pick<ServerGlimpse, 'serverDate'>> {
   socket.write(
     `GET /version HTTP/1.1\r\nHost: ${url.host}\r\nUser-Agent: certlet/${version}\r\nConnection: close\r\n\r\n`,
   );
-  const value = /^date:[ \t]*(.*)$/im.exec(await headOf(socket))?.[1];
+  const value = /^date:[ \t]*(.*)$/im.exec(await headOf(socket, limit))?.[1];
   const serverDate = httpDate(value);
   return serverDate === undefined ? {} : { serverDate };
 }
 
-/** What came of a head when it is whole, too long, or the connection has ended. */
-function headOf(socket: TLSSocket): Promise<string> {
+/** What came of a head when it is whole, too long, or the connection or its time has ended. */
+function headOf(socket: TLSSocket, limit: AbortSignal): Promise<string> {
   return new Promise((resolve) => {
     let head = '';
     socket.setEncoding('latin1');
@@ -107,5 +114,8 @@ function headOf(socket: TLSSocket): Promise<string> {
       if (head.includes('\r\n\r\n') || head.length > MAX_HEAD_BYTES) resolve(head);
     });
     socket.once('close', () => resolve(head));
+    // A server that stalls after the handshake must not hold up who asks for its certificate.
+    limit.addEventListener('abort', () => void socket.destroy(), { once: true });
+    if (limit.aborted) socket.destroy();
   });
 }

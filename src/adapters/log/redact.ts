@@ -18,8 +18,32 @@ const SECRETS: readonly { readonly looksLike: RegExp; readonly becomes: string }
 
 /** `text` with everything that looks like a private key, token or password in a URL replaced by `[secret]`. */
 export function redact(text: string): string {
-  const known = SECRETS.reduce((rest, { looksLike, becomes }) => rest.replace(looksLike, becomes), text);
-  return known.replaceAll(/[^\s"]+/g, withoutPassword);
+  return withoutPasswords(SECRETS.reduce((rest, { looksLike, becomes }) => rest.replace(looksLike, becomes), text));
+}
+
+/** Looks at the words with an `@` alone, each once: all words of a text of megabytes do not fit into the heap of the service. */
+function withoutPasswords(text: string): string {
+  let result = '';
+  let done = 0;
+  let next = 0;
+  for (let at = text.indexOf('@'); at >= 0; at = text.indexOf('@', next)) {
+    let start = at;
+    while (start > next && !isBreak(text[start - 1])) start -= 1;
+    let end = at;
+    while (end < text.length && !isBreak(text[end])) end += 1;
+    const word = text.slice(start, end);
+    const shown = withoutPassword(word);
+    if (shown !== word) {
+      result += text.slice(done, start) + shown;
+      done = end;
+    }
+    next = end;
+  }
+  return result + text.slice(done);
+}
+
+function isBreak(character: string | undefined): boolean {
+  return character === undefined || /[\s"]/.test(character);
 }
 
 /**

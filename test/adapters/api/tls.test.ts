@@ -458,6 +458,20 @@ t.test('glimpse of a server that ends without an answer gives the certificate al
   t.equal(seen.serverDate, undefined);
 });
 
+t.test('a server that stalls after the handshake held up the look at its certificate for ever', async (t) => {
+  const stopping = new AbortController();
+  const server = await startServer({ leaf: loopbackLeaf(authority) }, () => undefined);
+  t.teardown(() => server.close());
+  const access = accessTo(server, authority);
+  const seen = await connectorOf({ timeouts: { connectMs: 3_000 } }).glimpse(access, never);
+  t.equal(seen.certificate?.issuer, 'CN=kubernetes', 'told without the Date');
+  t.equal(seen.serverDate, undefined);
+  const stopped = startServer({ leaf: loopbackLeaf(authority) }, () => stopping.abort(new Error('stopping')));
+  t.teardown(async () => (await stopped).close());
+  const failure = await failureOf(connectorOf().glimpse(accessTo(await stopped, authority), stopping.signal));
+  t.equal(failure, stopping.signal.reason, 'and a stop is heard');
+});
+
 t.test('glimpse where nothing answers', async (t) => {
   const server = createServer((socket) => socket.on('error', () => undefined).resume());
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));

@@ -20,6 +20,11 @@ for (const row of [
     text: 'authorization: Bearer s3cr3t-token',
     becomes: 'authorization: Bearer [secret]',
   },
+  {
+    name: 'the passwords of two URLs, and leaves an address between',
+    text: 'http://a:p@ss/w@one:1 by root@host or "http://b:pw@two:2"',
+    becomes: 'http://a:[secret]@one:1 by root@host or "http://b:[secret]@two:2"',
+  },
   { name: 'a proxy password', text: 'http://user:pa55@proxy:3128', becomes: 'http://user:[secret]@proxy:3128' },
 ]) {
   t.test(`hides ${row.name}`, async (t) => {
