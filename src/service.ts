@@ -38,6 +38,9 @@ const READY_WITHIN_MS = 25_000;
 /** The watchdog is fed only while the loop's last round is at most so old. */
 const LOOP_ALIVE_MS = 90_000;
 
+/** Nobody knows here what is left of the certificates, and a look at the disk costs the cluster nothing. */
+const LONGEST_DISK_WAIT_MS = 3 * 60_000;
+
 /** Should the watch of the settings file have missed a change. */
 const SETTINGS_POLL_MS = 5 * 60_000;
 /** Nothing tells when the host is named otherwise. */
@@ -178,7 +181,7 @@ export class Service {
     const now = this.#clock.now();
     const { refusedBackoffMs } = this.#settings.rotation;
     const delayMs = retryDelayMs({ error, failures, roll: 0.5, msToExpiry: undefined, refusedBackoffMs });
-    const retry = new Date(now.getTime() + delayMs);
+    const retry = new Date(now.getTime() + Math.min(delayMs, LONGEST_DISK_WAIT_MS));
     logFailure(this.#log, 'Cannot use the cert-dir', error, { retry });
     this.#tellReady(error.message);
     // In slices that keep the watchdog fed; the pause is the one that was told, unless the clock is set back.

@@ -115,6 +115,8 @@ t.test(
       await clock.advance(45_000);
     }
     t.ok(told.length > 5, `${String(told.length)} tries`);
+    const longest = Math.max(...told.map(({ at, retry }) => retry.getTime() - at.getTime()));
+    t.ok(longest <= 3 * 60_000, `${String(longest)} ms: a certificate of an hour outlives a disk that is mended`);
     const early = told.slice(1).filter(({ at }, index) => at < (told[index]?.retry ?? at));
     t.strictSame(early, []);
     stop.abort();

@@ -112,11 +112,14 @@ function settingLines(path: string, field: Field<unknown>): readonly string[] {
     : '';
   return [
     '.TP',
-    `\\fB${escaped(path)}\\fR ${escaped(`(${kindOf(field.codec)}${presence(field)})`)}`,
+    `\\fB${escaped(path)}\\fR ${choices(escaped(`(${kindOf(field.codec)}${presence(field)})`))}`,
     text(`${describe(path).text}${flag}`),
     ...below.flatMap(([name, inner]) => settingLines(`${path}.${name}`, inner)),
   ];
 }
+
+/** A long choice may be broken after each word of it. */
+const choices = (words: string): string => words.replaceAll('|', String.raw`|\:`);
 
 function presence(field: Field<unknown>): string {
   const { fallback } = field;

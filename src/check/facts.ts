@@ -1,3 +1,4 @@
+import type { RequestHistory } from '../csr/pending.ts';
 import type { HostKubelet } from '../adapters/host-kubelet.ts';
 import type { OwnUnits } from '../adapters/own-units.ts';
 import type { FileSystem } from '../adapters/file-system.ts';
@@ -31,6 +32,8 @@ export interface Target {
 export interface ViewedPair {
   readonly spec: CertificateSpec;
   readonly view: PairView;
+  /** Empty where the record cannot be read. */
+  readonly history: RequestHistory;
 }
 
 /** What the steps have found out so far. Each stage of the way narrows the targets down to those that got through. */

@@ -26,7 +26,14 @@ const SOCKETS = [
 
 /** What a control plane node has, and container runtimes that come up after certlet has started. */
 function furnish(): void {
-  for (const path of ['manifests/etcd.yaml', 'pki/ca.key', 'admin.conf', 'scheduler.conf', 'kubelet-extra.conf'])
+  for (const path of [
+    'manifests/etcd.yaml',
+    'pki/ca.key',
+    'admin.conf',
+    'scheduler.conf',
+    'kubelet.env',
+    'kubelet-extra.conf',
+  ])
     put(`/etc/kubernetes/${path}`, 'x', '600');
   put('/etc/ssh/ssh_host_key', 'x', '600');
   put('/var/lib/kubelet/pods/uid/secret', 'x');
@@ -45,6 +52,7 @@ const LOCKED = [
   '/var/lib/kubelet/planted',
   '/etc/kubernetes/manifests/planted.yaml',
   '/etc/kubernetes/pki/planted.key',
+  '/etc/kubernetes/kubelet.env',
   '/sys/planted',
 ];
 const HIDDEN = [

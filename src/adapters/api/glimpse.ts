@@ -46,9 +46,10 @@ export async function glimpseServer(
     );
     const servername = serverNameIndication(cluster.tlsServerName ?? url.hostname);
     socket = await handshake(await orAborted(open(), limit), { servername, rejectUnauthorized: false }, limit);
+    const certificate = certificateOf(socket);
     const date = await dateOf(socket, url, options.version, limit);
     signal.throwIfAborted();
-    return { ...certificateOf(socket), ...date };
+    return { ...certificate, ...date };
   } catch (error) {
     if (signal.aborted) throw signal.reason;
     throw networkError(error, { ...facts, proxy: proxy?.address });

@@ -75,7 +75,12 @@ const EDIT =
 /** Whether `certlet once` looks as far ahead as its timer is apart, and whether such runs serve the certificates at all. */
 export function timerFindings(
   units: OwnUnits,
-  certificates: readonly { readonly purpose: string; readonly facts: CertificateFacts }[],
+  certificates: readonly {
+    readonly purpose: string;
+    readonly facts: CertificateFacts;
+    /** See `receivedAt`: signers backdate certificates. */
+    readonly receivedAt: Date | undefined;
+  }[],
 ): readonly Finding[] {
   if (!units.timer) return [];
   const apart = timerMs(units);
@@ -92,8 +97,8 @@ export function timerFindings(
     const what = `certlet-once.timer runs every ${formatDuration(apart)}, and certlet once ${said}: certificates may end between two runs`;
     findings.push(finding('warning', 'timer.every', what, { remedy: `${EDIT} ${formatDuration(apart)}` }));
   }
-  for (const { purpose, facts } of certificates) {
-    if (facts.selfSigned || servedInRounds(facts, undefined, apart) !== 'never') continue;
+  for (const { purpose, facts, receivedAt } of certificates) {
+    if (facts.selfSigned || servedInRounds(facts, receivedAt, apart) !== 'never') continue;
     const lives = spanText(facts.notAfter.getTime() - facts.notBefore.getTime());
     const what = `the ${purpose} certificate lives ${lives}, too short for runs every ${formatDuration(apart)}`;
     const remedy = 'systemctl disable --now certlet-once.timer && systemctl enable --now certlet';

@@ -53,8 +53,13 @@ export const credentialsStep: Step = {
     const bootstrap = await readKubeconfig(settings.bootstrapKubeconfig, trusted);
     const node = await readKubeconfig(settings.kubeconfig, trusted);
     const store = ports.openStore(settings);
-    const pairs = await Promise.all(settings.specs.map(async (spec) => ({ spec, view: await store.pair(spec.name) })));
-    const histories = await Promise.all(settings.specs.map((spec) => historyOf(store, spec.name)));
+    const pairs = await Promise.all(
+      settings.specs.map(async (spec) => ({
+        spec,
+        view: await store.pair(spec.name),
+        history: await historyOf(store, spec.name),
+      })),
+    );
     const now = ports.now();
     const looker = await lookerOf(ports, settings.certDir);
     const { nodeName } = settings;
@@ -64,9 +69,7 @@ export const credentialsStep: Step = {
     return {
       findings: [
         ...kubeconfigFindings({ bootstrap, node }, looker, isValid(clientPair, now)),
-        ...pairs.flatMap((pair, index) =>
-          pairFindings({ ...pair, history: histories[index] ?? {}, nodeName, now, looker }),
-        ),
+        ...pairs.flatMap((pair) => pairFindings({ ...pair, nodeName, now, looker })),
       ],
       facts: { bootstrap, node, pairs, targets },
     };

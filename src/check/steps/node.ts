@@ -2,6 +2,7 @@ import { isCertletError } from '../../errors.ts';
 import { missingNames, templateOf } from '../../csr/template.ts';
 import type { NodeFacts } from '../../ports.ts';
 import { servingNamesOf } from '../../rotation/rules/names.ts';
+import { receivedAt } from '../../rotation/rules/schedule.ts';
 import type { CheckContext, DaemonState, Facts, Step, StepOutcome } from '../facts.ts';
 import { type Finding, finding, good } from '../finding.ts';
 import { kubeletFindings } from '../rules/kubelet.ts';
@@ -125,8 +126,10 @@ export const daemonStep: Step = {
 };
 
 const wholePairs = (pairs: NonNullable<Facts['pairs']>): Parameters<typeof timerFindings>[1] =>
-  pairs.flatMap(({ spec: { name: purpose }, view: { reading } }) => {
-    return reading.kind === 'whole' ? [{ purpose, facts: reading.pair.chain.leaf }] : [];
+  pairs.flatMap(({ spec: { name: purpose }, view: { reading }, history }) => {
+    if (reading.kind !== 'whole') return [];
+    const facts = reading.pair.chain.leaf;
+    return [{ purpose, facts, receivedAt: receivedAt(facts, history) }];
   });
 
 /** Undefined where a timer does the work of the daemon. */

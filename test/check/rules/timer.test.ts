@@ -45,7 +45,7 @@ t.test('timerMs: of several the shortest, of none that is known nothing', async 
 const units = { service: false, timer: true, calendar: ['hourly'], spans: [], command: 'certlet once --every 1h' };
 const notBefore = new Date('2030-01-01T00:00:00Z');
 const short = sampleFacts({ notBefore, notAfter: new Date(notBefore.getTime() + HOUR) });
-for (const { name, change, certificates = [], found } of [
+for (const { name, change, certificates = [], receivedAt, found } of [
   { name: 'no timer: nothing', change: { timer: false }, found: [] },
   { name: 'as shipped: good', change: {}, found: ['timer'] },
   { name: 'a timer that was made slower by hand', change: { calendar: ['daily'] }, found: ['timer.every'] },
@@ -58,10 +58,17 @@ for (const { name, change, certificates = [], found } of [
     certificates: [{ ...short, selfSigned: true }],
     found: ['timer'],
   },
+  {
+    name: 'an hour that was backdated by a day is called long enough',
+    change: {},
+    certificates: [{ ...short, notBefore: new Date(notBefore.getTime() - 24 * HOUR) }],
+    receivedAt: notBefore,
+    found: ['timer.client'],
+  },
   { name: 'one of a year', change: {}, certificates: [sampleFacts()], found: ['timer'] },
 ]) {
   t.test(`timerFindings: ${name}`, async (t) => {
-    const pairs = certificates.map((facts) => ({ purpose: 'client', facts }));
+    const pairs = certificates.map((facts) => ({ purpose: 'client', facts, receivedAt }));
     t.strictSame(
       timerFindings({ ...units, ...change }, pairs).map(({ id }) => id),
       found,
