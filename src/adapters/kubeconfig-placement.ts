@@ -1,11 +1,13 @@
 import { dirname } from 'node:path';
-import { fileError } from './file-errors.ts';
+import { errnoOf, fileError } from './file-errors.ts';
 import type { FileSystem } from './file-system.ts';
 import { readIfPresent, replaceFile } from './files.ts';
 import { placeFile } from './mounted-file.ts';
 
 /** Kubeconfigs are some kilobytes. */
 const MAX_BYTES = 1024 * 1024;
+/** Two of them, written down as JSON and base64. */
+const MAX_RECORD_BYTES = 4 * MAX_BYTES;
 
 interface PlacementOptions {
   readonly fs: FileSystem;
@@ -15,7 +17,10 @@ interface PlacementOptions {
 
 interface Noted {
   readonly path: string;
+  /** What was to be written. */
   readonly text: string;
+  /** What the file held until then, in base64: text of whoever wrote it. */
+  readonly before: string;
   readonly secret: boolean;
 }
 
@@ -41,21 +46,34 @@ export class KubeconfigPlacement {
       secret,
       beforeInPlace: async () => {
         this.#tell();
-        await this.#note({ path: this.#path, text, secret });
+        const before = (await this.#held()).toString('base64');
+        await this.#note({ path: this.#path, text, before, secret });
       },
     });
     await this.#forget();
   }
 
-  /** Finishes a write in place that a crash cut short; resolves to whether there was one. Throws what `placeFile` throws. */
+  /**
+   * Finishes a write in place that a crash cut short; resolves to whether there was one. What somebody else has put there since stays. Throws
+   * what `placeFile` throws.
+   */
   async finish(): Promise<boolean> {
-    const { fs } = this.#options;
     const noted = await this.#noted();
     if (noted === undefined) return false;
-    const cut = noted.path === this.#path && (await readIfPresent(fs, this.#path, MAX_BYTES)) !== noted.text;
+    const [before, text] = [Buffer.from(noted.before, 'base64'), Buffer.from(noted.text)];
+    const cut = noted.path === this.#path && isCutShort(await this.#held(), before, text);
     if (cut) await this.write(noted.text, noted.secret);
     else await this.#forget();
     return cut;
+  }
+
+  async #held(): Promise<Buffer> {
+    try {
+      return Buffer.from(await this.#options.fs.read(this.#path, MAX_BYTES));
+    } catch (error) {
+      if (errnoOf(error) === 'ENOENT') return Buffer.alloc(0);
+      throw fileError(error, this.#path);
+    }
   }
 
   #tell(): void {
@@ -74,7 +92,7 @@ export class KubeconfigPlacement {
 
   async #noted(): Promise<Noted | undefined> {
     const { fs, recordPath } = this.#options;
-    const text = recordPath === undefined ? undefined : await readIfPresent(fs, recordPath, MAX_BYTES);
+    const text = recordPath === undefined ? undefined : await readIfPresent(fs, recordPath, MAX_RECORD_BYTES);
     if (text === undefined) return undefined;
     // Replaced as a whole, in a folder that is ours alone: what is no such record was put there by hand, and is nothing to write from.
     const value = parsed(text);
@@ -96,6 +114,15 @@ export class KubeconfigPlacement {
   }
 }
 
+/**
+ * Whether `now` is what a write of `text` over `before` can have left that was cut short: each byte of the one or the other, in whatever order the
+ * disk took them, or zero where it took none; and neither of the two whole.
+ */
+function isCutShort(now: Buffer, before: Buffer, text: Buffer): boolean {
+  if (now.equals(before) || now.equals(text) || now.length > Math.max(before.length, text.length)) return false;
+  return now.every((byte, at) => byte === text[at] || byte === before[at] || byte === 0);
+}
+
 function parsed(text: string): unknown {
   try {
     return JSON.parse(text);
@@ -109,4 +136,5 @@ const isNoted = (value: unknown): value is Noted =>
   value !== null &&
   typeof Reflect.get(value, 'path') === 'string' &&
   typeof Reflect.get(value, 'text') === 'string' &&
+  typeof Reflect.get(value, 'before') === 'string' &&
   typeof Reflect.get(value, 'secret') === 'boolean';

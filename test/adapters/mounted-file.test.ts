@@ -173,8 +173,31 @@ for (const at of ['truncate', 'sync']) {
   });
 }
 
+t.test(
+  'a kubeconfig that somebody wrote after a crash was overwritten by what certlet had begun to write',
+  async (t) => {
+    for (const [name, now, finished] of [
+      ["an administrator's", 'apiVersion: v1\nkind: Config\n# of somebody else\n', false],
+      ['the one before, put back', 'x'.repeat(5000), false],
+      ['half of it', WHOLE.slice(0, 50) + 'x'.repeat(4950), true],
+      ['its second half first', 'x'.repeat(50) + WHOLE.slice(50), true],
+      ['parts that the disk never got', `\0\0${WHOLE.slice(2)}`, true],
+      ['nothing', '', true],
+    ] as const) {
+      const { path, files, recordPath } = nodeFiles(t, 0o600);
+      const args = ['--disable-warning=ExperimentalWarning', '--input-type=module', '-e', KILLED];
+      spawnSync(process.execPath, [...args, path, recordPath, 'truncate']);
+      t.equal(existsSync(recordPath), true, name);
+      writeFileSync(path, now);
+      t.equal(await files.finishWrite(), finished, name);
+      t.equal(readFileSync(path, 'utf8'), finished ? WHOLE : now, name);
+      t.equal(existsSync(recordPath), false, name);
+    }
+  },
+);
+
 t.test('a record that is none, or of another path, is nothing to write from', async (t) => {
-  for (const text of ['', '[]', '{"path":1}', '{"path":"/elsewhere","text":"x","secret":false}']) {
+  for (const text of ['', '[]', '{"path":1}', '{"path":"/elsewhere","text":"x","before":"","secret":false}']) {
     const { files, path, recordPath } = nodeFiles(t, 0o600);
     const before = readFileSync(path, 'utf8');
     writeFileSync(recordPath, text);
