@@ -72,6 +72,7 @@ export interface CheckPorts {
   readonly lookUp: (host: string) => Promise<LookedUp>;
   readonly connectTcp: (address: string, port: number) => Promise<Connected>;
   readonly openStore: (settings: Settings) => StoreView;
+  readonly isReadOnlyMount: (path: string) => Promise<boolean>;
   readonly readKubelet: (settings: Settings) => Promise<HostKubelet>;
   /** Whether a daemon holds the cert-dir now: a text that names it, undefined when none does or nobody can tell. */
   readonly daemon: (settings: Settings) => Promise<DaemonState>;

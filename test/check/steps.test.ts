@@ -49,6 +49,14 @@ t.test('a token file that the server refuses is read and judged as the token in 
   t.match((await host.check()).find('authentication.bootstrap-refused')?.causes?.[1]?.what, /--token-auth-file/);
 });
 
+t.test('a cert-dir that is mounted read-only was no problem to check', async (t) => {
+  const { cluster, host } = await scene(t);
+  settle(cluster, host);
+  const { certDir } = host;
+  const result = await host.check({ isReadOnlyMount: (path) => Promise.resolve(path === certDir) });
+  t.match(result.find('files.read-only'), { verdict: 'problem', what: `${certDir} is on a file system` }, result.text);
+});
+
 t.test('an exec plugin whose credential is refused, and one that fails', async (t) => {
   const { cluster, host } = await scene(t);
   const plugin = join(host.root, 'plugin');

@@ -46,3 +46,12 @@ export function modeFindings(item: LookedAt, trusted: readonly number[]): readon
   }
   return findings;
 }
+
+/** What must be written and cannot be, whatever the unit's sandbox lets through. */
+export function readOnlyFinding(path: string): Finding {
+  const word = shellWord(path);
+  return finding('problem', 'files.read-only', `${path} is on a file system that is mounted read-only`, {
+    remedy: `mount -o remount,rw "$(findmnt -n -o TARGET -T ${word})"   # or name a folder that can be written in the settings`,
+    evidence: { path },
+  });
+}

@@ -6,7 +6,7 @@ import { asCertletError } from '../../errors.ts';
 import type { CertificatePair } from '../../pki/certificate.ts';
 import type { CheckContext, CheckPorts, Facts, Step, StepOutcome } from '../facts.ts';
 import { type Finding, finding, good } from '../finding.ts';
-import { type LookedAt, modeFindings } from '../rules/files.ts';
+import { type LookedAt, modeFindings, readOnlyFinding } from '../rules/files.ts';
 import { isDenied, kubeconfigFindings, type Looker, unreadable } from '../rules/kubeconfigs.ts';
 import { pairFindings } from '../rules/pairs.ts';
 import { targetsOf } from '../targets.ts';
@@ -127,12 +127,20 @@ export const filesStep: Step = {
     const findings = await Promise.all(
       [...named, ...pairFiles, ...folders].map((item) => lookAt(context, item, trusted)),
     );
-    const found = findings.flat();
+    const written = [certDir, stateDir, ...(settings.manageKubeconfig ? [dirname(kubeconfig)] : [])];
+    const found = [...findings.flat(), ...(await readOnlyFindings(context.ports, written))];
     return {
       findings: found.length > 0 ? found : [good('files', 'keys, tokens and their folders are closed to others')],
     };
   },
 };
+
+async function readOnlyFindings(ports: CheckPorts, folders: readonly string[]): Promise<readonly Finding[]> {
+  const judged = [...new Set(folders)].map(async (path) =>
+    (await ports.isReadOnlyMount(path)) ? [readOnlyFinding(path)] : [],
+  );
+  return (await Promise.all(judged)).flat();
+}
 
 /** A token file named by the bootstrap kubeconfig, and a kubeconfig of the node that embeds its key. */
 function namedSecrets({ bootstrap, node }: Facts): readonly string[] {

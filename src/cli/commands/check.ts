@@ -6,6 +6,7 @@ import { askKubeletVersion, readHostKubelet } from '../../adapters/host-kubelet.
 import { readOwnUnits } from '../../adapters/own-units.ts';
 import { lookUpName } from '../../adapters/probe/name-lookup.ts';
 import { readOnly } from '../../adapters/probe/read-only-file-system.ts';
+import { isReadOnlyMount } from '../../adapters/probe/read-only-mount.ts';
 import { viewStore } from '../../adapters/probe/store-view.ts';
 import { connectOnce } from '../../adapters/probe/tcp-connect.ts';
 import { createRouteProbe } from '../../adapters/route-probe.ts';
@@ -68,6 +69,7 @@ export function checkPorts(context: CommandContext): CheckPorts {
         ...(kubelet.version !== undefined && { version: kubelet.version }),
       }),
     daemon: askDaemon,
+    isReadOnlyMount,
     ownUnits: () => readOwnUnits(edge.hostRoot),
   };
 }
