@@ -23,6 +23,8 @@ const DOORS = [
   'server of a kubeconfig',
   'server that anybody may be',
   'server that is looked at',
+  'https proxy',
+  'server of a discovery file',
   "server of join's CA",
 ];
 
