@@ -1,11 +1,12 @@
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
+import { shellWord } from './adapters/file-errors.ts';
 import { FileCertificateStore } from './adapters/store/file-certificate-store.ts';
 import { NodeFileSystem } from './adapters/file-system.ts';
 import { createApiConnector } from './adapters/api/connector.ts';
 import { createKubeconfigFiles } from './adapters/kubeconfig-files.ts';
 import { createRouteProbe } from './adapters/route-probe.ts';
 import { SystemChance, SystemClock } from './adapters/system-clock.ts';
-import type { Settings } from './config.ts';
+import { DEFAULT_SETTINGS_PATH, type Settings } from './config.ts';
 import type { AfterRotation, Clock, Logger, Observer } from './ports.ts';
 import { Agent } from './rotation/agent.ts';
 import type { RotationOptions } from './rotation/options.ts';
@@ -81,7 +82,7 @@ export function rotationOptions(settings: Settings, hurry: boolean): RotationOpt
     certDir: settings.certDir,
     kubeconfigPath: settings.kubeconfig,
     manageKubeconfig: settings.manageKubeconfig,
-    kubeletUnit: kubelet.unit,
+    kubeconfigCommand: kubeconfigCommand(settings),
     specs: settings.specs,
     servingNames: settings.servingNames,
     nodeIPs: settings.nodeIPs,
@@ -94,6 +95,12 @@ export function rotationOptions(settings: Settings, hurry: boolean): RotationOpt
     deleteBootstrapKubeconfig: settings.deleteBootstrapKubeconfig,
     kubeletVersion: kubelet.version,
   };
+}
+
+/** From the bootstrap kubeconfig, which the service cannot write, by the settings in force here. A running kubelet does not read it again. */
+function kubeconfigCommand({ source = DEFAULT_SETTINGS_PATH, kubelet }: Settings): string {
+  const config = source === DEFAULT_SETTINGS_PATH ? '' : ` --config ${shellWord(resolve(source))}`;
+  return `certlet join --write-kubeconfig${config} && systemctl restart ${shellWord(kubelet.unit)}`;
 }
 
 /** The real clock. */

@@ -17,7 +17,7 @@ import { parseChain } from '../pki/certificate.ts';
 import type { KubeconfigFiles, KubeconfigReading } from '../ports.ts';
 import type { Secret } from '../secret.ts';
 import { type JoinArguments, joinPlan, type TokenSource } from './join-plan.ts';
-import { clusterOfBootstrap, nextForRoot, type RootKubeconfig, writeRootKubeconfig } from './root-kubeconfig.ts';
+import { clusterOfBootstrap, leftToRoot, type RootKubeconfig, writeRootKubeconfig } from './root-kubeconfig.ts';
 import { type DiscoveryPorts, discoverByToken } from './token-discovery.ts';
 
 /** Where the bootstrap kubeconfig goes and what stands there and beside it now. */
@@ -92,7 +92,11 @@ export async function joinCluster(
   const { kubeconfigs, node } = files;
   const access = { ...found.cluster, insecureSkipTlsVerify: false };
   await writeRootKubeconfig(access, node, { fs: ports.fs, kubeconfigs });
-  return { ...joined, kubeconfig: node.path, next: [...nextForRoot(node), 'systemctl enable --now certlet'] };
+  return {
+    ...joined,
+    kubeconfig: node.path,
+    next: [...(await nextForRoot(node, ports)), 'systemctl enable --now certlet'],
+  };
 }
 
 /** The node's kubeconfig anew from the bootstrap kubeconfig, which has the cluster's new CA or server. */
@@ -101,7 +105,14 @@ async function renewKubeconfig(files: JoinFiles, ports: JoinPorts): Promise<Join
   const cluster = clusterOfBootstrap(await kubeconfigs.readBootstrap(), node);
   await writeRootKubeconfig(cluster, node, { fs: ports.fs, kubeconfigs });
   const caPins = cluster.caPem === undefined ? [] : parseChain(cluster.caPem).certificates.map(caPinOf);
-  return { server: cluster.server, caPins, written: node.path, next: nextForRoot(node) };
+  return { server: cluster.server, caPins, written: node.path, next: await nextForRoot(node, ports) };
+}
+
+async function nextForRoot(node: RootKubeconfig, { fs, warn }: JoinPorts): Promise<readonly string[]> {
+  const settings = await readIfPresent(fs, node.settingsPath, FILE_LIMIT_BYTES);
+  const { next, warnings } = leftToRoot(node, settings ?? '');
+  for (const warning of warnings) warn(`warning: ${warning}`);
+  return next;
 }
 
 /** For a person; ends in a newline. */

@@ -1,9 +1,10 @@
 import { join } from 'node:path';
 import { shellWord } from '../adapters/file-errors.ts';
 import type { FileSystem } from '../adapters/file-system.ts';
-import { CertletError } from '../errors.ts';
+import { CertletError, isCertletError } from '../errors.ts';
 import type { ClusterAccess } from '../kubeconfig/client-config.ts';
 import type { KubeconfigFiles, KubeconfigReading } from '../ports.ts';
+import { settingsFields } from './adopted-settings.ts';
 
 /** The node's kubeconfig as `certlet join --write-kubeconfig` has to know it. */
 export interface RootKubeconfig {
@@ -16,6 +17,7 @@ export interface RootKubeconfig {
   readonly kubeletUnit: string;
 }
 
+const SETTING = 'manageKubeconfig: false';
 const DROP_IN = '/usr/share/certlet/drop-ins/certlet.service.d/10-kubeconfig-by-root.conf';
 
 /**
@@ -57,16 +59,33 @@ export function clusterOfBootstrap(reading: KubeconfigReading, kubeconfig: RootK
   return reading.config.cluster;
 }
 
-/** What is left to do, each a command. */
-export function nextForRoot({ managed, settingsPath, kubeletUnit }: RootKubeconfig): readonly string[] {
+/** Whether a line at the end of these settings sets it: not in JSON, nor where the key stands already, nor behind a line without an end. */
+function canBeAppended(text: string, path: string): boolean {
+  try {
+    return settingsFields(`${text}${SETTING}\n`, path)['manageKubeconfig'] === false;
+  } catch (error) {
+    if (isCertletError(error, 'ERR_CONFIG_INVALID')) return false;
+    throw error;
+  }
+}
+
+/** What is left to do, each a command, and what no command can do. `settings`: the text of that file, empty where there is none. */
+export function leftToRoot(
+  { managed, settingsPath, kubeletUnit }: RootKubeconfig,
+  settings: string,
+): { readonly next: readonly string[]; readonly warnings: readonly string[] } {
+  const restart = `systemctl restart ${shellWord(kubeletUnit)}`;
+  if (!managed) return { next: [restart], warnings: [] };
+  const appended = canBeAppended(settings, settingsPath);
   const folders = ['certlet.service.d', 'certlet-once.service.d'].map((name) => `/etc/systemd/system/${name}`);
-  const closing = [
-    `echo 'manageKubeconfig: false' >> ${shellWord(settingsPath)}`,
+  const next = [
+    ...(appended ? [`echo '${SETTING}' >> ${shellWord(settingsPath)}`] : []),
     ...folders.map((folder) => `install -D -m 644 -t ${folder} ${DROP_IN}`),
     'systemctl daemon-reload',
     'systemctl restart certlet',
+    restart,
   ];
-  return [...(managed ? closing : []), `systemctl restart ${kubeletUnit}`];
+  return { next, warnings: appended ? [] : [`first set ${SETTING} in ${settingsPath}, by hand`] };
 }
 
 function embedsPair(reading: KubeconfigReading, pairPath: string): boolean {

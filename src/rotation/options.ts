@@ -11,8 +11,8 @@ export interface RotationOptions {
   readonly kubeconfigPath: string;
   /** Else root writes it, and certlet says when that is needed. */
   readonly manageKubeconfig: boolean;
-  /** For the commands that a person is told. */
-  readonly kubeletUnit: string;
+  /** How root writes it. */
+  readonly kubeconfigCommand: string;
   /** Every certificate that is managed, the node's identity first. */
   readonly specs: readonly CertificateSpec[];
   /** Extra DNS names and addresses of the node. */

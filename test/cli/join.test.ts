@@ -54,12 +54,17 @@ interface RunOptions {
   readonly nodeReading?: KubeconfigReading;
   readonly kubeconfigPath?: string;
   readonly managed?: boolean;
+  /** Text of the settings file. */
+  readonly settings?: string;
+  readonly kubeletUnit?: string;
   readonly node?: { readonly server: string; readonly caPem: string };
 }
 
 async function run(t: Test, args: Partial<JoinArguments>, options: RunOptions = {}): Promise<Run> {
   const folder = options.folder ?? t.testdir({});
   const path = join(folder, 'etc', 'bootstrap-kubelet.conf');
+  const settingsPath = join(folder, 'config.yaml');
+  if (options.settings !== undefined) writeFileSync(settingsPath, options.settings);
   const told: string[] = [];
   const writes: { cluster: ClusterAccess; pairPath: string }[] = [];
   const warned: string[] = [];
@@ -106,8 +111,8 @@ async function run(t: Test, args: Partial<JoinArguments>, options: RunOptions = 
       certDir: join(folder, 'pki'),
       stateDir: join(folder, 'pki/.certlet'),
       managed: options.managed ?? true,
-      settingsPath: '/etc/certlet/config.yaml',
-      kubeletUnit: 'k3s-agent.service',
+      settingsPath,
+      kubeletUnit: options.kubeletUnit ?? 'k3s-agent.service',
     },
   };
   let error: unknown;
@@ -555,6 +560,28 @@ t.test("--write-kubeconfig writes the node's kubeconfig too, and says how to clo
 });
 
 const NEW_CLUSTER = { server: 'https://new:6443', caPem: createAuthority({ name: 'new' }).pem };
+
+for (const { name, settings, appended } of [
+  { name: 'without a settings file', settings: undefined, appended: true },
+  { name: 'beside other settings', settings: 'nodeIp: 192.0.2.1\n', appended: true },
+  { name: 'that are JSON', settings: '{"nodeIp": "192.0.2.1"}\n', appended: false },
+  { name: 'that say true', settings: 'manageKubeconfig: true\n', appended: false },
+  { name: 'whose last line has no end', settings: 'nodeIp: 192.0.2.1', appended: false },
+]) {
+  t.test(`the line that leaves the kubeconfig to root breaks no settings: ${name}`, async (t) => {
+    const found = await run(t, { writeKubeconfig: true }, { existing: NEW_CLUSTER, ...(settings && { settings }) });
+    t.equal(found.error, undefined);
+    t.equal(found.told.at(-1)?.includes('>>'), appended);
+    const path = join(found.folder, 'config.yaml');
+    t.strictSame(found.warned, appended ? [] : [`warning: first set manageKubeconfig: false in ${path}, by hand`]);
+  });
+}
+
+t.test("a kubelet's unit with a backslash in its name is told as one word of a shell", async (t) => {
+  const kubeletUnit = 'kubelet-a\\x2db.service';
+  const { told } = await run(t, { writeKubeconfig: true }, { existing: NEW_CLUSTER, managed: false, kubeletUnit });
+  t.match(told.at(-1), `systemctl restart '${kubeletUnit}'`);
+});
 
 t.test('--write-kubeconfig alone goes by the bootstrap kubeconfig and needs no token', async (t) => {
   const { error, writes, told } = await run(t, { writeKubeconfig: true }, { existing: NEW_CLUSTER, managed: false });

@@ -17,7 +17,7 @@ import {
   type Refusals,
   refusedOnceMore,
 } from '../rules/identity.ts';
-import { kubeconfigCommand, type KubeconfigNeed, kubeconfigNeeds } from '../rules/node-kubeconfig.ts';
+import { type KubeconfigNeed, kubeconfigNeeds } from '../rules/node-kubeconfig.ts';
 import { readingChanges } from '../rules/reading-changes.ts';
 import { SaidOnce } from '../../said-once.ts';
 import { capWait, SHARE_OF_LEFT } from '../rules/retry.ts';
@@ -283,8 +283,8 @@ export class Credentials {
     const { options, log } = this.#context;
     const before = this.#need?.reason;
     const reason = needs.join('; ');
-    const { kubeconfigPath: path, kubeletUnit } = options;
-    this.#need = reason === '' ? undefined : { path, reason, command: kubeconfigCommand(kubeletUnit) };
+    const { kubeconfigPath: path, kubeconfigCommand: command } = options;
+    this.#need = reason === '' ? undefined : { path, reason, command };
     if (this.#need !== undefined && before !== reason)
       log.log('warn', 'The kubeconfig has to be written anew, which is left to root', {
         file: path,

@@ -23,8 +23,3 @@ export function kubeconfigNeeds(
   const names = config.credential.kind === 'certificate' && config.files.includes(pairPath);
   return [...clusterDifferences(config.cluster, cluster), ...(names ? [] : [`it does not name ${pairPath}`])];
 }
-
-/** How root writes it: from the bootstrap kubeconfig, which the service cannot write. A running kubelet does not read it again. */
-export function kubeconfigCommand(kubeletUnit: string): string {
-  return `certlet join --write-kubeconfig && systemctl restart ${kubeletUnit}`;
-}
