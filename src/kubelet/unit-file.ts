@@ -51,21 +51,34 @@ export function mergeService(files: readonly UnitText[]): ServiceUnit {
   return { execStart, execStartPath, environment, environmentFiles };
 }
 
-/** When a timer elapses, after its drop-ins: an empty value forgets all that came before. */
-export function mergeTimer(files: readonly UnitText[]): {
+/** When a timer elapses, as written. */
+export interface TimerUnit {
+  /** Values of `OnCalendar=`. */
   readonly calendar: readonly string[];
+  /** Values of `OnUnitActiveSec=` and `OnUnitInactiveSec=`. */
   readonly spans: readonly string[];
-} {
+  /** `RandomizedDelaySec=`. */
+  readonly delay: string;
+  /** `FixedRandomDelay=`: the delay is the same each time. */
+  readonly fixedDelay: boolean;
+}
+
+/** A timer after its drop-ins: an empty value forgets all that came before. */
+export function mergeTimer(files: readonly UnitText[]): TimerUnit {
   let calendar: string[] = [];
   let spans: string[] = [];
+  let delay = '0';
+  let fixedDelay = false;
   for (const { section, key, value } of files.flatMap(({ text }) => assignments(text))) {
     if (section !== 'Timer') continue;
     // An empty one resets every timer of the unit, of whatever kind (systemd.timer(5)).
     if (value === '' && TIMER_KEYS.has(key)) [calendar, spans] = [[], []];
     else if (key === 'OnCalendar') calendar.push(value);
     else if (key === 'OnUnitActiveSec' || key === 'OnUnitInactiveSec') spans.push(value);
+    else if (key === 'RandomizedDelaySec') delay = value === '' ? '0' : value;
+    else if (key === 'FixedRandomDelay') fixedDelay = /^(?:1|yes|y|true|t|on)$/iu.test(value);
   }
-  return { calendar, spans };
+  return { calendar, spans, delay, fixedDelay };
 }
 
 const TIMER_KEYS = new Set([

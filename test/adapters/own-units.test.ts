@@ -20,13 +20,16 @@ t.test('a host without certlet', async (t) => {
     timer: false,
     calendar: [],
     spans: [],
+    delay: '0',
+    fixedDelay: false,
     command: undefined,
   });
 });
 
 t.test('the shipped units, enabled', async (t) => {
   const files = {
-    '/usr/lib/systemd/system/certlet-once.timer': '[Timer]\nOnCalendar=hourly\n',
+    '/usr/lib/systemd/system/certlet-once.timer':
+      '[Timer]\nOnCalendar=hourly\nRandomizedDelaySec=30min\nFixedRandomDelay=yes\n',
     '/usr/lib/systemd/system/certlet-once.service': '[Service]\nExecStart=/usr/bin/certlet once --every 1h\n',
   };
   const enabled = [
@@ -39,6 +42,8 @@ t.test('the shipped units, enabled', async (t) => {
     timer: true,
     calendar: ['hourly'],
     spans: [],
+    delay: '30min',
+    fixedDelay: true,
     command: '/usr/bin/certlet once --every 1h',
   });
 });

@@ -1,5 +1,6 @@
 import type { OwnUnits } from '../../adapters/own-units.ts';
 import { parseDurationMs, formatDuration } from '../../config/duration.ts';
+import type { TimerUnit } from '../../kubelet/unit-file.ts';
 import { splitWords } from '../../kubelet/unit-words.ts';
 import type { CertificateFacts } from '../../pki/certificate.ts';
 import { servedInRounds } from '../../rotation/rules/rounds.ts';
@@ -36,16 +37,23 @@ const SPAN_UNITS: Readonly<Record<string, number>> = {
 export function calendarMs(text: string): number | undefined {
   const named = CALENDAR[text];
   if (named !== undefined) return named;
-  const [, hours = '', hourStep, minuteStep] =
-    /^(?:\*-\*-\* )?(\*|\d{1,2})(?:\/(\d{1,2}))?:\d{1,2}(?:\/(\d{1,2}))?(?::00)?$/.exec(text) ?? [];
-  if (hours === '') return undefined;
-  if (minuteStep !== undefined && hours === '*') return Number(minuteStep) * MINUTE_MS;
-  if (hourStep !== undefined) return Number(hourStep) * HOUR_MS;
-  return hours === '*' ? HOUR_MS : DAY_MS;
+  const [, hour = '', hourStep, minute = '', minuteStep] =
+    /^(?:\*-\*-\* )?(\*|\d{1,2})(?:\/(\d{1,2}))?:(\d{1,2})(?:\/(\d{1,2}))?(?::00)?$/.exec(text) ?? [];
+  if (hour === '') return undefined;
+  if (hour === '*' && hourStep === undefined)
+    return longestStep(Number(minute), Number(minuteStep ?? 0), 60) * MINUTE_MS;
+  return longestStep(hour === '*' ? 0 : Number(hour), Number(hourStep ?? 0), 24) * HOUR_MS;
 }
 
-/** A span such as `15min` or `1h 30min`; undefined for forms that are not known here. */
+/** The longest way between two of `from`, `from + step` ... below `end`, and on to `from` again: steps do not go over the end. */
+function longestStep(from: number, step: number, end: number): number {
+  const steps = step === 0 ? 0 : Math.floor((end - 1 - from) / step);
+  return Math.max(steps === 0 ? 0 : step, end - steps * step);
+}
+
+/** A span such as `15min`, `1h 30min` or `900` (seconds); undefined for forms that are not known here. */
 export function spanMs(text: string): number | undefined {
+  if (/^\d+$/.test(text)) return Number(text) * 1000;
   if (!/^(\d+ ?[a-z]+ ?)+$/.test(text)) return undefined;
   const parts = [...text.matchAll(/(\d+) ?([a-z]+)/g)].map(([, count, unit = '']) => {
     const ms = SPAN_UNITS[unit.replace(/s$/, '')] ?? SPAN_UNITS[unit];
@@ -55,9 +63,19 @@ export function spanMs(text: string): number | undefined {
   return Number.isNaN(sum) ? undefined : sum;
 }
 
-/** How far apart the runs of the timer are; undefined where that cannot be told. Several elapse each by itself, so the shortest counts. */
-export function timerMs({ calendar, spans }: Pick<OwnUnits, 'calendar' | 'spans'>): number | undefined {
-  const known = [...calendar.map(calendarMs), ...spans.map(spanMs)].filter((ms) => ms !== undefined);
+/**
+ * How far apart the runs of the timer may be; undefined where that cannot be told. Times from several settings all count, so no two runs are further
+ * apart than by the densest of them alone. A delay that is random each time may be none now and all of it the next time; a span begins at the
+ * delayed run before, so there it counts always.
+ */
+export function timerMs({ calendar, spans, delay, fixedDelay }: TimerUnit): number | undefined {
+  const delayMs = spanMs(delay);
+  if (delayMs === undefined) return undefined;
+  const calendarDelayMs = fixedDelay ? 0 : delayMs;
+  const known = [
+    ...calendar.flatMap((text) => calendarMs(text) ?? []).map((ms) => ms + calendarDelayMs),
+    ...spans.flatMap((text) => spanMs(text) ?? []).map((ms) => ms + delayMs),
+  ];
   return known.length === 0 ? undefined : Math.min(...known);
 }
 
@@ -88,13 +106,17 @@ export function timerFindings(
   if (apart === undefined) {
     const what =
       'certlet-once.timer elapses at times that check cannot read; its runs must not be further apart than --every says';
-    return [finding('note', 'timer.unknown', what, { evidence: { calendar: [...units.calendar, ...units.spans] } })];
+    return [
+      finding('note', 'timer.unknown', what, {
+        evidence: { calendar: [...units.calendar, ...units.spans], delay: units.delay },
+      }),
+    ];
   }
   const findings: Finding[] = [];
   if (ahead === undefined || ahead < apart) {
     const said =
       ahead === undefined ? 'is not told when the next one comes' : `looks ahead for ${formatDuration(ahead)} only`;
-    const what = `certlet-once.timer runs every ${formatDuration(apart)}, and certlet once ${said}: certificates may end between two runs`;
+    const what = `runs of certlet-once.timer are up to ${formatDuration(apart)} apart, and certlet once ${said}: certificates may end between two runs`;
     findings.push(finding('warning', 'timer.every', what, { remedy: `${EDIT} ${formatDuration(apart)}` }));
   }
   for (const { purpose, facts, receivedAt } of certificates) {
@@ -106,5 +128,10 @@ export function timerFindings(
   }
   return findings.length > 0
     ? findings
-    : [good('timer', `certlet-once.timer runs every ${formatDuration(apart)}, and certlet once looks that far ahead`)];
+    : [
+        good(
+          'timer',
+          `runs of certlet-once.timer are up to ${formatDuration(apart)} apart, and certlet once looks that far ahead`,
+        ),
+      ];
 }

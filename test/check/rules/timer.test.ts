@@ -10,6 +10,11 @@ for (const [text, ms] of [
   ['daily', 24 * HOUR],
   ['*:0/15', 15 * MINUTE],
   ['*:30', HOUR],
+  ['*:20/15', 30 * MINUTE],
+  ['*:30/45', HOUR],
+  ['*:0/0', HOUR],
+  ['06/6:00', 12 * HOUR],
+  ['*/2:0/15', 2 * HOUR],
   ['*-*-* *:00:00', HOUR],
   ['*-*-* 00/6:00:00', 6 * HOUR],
   ['04:00', 24 * HOUR],
@@ -23,6 +28,7 @@ for (const [text, ms] of [
   ['1h 30min', 90 * MINUTE],
   ['2 hours', 2 * HOUR],
   ['90s', 90_000],
+  ['900', 15 * MINUTE],
   ['1 fortnight', undefined],
   ['soon', undefined],
 ] as const)
@@ -38,17 +44,37 @@ for (const [command, ms] of [
   t.test(`everyMs: ${String(command)}`, async (t) => t.equal(everyMs(command), ms));
 
 t.test('timerMs: of several the shortest, of none that is known nothing', async (t) => {
-  t.equal(timerMs({ calendar: ['daily', 'hourly'], spans: ['2h'] }), HOUR);
-  t.equal(timerMs({ calendar: ['Mon 04:00'], spans: [] }), undefined);
+  const none = { calendar: [], spans: [], delay: '0', fixedDelay: false };
+  t.equal(timerMs({ ...none, calendar: ['daily', 'hourly'], spans: ['2h'] }), HOUR);
+  t.equal(timerMs({ ...none, calendar: ['Mon 04:00'] }), undefined);
 });
 
-const units = { service: false, timer: true, calendar: ['hourly'], spans: [], command: 'certlet once --every 1h' };
+for (const [delay, fixedDelay, calendar, spans, ms] of [
+  ['30min', true, ['hourly'], [], HOUR],
+  ['30min', false, ['hourly'], [], 90 * MINUTE],
+  ['30min', true, [], ['1h'], 90 * MINUTE],
+  ['soon', false, ['hourly'], [], undefined],
+] as const)
+  t.test(`timerMs: ${fixedDelay ? 'the same' : 'another'} delay of ${delay} each time`, async (t) =>
+    t.equal(timerMs({ delay, fixedDelay, calendar, spans }), ms),
+  );
+
+const units = {
+  service: false,
+  timer: true,
+  calendar: ['hourly'],
+  spans: [],
+  delay: '30min',
+  fixedDelay: true,
+  command: 'certlet once --every 1h',
+};
 const notBefore = new Date('2030-01-01T00:00:00Z');
 const short = sampleFacts({ notBefore, notAfter: new Date(notBefore.getTime() + HOUR) });
 for (const { name, change, certificates = [], receivedAt, found } of [
   { name: 'no timer: nothing', change: { timer: false }, found: [] },
   { name: 'as shipped: good', change: {}, found: ['timer'] },
   { name: 'a timer that was made slower by hand', change: { calendar: ['daily'] }, found: ['timer.every'] },
+  { name: 'a delay that is another each time', change: { fixedDelay: false }, found: ['timer.every'] },
   { name: 'a unit of 0.1.0 without --every', change: { command: 'certlet once' }, found: ['timer.every'] },
   { name: 'times that cannot be read', change: { calendar: ['Mon 04:00'] }, found: ['timer.unknown'] },
   { name: 'a certificate that lives too short', change: {}, certificates: [short], found: ['timer.client'] },
