@@ -1,4 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
+import type { OpenServer } from './adapters/control/http-server.ts';
 import { acquireLock, type Lock } from './adapters/lock.ts';
 import { openNotifier } from './adapters/systemd/notifier.ts';
 import { watchdogIntervalMs } from './adapters/systemd/notify-message.ts';
@@ -15,7 +16,8 @@ import { openAt } from './rotation/manager-state.ts';
 import { retryDelayMs } from './rotation/rules/retry.ts';
 import type { AgentSnapshot } from './rotation/snapshot.ts';
 import { isUsefulState, statusText } from './status/line.ts';
-import { openSurroundings, type Surroundings } from './surroundings.ts';
+import { type DaemonControl, openSurroundings, type Surroundings } from './surroundings.ts';
+import { openWaitingControl } from './waiting-control.ts';
 
 /** What the service needs of its process. */
 export interface ServiceEdge {
@@ -61,6 +63,8 @@ export class Service {
   #lastComplaint = '';
   readonly #disk = new DiskWatch();
   #restart: CertletError | undefined;
+  /** Why the cert-dir cannot be used. */
+  #trouble: CertletError | undefined;
   #agent: Agent | undefined;
   #reload = new AbortController();
 
@@ -99,7 +103,7 @@ export class Service {
     this.#reload = new AbortController();
     const ended = AbortSignal.any([this.#edge.signal, this.#reload.signal]);
     const settings = this.#settings;
-    const lock = await this.#lock(settings.certDir, ended);
+    const lock = await this.#lock(settings, ended);
     if (lock === undefined) return;
     const watcher = watchFiles(
       this.#log,
@@ -137,15 +141,20 @@ export class Service {
       store: openStore(settings, log),
       confirmLock,
       agent: () => this.#agent,
-      control: {
-        reload: async () => {
-          const error = await this.#reloadSettings();
-          if (error !== undefined) throw error;
-        },
-        logLevel: () => log.level(),
-        setLogLevel: (level) => log.setLevel(level),
-      },
+      control: this.#control(),
     });
+  }
+
+  #control(): DaemonControl {
+    const log = this.#log;
+    return {
+      reload: async () => {
+        const error = await this.#reloadSettings();
+        if (error !== undefined) throw error;
+      },
+      logLevel: () => log.level(),
+      setLogLevel: (level) => log.setLevel(level),
+    };
   }
 
   #assemble(settings: Settings, parts: RoundParts, onTick: (snapshot: AgentSnapshot) => void): Agent {
@@ -161,20 +170,38 @@ export class Service {
   }
 
   /** The lock, tried again while the disk refuses it; undefined when stopped or reloaded meanwhile. Throws `ERR_LOCK_HELD` at the start. */
-  async #lock(certDir: string, ended: AbortSignal): Promise<Lock | undefined> {
-    for (let failures = 1; !ended.aborted; failures += 1) {
-      try {
-        const lock = await acquireLock(certDir, { label: 'certlet run' });
-        this.#hadLock = true;
-        return lock;
-      } catch (thrown) {
-        const error = asCertletError(thrown);
-        // After a reload the lock may be with a `certlet once` that came in between: the daemon does not end over that.
-        if (error.code === 'ERR_INTERNAL' || (error.code === 'ERR_LOCK_HELD' && !this.#hadLock)) throw error;
-        await this.#waitForDisk(error, failures, ended);
+  async #lock(settings: Settings, ended: AbortSignal): Promise<Lock | undefined> {
+    let server: OpenServer | undefined;
+    try {
+      for (let failures = 1; !ended.aborted; failures += 1) {
+        try {
+          const lock = await acquireLock(settings.certDir, { label: 'certlet run' });
+          this.#hadLock = true;
+          return lock;
+        } catch (thrown) {
+          const error = asCertletError(thrown);
+          // After a reload the lock may be with a `certlet once` that came in between: the daemon does not end over that.
+          if (error.code === 'ERR_INTERNAL' || (error.code === 'ERR_LOCK_HELD' && !this.#hadLock)) throw error;
+          this.#trouble = error;
+          server ??= await this.#openWaiting(settings);
+          await this.#waitForDisk(error, failures, ended);
+        }
       }
+      return undefined;
+    } finally {
+      await server?.close();
     }
-    return undefined;
+  }
+
+  /** Undefined where the socket cannot be opened: that of another daemon, which has the lock. */
+  async #openWaiting(settings: Settings): Promise<OpenServer | undefined> {
+    try {
+      return await openWaitingControl(settings, this.#control(), () => asCertletError(this.#trouble));
+    } catch (thrown) {
+      const { code, message, remedy } = asCertletError(thrown);
+      this.#log.log('warn', 'No control socket', { code, error: message, remedy });
+      return undefined;
+    }
   }
 
   async #waitForDisk(error: CertletError, failures: number, ended: AbortSignal): Promise<void> {

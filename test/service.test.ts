@@ -6,6 +6,7 @@ import { callControl } from '../src/adapters/control/client.ts';
 import { acquireLock } from '../src/adapters/lock.ts';
 import type { LevelledLogger } from '../src/adapters/log/logger.ts';
 import type { Clock } from '../src/ports.ts';
+import { runStatus } from '../src/cli/commands/status.ts';
 import { Service } from '../src/service.ts';
 import { CommandHost, type Session } from './fixtures/command-host.ts';
 import { FakeClock } from './fixtures/fakes/clock.ts';
@@ -123,6 +124,29 @@ t.test(
     await ended;
   },
 );
+
+t.test('status called a daemon that cannot use its cert-dir not running, and told to start it', async (t) => {
+  const { host, stderr, reload } = await running(t, { certDir: '/proc/version/pki' });
+  await stderr.shows(/Cannot use the cert-dir/);
+  t.match(await callControl(host.socket, { method: 'GET', path: '/status' }), {
+    status: 500,
+    text: /"code":"ERR_STORE_[A-Z]+"/,
+  });
+  t.match(await callControl(host.socket, { method: 'GET', path: '/health' }), { status: 503, text: /\/proc\/version/ });
+  const told = host.session({ userId: 0 });
+  t.equal(await runStatus(told.context, { name: 'status', output: 'text', watch: false }), 6);
+  t.match(told.stdout.text, /certlet +runs and can renew nothing: .*\/proc\/version/);
+  t.notMatch(told.stdout.text, /NOT RUNNING|systemctl start/i);
+  const document = host.session({ userId: 0 });
+  await runStatus(document.context, { name: 'status', output: 'json', watch: false });
+  t.match(document.stdout.text, /the daemon can renew nothing: .*\/proc\/version/);
+  t.notOk(existsSync(join(host.runtimeDir, 'status.json')), 'the status file is that of the holder of the lock');
+  change(host, { certDir: host.certDir });
+  reload();
+  await stderr.shows(WAITS);
+  t.notMatch(stderr.text, /No control socket/);
+  t.match(await callControl(host.socket, { method: 'GET', path: '/status' }), { status: 200 });
+});
 
 t.test('a cert-dir that cannot be used is left at once when the settings name another', async (t) => {
   const { host, stderr, reload } = await running(t, { certDir: '/proc/version/pki' });

@@ -1,14 +1,15 @@
-import { callControl } from '../adapters/control/client.ts';
+import { answeredError, callControl, type ControlReply } from '../adapters/control/client.ts';
 import { controlSocketPath } from '../adapters/control/server.ts';
 import { NodeFileSystem } from '../adapters/file-system.ts';
 import { readIfPresent } from '../adapters/files.ts';
+import { escaped } from '../adapters/log/printable.ts';
 import { isProcessAlive } from '../adapters/process-alive.ts';
 import { statusFilePath } from '../adapters/status-file.ts';
 import type { Settings } from '../config.ts';
 import { CertletError } from '../errors.ts';
 import { decodeStatus, type StatusDocument } from '../status/document.ts';
 import { diskStatus } from '../status/disk.ts';
-import type { Source } from '../status/text.ts';
+import type { Source, Trouble } from '../status/text.ts';
 import { VERSION } from './version.ts';
 
 /** A document and where it was found. */
@@ -17,6 +18,8 @@ export interface FoundStatus {
   readonly source: Source;
   /** Nothing runs, and the units say that a daemon should. */
   readonly missing: boolean;
+  /** A daemon runs and cannot use the cert-dir. */
+  readonly trouble?: Trouble | undefined;
 }
 
 /** Far above any document. */
@@ -37,19 +40,32 @@ export async function findStatus(
   if (reply.kind === 'answer' && reply.status === 200) {
     return { document: decodeStatus(reply.text, socket), source: { kind: 'socket' }, missing: false };
   }
+  const trouble = troubleOf(reply);
   const path = statusFilePath(settings.runtimeDir);
   const text = await readIfPresent(new NodeFileSystem(), path, MAX_BYTES);
   if (text !== undefined) {
     const document = decodeStatus(text, path);
     // An answer of any kind comes from a daemon that lives.
     const running = reply.kind === 'answer' || (reply.kind === 'forbidden' && isProcessAlive(document.process.pid));
-    return { document, source: { kind: 'file', path, running }, missing: !running && (await isEnabled(edge.hostRoot)) };
+    const missing = !running && (await isEnabled(edge.hostRoot));
+    return { document, source: { kind: 'file', path, running }, missing, trouble };
   }
-  if (edge.userId === ROOT)
-    return { ...(await fromDisk(settings, edge.now())), missing: await isEnabled(edge.hostRoot) };
+  if (edge.userId === ROOT) {
+    const missing = reply.kind !== 'answer' && (await isEnabled(edge.hostRoot));
+    return { ...(await fromDisk(settings, edge.now(), trouble)), missing, trouble };
+  }
+  if (trouble !== undefined) throw new CertletError('ERR_CONTROL', trouble.message, trouble);
   throw new CertletError('ERR_CONTROL', `nothing to read: no daemon listens at ${socket}, and there is no ${path}`, {
     remedy: 'systemctl status certlet; or run certlet status as root, which reads the cert-dir itself',
   });
+}
+
+/** Undefined for a daemon that has just started. */
+function troubleOf(reply: ControlReply): Trouble | undefined {
+  if (reply.kind !== 'answer') return undefined;
+  const { code, message = 'the daemon tells no reason', remedy } = answeredError(reply.text);
+  if (code === 'STARTING') return undefined;
+  return { message: escaped(message), ...(remedy !== undefined && { remedy: escaped(remedy) }) };
 }
 
 async function isEnabled(root: string): Promise<boolean> {
@@ -57,12 +73,16 @@ async function isEnabled(root: string): Promise<boolean> {
   return (await readOwnUnits(root)).service;
 }
 
-async function fromDisk(settings: Settings, now: Date): Promise<Omit<FoundStatus, 'missing'>> {
+async function fromDisk(
+  settings: Settings,
+  now: Date,
+  trouble: Trouble | undefined,
+): Promise<Omit<FoundStatus, 'missing'>> {
   // Late: with a daemon or a file to read, no store is needed.
   const { certificateOnDisk, storeOnDisk } = await import('./disk-pairs.ts');
   const { certDir, nodeName, specs } = settings;
   const view = storeOnDisk(settings, ROOT);
   const certificates = await Promise.all(specs.map((spec) => certificateOnDisk(view, spec)));
-  const document = diskStatus(certificates, { nodeName, version: VERSION, now });
+  const document = diskStatus(certificates, { nodeName, version: VERSION, now, trouble });
   return { document, source: { kind: 'disk', certDir } };
 }

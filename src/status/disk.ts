@@ -4,6 +4,7 @@ import type { CertificateFacts } from '../pki/certificate.ts';
 import { dueAt } from '../rotation/rules/schedule.ts';
 import type { ManagerSnapshot } from '../rotation/snapshot.ts';
 import { type StatusDocument, statusDocument } from './document.ts';
+import type { Trouble } from './text.ts';
 
 /** What the disk says of one certificate. */
 export interface DiskCertificate {
@@ -14,17 +15,25 @@ export interface DiskCertificate {
   readonly history: RequestHistory;
 }
 
+const NOT_RUNNING: Trouble = { message: 'certlet does not run', remedy: 'systemctl start certlet' };
+
 /** The document of a host where nothing runs and nothing has left one: what the links lead to, and nothing of what is going on. */
 export function diskStatus(
   certificates: readonly DiskCertificate[],
-  about: { readonly nodeName: string; readonly version: string; readonly now: Date },
+  about: {
+    readonly nodeName: string;
+    readonly version: string;
+    readonly now: Date;
+    readonly trouble?: Trouble | undefined;
+  },
 ): StatusDocument {
-  const { nodeName, version, now } = about;
+  const { nodeName, version, now, trouble } = about;
+  const idle = trouble ?? NOT_RUNNING;
   const snapshot = {
     nodeName,
     startedAt: now,
     at: now,
-    managers: certificates.map((certificate) => diskManager(certificate, nodeName, now)),
+    managers: certificates.map((certificate) => diskManager(certificate, { nodeName, now, idle })),
     server: undefined,
     clockSkewMs: undefined,
     kubeletVersion: undefined,
@@ -36,16 +45,15 @@ export function diskStatus(
 
 function diskManager(
   { spec, currentPath, facts, history }: DiskCertificate,
-  nodeName: string,
-  now: Date,
+  { nodeName, now, idle }: { readonly nodeName: string; readonly now: Date; readonly idle: Trouble },
 ): ManagerSnapshot {
   const issued = facts !== undefined && !facts.selfSigned;
   return {
     purpose: spec.name,
     isIdentity: spec.isIdentity,
     phase: issued ? 'valid' : 'not managed',
-    reason: issued ? 'read from the disk' : 'certlet does not run',
-    command: issued ? undefined : 'systemctl start certlet',
+    reason: issued ? 'read from the disk' : idle.message,
+    command: issued ? undefined : idle.remedy,
     since: now,
     certificate: facts,
     currentPath,

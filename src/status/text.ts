@@ -10,9 +10,16 @@ export type Source =
   | { readonly kind: 'file'; readonly path: string; readonly running: boolean }
   | { readonly kind: 'disk'; readonly certDir: string };
 
+/** Why a daemon that runs renews nothing. */
+export interface Trouble {
+  readonly message: string;
+  readonly remedy?: string;
+}
+
 export interface TextOptions {
   readonly source: Source;
   readonly verdict: Verdict;
+  readonly trouble?: Trouble | undefined;
   readonly now: Date;
   readonly colour: boolean;
 }
@@ -57,10 +64,11 @@ type Paint = (code: number, text: string) => string;
 const plain: Paint = (_code, text) => text;
 const painted: Paint = (code, text) => `\u001b[${String(code)}m${text}\u001b[0m`;
 
-function headRows(document: StatusDocument, { source, now }: TextOptions): readonly Row[] {
+function headRows(document: StatusDocument, { source, now, trouble }: TextOptions): readonly Row[] {
   const { server, kubeletVersion, clockSkewSeconds: skew } = document.node;
   return [
-    ['certlet', processText(document, source, now)],
+    ['certlet', trouble ? `runs and can renew nothing: ${trouble.message}` : processText(document, source, now)],
+    ...optional('to mend it', trouble?.remedy),
     ...fileRows(document, source, now),
     ...optional('API server', server),
     ...optional('kubelet', kubeletVersion),

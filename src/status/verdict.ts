@@ -13,8 +13,8 @@ export interface Verdict {
   readonly reasons: readonly string[];
 }
 
-/** Whether the process that wrote the document still lives; `missing`: it does not, and a daemon is enabled on this host. */
-export type Liveness = 'running' | 'down' | 'missing';
+/** Whether the process that wrote the document still lives; `missing`: it does not, and a daemon is enabled on this host; `trouble`: a daemon lives and can renew nothing, and why. */
+export type Liveness = 'running' | 'down' | 'missing' | { readonly trouble: string };
 
 /** The exit code that tells a monitor the state. */
 export const STATE_EXIT: Readonly<Record<State, number>> = {
@@ -38,6 +38,7 @@ export function verdictOf(document: StatusDocument, now: Date, liveness: Livenes
       ? []
       : [{ state: 'waiting', reasons: [`${document.kubeconfig.path}: ${document.kubeconfig.reason}`] } as const]),
     ...(liveness === 'missing' || (document.process.command === 'run' && liveness === 'down') ? [DOWN] : []),
+    ...(typeof liveness === 'string' ? [] : [troubled(liveness.trouble)]),
     ...(liveness === 'running' ? [] : missedRuns(document, now)),
     ...intervalProblems(document).map((reason): Verdict => ({ state: 'waiting', reasons: [reason] })),
     ...(document.certificates.length === 0 ? [NOTHING] : []),
@@ -50,6 +51,7 @@ export function verdictOf(document: StatusDocument, now: Date, liveness: Livenes
 }
 
 const DOWN: Verdict = { state: 'unknown', reasons: ['the daemon is not running: nothing is renewed'] };
+const troubled = (why: string): Verdict => ({ state: 'unknown', reasons: [`the daemon can renew nothing: ${why}`] });
 const NOTHING: Verdict = { state: 'unknown', reasons: ['no certificate is managed yet'] };
 
 function missedRuns({ process: { startedAt, everySeconds } }: StatusDocument, now: Date): readonly Verdict[] {

@@ -38,6 +38,23 @@ export async function callControl(socketPath: string, call: ControlCall): Promis
   }
 }
 
+/** What went wrong, of an answer that is not the one asked for. */
+export interface AnsweredError {
+  readonly code?: string;
+  readonly field?: string;
+  readonly message?: string;
+  readonly remedy?: string;
+}
+
+/** The error in an answer of `answerControl`. Throws `ERR_CONTROL` for the answer of anything else. */
+export function answeredError(text: string): AnsweredError {
+  try {
+    return (JSON.parse(text) as { readonly error?: AnsweredError } | null)?.error ?? {};
+  } catch (cause) {
+    throw new CertletError('ERR_CONTROL', 'what answers on the control socket is no certlet', { cause });
+  }
+}
+
 function exchange(socketPath: string, { method, path, body: value }: ControlCall): Promise<ControlReply> {
   const body = value === undefined ? undefined : JSON.stringify(value);
   return new Promise((done, failed) => {

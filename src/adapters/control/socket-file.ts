@@ -14,7 +14,8 @@ export const isSocketPath = (path: string): boolean => Buffer.byteLength(path) <
 
 /**
  * Makes way for a socket at `path`: the file of a dead daemon is removed. Throws `ERR_CONTROL` when a live one listens there, when what is there
- * is no socket or when no socket can have this path, and errors of the system as they are. Only for the holder of the lock: between look and removal nobody else may bind.
+ * is no socket or when no socket can have this path, and errors of the system as they are.
+ * Between look and removal nobody is kept out: a runtime folder is for one daemon.
  */
 export async function clearStaleSocket(fs: FileSystem, path: string): Promise<void> {
   if (!isSocketPath(path)) {

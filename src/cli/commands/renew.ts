@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { callControl, type ControlReply } from '../../adapters/control/client.ts';
+import { answeredError, callControl, type ControlReply } from '../../adapters/control/client.ts';
 import { controlSocketPath } from '../../adapters/control/server.ts';
 import type { Settings } from '../../config.ts';
 import { nearest } from '../../config/nearest.ts';
@@ -120,12 +120,9 @@ function refuseForbidden(reply: ControlReply, socket: string): asserts reply is 
 }
 
 function refused(text: string): CertletError {
-  const answer = JSON.parse(text) as { readonly error?: { readonly field?: string; readonly message?: string } };
-  const { field, message } = answer.error ?? {};
-  return new CertletError(
-    'ERR_CONTROL',
-    `the daemon refused: ${[field, message].filter((part) => part !== undefined).join(': ')}`,
-  );
+  const { field, message, remedy } = answeredError(text);
+  const why = [field, message].filter((part) => part !== undefined).join(': ');
+  return new CertletError('ERR_CONTROL', `the daemon refused: ${why}`, remedy === undefined ? {} : { remedy });
 }
 
 /** Until the end that `watch` waits for, the timeout, or the signal. */

@@ -74,7 +74,7 @@ async function lookOnce(
     const now = context.edge.now();
     const verdict = verdictOf(found.document, now, livenessOf(found));
     const text = formed(context, args, { ...found, verdict, now });
-    const mark = `${found.source.kind} ${verdict.state} ${statusMark(found.document)}`;
+    const mark = `${found.source.kind} ${verdict.state} ${found.trouble?.message ?? ''} ${statusMark(found.document)}`;
     return { kind: 'shown', state: verdict.state, text, mark };
   } catch (error) {
     if (!isCertletError(error)) throw error;
@@ -84,18 +84,23 @@ async function lookOnce(
   }
 }
 
-function livenessOf({ source, missing }: FoundStatus): Liveness {
+function livenessOf({ source, missing, trouble }: FoundStatus): Liveness {
+  if (trouble !== undefined) return { trouble: trouble.message };
   if (missing) return 'missing';
   return source.kind === 'file' && !source.running ? 'down' : 'running';
 }
 
 type Judged = FoundStatus & { readonly verdict: Verdict; readonly now: Date };
 
-function formed(context: CommandContext, args: StatusArguments, { document, source, verdict, now }: Judged): string {
+function formed(
+  context: CommandContext,
+  args: StatusArguments,
+  { document, source, trouble, verdict, now }: Judged,
+): string {
   const { stdout, environment } = context.edge;
   // https://no-color.org: any value that is not empty.
   const colour = stdout.isTTY === true && (environment['NO_COLOR'] ?? '') === '';
-  if (args.output === 'text') return statusReport(document, { source, verdict, now, colour });
+  if (args.output === 'text') return statusReport(document, { source, trouble, verdict, now, colour });
   const told = { ...document, state: verdict.state, reasons: verdict.reasons, source: source.kind };
   // A stream of documents has one on each line.
   return args.watch && args.output === 'json' ? `${JSON.stringify(told)}\n` : encodeAnswer(told, args.output);
