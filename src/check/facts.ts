@@ -73,6 +73,8 @@ export interface CheckPorts {
   readonly connectTcp: (address: string, port: number) => Promise<Connected>;
   readonly openStore: (settings: Settings) => StoreView;
   readonly isReadOnlyMount: (path: string) => Promise<boolean>;
+  /** No room is left there for this user. */
+  readonly isFull: (path: string, uid: number) => Promise<boolean>;
   readonly readKubelet: (settings: Settings) => Promise<HostKubelet>;
   /** Whether a daemon holds the cert-dir now: a text that names it, undefined when none does or nobody can tell. */
   readonly daemon: (settings: Settings) => Promise<DaemonState>;

@@ -57,6 +57,37 @@ t.test('a cert-dir that is mounted read-only was no problem to check', async (t)
   t.match(result.find('files.read-only'), { verdict: 'problem', what: `${certDir} is on a file system` }, result.text);
 });
 
+t.test('a cert-dir on a full disk was no problem to check', async (t) => {
+  const { cluster, host } = await scene(t);
+  settle(cluster, host);
+  const { certDir } = host;
+  const result = await host.check({ isFull: (path) => Promise.resolve(path === certDir) });
+  t.match(result.find('files.full'), { verdict: 'problem', what: `${certDir} is on a file system that is full` });
+});
+
+t.test(
+  'folders and a kubeconfig that modes close to the service, but not to root, were no problem to check',
+  async (t) => {
+    const { cluster, host } = await scene(t);
+    settle(cluster, host);
+    const disk = new NodeFileSystem();
+    const closed = new Map([
+      [host.certDir, 0o500],
+      [host.kubeconfig, 0],
+    ]);
+    // As root sees it, who may look at everything.
+    const fs: FileSystem = Object.assign(Object.create(disk) as NodeFileSystem, {
+      stat: async (path: string) => {
+        const facts = await disk.stat(path);
+        return facts && { ...facts, mode: closed.get(path) ?? facts.mode };
+      },
+    });
+    const { text } = await host.check({ fs });
+    t.match(text, `problem files.shut-out: ${host.certDir} is closed to its owner (mode 0500)`);
+    t.match(text, `problem files.shut-out: ${host.kubeconfig} is closed to its owner (mode 0000)`);
+  },
+);
+
 t.test('an exec plugin whose credential is refused, and one that fails', async (t) => {
   const { cluster, host } = await scene(t);
   const plugin = join(host.root, 'plugin');

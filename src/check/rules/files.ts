@@ -47,6 +47,31 @@ export function modeFindings(item: LookedAt, trusted: readonly number[]): readon
   return findings;
 }
 
+/** What the service does with a file or folder that it owns. */
+export type Use = 'read' | 'enter' | 'write';
+
+const OWNER_BITS = { read: 0o400, enter: 0o500, write: 0o700 } as const;
+const OWNER_LETTERS = { read: 'r', enter: 'rx', write: 'rwx' } as const;
+
+/** Whether mode bits keep the owner out, and the service with it: it has no capabilities, so that they hold for root too. */
+export function shutOutFindings(path: string, facts: FileFacts, use: Use, service: number): readonly Finding[] {
+  const needed = OWNER_BITS[use];
+  if (facts.uid !== service || (facts.mode & needed) === needed) return [];
+  const mode = octal(facts.mode);
+  const what = `${path} is closed to its owner (mode ${mode}) and so to the service, which has no capabilities even as root`;
+  const remedy = `chmod u+${OWNER_LETTERS[use]} ${shellWord(path)}`;
+  return [finding('problem', 'files.shut-out', what, { remedy, evidence: { path, mode, owner: facts.uid } })];
+}
+
+/** What must be written and has no room for it. */
+export function fullFinding(path: string): Finding {
+  const word = shellWord(path);
+  return finding('problem', 'files.full', `${path} is on a file system that is full`, {
+    remedy: `df -h ${word}; df -i ${word}   # then free space or inodes there`,
+    evidence: { path },
+  });
+}
+
 /** What must be written and cannot be, whatever the unit's sandbox lets through. */
 export function readOnlyFinding(path: string): Finding {
   const word = shellWord(path);

@@ -1,4 +1,5 @@
 import { dirname } from 'node:path';
+import type { FileFacts } from '../../adapters/file-system.ts';
 import { readKubeconfig } from '../../adapters/kubeconfig-files.ts';
 import { serviceUser, type StoreView } from '../../adapters/probe/store-view.ts';
 import type { RequestHistory } from '../../csr/pending.ts';
@@ -6,7 +7,14 @@ import { asCertletError } from '../../errors.ts';
 import type { CertificatePair } from '../../pki/certificate.ts';
 import type { CheckContext, CheckPorts, Facts, Step, StepOutcome } from '../facts.ts';
 import { type Finding, finding, good } from '../finding.ts';
-import { type LookedAt, modeFindings, readOnlyFinding } from '../rules/files.ts';
+import {
+  fullFinding,
+  type LookedAt,
+  modeFindings,
+  readOnlyFinding,
+  shutOutFindings,
+  type Use,
+} from '../rules/files.ts';
 import { isDenied, kubeconfigFindings, type Looker, unreadable } from '../rules/kubeconfigs.ts';
 import { pairFindings } from '../rules/pairs.ts';
 import { targetsOf } from '../targets.ts';
@@ -90,9 +98,12 @@ async function lookerOf(ports: CheckPorts, certDir: string): Promise<Looker> {
   return { uid: ports.uid, seesAll: ports.uid === 0 || owner === ports.uid };
 }
 
-async function statOf(ports: CheckPorts, path: string): Promise<number | undefined> {
+const statOf = async (ports: CheckPorts, path: string): Promise<number | undefined> =>
+  (await factsOf(ports, path))?.uid;
+
+async function factsOf(ports: CheckPorts, path: string): Promise<FileFacts | undefined> {
   try {
-    return (await ports.fs.stat(path))?.uid;
+    return await ports.fs.stat(path);
   } catch (error) {
     if (isDenied(error)) return undefined;
     throw error;
@@ -128,17 +139,45 @@ export const filesStep: Step = {
       [...named, ...pairFiles, ...folders].map((item) => lookAt(context, item, trusted)),
     );
     const written = [certDir, stateDir, ...(settings.manageKubeconfig ? [dirname(kubeconfig)] : [])];
-    const found = [...findings.flat(), ...(await readOnlyFindings(context.ports, written))];
+    const used = new Map<string, Use>([
+      ...[...named, ...pairFiles, { path: kubeconfig }].map(({ path }) => [path, 'read'] as const),
+      ...folders.map(({ path }) => [path, written.includes(path) ? 'write' : 'enter'] as const),
+    ]);
+    const service = await serviceUser(context.ports.fs, settings, context.ports.uid);
+    const found = [
+      ...findings.flat(),
+      ...(await closedFindings(context.ports, used, service)),
+      ...(await writtenFindings(context.ports, written, service)),
+    ];
     return {
       findings: found.length > 0 ? found : [good('files', 'keys, tokens and their folders are closed to others')],
     };
   },
 };
 
-async function readOnlyFindings(ports: CheckPorts, folders: readonly string[]): Promise<readonly Finding[]> {
-  const judged = [...new Set(folders)].map(async (path) =>
-    (await ports.isReadOnlyMount(path)) ? [readOnlyFinding(path)] : [],
-  );
+/** What root sees and the service may not use. */
+async function closedFindings(
+  ports: CheckPorts,
+  used: ReadonlyMap<string, Use>,
+  service: number,
+): Promise<readonly Finding[]> {
+  const judged = [...used].map(async ([path, use]) => {
+    const facts = await factsOf(ports, path);
+    return facts === undefined ? [] : shutOutFindings(path, facts, use, service);
+  });
+  return (await Promise.all(judged)).flat();
+}
+
+/** Folders that are on a file system which takes nothing, for being read-only or full. */
+async function writtenFindings(
+  ports: CheckPorts,
+  folders: readonly string[],
+  uid: number,
+): Promise<readonly Finding[]> {
+  const judged = [...new Set(folders)].map(async (path) => {
+    if (await ports.isReadOnlyMount(path)) return [readOnlyFinding(path)];
+    return (await ports.isFull(path, uid)) ? [fullFinding(path)] : [];
+  });
   return (await Promise.all(judged)).flat();
 }
 

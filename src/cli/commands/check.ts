@@ -4,6 +4,7 @@ import { controlSocketPath } from '../../adapters/control/server.ts';
 import { NodeFileSystem } from '../../adapters/file-system.ts';
 import { askKubeletVersion, readHostKubelet } from '../../adapters/host-kubelet.ts';
 import { readOwnUnits } from '../../adapters/own-units.ts';
+import { isFull } from '../../adapters/probe/free-space.ts';
 import { lookUpName } from '../../adapters/probe/name-lookup.ts';
 import { readOnly } from '../../adapters/probe/read-only-file-system.ts';
 import { isReadOnlyMount } from '../../adapters/probe/read-only-mount.ts';
@@ -70,6 +71,7 @@ export function checkPorts(context: CommandContext): CheckPorts {
       }),
     daemon: askDaemon,
     isReadOnlyMount,
+    isFull,
     ownUnits: () => readOwnUnits(edge.hostRoot),
   };
 }

@@ -12,7 +12,7 @@ import {
   servingApprovalFindings,
 } from '../../../src/check/rules/authorization.ts';
 import { bootstrapTokenCauses, traceText } from '../../../src/check/rules/bootstrap-token.ts';
-import { modeFindings } from '../../../src/check/rules/files.ts';
+import { modeFindings, shutOutFindings } from '../../../src/check/rules/files.ts';
 import { kubeconfigFindings, unreadable } from '../../../src/check/rules/kubeconfigs.ts';
 import { kubeletFindings } from '../../../src/check/rules/kubelet.ts';
 import { certificateNameFindings } from '../../../src/check/rules/names.ts';
@@ -80,6 +80,21 @@ for (const row of [
   t.test(`files: ${row.name}`, async (t) => {
     const facts: FileFacts = { ...FILE, ...row.facts };
     t.strictSame(told(modeFindings({ path: '/a b', kind: row.kind, facts }, [990])), row.ids);
+  });
+}
+
+for (const row of [
+  { name: 'a folder that its owner may not enter', mode: 0o000, uid: 0, use: 'write', remedy: "chmod u+rwx '/a b'" },
+  { name: 'a folder that its owner may not write', mode: 0o555, uid: 0, use: 'write', remedy: "chmod u+rwx '/a b'" },
+  { name: 'the same where nothing is written', mode: 0o555, uid: 0, use: 'enter', remedy: undefined },
+  { name: 'a folder for its owner alone', mode: 0o700, uid: 0, use: 'write', remedy: undefined },
+  { name: 'a file that its owner may read', mode: 0o400, uid: 0, use: 'read', remedy: undefined },
+  { name: 'a file that its owner may not read', mode: 0o040, uid: 0, use: 'read', remedy: "chmod u+r '/a b'" },
+  { name: "somebody else's, which has a finding of its own", mode: 0o000, uid: 5, use: 'write', remedy: undefined },
+] as const) {
+  t.test(`files: ${row.name}`, async (t) => {
+    const [found] = shutOutFindings('/a b', { ...FILE, mode: row.mode, uid: row.uid }, row.use, 0);
+    t.equal(found?.remedy, row.remedy);
   });
 }
 
