@@ -1,7 +1,7 @@
 /**
- * Lays the program out as it stands on a host: `npm run stage -- DIR`. `cp -r DIR/. /` as root installs it,
- * `cp -r --remove-destination DIR/usr/. /usr/` upgrades it, also while it runs, and leaves the settings alone. The same sources give the same bytes
- * on every machine, whatever else is installed there; with SOURCE_DATE_EPOCH the same times too.
+ * Lays the program out as it stands on a host: `npm run stage -- DIR`, and prints how root installs it, and how root upgrades it, also while it runs,
+ * which leaves the settings alone. The same sources give the same bytes on every machine, whatever else is installed there; with SOURCE_DATE_EPOCH
+ * the same times too.
  */
 import {
   chmodSync,
@@ -17,6 +17,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
+import { shellWord } from '../../src/adapters/file-errors.ts';
 import { completionScript } from '../../src/cli/completion.ts';
 import { bundle, NODE_FLAGS } from './bundle.ts';
 import { thirdPartyLicenses } from './licenses.ts';
@@ -123,6 +124,16 @@ function settleModesAndTimes(folder: string): void {
   if (epoch !== undefined) for (const path of [...below, folder]) utimesSync(path, Number(epoch), Number(epoch));
 }
 
+/** As in docs/install.md. */
+function nextSteps(folder: string): string {
+  const word = shellWord(folder);
+  return [
+    `${folder}: certlet as it stands on a host; as root there:`,
+    `  new:     cp -r --no-preserve=ownership ${word}/. /`,
+    `  upgrade: cp -r --no-preserve=ownership --remove-destination ${word}/usr/. /usr/   # the settings stay`,
+  ].join('\n');
+}
+
 if (import.meta.main) {
   const [folder = '-', ...rest] = process.argv.slice(2);
   if (folder.startsWith('-') || rest.length > 0) {
@@ -130,8 +141,6 @@ if (import.meta.main) {
     process.exitCode = 64;
   } else {
     await stage(resolve(folder));
-    console.log(
-      `${resolve(folder)}: certlet as it stands on a host; install as root with: cp -r ${resolve(folder)}/. /`,
-    );
+    console.log(nextSteps(resolve(folder)));
   }
 }
