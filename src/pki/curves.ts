@@ -1,6 +1,5 @@
 import type { X509Certificate } from 'node:crypto';
-import { isCertletError } from '../errors.ts';
-import { readElement } from './der-reader.ts';
+import { readElement, unlessMalformed } from './der-reader.ts';
 import { readCertificate } from './x509-reader.ts';
 
 /** What the AlgorithmIdentifier of an elliptic curve key begins with: id-ecPublicKey (RFC 5480 2.1.1). */
@@ -19,12 +18,8 @@ export function unreadableCurve(certificate: X509Certificate): string | undefine
 }
 
 function keyAlgorithm(certificate: X509Certificate): string {
-  try {
-    return Buffer.from(readElement(readCertificate(certificate.raw).keyAlgorithm).content).toString('hex');
-  } catch (error) {
-    if (isCertletError(error)) return '';
-    throw error;
-  }
+  const algorithm = unlessMalformed(() => readElement(readCertificate(certificate.raw).keyAlgorithm).content);
+  return Buffer.from(algorithm ?? []).toString('hex');
 }
 
 function curveName(certificate: X509Certificate): string | undefined {

@@ -1,4 +1,4 @@
-import { CertletError } from '../errors.ts';
+import { CertletError, isCertletError } from '../errors.ts';
 
 /** One tag-length-value of DER. All three are views into the bytes that were read. */
 export interface DerElement {
@@ -30,6 +30,29 @@ export function readElements(content: Uint8Array): readonly DerElement[] {
     offset += element.bytes.length;
   }
   return elements;
+}
+
+/** What `read` gives; undefined where it meets bytes that are no DER or no certificate. A defect goes on as it is. */
+export function unlessMalformed<T>(read: () => T): T | undefined {
+  try {
+    return read();
+  } catch (error) {
+    if (isCertletError(error, 'ERR_API_PROTOCOL', 'ERR_CERTIFICATE_INVALID')) return undefined;
+    throw error;
+  }
+}
+
+/** Whether the content of an OBJECT IDENTIFIER is one to Go (cryptobyte): numbers below 2^31, each in its shortest form and whole (X.690 8.19). */
+export function isObjectIdentifier(content: Uint8Array): boolean {
+  if ((content.at(-1) ?? 0x80) >= 0x80) return false;
+  let number = 0;
+  for (const byte of content) {
+    if (number === 0 && byte === 0x80) return false;
+    number = number * 0x80 + (byte & 0x7f);
+    if (number >= 2 ** 31) return false;
+    if (byte < 0x80) number = 0;
+  }
+  return true;
 }
 
 function elementAt(bytes: Uint8Array, offset: number): DerElement {

@@ -1,7 +1,6 @@
 import { createPublicKey, verify } from 'node:crypto';
 import type { KeyObject } from 'node:crypto';
-import { isCertletError } from '../errors.ts';
-import { readElement, readElements } from './der-reader.ts';
+import { isObjectIdentifier, readElement, readElements, unlessMalformed } from './der-reader.ts';
 import { readServerNames } from './names-reader.ts';
 import { namesHost } from './server-names.ts';
 import { type CertificateExtension, type CertificateFields, readCertificate } from './x509-reader.ts';
@@ -43,6 +42,8 @@ const MIN_RSA_BITS = 2048;
 /** Go's crypto/tls refuses larger ones: they cost too much. */
 const MAX_RSA_BITS = 8192;
 const MAX_RSA_EXPONENT = 2n ** 31n - 1n;
+/** What a point of an elliptic curve begins with where both coordinates follow, the one form that Go reads (SEC 1 2.3.3). */
+const PLAIN_POINT = 0x04;
 
 /** AlgorithmIdentifiers of keys as hex: RSA with its NULL, ECDSA on P-256, P-384 and P-521, Ed25519. */
 const KEYS = new Set([
@@ -73,13 +74,8 @@ const EXTENSION = {
   extendedKeyUsage: '551d25',
 } as const;
 
-/** What may be critical: nothing else is understood here. */
-const UNDERSTOOD: readonly string[] = [
-  EXTENSION.keyUsage,
-  EXTENSION.subjectAltName,
-  EXTENSION.basicConstraints,
-  EXTENSION.extendedKeyUsage,
-];
+/** What may be critical, beside names of which one at least is read: nothing else is understood here. */
+const UNDERSTOOD: readonly string[] = [EXTENSION.keyUsage, EXTENSION.basicConstraints, EXTENSION.extendedKeyUsage];
 
 /**
  * Extensions that Go parses and refuses where they are broken, and that nothing here reads: CRL distribution points, policies, their
@@ -107,10 +103,10 @@ const KEY_CERT_SIGN = 0x04;
  * What cannot be read is `unknown`. Never throws.
  */
 export function directTrust(question: DirectTrustQuestion): DirectTrust {
-  const leaf = readOrNothing(question.leaf);
+  const leaf = unlessMalformed(() => readCertificate(question.leaf));
   if (leaf === undefined) return { kind: 'unknown' };
   const named = question.cas
-    .map(readOrNothing)
+    .map((ca) => unlessMalformed(() => readCertificate(ca)))
     .filter((ca) => ca !== undefined)
     .filter((ca) => same(ca.subject, leaf.issuer))
     .slice(0, MAX_CANDIDATES);
@@ -120,15 +116,6 @@ export function directTrust(question: DirectTrustQuestion): DirectTrust {
   const [least] = judged.toSorted((one, other) => one.length - other.length);
   if (least !== undefined) return { kind: 'signed', problems: least };
   return { kind: named.length > 0 ? 'other key' : 'unknown' };
-}
-
-function readOrNothing(der: Uint8Array): CertificateFields | undefined {
-  try {
-    return readCertificate(der);
-  } catch (error) {
-    if (isCertletError(error)) return undefined;
-    throw error;
-  }
 }
 
 /** The CA's key over the very bytes that were read; both algorithms come from a table, and a key is of the algorithm's kind. */
@@ -147,28 +134,43 @@ function hasSigned(ca: CertificateFields, certificate: CertificateFields): boole
   }
 }
 
-/** The key of a certificate where it is of a kind and size that is taken; undefined else. */
+/** The key of a certificate where it is of a kind, form and size that is taken; undefined else. */
 function keyOf({ keyAlgorithm, publicKey }: CertificateFields): KeyObject | undefined {
-  if (!KEYS.has(hexOf(keyAlgorithm))) return undefined;
+  const read = KEYS.has(hexOf(keyAlgorithm)) ? readKey(publicKey) : undefined;
+  // OpenSSL reads more than DER and writes nothing else.
+  if (read === undefined || !same(read.der, publicKey)) return undefined;
+  const { key } = read;
+  const taken = key.asymmetricKeyType === 'ec' ? isPlainPoint(publicKey) : isTakenSize(key);
+  return taken ? key : undefined;
+}
+
+function isPlainPoint(publicKey: Uint8Array): boolean {
+  return elementsOf(publicKey)?.[1]?.content[1] === PLAIN_POINT;
+}
+
+/** Of an RSA key, both its numbers; all others have the size of their kind. */
+function isTakenSize({ asymmetricKeyDetails: { modulusLength: bits, publicExponent } = {} }: KeyObject): boolean {
+  if (bits === undefined || publicExponent === undefined) return true;
+  const exponent = publicExponent > 1n && publicExponent <= MAX_RSA_EXPONENT && publicExponent % 2n === 1n;
+  return exponent && bits >= MIN_RSA_BITS && bits <= MAX_RSA_BITS;
+}
+
+/** A key, and the same as OpenSSL writes it. */
+function readKey(publicKey: Uint8Array): { readonly key: KeyObject; readonly der: Buffer } | undefined {
   try {
     const key = createPublicKey({ key: Buffer.from(publicKey), format: 'der', type: 'spki' });
-    const { modulusLength: bits, publicExponent } = key.asymmetricKeyDetails ?? {};
-    if (bits === undefined || publicExponent === undefined) return key;
-    const taken =
-      bits >= MIN_RSA_BITS && bits <= MAX_RSA_BITS && publicExponent > 1n && publicExponent <= MAX_RSA_EXPONENT;
-    return taken ? key : undefined;
+    return { key, der: key.export({ type: 'spki', format: 'der' }) };
   } catch {
+    // What OpenSSL cannot read is no key; some of what it reads (the point at infinity) it cannot write.
     return undefined;
   }
 }
 
 function leafProblems(leaf: CertificateFields, { host, now }: DirectTrustQuestion): readonly TrustProblem[] {
   const whose = "the server's certificate";
-  const names = readServerNames(leaf);
   const problems: readonly Finding[] = [
     ...commonProblems(leaf, now),
-    ...(names.plain ? [] : [form('has names that cannot be read')]),
-    ...(namesHost(names, host) ? [] : [{ kind: 'names', text: 'is for another name' } as const]),
+    ...(namesHost(readServerNames(leaf), host) ? [] : [{ kind: 'names', text: 'is for another name' } as const]),
   ];
   return problems.map(({ kind, text }) => ({ kind, about: 'leaf', text: `${whose} ${text}` }));
 }
@@ -193,8 +195,11 @@ function commonProblems(certificate: CertificateFields, now: Date): readonly Fin
 
 function formProblems(certificate: CertificateFields): readonly string[] {
   const { extensions } = certificate;
+  const servers = readServerNames(certificate);
   const unread = extensions.flatMap(({ type }) => UNREAD[type] ?? []);
-  const unknown = extensions.filter(({ type, critical }) => critical && !UNDERSTOOD.includes(type));
+  const understood =
+    servers.dnsNames.length + servers.ipAddresses.length > 0 ? [...UNDERSTOOD, EXTENSION.subjectAltName] : UNDERSTOOD;
+  const unknown = extensions.filter(({ type, critical }) => critical && !understood.includes(type));
   const names = [...certificate.issuerNames, ...certificate.subjectNames];
   return [
     ...(certificate.version === 3 ? [] : ['is no X.509 v3 certificate']),
@@ -206,6 +211,7 @@ function formProblems(certificate: CertificateFields): readonly string[] {
     ...unread.map((name) => `has ${name}`),
     ...(unknown.length === 0 ? [] : ['has a critical extension that is not understood']),
     ...(extensions.every(wellFormed) ? [] : ['has an extension that cannot be read']),
+    ...(servers.plain ? [] : ['has names that cannot be read']),
   ];
 }
 
@@ -231,6 +237,7 @@ function usageProblems(certificate: CertificateFields): readonly Finding[] {
 
 /** Those of the extensions that Go parses and that may stand here, each in the one form that Go takes. */
 function wellFormed({ type, value }: CertificateExtension): boolean {
+  if (!isObjectIdentifier(Buffer.from(type, 'hex'))) return false;
   switch (type) {
     case EXTENSION.basicConstraints:
       return constraintsOf(value) !== undefined;
@@ -238,7 +245,7 @@ function wellFormed({ type, value }: CertificateExtension): boolean {
       return bitsOf(value) !== undefined;
     case EXTENSION.extendedKeyUsage: {
       const usages = elementsOf(value);
-      return usages !== undefined && usages.length > 0 && usages.every(({ tag }) => tag === TAG.oid);
+      return usages !== undefined && usages.length > 0 && usages.every(isOid);
     }
     case EXTENSION.subjectKeyId:
       return elementOf(value)?.tag === TAG.octetString;
@@ -248,6 +255,9 @@ function wellFormed({ type, value }: CertificateExtension): boolean {
       return true;
   }
 }
+
+const isOid = ({ tag, content }: ReturnType<typeof readElement>): boolean =>
+  tag === TAG.oid && isObjectIdentifier(content);
 
 function isAuthority(value: Uint8Array | undefined): boolean {
   return value !== undefined && constraintsOf(value)?.isAuthority === true;
@@ -270,30 +280,22 @@ function maySign(keyUsage: Uint8Array): boolean {
   return ((bitsOf(keyUsage)?.[0] ?? 0) & KEY_CERT_SIGN) !== 0;
 }
 
-/** The bytes of a BIT STRING, without its count of unused bits. */
+/** The bytes of a BIT STRING, without its count of unused bits, which are all zero (X.690 11.2.1). */
 function bitsOf(value: Uint8Array): Uint8Array | undefined {
   const element = elementOf(value);
   if (element?.tag !== TAG.bitString || element.content.length < 2) return undefined;
-  return (element.content[0] ?? 8) < 8 ? element.content.subarray(1) : undefined;
+  const [unused = 8, last = 0] = [element.content[0], element.content.at(-1)];
+  return unused < 8 && (last & ((1 << unused) - 1)) === 0 ? element.content.subarray(1) : undefined;
 }
 
 /** The elements of the SEQUENCE that `value` is; undefined for anything else. */
 function elementsOf(value: Uint8Array): ReturnType<typeof readElements> | undefined {
   const list = elementOf(value);
-  if (list?.tag !== TAG.sequence) return undefined;
-  try {
-    return readElements(list.content);
-  } catch {
-    return undefined;
-  }
+  return list?.tag === TAG.sequence ? unlessMalformed(() => readElements(list.content)) : undefined;
 }
 
 function elementOf(value: Uint8Array): ReturnType<typeof readElement> | undefined {
-  try {
-    return readElement(value);
-  } catch {
-    return undefined;
-  }
+  return unlessMalformed(() => readElement(value));
 }
 
 function valueOf({ extensions }: CertificateFields, type: string): Uint8Array | undefined {

@@ -1,4 +1,4 @@
-import { type DerElement, readElements } from './der-reader.ts';
+import { type DerElement, isObjectIdentifier, readElements } from './der-reader.ts';
 
 /** One attribute of a Name. */
 export interface NameAttribute {
@@ -27,7 +27,8 @@ export function readName(name: DerElement): readonly NameAttribute[] {
     .flatMap((set) => partsOf(set, SET))
     .flatMap((attribute) => {
       const [type, value, ...rest] = partsOf(attribute, SEQUENCE);
-      if (type?.tag !== OID || value === undefined || rest.length > 0) return [{ type: '', value: undefined }];
+      const typed = type?.tag === OID && isObjectIdentifier(type.content);
+      if (!typed || value === undefined || rest.length > 0) return [{ type: '', value: undefined }];
       return [{ type: Buffer.from(type.content).toString('hex'), value: textOf(value) }];
     });
 }

@@ -1,4 +1,4 @@
-import { readElement, readElements } from './der-reader.ts';
+import { readElement, readElements, unlessMalformed } from './der-reader.ts';
 import { canonicalIpAddress } from './ip-address.ts';
 import type { HostNames } from './server-names.ts';
 import type { CertificateFields } from './x509-reader.ts';
@@ -41,13 +41,11 @@ export function readServerNames(certificate: CertificateFields): ReadNames {
 }
 
 function generalNames(value: Uint8Array): ReturnType<typeof readElements> | undefined {
-  try {
+  // What is no DER makes Go take the whole certificate for broken.
+  return unlessMalformed(() => {
     const list = readElement(value);
     return list.tag === SEQUENCE ? readElements(list.content) : undefined;
-  } catch {
-    // No DER: Go takes the whole certificate for broken.
-    return undefined;
-  }
+  });
 }
 
 /** Four or sixteen bytes as canonical text; undefined for any other length. */

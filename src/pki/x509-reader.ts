@@ -76,7 +76,7 @@ function fieldsOf(der: Uint8Array): CertificateFields {
   return {
     signedBytes: whole(signed, TAG.sequence).bytes,
     version: versioned ? versionOf(all[0]) : 1,
-    negativeSerial: (contentOf(serial, TAG.integer)[0] ?? 0x80) >= 0x80,
+    negativeSerial: (integerOf(serial)[0] ?? 0) >= 0x80,
     algorithm: whole(algorithm, TAG.sequence).bytes,
     signedAlgorithm: whole(inner, TAG.sequence).bytes,
     signature: wholeBytes(signature),
@@ -94,7 +94,7 @@ function fieldsOf(der: Uint8Array): CertificateFields {
 
 function versionOf(element: DerElement | undefined): number {
   const [number] = parts(element, TAG.version, 1);
-  const content = contentOf(number, TAG.integer);
+  const content = integerOf(number);
   return content.length === 1 ? (content[0] ?? 0) + 1 : 0;
 }
 
@@ -116,7 +116,9 @@ function extensionOf(element: DerElement): CertificateExtension {
   const flag = rest[0]?.tag === TAG.boolean ? rest[0] : undefined;
   const [value, ...more] = flag === undefined ? rest : rest.slice(1);
   if (more.length > 0) throw malformed('an extension with a field too many');
-  // DER has one form of true and leaves false out (X.690 11.1, 11.5); any other flag is read as critical, which accepts less.
+  // DER has one form of true and leaves false out (X.690 11.1, 11.5); one that is written is read as critical, which accepts less than Go.
+  if (flag !== undefined && !['ff', '00'].includes(Buffer.from(flag.content).toString('hex')))
+    throw malformed('a flag that is neither true nor false');
   return {
     type: Buffer.from(contentOf(type, TAG.oid)).toString('hex'),
     critical: flag !== undefined,
@@ -147,6 +149,15 @@ function wholeBytes(element: DerElement | undefined): Uint8Array {
   const content = contentOf(element, TAG.bitString);
   if (content[0] !== 0) throw malformed('a signature that is no row of whole bytes');
   return content.subarray(1);
+}
+
+/** The bytes of an INTEGER, in the shortest form, which alone is DER (X.690 8.3.2). */
+function integerOf(element: DerElement | undefined): Uint8Array {
+  const content = contentOf(element, TAG.integer);
+  const [first, second] = content;
+  const spare = second !== undefined && (second < 0x80 ? first === 0x00 : first === 0xff);
+  if (first === undefined || spare) throw malformed('a number that is not in its shortest form');
+  return content;
 }
 
 function parts(element: DerElement | undefined, tag: number, count: number): readonly DerElement[] {

@@ -1,6 +1,6 @@
 import * as fc from 'fast-check';
 import t from 'tap';
-import { isCertletError } from '../../src/errors.ts';
+import { CertletError, isCertletError } from '../../src/errors.ts';
 import {
   bitString,
   booleanTrue,
@@ -16,7 +16,7 @@ import {
   taggedBytes,
   time,
 } from '../../src/pki/der.ts';
-import { readElement, readElements } from '../../src/pki/der-reader.ts';
+import { isObjectIdentifier, readElement, readElements, unlessMalformed } from '../../src/pki/der-reader.ts';
 
 function hex(node: DerNode): string {
   return Buffer.from(encodeDer(node)).toString('hex');
@@ -109,3 +109,41 @@ t.test('whatever the bytes, reading ends with elements that cover them, or with 
     { numRuns: 1000 },
   );
 });
+
+t.test('a defect of certlet is not taken for bytes that are no DER', async (t) => {
+  const defect = new TypeError('undefined is not a function');
+  t.throws(
+    () =>
+      unlessMalformed(() => {
+        throw defect;
+      }),
+    defect,
+  );
+  t.equal(
+    unlessMalformed(() => readElement(Buffer.from([0x30, 0x80]))),
+    undefined,
+  );
+  const other = new CertletError('ERR_INTERNAL', 'another error');
+  t.throws(
+    () =>
+      unlessMalformed(() => {
+        throw other;
+      }),
+    other,
+  );
+});
+
+for (const [bytes, expected] of [
+  ['', false],
+  ['2a', true],
+  ['2a864886f70d', true],
+  ['2a80', false],
+  ['2a8001', false],
+  ['2a87ffffff7f', true],
+  ['2a8880808000', false],
+  ['8837', true],
+] as const) {
+  t.test(`object identifier ${bytes || 'of no bytes'}`, async (t) =>
+    t.equal(isObjectIdentifier(Buffer.from(bytes, 'hex')), expected),
+  );
+}

@@ -1,8 +1,8 @@
-import { createPublicKey, generateKeyPairSync } from 'node:crypto';
+import { createPublicKey, ECDH, generateKeyPairSync } from 'node:crypto';
 import t from 'tap';
 import { directTrust, type DirectTrust, MAX_CANDIDATES } from '../../src/pki/direct-trust.ts';
 import { generateTestKey } from '../fixtures/cluster/authority.ts';
-import { der, integer, objectIdentifier, sequence, TAG, time } from '../fixtures/cluster/der.ts';
+import { bitString, der, integer, objectIdentifier, sequence, TAG, time } from '../fixtures/cluster/der.ts';
 import {
   address,
   dns,
@@ -35,6 +35,32 @@ const curveKey = (curve: string): Buffer => {
   const { publicKey } = generateKeyPairSync('ec', { namedCurve: curve });
   return publicKey.export({ type: 'spki', format: 'der' });
 };
+/** The key as OpenSSL reads it and Go does not: its point in another form than the plain one. */
+function pointKey(key: ReturnType<typeof generateTestKey>, form: 'compressed' | 'hybrid'): Buffer {
+  const point = spkiOf(key).subarray(-65);
+  const algorithm = sequence(objectIdentifier('1.2.840.10045.2.1'), objectIdentifier('1.2.840.10045.3.1.7'));
+  return sequence(algorithm, bitString(Buffer.from(ECDH.convertKey(point, 'prime256v1', undefined, undefined, form))));
+}
+
+/** OpenSSL reads it, and throws where it is to write it. */
+const INFINITY_KEY = Buffer.from('3019301306072a8648ce3d020106082a8648ce3d03010703020000', 'hex');
+
+/** RSA's two numbers in a sequence that has no length but an end: BER and no DER. */
+function endlessRsaKey(): Buffer {
+  const numbers = createPublicKey(rsaKey).export({ type: 'pkcs1', format: 'der' }).subarray(4);
+  const endless = Buffer.concat([Buffer.from([0x30, 0x80]), numbers, Buffer.from([0, 0])]);
+  return sequence(sequence(objectIdentifier('1.2.840.113549.1.1.1'), der(0x05)), bitString(endless));
+}
+
+function evenRsaKey(): Buffer {
+  const { n = '' } = createPublicKey(rsaKey).export({ format: 'jwk' });
+  return createPublicKey({ key: { kty: 'RSA', n, e: 'Ag' }, format: 'jwk' }).export({ type: 'spki', format: 'der' });
+}
+
+/** An object identifier of these bytes, whether or not they are one. */
+const rawOid = (...bytes: readonly number[]): Buffer => der(TAG.oid, Buffer.from(bytes));
+const usagesWith = (oid: Buffer): Buffer => oddExtension('2.5.29.37', sequence(objectIdentifier(USAGE.server), oid));
+const uri = der(0x86, Buffer.from('spiffe://x'));
 
 function leaf(fields: Fields = {}): Buffer {
   const { signingKey = caKey } = fields;
@@ -96,6 +122,7 @@ for (const [name, [certificate, cas, host]] of Object.entries<[Buffer, Buffer[]?
 
 const SHA1 = { algorithm: SIGNATURE.ecdsaSha1, hash: 'sha1' };
 const nodeLeaf = leaf({ subject: nameOf('system:node:n1'), publicKey: spkiOf(otherKey) });
+const KEY_USAGE = bitString(Buffer.from([0x80]), 7);
 const critical = (oid: string): Buffer => oddExtension(oid, sequence(), 'critical');
 
 for (const [name, [certificate, cas]] of Object.entries<[Uint8Array, Uint8Array[]?]>({
@@ -108,6 +135,13 @@ for (const [name, [certificate, cas]] of Object.entries<[Uint8Array, Uint8Array[
   'a signature with SHA-1': [leaf(SHA1)],
   'two names for the signature algorithm': [leaf({ innerAlgorithm: SIGNATURE.ecdsaSha1 })],
   'an RSA signature algorithm over an ECDSA signature': [leaf({ algorithm: SIGNATURE.rsaSha256 })],
+  'a serial number with a zero too many': [leaf({ serial: Buffer.from([0, 7]) })],
+  'a critical flag that is neither true nor false': [
+    leafWith(
+      sequence(objectIdentifier('2.5.29.15'), der(TAG.boolean, Buffer.from([1])), der(TAG.octetString, KEY_USAGE)),
+    ),
+  ],
+  'a CA whose key is a compressed point': [leaf(), [ca({ publicKey: pointKey(caKey, 'compressed') })]],
   'no CA at all': [leaf(), []],
   'a CA that is no certificate': [leaf(), [Buffer.from('hello')]],
   'a CA with an RSA key of 1024 bits': [
@@ -188,6 +222,53 @@ for (const [name, words, certificate, cas, host] of [
   ['a negative serial number', /negative/, leaf({ serial: Buffer.from([0x80]) })],
   ['a key of 1024 bits', /kind or size/, leaf({ publicKey: spkiOf(smallKey) })],
   ['a key on a curve that Go does not read', /kind or size/, leaf({ publicKey: curveKey('secp256k1') })],
+  ['a key that is a compressed point', /kind or size/, leaf({ publicKey: pointKey(otherKey, 'compressed') })],
+  ['a key that is a point in both forms', /kind or size/, leaf({ publicKey: pointKey(otherKey, 'hybrid') })],
+  ['a key that is the point at infinity', /kind or size/, leaf({ publicKey: INFINITY_KEY })],
+  ['an RSA key that is no DER', /kind or size/, leaf({ publicKey: endlessRsaKey() })],
+  ['an RSA key with an even exponent', /kind or size/, leaf({ publicKey: evenRsaKey() })],
+  [
+    'a key usage with a bit set behind its end',
+    /extension that cannot be read/,
+    leafWith(oddExtension('2.5.29.15', der(TAG.bitString, Buffer.from([7, 0x81])))),
+  ],
+  [
+    'an extended key usage of no bytes',
+    /extension that cannot be read/,
+    leaf({ extensions: [usagesWith(rawOid()), names] }),
+  ],
+  [
+    'an extended key usage that is cut off',
+    /extension that cannot be read/,
+    leaf({ extensions: [usagesWith(rawOid(0x2b, 0x81)), names] }),
+  ],
+  [
+    'an extended key usage with a zero too many',
+    /extension that cannot be read/,
+    leaf({ extensions: [usagesWith(rawOid(0x2b, 0x80, 0x01)), names] }),
+  ],
+  [
+    'an extended key usage with a number above 31 bits',
+    /extension that cannot be read/,
+    leaf({ extensions: [usagesWith(rawOid(0x2b, 0x88, 0x80, 0x80, 0x80, 0x00)), names] }),
+  ],
+  [
+    'an extension whose type is no object identifier',
+    /extension that cannot be read/,
+    leafWith(sequence(rawOid(0x2b, 0x81), der(TAG.octetString, Buffer.from([5, 0])))),
+  ],
+  [
+    'a part of the subject whose type is no object identifier',
+    /name that cannot be read/,
+    leaf({ subject: sequence(der(TAG.set, sequence(rawOid(0x55, 0x84), der(0x13, Buffer.from('x'))))) }),
+  ],
+  ['a CA with a URI among its names', /CA .*names that cannot be read/, leaf(), [caWith(EXTENSION.names(uri))]],
+  [
+    'a CA with critical names of which none is understood',
+    /CA .*not understood/,
+    leaf(),
+    [caWith(oddExtension('2.5.29.17', sequence(der(0xa4, kubernetes)), 'critical'))],
+  ],
   ['another name', /another name/, leaf(), [ca()], 'other.example'],
   ['another address', /another name/, leaf(), [ca()], '127.0.0.2'],
   [
@@ -213,11 +294,7 @@ for (const [name, words, certificate, cas, host] of [
     /cannot be read/,
     leaf({ extensions: [server, EXTENSION.names(dns('localhost'), address(1, 2, 3))] }),
   ],
-  [
-    'a URI among the names',
-    /cannot be read/,
-    leaf({ extensions: [server, EXTENSION.names(dns('localhost'), der(0x86, Buffer.from('spiffe://x')))] }),
-  ],
+  ['a URI among the names', /cannot be read/, leaf({ extensions: [server, EXTENSION.names(dns('localhost'), uri)] })],
   [
     'a subject that Go cannot read',
     /name that cannot be read/,
