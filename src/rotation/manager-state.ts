@@ -4,6 +4,7 @@ import type { PendingRequest, RequestHistory } from '../csr/pending.ts';
 import type { CertificateSpec } from '../csr/spec.ts';
 import type { CertificateStore } from '../ports.ts';
 import { approveCommand } from './request/approval.ts';
+import { receivedAt } from './rules/schedule.ts';
 import type { FailureSnapshot, ManagerSnapshot, Phase } from './snapshot.ts';
 
 /** When the next attempt may come. Valid only while the clock stands between both dates: a clock set back must not postpone it. */
@@ -120,6 +121,7 @@ export function managerSnapshot(
     certificate: leaf,
     currentPath: at.currentPath,
     placeholder: leaf?.selfSigned === true,
+    receivedAt: leaf && receivedAt(leaf, state.history),
     rotationDeadline: at.rotationDeadline,
     nextAttempt: openAt(state.retry, at.now) ?? openAt(state.filesRetry, at.now) ?? state.spacedUntil,
     pending: pending && {

@@ -46,6 +46,8 @@ export interface ManagerSnapshot {
   readonly certificate: CertificateFacts | undefined;
   readonly currentPath: string;
   readonly placeholder: boolean;
+  /** When this certificate came, as far as two clocks tell; undefined for one that certlet did not ask for. */
+  readonly receivedAt: Date | undefined;
   readonly rotationDeadline: Date | undefined;
   readonly nextAttempt: Date | undefined;
   readonly pending: PendingSnapshot | undefined;

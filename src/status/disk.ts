@@ -1,7 +1,7 @@
 import type { RequestHistory } from '../csr/pending.ts';
 import type { CertificateSpec } from '../csr/spec.ts';
 import type { CertificateFacts } from '../pki/certificate.ts';
-import { dueAt } from '../rotation/rules/schedule.ts';
+import { dueAt, receivedAt } from '../rotation/rules/schedule.ts';
 import type { ManagerSnapshot } from '../rotation/snapshot.ts';
 import { type StatusDocument, statusDocument } from './document.ts';
 import type { Trouble } from './text.ts';
@@ -58,6 +58,7 @@ function diskManager(
     certificate: facts,
     currentPath,
     placeholder: facts?.selfSigned === true,
+    receivedAt: facts && receivedAt(facts, history),
     rotationDeadline: dueAt(facts, { nodeName, window: spec.window }, history, now),
     nextAttempt: undefined,
     pending: undefined,

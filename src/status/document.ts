@@ -63,6 +63,8 @@ export interface CertificateStatus {
   /** A self-signed pair stands there until the first one is issued. */
   readonly placeholder: boolean;
   readonly certificate?: CertificateDetails;
+  /** When that certificate came; absent for one that certlet did not ask for. */
+  readonly receivedAt?: Timestamp;
   readonly rotationDeadline?: Timestamp;
   readonly nextAttempt?: Timestamp;
   readonly pending?: { readonly name: string; readonly since: Timestamp; readonly approved: boolean };
@@ -164,6 +166,7 @@ function certificateStatus(manager: ManagerSnapshot): CertificateStatus {
     path: manager.currentPath,
     placeholder,
     certificate: manager.certificate && details(manager.certificate),
+    receivedAt: optionalTimestamp(manager.receivedAt),
     rotationDeadline: optionalTimestamp(manager.rotationDeadline),
     nextAttempt: optionalTimestamp(manager.nextAttempt),
     pending: pending && { name: pending.name, since: timestamp(pending.createdAt), approved: pending.approved },

@@ -64,10 +64,10 @@ function missedRuns({ process: { startedAt, everySeconds } }: StatusDocument, no
 /** Certificates that end between two runs of `certlet once`; empty for a daemon, and where nobody knows when the next run comes. */
 export function intervalProblems({ process: { everySeconds }, certificates }: StatusDocument): readonly string[] {
   if (everySeconds === undefined) return [];
-  return certificates.flatMap(({ purpose, certificate, placeholder, lastSuccess }) => {
+  return certificates.flatMap(({ purpose, certificate, placeholder, receivedAt }) => {
     if (certificate === undefined || placeholder) return [];
     const life = { notBefore: new Date(certificate.notBefore), notAfter: new Date(certificate.notAfter) };
-    const received = lastSuccess === undefined ? undefined : new Date(lastSuccess);
+    const received = receivedAt === undefined ? undefined : new Date(receivedAt);
     if (servedInRounds(life, received, everySeconds * 1000) !== 'never') return [];
     const lives = spanText(life.notAfter.getTime() - life.notBefore.getTime());
     const every = spanText(everySeconds * 1000);

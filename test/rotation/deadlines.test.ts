@@ -4,6 +4,8 @@ import { pairFindings } from '../../src/check/rules/pairs.ts';
 import { KUBELET_WINDOW } from '../../src/csr/spec.ts';
 import { dueAt } from '../../src/rotation/rules/schedule.ts';
 import { diskStatus } from '../../src/status/disk.ts';
+import { type StatusDocument, statusDocument } from '../../src/status/document.ts';
+import { intervalProblems } from '../../src/status/verdict.ts';
 import { FakeHost, HOUR, MINUTE } from '../fixtures/fakes/host.ts';
 import { clientSpec, servingSpec } from '../fixtures/specs.ts';
 
@@ -62,6 +64,40 @@ t.test('check calls a renewal overdue that the daemon has not come to', async (t
     );
   }
 });
+
+const sixHourly = (document: StatusDocument): readonly string[] =>
+  intervalProblems({ ...document, process: { ...document.process, everySeconds: (6 * HOUR) / 1000 } });
+
+for (const [name, past] of Object.entries({
+  'came while this clock was ahead': (issuedAt: Date) => ({ lastIssuedByServer: issuedAt }),
+  'is older than the last one that came': () => ({ lastSerial: 'ff' }),
+})) {
+  t.test(`status calls a certificate too short for the timer that ${name}`, async (t) => {
+    const host = new FakeHost({ serving: false, startSpreadMs: 0 });
+    t.teardown(() => host.stop());
+    host.api.lifetimeMs = 24 * HOUR;
+    await host.bootstrap();
+    await host.stop();
+    const shelf = host.store.shelves.client;
+    const issuedAt = shelf.history.lastIssuedAt;
+    if (issuedAt === undefined) throw new Error('nothing was issued');
+    const lastIssuedAt = new Date(issuedAt.getTime() + 20 * HOUR);
+    shelf.history = { ...shelf.history, lastIssuedAt, ...past(issuedAt) };
+    host.start();
+    await host.until(() => host.isUpToDate, 2 * MINUTE);
+    if (host.last === undefined) throw new Error('no round');
+    const now = host.clock.now();
+    const [facts, { history }] = [host.leaf('client'), shelf];
+    const onDisk = diskStatus([{ spec: SPECS.client, currentPath: '/p', facts, history }], {
+      nodeName: 'n1',
+      version: '0',
+      now,
+    });
+    t.strictSame(sixHourly(onDisk), []);
+    const process = { command: 'once', pid: 1, version: '0', now, hooks: [] } as const;
+    t.strictSame(sixHourly(statusDocument(host.last, process)), []);
+  });
+}
 
 t.test('nothing is due by dates: no certificate, a placeholder', async (t) => {
   t.equal(dueAt(undefined, NODE, {}, new Date()), undefined);

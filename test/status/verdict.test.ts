@@ -163,7 +163,7 @@ const rows: readonly Row[] = [
   {
     name: 'a certificate that lives too short for the timer is named, a placeholder is not',
     managers: [
-      sampleManager({ certificate: SHORT, rotationDeadline: undefined, lastSuccess: SHORT.notBefore }),
+      sampleManager({ certificate: SHORT, rotationDeadline: undefined, receivedAt: SHORT.notBefore }),
       waitingServing(),
     ],
     command: 'once',
@@ -179,7 +179,7 @@ const rows: readonly Row[] = [
   },
   {
     name: 'where its receipt is not known, all of its life counts',
-    managers: [sampleManager({ certificate: SHORT, rotationDeadline: undefined, lastSuccess: undefined })],
+    managers: [sampleManager({ certificate: SHORT, rotationDeadline: undefined, receivedAt: undefined })],
     command: 'once',
     everyMs: HOUR / 2,
     now: SHORT.notBefore,
