@@ -127,12 +127,16 @@ export function ipAddress(): Codec<string> {
   return checkedAddress({ pattern: '^[0-9A-Fa-f:.]+$', what: 'an IP address', maxLength: 45 });
 }
 
-/** A DNS name or an IP address. Digits and dots that are no address are a mistyped address, not a name. */
+/** Digits and dots that are no address are a mistyped address, not a name. */
+const isNameOrAddress = (text: string): boolean =>
+  isIP(text) !== 0 || (DNS_SUBDOMAIN.test(text) && !/^[0-9.]+$/.test(text));
+
+/** A DNS name or an IP address. */
 export function subjectName(): Codec<string> {
   const plain = text({ pattern: '^[0-9A-Za-z:.-]+$', what: 'a DNS name or an IP address', maxLength: MAX_DNS_LENGTH });
   return refined(plain, (name, path, problems) => {
     const lower = name.toLowerCase();
-    if (isIP(lower) !== 0 || (DNS_SUBDOMAIN.test(lower) && !/^[0-9.]+$/.test(lower))) return lower;
+    if (isNameOrAddress(lower)) return lower;
     return reject(problems, path, `expected a DNS name or an IP address, got ${shown(name)}`);
   });
 }
@@ -148,6 +152,12 @@ export function certificateNames(): Codec<CertificateNames> {
     what: 'a DNS name or an IP address',
     maxLength: MAX_DNS_LENGTH,
   });
+  const listedName = refined(name, (given, path, problems) => {
+    // `{nodeName}` is put in lower case with the rest.
+    const text = given.toLowerCase().replaceAll('{nodename}', NODE_NAME);
+    if (isNameOrAddress(ofNode(text, 'n1'))) return text;
+    return reject(problems, path, `expected a DNS name or an IP address, got ${shown(text)}`);
+  });
   const schema = { oneOf: [{ enum: ['none', 'node'] }, { type: 'array', items: name.schema }] };
   return {
     flag: 'none',
@@ -156,18 +166,9 @@ export function certificateNames(): Codec<CertificateNames> {
       if (value === 'none') return { ofNode: false, listed: [] };
       if (value === 'node') return { ofNode: true, listed: [] };
       if (!Array.isArray(value)) return reject(problems, path, `expected ${what}, got ${shown(value)}`);
-      const read = value.map((entry, index) => name.read(entry, [...path, index], problems)?.toLowerCase());
+      const read = value.map((entry, index) => listedName.read(entry, [...path, index], problems));
       const given = read.filter((entry) => entry !== undefined);
-      // `{nodeName}` has been put in lower case with the rest.
-      const listed = given
-        .filter((entry) => entry !== 'node')
-        .map((entry) => entry.replaceAll('{nodename}', NODE_NAME));
-      listed.forEach((entry, index) => {
-        const filled = ofNode(entry, 'n1');
-        const fits = isIP(filled) !== 0 || (DNS_SUBDOMAIN.test(filled) && !/^[0-9.]+$/.test(filled));
-        if (!fits) reject(problems, [...path, index], `expected a DNS name or an IP address, got ${shown(entry)}`);
-      });
-      return { ofNode: given.includes('node'), listed };
+      return { ofNode: given.includes('node'), listed: given.filter((entry) => entry !== 'node') };
     },
   };
 }

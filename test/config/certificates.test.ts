@@ -95,6 +95,11 @@ for (const row of [
     lines: [],
   },
   {
+    name: 'a wrong name behind node is told with another place than its own',
+    file: entry('').replace('names: node', 'names: [node, a.example, 10.0.0.300]'),
+    lines: [`${at(6, '.names[2]')}expected a DNS name or an IP address, got "10.0.0.300"`],
+  },
+  {
     name: 'a name that is no DNS label',
     file: PROXY.replace('name: kube-proxy', 'name: Kube_Proxy'),
     lines: [`${at(3, '.name')}expected a DNS label, such as kube-proxy, got "Kube_Proxy"`],
