@@ -145,3 +145,17 @@ t.test('certlet renew of one certificate renews that one', async (t) => {
   await host.until(() => host.leaf('kube-proxy').serial !== serials[2], 10 * MINUTE);
   t.strictSame([host.leaf('client').serial, host.leaf('serving').serial], serials.slice(0, 2));
 });
+
+t.test('the journal tells of gained names under a certificate that is not managed', async (t) => {
+  const host = new FakeHost({ specs: [clientSpec(), EXPORTER, PROXY], addressDebounceMs: 0 });
+  t.teardown(() => host.stop());
+  await host.bootstrap();
+  const { addresses = [], kubeletVersion = '', uid = '' } = host.api.node ?? {};
+  const address = { type: 'InternalIP', address: '10.0.0.99' };
+  host.api.node = { addresses: [...addresses, address], kubeletVersion, uid };
+  await host.until(() => host.leaf('exporter').ipAddresses.includes('10.0.0.99'), HOUR);
+  t.strictSame(
+    host.log.of('Certificate template changed').map(({ fields }) => fields),
+    [{ purpose: 'exporter', gained: ['10.0.0.99'] }],
+  );
+});

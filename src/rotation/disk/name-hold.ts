@@ -55,7 +55,7 @@ function nameHold(context: RotationContext, state: ManagerState): CertletError |
     'ERR_NODE_NAME',
     `this host is called ${nodeName} now, and holds a certificate of node ${held} until ${until}`,
     {
-      remedy: `hostnamectl set-hostname ${held}, or hostnameOverride: ${held} in the settings; if this is node ${nodeName} from now on: certlet renew client`,
+      remedy: `hostnamectl set-hostname ${held}, or hostnameOverride: ${held} in the settings; if this is node ${nodeName} from now on: certlet renew ${state.spec.name}`,
     },
   );
 }

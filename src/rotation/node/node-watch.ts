@@ -25,7 +25,7 @@ export class NodeWatch {
     this.#paceMs = context.options.nodeRefreshMs;
   }
 
-  /** Names and addresses for the serving certificate, host name first. */
+  /** Names and addresses for certificates that take the node's, host name first. */
   names(): readonly string[] {
     return this.#settled?.names ?? this.#seen();
   }
@@ -76,7 +76,9 @@ export class NodeWatch {
     const before = this.#settled;
     this.#settled = settleNames(before, this.#seen(), clock.now(), options.addressDebounceMs);
     const gained = this.#settled.names.filter((name) => before !== undefined && !before.names.includes(name));
-    if (gained.length > 0) log.log('info', 'Certificate template changed', { purpose: 'serving', gained });
+    for (const { name: purpose, names } of options.specs) {
+      if (names.ofNode && gained.length > 0) log.log('info', 'Certificate template changed', { purpose, gained });
+    }
     return refused;
   }
 
