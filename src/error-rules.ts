@@ -1,7 +1,7 @@
 /**
  * What the daemon does next after an error. The loop acts on this word alone.
  * - `retrySoon`: jittered exponential delay from a second to some minutes;
- * - `retrySlowly`: the same from a minute to a quarter of an hour;
+ * - `retrySlowly`: the same from some ten seconds to a quarter of an hour;
  * - `fallBackToBootstrap`: the credential in use is dead, ask with the bootstrap credential;
  * - `waitForPerson`: only somebody can mend it; look again at a slow pace and at once when a watched file changes;
  * - `waitForHours`: the cluster said no; a new request only after hours or when something changed;

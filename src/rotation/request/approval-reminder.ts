@@ -19,7 +19,7 @@ export class ApprovalReminder {
   #running: Promise<void> | undefined;
   #approved = false;
 
-  /** `asker` tells at each reminder who asks then: a wait may outlast many client certificates. It may throw as `Credentials.forIdentity` does. */
+  /** `asker` tells at each reminder who asks then: a wait may outlast many client certificates. It may throw as `CertificateRules.asker` does. */
   constructor(
     context: RotationContext,
     asker: () => Asker,
