@@ -20,8 +20,8 @@ export interface NameWaitEdge {
 
 /** A name comes within seconds of the network; asking the kernel for it costs nothing. */
 const LOOK_MS = 2_000;
-/** No kubelet waits longer for a host without a name: it would not come up either. */
-const READY_WITHIN_MS = 25_000;
+/** READY comes by then in every state: no kubelet waits for a cluster that does not answer, nor for a host without a name, where it would not come up either. */
+export const READY_WITHIN_MS = 25_000;
 
 /** The settings, as soon as this host has a name; undefined when stopped before. Throws what is wrong with the settings otherwise. */
 export async function settingsOnceNamed(edge: NameWaitEdge): Promise<Settings | undefined> {

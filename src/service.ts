@@ -10,12 +10,14 @@ import { type AgentParts, assembleAgent, openStore, systemClock } from './daemon
 import type { Settings } from './config.ts';
 import { DiskWatch } from './disk-watch.ts';
 import { asCertletError, type CertletError } from './errors.ts';
+import { READY_WITHIN_MS } from './name-wait.ts';
 import type { Clock, ServiceNotifier } from './ports.ts';
 import type { Agent } from './rotation/agent.ts';
 import { openAt } from './rotation/manager-state.ts';
 import { retryDelayMs } from './rotation/rules/retry.ts';
 import type { AgentSnapshot } from './rotation/snapshot.ts';
 import { isUsefulState, statusText } from './status/line.ts';
+import { LOOP_ALIVE_MS } from './status/verdict.ts';
 import { type DaemonControl, openSurroundings, type Surroundings } from './surroundings.ts';
 import { openWaitingControl } from './waiting-control.ts';
 
@@ -34,11 +36,6 @@ export interface ServiceEdge {
 }
 
 type RoundParts = Pick<AgentParts, 'after' | 'observer' | 'confirmLock'>;
-
-/** READY comes by then in every state: no kubelet waits for a cluster that does not answer. */
-const READY_WITHIN_MS = 25_000;
-/** The watchdog is fed only while the loop's last round is at most so old. */
-const LOOP_ALIVE_MS = 90_000;
 
 /** Nobody knows here what is left of the certificates, and a look at the disk costs the cluster nothing. */
 const LONGEST_DISK_WAIT_MS = 3 * 60_000;

@@ -119,7 +119,7 @@ export interface Health {
 }
 
 /** A loop that has not come round for so long hangs; systemd's watchdog goes by the same figure. */
-const LOOP_ALIVE_MS = 90_000;
+export const LOOP_ALIVE_MS = 90_000;
 
 /** For probes: the loop turns, and every certificate is issued and within its dates. What merely waits beside a good certificate is healthy. */
 export function healthOf(document: StatusDocument, lastTick: Date, now: Date): Health {
