@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { type CertificatePair, parsePair } from '../../src/pki/certificate.ts';
 import { Secret } from '../../src/secret.ts';
+import type { Issued } from '../fixtures/cluster/authority.ts';
 import type { FakeCluster } from '../fixtures/cluster/fake-cluster.ts';
 import { bareEnvironment } from '../fixtures/environment.ts';
 import { certletCommand, type StartOptions } from '../fixtures/program.ts';
@@ -46,9 +47,18 @@ export class NodeFolder {
     writeFileSync(this.file('bootstrap.conf'), text, { mode: 0o600 });
   }
 
+  #link(purpose: string): string {
+    return join(this.path, 'pki', `kubelet-${purpose === 'client' ? 'client' : 'server'}-current.pem`);
+  }
+
+  /** Another pair in the file behind the link. */
+  replaceCurrent(purpose: string, { chainPem, keyPem }: Pick<Issued, 'chainPem' | 'keyPem'>): void {
+    writeFileSync(this.#link(purpose), chainPem + keyPem);
+  }
+
   /** The pair behind the link; undefined where there is no link. Throws when the link names anything but a whole, matching pair. */
   current(purpose: string): CertificatePair | undefined {
-    const link = join(this.path, 'pki', `kubelet-${purpose === 'client' ? 'client' : 'server'}-current.pem`);
+    const link = this.#link(purpose);
     if (lstatSync(link, { throwIfNoEntry: false }) === undefined) return undefined;
     return parsePair(new Secret(readFileSync(link, 'utf8')));
   }

@@ -4,6 +4,14 @@ import { type FakeClusterOptions, startFakeCluster } from '../fixtures/cluster/f
 import { untilTimeLimit } from '../fixtures/time-limit.ts';
 import { NodeFolder, asked, type Program } from './program.ts';
 
+const NODE = {
+  commonName: 'system:node:n1',
+  organizations: ['system:nodes'],
+  ipAddresses: ['127.0.0.1'],
+  dnsNames: ['n1'],
+};
+const PAST = { notBefore: new Date('2020-01-01T00:00:00Z'), notAfter: new Date('2021-01-01T00:00:00Z') };
+
 async function prepare(t: Test, options: FakeClusterOptions = {}) {
   const cluster = await startFakeCluster({ approveServing: true, ...options });
   t.teardown(() => cluster.close());
@@ -106,14 +114,20 @@ t.test('run: a second one says who holds the cert-dir', async (t) => {
 });
 
 t.test('certificates that expired while nothing ran: back by itself with the bootstrap token', async (t) => {
-  const { cluster, node } = await prepare(t, { lifetimeMs: 10_000, backdateMs: 0 });
+  const { cluster, node } = await prepare(t);
   t.equal(await node.run('once').exited, 0);
-  const expiry = node.current('client')?.chain.leaf.notAfter ?? new Date();
-  await new Promise((done) => setTimeout(done, Math.max(0, expiry.getTime() - Date.now()) + 1000));
-  cluster.settings.lifetimeMs = 3_600_000;
+  for (const purpose of ['client', 'serving']) {
+    node.replaceCurrent(purpose, cluster.clientCa.issue({ ...NODE, ...PAST }));
+    t.ok(
+      (node.current(purpose)?.chain.leaf.notAfter ?? new Date()) < new Date(),
+      `${purpose}: as after a long time off`,
+    );
+  }
   t.equal(await node.run('once').exited, 0);
-  t.ok((node.current('client')?.chain.leaf.notAfter ?? 0) > new Date());
-  t.equal(cluster.csrs.length, 4);
+  for (const purpose of ['client', 'serving'])
+    t.ok((node.current(purpose)?.chain.leaf.notAfter ?? 0) > new Date(), purpose);
+  const askedBy = cluster.csrs.map(({ username }) => username.replace(/^(system:bootstrap):.*/, '$1')).sort();
+  t.strictSame(askedBy, ['system:bootstrap', 'system:bootstrap', 'system:node:n1', 'system:node:n1']);
 });
 
 t.test('once: 0 when all is up to date, and again with next to no request', async (t) => {
