@@ -1,8 +1,10 @@
 /** The daemon's surroundings as the outside sees them: socket, files, port; and what happens where they cannot be opened. */
-import { readFileSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import { callControl, type ControlCall } from '../src/adapters/control/client.ts';
+import { CertletError } from '../src/errors.ts';
+import { hookEvent } from './adapters/hooks/hook-fakes.ts';
 import { openStore, systemClock } from '../src/daemon.ts';
 import { openSurroundings } from '../src/surroundings.ts';
 import { CertletHost } from './fixtures/certlet-host.ts';
@@ -97,6 +99,34 @@ t.test('before the first round: starting, no metrics, and orders are taken', asy
   t.match(await ask({ method: 'GET', path: '/status' }), { status: 200, text: /"pid": 7/ });
   t.match(surroundings.status(), { process: { pid: 7 }, certificates: [{ purpose: 'client' }, {}] });
   await surroundings.close();
+});
+
+t.test('the hooks of a daemon that lost its lock wrote their record', async (t) => {
+  const host = new CommandHost(t);
+  const { context } = host.session();
+  const settings = await context.loadSettings();
+  const log = await context.openLog(settings.log);
+  const record = join(settings.stateDir, 'hooks.json');
+  for (const [lost, written] of [
+    [true, false],
+    [false, true],
+  ]) {
+    const surroundings = await openSurroundings(settings, {
+      command: 'once',
+      log,
+      clock: systemClock(),
+      pid: 7,
+      confirmLock: async () => {
+        if (lost) throw new CertletError('ERR_STORE_DETACHED', 'the folder was moved');
+      },
+      version: '0',
+      store: openStore(settings, log),
+      agent: () => undefined,
+    });
+    await surroundings.after.rotated({ ...hookEvent(), first: true }, context.signal);
+    t.equal(existsSync(record), written);
+    await surroundings.close();
+  }
 });
 
 t.test(

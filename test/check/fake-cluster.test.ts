@@ -15,6 +15,8 @@ import { sendJson, startServer } from '../fixtures/http/scripted-server.ts';
 import { loopbackLeaf } from '../fixtures/http/api.ts';
 
 const NODE = { name: 'n1', addresses: [{ type: 'InternalIP', address: '127.0.0.1' }] };
+/** Settings of a host whose kubelet has another unit. */
+const OTHER_UNIT = { kubelet: { unit: 'k3s-agent.service' } };
 
 async function clusterFor(t: Test, options: FakeClusterOptions = {}): Promise<FakeCluster> {
   const cluster = await startFakeCluster({ nodes: [NODE], ...options });
@@ -281,26 +283,28 @@ const rows: readonly Row[] = [
     name: 'a client certificate of another cluster',
     host: 'fresh',
     arrange: (cluster, host) => {
+      host.settings(OTHER_UNIT);
       host.pair(createAuthority({ name: 'old-cluster' }), 'client');
       host.nodeKubeconfig(cluster.url, cluster.serverCa.pem);
     },
     id: 'authentication.node-refused',
     what: /rejects the client certificate CN=system:node:n1/,
     causes: [/from another cluster or an older CA: CN=old-cluster signed it/, /--client-ca-file/],
-    mend: /certlet reset/,
+    mend: /systemctl stop k3s-agent certlet && certlet reset/,
   },
   {
     name: 'a stale kubeconfig: same address, CA of the old cluster',
     host: 'fresh',
     arrange: (cluster, host) => {
       const old = createAuthority({ name: 'old-cluster' });
+      host.settings(OTHER_UNIT);
       host.pair(old, 'client');
       host.nodeKubeconfig(cluster.url, old.pem);
     },
     id: 'tls.stale-kubeconfig',
     sure: 'likely',
     what: /kubelet\.conf is from another cluster/,
-    mend: /certlet reset/,
+    mend: /systemctl stop k3s-agent certlet && certlet reset/,
   },
   {
     name: 'nobody is bound to system:node-bootstrapper',

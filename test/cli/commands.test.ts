@@ -3,7 +3,7 @@ import { createServer } from 'node:net';
 import { once } from 'node:events';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import t from 'tap';
+import t, { type Test } from 'tap';
 import { runCheck } from '../../src/cli/commands/check.ts';
 import { runOnce } from '../../src/cli/commands/once.ts';
 import { runRenew } from '../../src/cli/commands/renew.ts';
@@ -105,6 +105,42 @@ t.test('status of a node without serving certificate, from the disk', async (t) 
   const { context, stdout } = host.session({ userId: 0 });
   t.equal(await runStatus(context, status({ output: 'json' })), 3);
   t.match(JSON.parse(stdout.text), { source: 'disk', certificates: { length: 1 } });
+});
+
+/** Two hosts: one that starts certlet.service at boot, and one that does not. */
+function hostRoots(t: Test): { readonly enabled: string; readonly plain: string } {
+  const units = { 'multi-user.target.wants': { 'certlet.service': '' } };
+  const folder = t.testdir({ enabled: { etc: { systemd: { system: units } } }, plain: {} });
+  return { enabled: join(folder, 'enabled'), plain: join(folder, 'plain') };
+}
+
+const DOWN = 'the daemon is not running: nothing is renewed';
+
+t.test('status by root, from the disk: nothing was said of a daemon that is enabled and does not run', async (t) => {
+  const host = new CommandHost(t);
+  const { enabled, plain } = hostRoots(t);
+  for (const row of [
+    { hostRoot: plain, code: 3, told: false },
+    { hostRoot: enabled, code: 6, told: true },
+  ]) {
+    const { context, stdout } = host.session({ userId: 0, hostRoot: row.hostRoot });
+    t.equal(await runStatus(context, status({ output: 'json' })), row.code);
+    const { source, reasons } = JSON.parse(stdout.text) as { source: string; reasons: readonly string[] };
+    t.equal(source, 'disk');
+    t.equal(reasons.includes(DOWN), row.told);
+  }
+});
+
+t.test('… nor where the last run of a timer left its status', async (t) => {
+  const host = new CommandHost(t);
+  const { enabled, plain } = hostRoots(t);
+  const once = { command: 'once', pid: 1, version: '0', now: new Date(), hooks: [] } as const;
+  const left = encodeStatus(statusDocument(sampleSnapshot({ managers: [client] }), once));
+  writeFileSync(join(host.runtimeDir, 'status.json'), left);
+  t.equal(await runStatus(host.session({ hostRoot: plain }).context, status()), 0);
+  const { context, stdout } = host.session({ hostRoot: enabled });
+  t.equal(await runStatus(context, status({ output: 'json' })), 6);
+  t.match(JSON.parse(stdout.text), { source: 'file', reasons: [DOWN] });
 });
 
 for (const row of [

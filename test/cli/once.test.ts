@@ -1,5 +1,5 @@
 /** `certlet once` as a timer or a script runs it, on a fake cluster. */
-import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import t from 'tap';
@@ -8,6 +8,8 @@ import type { StatusDocument } from '../../src/status/document.ts';
 import { CertletHost } from '../fixtures/certlet-host.ts';
 import { startFakeCluster } from '../fixtures/cluster/fake-cluster.ts';
 import { untilTimeLimit } from '../fixtures/time-limit.ts';
+
+const HOUR_MS = 3_600_000;
 
 const cluster = await startFakeCluster({ approveServing: true });
 t.teardown(() => cluster.close());
@@ -50,6 +52,27 @@ t.test('--every: certificates that live too short for it are named, in the log a
   t.match(answer.reasons[0], /^client: lives 365 days, too short for a run every 4166 days/);
   t.match(stderr, /The runs are too far apart/);
   t.notMatch((await host.run(['once', '--every', '1h'])).stderr, /too far apart/);
+});
+
+t.test('what falls due before the next run waited for that run', async (t) => {
+  const host = new CertletHost(t, cluster);
+  const [past, future] = [new Date(Date.now() - 12 * HOUR_MS), new Date(Date.now() + 12 * HOUR_MS)];
+  const node = { commonName: 'system:node:n1', organizations: ['system:nodes'], dnsNames: ['n1'] };
+  mkdirSync(host.certDir);
+  for (const purpose of ['client', 'server']) {
+    const half = { ...node, ipAddresses: ['192.0.2.7'], notBefore: past, notAfter: future };
+    const { chainPem, keyPem } = cluster.clientCa.issue(half);
+    const name = `kubelet-${purpose}-2030-01-01-00-00-00.pem`;
+    writeFileSync(join(host.certDir, name), chainPem + keyPem, { mode: 0o600 });
+    symlinkSync(name, join(host.certDir, `kubelet-${purpose}-current.pem`));
+  }
+  const asked = cluster.csrs.length;
+  const alone = await host.run(['once', '--timeout', '60s']);
+  t.equal(alone.code, 0, alone.stderr);
+  t.equal(cluster.csrs.length, asked, 'by itself neither is due for hours');
+  const { code, stderr } = await host.run(['once', '--timeout', '60s', '--every', '6h']);
+  t.equal(code, 0, stderr);
+  t.equal(cluster.csrs.length, asked + 2);
 });
 
 t.test('the time was too short: 75, and the document names what is waited for', async (t) => {

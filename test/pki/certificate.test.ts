@@ -57,6 +57,20 @@ t.test(
   },
 );
 
+t.test(
+  'of several certificates that end before the leaf the one that ends first counts, wherever it stands',
+  async (t) => {
+    const until = (year: number): { notAfter: Date } => ({ notAfter: new Date(Date.UTC(year, 0, 1)) });
+    const chain = (outer: number, inner: number): string =>
+      root
+        .intermediate({ name: 'outer', ...until(outer) })
+        .intermediate({ name: 'inner', ...until(inner) })
+        .issue(until(2056)).chainPem;
+    t.match(parseChain(chain(2050, 2040)).leaf, { endsWith: 'CN=inner', ...until(2040) });
+    t.match(parseChain(chain(2040, 2050)).leaf, { endsWith: 'CN=outer', ...until(2040) });
+  },
+);
+
 t.test('facts of an authority', async (t) => {
   t.match(certificateFacts(new X509Certificate(root.pem)), {
     isCa: true,
