@@ -145,7 +145,7 @@ for (const [name, row] of Object.entries(ROWS)) {
     const error = await bounded(t, `${name}, a request`, ask(cluster));
     t.equal(error?.code, row.accepted === true ? undefined : 'ERR_API_TLS');
     if (error !== undefined) t.equal(ERROR_RULES[error.code].action, 'retrySlowly', 'it is tried again, and not often');
-    t.match(error?.message ?? '', row.words ?? /^/);
+    if (row.words !== undefined) t.match(error?.message, row.words);
     await bounded(t, `${name}, a look at the server`, () => connector.glimpse(cluster, signal));
     const fetch = createDiscoveryFetch({});
     await bounded(t, `${name}, join without a CA`, () => fetch(url, { kind: 'unverified' }, signal));
