@@ -1,19 +1,41 @@
+/** As many unchanged lines stand around a change: enough for `patch`, and a settings file has a hundred lines of comments. */
+const CONTEXT_LINES = 3;
+
 /**
- * A unified diff of two small texts, whole files as context, with the headers that `patch` takes. Undefined `before` is a
+ * A unified diff of two small texts, with the headers that `patch` takes. Undefined `before` is a
  * file that does not exist yet. Empty when nothing differs.
  */
 export function unifiedDiff(path: string, before: string | undefined, after: string): string {
   if (before === after) return '';
   const old = linesOf(before ?? '');
   const next = linesOf(after);
-  const range = (lines: readonly string[]): string => (lines.length === 0 ? '0,0' : `1,${String(lines.length)}`);
-  return [
-    `--- ${before === undefined ? '/dev/null' : path}`,
-    `+++ ${path}`,
-    `@@ -${range(old)} +${range(next)} @@`,
-    ...editScript(old, next),
-    '',
-  ].join('\n');
+  return [`--- ${before === undefined ? '/dev/null' : path}`, `+++ ${path}`, ...hunks(editScript(old, next)), ''].join(
+    '\n',
+  );
+}
+
+/** The changes, each with its surroundings; those that touch are one hunk. */
+function hunks(script: readonly string[]): readonly string[] {
+  const near = script.map((_line, at) =>
+    script.slice(Math.max(0, at - CONTEXT_LINES), at + CONTEXT_LINES + 1).some((line) => !line.startsWith(' ')),
+  );
+  const lines: string[] = [];
+  for (let start = near.indexOf(true); start >= 0; ) {
+    const gap = near.indexOf(false, start);
+    const end = gap < 0 ? script.length : gap;
+    const before = script.slice(0, start);
+    const hunk = script.slice(start, end);
+    lines.push(`@@ -${range(before, hunk, '+')} +${range(before, hunk, '-')} @@`, ...hunk);
+    start = near.indexOf(true, end);
+  }
+  return lines;
+}
+
+/** First line and number of lines in the text that has no lines marked with `other`; of none the line before, as `patch` has it. */
+function range(before: readonly string[], hunk: readonly string[], other: string): string {
+  const count = (lines: readonly string[]): number => lines.filter((line) => !line.startsWith(other)).length;
+  const length = count(hunk);
+  return `${String(count(before) + (length === 0 ? 0 : 1))},${String(length)}`;
 }
 
 /** A last line that does not end is another line than one that does, and `patch` wants to be told. */

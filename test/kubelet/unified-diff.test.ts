@@ -16,6 +16,22 @@ t.test('a changed file', async (t) => {
   );
 });
 
+t.test('one changed setting among a hundred lines showed all of them', async (t) => {
+  const lines = Array.from({ length: 100 }, (_, at) => `line ${String(at + 1)}`);
+  const before = `${lines.join('\n')}\n`;
+  const after = before.replace('line 50\n', 'line L\n').replace('line 90\n', '');
+  const around = (first: number, last: number): string =>
+    lines
+      .slice(first - 1, last)
+      .map((line) => ` ${line}\n`)
+      .join('');
+  t.equal(
+    unifiedDiff('/etc/a', before, after),
+    `--- /etc/a\n+++ /etc/a\n@@ -47,7 +47,7 @@\n${around(47, 49)}-line 50\n+line L\n${around(51, 53)}` +
+      `@@ -87,7 +87,6 @@\n${around(87, 89)}-line 90\n${around(91, 93)}`,
+  );
+});
+
 t.test('nothing when nothing differs', async (t) => {
   t.equal(unifiedDiff('/etc/a', 'a\n', 'a\n'), '');
 });
@@ -32,7 +48,7 @@ const hasPatch = spawnSync('patch', ['--version']).status === 0;
 t.test('patch makes the new text out of the old one', { skip: !hasPatch && 'no patch here' }, async (t) => {
   const file = join(t.testdir({}), 'file');
   const text = fc
-    .tuple(fc.array(fc.constantFrom('a', 'b', 'c', ''), { minLength: 1, maxLength: 12 }), fc.constantFrom('', '\n'))
+    .tuple(fc.array(fc.constantFrom('a', 'b', 'c', ''), { minLength: 1, maxLength: 24 }), fc.constantFrom('', '\n'))
     .map(([lines, end]) => `${lines.join('\n')}${end}`);
   fc.assert(
     fc.property(text, text, (before, after) => {
