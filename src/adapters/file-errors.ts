@@ -95,11 +95,20 @@ function linkRemedy(errno: string, path: string): string {
     : ioRemedy(errno, path);
 }
 
+/** What to do about a path that the unit hides: on the host it looks healthy. Undefined for any other. */
+export function hiddenRemedy(errno: string, path: string): string | undefined {
+  if (errno !== 'EACCES') return undefined;
+  if (path.startsWith('/etc/kubernetes/pki/'))
+    return 'the service may not look there: /usr/share/certlet/drop-ins/certlet.service.d/kubernetes-pki.conf opens it for reading';
+  return /^\/(?:home|root|run\/user)\//.test(path)
+    ? `the service sees nothing below /home, /root and /run/user: move it, such as to /etc/kubernetes; if certlet runs outside of systemd: namei -l ${shellWord(path)}`
+    : undefined;
+}
+
 function ioRemedy(errno: string, path: string): string {
   const word = shellWord(path);
-  // The unit hides this folder: on the host the path looks healthy.
-  if (errno === 'EACCES' && path.startsWith('/etc/kubernetes/pki/'))
-    return 'the service may not look there: /usr/share/certlet/drop-ins/certlet.service.d/kubernetes-pki.conf opens it for reading';
+  const hidden = hiddenRemedy(errno, path);
+  if (hidden !== undefined) return hidden;
   if (errno === 'EACCES' || errno === 'EPERM')
     return `check owner, permissions and attributes: namei -l ${word}; lsattr -d ${word}`;
   if (errno === 'EBUSY') return `it is a mount point of its own: mount its folder in its place, findmnt ${word}`;

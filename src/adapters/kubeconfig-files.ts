@@ -7,7 +7,7 @@ import type { Kubeconfig } from '../kubeconfig/model.ts';
 import { decodeKubeconfig } from '../kubeconfig/text.ts';
 import type { KubeconfigFiles, KubeconfigReading } from '../ports.ts';
 import { Secret } from '../secret.ts';
-import { errnoOf, fileError, shellWord } from './file-errors.ts';
+import { errnoOf, fileError, hiddenRemedy, shellWord } from './file-errors.ts';
 import type { FileSystem } from './file-system.ts';
 import { ensureFolder, readIfPresent, replaceFile, sweepTemporaries } from './files.ts';
 import { KubeconfigPlacement } from './kubeconfig-placement.ts';
@@ -145,7 +145,7 @@ async function textOf(fs: FileSystem, path: string): Promise<string | undefined>
     if (errno === 'ENOENT') return undefined;
     if (errno === undefined) throw error;
     throw new CertletError('ERR_KUBECONFIG_INVALID', `${path}: cannot be read (${(error as Error).message})`, {
-      remedy: `Look at it and at the folders above: namei -l ${shellWord(path)}`,
+      remedy: hiddenRemedy(errno, path) ?? `Look at it and at the folders above: namei -l ${shellWord(path)}`,
       cause: error,
     });
   }

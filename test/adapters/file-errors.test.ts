@@ -56,6 +56,12 @@ for (const row of [
     message: 'rename /srv/pki/a.pem to /srv/pki/.certlet/quarantine/a.pem.000001: said so (EACCES)',
     remedy: /namei -l \/srv\/pki\/\.certlet\/quarantine\/a\.pem\.000001/,
   },
+  {
+    name: 'a folder that the sandbox hides: one that looks healthy to whoever follows the remedy',
+    error: system('EACCES', 'open', '/root/boot.conf'),
+    message: 'open /root/boot.conf: said so (EACCES)',
+    remedy: /^the service sees nothing below \/home, \/root and \/run\/user: move it/,
+  },
 ]) {
   t.test(`an error names the wrong path (${row.name})`, async (t) => {
     t.match(fileError(row.error, '/fallback'), { message: row.message, remedy: row.remedy });

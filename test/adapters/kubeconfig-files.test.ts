@@ -87,6 +87,23 @@ t.test('what cannot be read or understood is unusable, with the reason', async (
   t.match(errorOf(reading), { code: 'ERR_KUBECONFIG_INVALID', message: /cannot be read \(EINVAL/, remedy: /namei -l/ });
 });
 
+t.test('a kubeconfig that the sandbox hides: namei -l of a path that is healthy outside of it', async (t) => {
+  const refused = Object.assign(new Error('EACCES: permission denied'), { code: 'EACCES' });
+  const fs: FileSystem = Object.assign(new NodeFileSystem(), {
+    lstat: () => Promise.resolve(undefined),
+    stat: () => Promise.resolve(undefined),
+    realpath: (path: string) => Promise.resolve(path),
+    read: () => Promise.reject(refused),
+  });
+  for (const [path, remedy] of [
+    ['/root/boot.conf', /^the service sees nothing below .* move it/],
+    ['/etc/kubernetes/pki/boot.conf', /kubernetes-pki\.conf opens it/],
+  ] as const) {
+    const reading = await readKubeconfig(path, { fs, uid, searchPath: '' });
+    t.match(errorOf(reading), { code: 'ERR_KUBECONFIG_INVALID', remedy });
+  }
+});
+
 for (const name of ['token', 'tokenFile'] as const) {
   t.test(`a ${name} that every user can read is told`, async (t) => {
     const user = name === 'token' ? TOKEN : { tokenFile: 'token' };
