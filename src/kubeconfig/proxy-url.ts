@@ -1,6 +1,6 @@
 import { bareHost } from '../pki/ip-address.ts';
 import { Secret } from '../secret.ts';
-import { readHost, splitUrl } from './url-host.ts';
+import { defaultPort, readHost, splitUrl } from './url-host.ts';
 import type { Fault, UrlHost } from './url-host.ts';
 
 /** What Go takes before the host without an escape (net/url `validUserinfo`). */
@@ -80,7 +80,7 @@ export function parseProxyUrl(text: string, raw: 'taken' | 'refused'): ProxyUrl 
   if (typeof scheme !== 'string') return scheme;
   const parts = readAuthority(split.authority, split.rest, raw);
   if ('problem' in parts) return parts;
-  return new ProxyUrl(whole, { ...parts, scheme, port: parts.port ?? (scheme === 'https' ? 443 : 80) });
+  return new ProxyUrl(whole, { ...parts, scheme, port: parts.port ?? defaultPort(scheme) });
 }
 
 function readScheme(scheme: string): ProxyParts['scheme'] | Fault {

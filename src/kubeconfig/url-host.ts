@@ -28,6 +28,16 @@ export function splitUrl(
   return { scheme: scheme.toLowerCase(), authority, rest };
 }
 
+/** The port of a URL of http or https; the scheme's own where it names none. */
+export function portOf({ port, protocol }: Pick<URL, 'port' | 'protocol'>): number {
+  return port === '' ? defaultPort(protocol.replace(/:$/, '')) : Number(port);
+}
+
+/** The port of a scheme, https or http. */
+export function defaultPort(scheme: string): number {
+  return scheme === 'https' ? 443 : 80;
+}
+
 /** Reads `host`, `host:port`, `[v6]` or `[v6]:port`. */
 export function readHost(text: string): UrlHost | Fault {
   const match = /^(\[[^\]]*\]|[^:[\]]*)(?::(\d*))?$/.exec(text);

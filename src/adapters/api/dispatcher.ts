@@ -3,6 +3,7 @@ import type { Duplex } from 'node:stream';
 import { Agent, buildConnector, Client } from 'undici';
 import type { Dispatcher } from 'undici';
 import type { ProxyUrl } from '../../kubeconfig/proxy-url.ts';
+import { portOf } from '../../kubeconfig/url-host.ts';
 import { bareHost } from '../../pki/ip-address.ts';
 import { trustedPeer } from './peer-trust.ts';
 import { aboutProxy } from './proxy-tls.ts';
@@ -147,7 +148,7 @@ async function tunnel(
     connect: asConnector(open),
     headersTimeout: asked.answerMs,
   });
-  const path = `${asked.target.hostname}:${portOf(asked.target)}`;
+  const path = `${asked.target.hostname}:${String(portOf(asked.target))}`;
   try {
     const { socket, statusCode } = await client.connect({
       path,
@@ -173,7 +174,7 @@ interface Address {
 }
 
 function addressOf(url: URL): Address {
-  return { host: bareHost(url.hostname), port: Number(portOf(url)) };
+  return { host: bareHost(url.hostname), port: portOf(url) };
 }
 
 function connectTcp({ host, port }: Address, timeout: number): Promise<Socket> {
@@ -184,10 +185,6 @@ function connectTcp({ host, port }: Address, timeout: number): Promise<Socket> {
       else reject(error);
     });
   });
-}
-
-function portOf(url: URL): string {
-  return url.port === '' ? (url.protocol === 'https:' ? '443' : '80') : url.port;
 }
 
 /**

@@ -1,6 +1,7 @@
 import { CertletError, defectIn, isDefect } from '../../errors.ts';
 import type { Asked } from './api-errors.ts';
 import { blameOf, DATE_CODES, signerHint } from './peer-blame.ts';
+import { portOf } from '../../kubeconfig/url-host.ts';
 import { bareHost } from '../../pki/ip-address.ts';
 import { isAboutProxyTls, proxyTlsProblem } from './proxy-tls.ts';
 import { plainText } from './response-headers.ts';
@@ -225,7 +226,7 @@ const RESOLVE = ['ENOTFOUND', 'EAI_AGAIN'];
 function unreachable(code: string, message: string, facts: ConnectionFacts, cause: unknown): CertletError {
   const url = new URL(facts.server);
   // Through a proxy nothing of ours goes to the server itself.
-  const [host = '', port = ''] = facts.proxy?.split(/:(?=\d+$)/) ?? [url.hostname, portOf(url)];
+  const [host = '', port = ''] = facts.proxy?.split(/:(?=\d+$)/) ?? [url.hostname, String(portOf(url))];
   const reason = REASONS[code] ?? (code === '' ? plainText(message, 200) : plainText(`${code}: ${message}`, 200));
   const shown = code === '' || REASONS[code] === undefined ? reason : `${reason} (${code})`;
   const remedy = RESOLVE.includes(code)
@@ -255,11 +256,7 @@ export function placeOf({ server, what, proxy }: ConnectionFacts): string {
 
 function lookAt(facts: ConnectionFacts): string {
   const url = new URL(facts.server);
-  return `openssl s_client -connect ${url.hostname}:${portOf(url)} </dev/null`;
-}
-
-function portOf(url: URL): string {
-  return url.port === '' ? (url.protocol === 'https:' ? '443' : '80') : url.port;
+  return `openssl s_client -connect ${url.hostname}:${String(portOf(url))} </dev/null`;
 }
 
 /** `error:0A00018F:SSL routines::ee key too small` → the words at its end. */

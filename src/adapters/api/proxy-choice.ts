@@ -1,6 +1,7 @@
 import { BlockList, isIP } from 'node:net';
 import { CertletError } from '../../errors.ts';
 import { parseProxyUrl, ProxyUrl } from '../../kubeconfig/proxy-url.ts';
+import { portOf } from '../../kubeconfig/url-host.ts';
 import { bareHost, canonicalIpAddress } from '../../pki/ip-address.ts';
 
 /** `process.env`, or what a test gives instead. */
@@ -22,8 +23,7 @@ export function chooseProxy(
   const text = variable(environment, name);
   if (text === undefined) return undefined;
   const host = bareHost(server.hostname);
-  const port = server.port === '' ? (server.protocol === 'https:' ? '443' : '80') : server.port;
-  if (!usesProxy(host, port, variable(environment, 'NO_PROXY') ?? '')) return undefined;
+  if (!usesProxy(host, String(portOf(server)), variable(environment, 'NO_PROXY') ?? '')) return undefined;
   return parseProxy(name, text);
 }
 

@@ -1,6 +1,7 @@
 import { bareHost } from '../../pki/ip-address.ts';
 import { chooseProxy } from '../../adapters/api/proxy-choice.ts';
 import { asCertletError, type CertletError, isCertletError } from '../../errors.ts';
+import { portOf } from '../../kubeconfig/url-host.ts';
 import type { ServerGlimpse } from '../../ports.ts';
 import type { CheckContext, Step, StepOutcome, Target } from '../facts.ts';
 import type { Finding } from '../finding.ts';
@@ -57,8 +58,7 @@ function peerOf({ ports }: CheckContext, target: Target): Peer | { readonly erro
   try {
     const proxy = chooseProxy(server, target.cluster.proxyUrl, ports.environment);
     if (proxy !== undefined) return { host: proxy.host, port: proxy.port, what: `the proxy before ${server.host}` };
-    const port = server.port === '' ? (server.protocol === 'https:' ? 443 : 80) : Number(server.port);
-    return { host: bareHost(server.hostname), port, what: 'the API server' };
+    return { host: bareHost(server.hostname), port: portOf(server), what: 'the API server' };
   } catch (error) {
     return { error: asCertletError(error) };
   }
