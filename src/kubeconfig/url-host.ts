@@ -33,6 +33,11 @@ export function portOf({ port, protocol }: Pick<URL, 'port' | 'protocol'>): numb
   return port === '' ? defaultPort(protocol.replace(/:$/, '')) : Number(port);
 }
 
+/** `host:port` of such a URL, IPv6 in brackets: programs that want an address have other defaults than URLs (openssl s_client: 4433). */
+export function hostPort(url: Pick<URL, 'hostname' | 'port' | 'protocol'>): string {
+  return `${url.hostname}:${String(portOf(url))}`;
+}
+
 /** The port of a scheme, https or http. */
 export function defaultPort(scheme: string): number {
   return scheme === 'https' ? 443 : 80;

@@ -3,7 +3,7 @@ import type { Duplex } from 'node:stream';
 import { Agent, buildConnector, Client } from 'undici';
 import type { Dispatcher } from 'undici';
 import type { ProxyUrl } from '../../kubeconfig/proxy-url.ts';
-import { portOf } from '../../kubeconfig/url-host.ts';
+import { hostPort, portOf } from '../../kubeconfig/url-host.ts';
 import { bareHost } from '../../pki/ip-address.ts';
 import { trustedPeer } from './peer-trust.ts';
 import { aboutProxy } from './proxy-tls.ts';
@@ -148,7 +148,7 @@ async function tunnel(
     connect: asConnector(open),
     headersTimeout: asked.answerMs,
   });
-  const path = `${asked.target.hostname}:${String(portOf(asked.target))}`;
+  const path = hostPort(asked.target);
   try {
     const { socket, statusCode } = await client.connect({
       path,

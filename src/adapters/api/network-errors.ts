@@ -1,7 +1,7 @@
 import { CertletError, defectIn, isDefect } from '../../errors.ts';
 import type { Asked } from './api-errors.ts';
 import { blameOf, DATE_CODES, signerHint } from './peer-blame.ts';
-import { portOf } from '../../kubeconfig/url-host.ts';
+import { hostPort, portOf } from '../../kubeconfig/url-host.ts';
 import { bareHost } from '../../pki/ip-address.ts';
 import { isAboutProxyTls, proxyTlsProblem } from './proxy-tls.ts';
 import { plainText } from './response-headers.ts';
@@ -97,7 +97,7 @@ function proxyRefusal(message: string, facts: ConnectionFacts, cause: unknown): 
   const remedy =
     status === '407'
       ? 'Check user and password in proxy-url, or in HTTPS_PROXY where that names the proxy; they stand before its host as USER:PASSWORD@.'
-      : `Make the proxy allow CONNECT to ${new URL(facts.server).host}, or except that host with NO_PROXY.`;
+      : `Make the proxy allow CONNECT to ${hostPort(new URL(facts.server))}, or except that host with NO_PROXY.`;
   return failure(
     'ERR_API_UNREACHABLE',
     `the proxy ${facts.proxy ?? ''} refuses the connection${status === '' ? '' : ` (${status})`}`,
@@ -255,8 +255,7 @@ export function placeOf({ server, what, proxy }: ConnectionFacts): string {
 }
 
 function lookAt(facts: ConnectionFacts): string {
-  const url = new URL(facts.server);
-  return `openssl s_client -connect ${url.hostname}:${String(portOf(url))} </dev/null`;
+  return `openssl s_client -connect ${hostPort(new URL(facts.server))} </dev/null`;
 }
 
 /** `error:0A00018F:SSL routines::ee key too small` → the words at its end. */

@@ -1,5 +1,6 @@
 import { X509Certificate } from 'node:crypto';
 import { type CertletError, isCertletError } from '../../errors.ts';
+import { hostPort } from '../../kubeconfig/url-host.ts';
 import { oneLine, splitCertificates } from '../../pki/certificate.ts';
 import type { ServerGlimpse } from '../../ports.ts';
 import { NAMED_SKEW_MS, skewText } from '../../rotation/rules/clock-judge.ts';
@@ -126,7 +127,7 @@ function caCauses({ target, glimpse }: TlsSeen, unit: string): readonly Cause[] 
     {
       what: 'a proxy or load balancer between shows a certificate of its own',
       sure: 'possible',
-      remedy: `openssl s_client -connect ${new URL(target.cluster.server).host} -showcerts </dev/null`,
+      remedy: `openssl s_client -connect ${hostPort(new URL(target.cluster.server))} -showcerts </dev/null`,
     },
   ];
 }

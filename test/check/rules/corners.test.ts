@@ -84,6 +84,14 @@ t.test('a server under a CA that cannot be read is told without the names of tha
   t.match(found, { id: 'tls.wrong-ca', verdict: 'problem' });
 });
 
+t.test('the command that shows the certificate of a server without a port looked at port 4433', async (t) => {
+  const error = new CertletError('ERR_API_TLS', 'is not signed by the CA that');
+  const target = { ...TARGET, cluster: { ...TARGET.cluster, server: 'https://api.example' } };
+  const seen = { target, error, glimpse: undefined, at: NOW, weight: 'problem' } as const;
+  const [found] = tlsFindings([seen], 'kubelet.service');
+  t.match(found?.causes?.at(-1)?.remedy, 's_client -connect api.example:443 ');
+});
+
 t.test('a wrong clock and an expired certificate at once: both are told', async (t) => {
   const certificate = { subject: 'CN=a', issuer: 'CN=b', names: 'DNS:a', notBefore: days(-10), notAfter: days(5) };
   const error = new CertletError('ERR_API_TLS_DATES', 'dates');
