@@ -268,7 +268,9 @@ t.test('a server that takes the connection and is silent is not waited for witho
   const fetch = createDiscoveryFetch({}, 50);
   await t.rejects(fetch(`https://127.0.0.1:${String(port)}/x`, { kind: 'unverified' }, new AbortController().signal), {
     code: 'ERR_API_UNREACHABLE',
-    message: /\/x: no whole answer in time$/,
+    message:
+      /^GET \/x at .*: no (?:whole answer in time \(TimeoutError\)|connection in time \(UND_ERR_CONNECT_TIMEOUT\))$/,
+    remedy: /nc -vz/,
   });
   const stop = new AbortController();
   const stopped = fetch(`https://127.0.0.1:${String(port)}/x`, { kind: 'unverified' }, stop.signal);
@@ -284,7 +286,7 @@ t.test('an endpoint where nothing answers is tried until the time limit', async 
     { endpoint: server.endpoint, tokenFile: '-', caCertHashes: [pinOf(server)], timeoutMs: 6000 },
     { stdin: TOKEN },
   );
-  t.match(result.error, { code: 'ERR_TIMEOUT', message: /ECONNREFUSED/ });
+  t.match(result.error, { code: 'ERR_TIMEOUT', message: /ECONNREFUSED/, remedy: /nc -vz 127\.0\.0\.1 \d+/ });
 });
 
 interface Refusal {

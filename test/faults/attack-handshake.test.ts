@@ -159,7 +159,7 @@ for (const [name, row] of Object.entries(ROWS)) {
 t.test('join quoted a line of OpenSSL with its line break when the handshake failed', async (t) => {
   const { url } = await serve(t, shown(chains.wide(60_000)));
   const failure = await failureOf(() => createDiscoveryFetch({})(url, { kind: 'unverified' }, signal));
-  t.equal((failure as Error).message, `${url}: the TLS handshake failed (excessive message size)`);
+  t.equal((failure as Error).message, `GET / at ${url}: the TLS handshake failed (ERR_SSL_EXCESSIVE_MESSAGE_SIZE)`);
 });
 
 t.teardown(() => {

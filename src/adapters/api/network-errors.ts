@@ -6,13 +6,14 @@ import { bareHost } from '../../pki/ip-address.ts';
 import { isAboutProxyTls, proxyTlsProblem } from './proxy-tls.ts';
 import { plainText } from './response-headers.ts';
 import { NO_NAMES, NO_NAMES_REMEDY, OTHER_NAMES } from './server-identity.ts';
+import { KUBECONFIG, type TrustWords } from './trust-words.ts';
 
 /** What was being connected to when an error came. */
 export interface ConnectionFacts extends Asked {
   /** `host:port` of the proxy in use. */
   readonly proxy: string | undefined;
-  /** The kubeconfig gives no CA, so the host's own roots decide. */
-  readonly byHostRoots?: boolean;
+  /** Default: those of a kubeconfig with a CA. */
+  readonly words?: TrustWords;
 }
 
 /** What is no `ERR_API_TLS` of a proxy's certificate. */
@@ -52,12 +53,16 @@ function connectionError(error: unknown, facts: ConnectionFacts): CertletError {
   );
 }
 
+function wordsOf({ words }: ConnectionFacts): TrustWords {
+  return words ?? KUBECONFIG;
+}
+
 /** What a proxy is to blame for: its certificate, or that it makes no connection. Undefined for everything else. */
-export function proxyError(error: unknown, facts: ConnectionFacts): CertletError | undefined {
+function proxyError(error: unknown, facts: ConnectionFacts): CertletError | undefined {
   const fault = firstFault(error);
   const { code, message } = fault;
   if (isAboutProxyTls(error)) {
-    const { problem, remedy } = proxyTlsProblem(fault, facts.proxy ?? '', error);
+    const { problem, remedy } = proxyTlsProblem(fault, facts.proxy ?? '', error, wordsOf(facts));
     return failure(PROXY_TLS_CODES[code] ?? 'ERR_API_TLS', problem, { facts, remedy, cause: error });
   }
   return code.startsWith('UND_ERR_ABORTED') || message.startsWith('Proxy response (')
@@ -67,7 +72,7 @@ export function proxyError(error: unknown, facts: ConnectionFacts): CertletError
 
 /** What the peer's certificate is refused for; undefined where it is not about that. */
 function peerRefused({ code, message }: Fault, facts: ConnectionFacts, error: unknown): CertletError | undefined {
-  const blame = blameOf(error, lookAt(facts));
+  const blame = blameOf(error, lookAt(facts), wordsOf(facts));
   if (blame !== undefined) return failure(blame.code, blame.problem, { facts, remedy: blame.remedy, cause: error });
   if (DATE_CODES.includes(code)) return wrongDates(code, facts, error);
   return VERIFY_CODE.test(code) ? untrusted(code, message, facts, error) : undefined;
@@ -96,7 +101,7 @@ function proxyRefusal(message: string, facts: ConnectionFacts, cause: unknown): 
   const status = /\((\d{3})\)/.exec(message)?.[1] ?? '';
   const remedy =
     status === '407'
-      ? 'Check user and password in proxy-url, or in HTTPS_PROXY where that names the proxy; they stand before its host as USER:PASSWORD@.'
+      ? `Check user and password in ${wordsOf(facts).proxySetting}; they stand before its host as USER:PASSWORD@.`
       : `Make the proxy allow CONNECT to ${hostPort(new URL(facts.server))}, or except that host with NO_PROXY.`;
   return failure(
     'ERR_API_UNREACHABLE',
@@ -110,12 +115,20 @@ function ourCertificateRefused(code: string, facts: ConnectionFacts, cause: unkn
     .replace(/^.*ALERT_/, '')
     .replaceAll('_', ' ')
     .toLowerCase();
-  const ours = facts.identity.kind === 'certificate' || facts.identity.kind === 'exec';
+  const { kind, label } = facts.identity;
+  if (kind === 'none') {
+    return failure('ERR_API_UNAUTHORIZED', `the server demands a client certificate, and there is none (${alert})`, {
+      facts,
+      remedy: 'Let the server, or the load balancer before it, make do without one: a node that joins has none yet.',
+      cause,
+    });
+  }
+  const ours = kind === 'certificate' || kind === 'exec';
   return failure(
     'ERR_API_UNAUTHORIZED',
     ours
-      ? `the server ends the TLS handshake over the ${facts.identity.label} (${alert})`
-      : `the server demands a client certificate, and only the ${facts.identity.label} is there (${alert})`,
+      ? `the server ends the TLS handshake over the ${label} (${alert})`
+      : `the server demands a client certificate, and only the ${label} is there (${alert})`,
     {
       facts,
       remedy:
@@ -155,7 +168,7 @@ function untrusted(code: string, message: string, facts: ConnectionFacts, cause:
   if (code === OTHER_NAMES) {
     return failure('ERR_API_TLS', `the server's certificate is for another name: ${plainText(message, 500)}`, {
       facts,
-      remedy: "Set server in the kubeconfig to one of the certificate's names, or tls-server-name to one of them.",
+      remedy: wordsOf(facts).otherNames,
       cause,
     });
   }
@@ -167,22 +180,13 @@ function untrusted(code: string, message: string, facts: ConnectionFacts, cause:
       cause,
     });
   }
-  const why = `${plainText(withoutHint(message), 200)}${signerHint(cause)}`;
-  return facts.byHostRoots === true
-    ? failure(
-        'ERR_API_TLS',
-        `the server's certificate is not signed by a CA that this host trusts, and the kubeconfig gives none (${why})`,
-        {
-          facts,
-          remedy: `Put the cluster's CA into the kubeconfig as certificate-authority-data (on a control plane node: base64 -w0 /etc/kubernetes/pki/ca.crt). Who signed: ${lookAt(facts)} | openssl x509 -noout -subject -issuer`,
-          cause,
-        },
-      )
-    : failure('ERR_API_TLS', `the server's certificate is not signed by the CA that the kubeconfig gives (${why})`, {
-        facts,
-        remedy: `Compare certificate-authority in the kubeconfig with the cluster's CA: ${lookAt(facts)} | openssl x509 -noout -subject -issuer`,
-        cause,
-      });
+  const { problem, remedy } = wordsOf(facts).unsigned;
+  const why = `${plainText(withoutHint(message), 200)}${signerHint(cause, wordsOf(facts))}`;
+  return failure('ERR_API_TLS', `the server's certificate ${problem} (${why})`, {
+    facts,
+    remedy: `${remedy} ${lookAt(facts)} | openssl x509 -noout -subject -issuer`,
+    cause,
+  });
 }
 
 function noTls(code: string, facts: ConnectionFacts, cause: unknown): CertletError {
@@ -199,7 +203,7 @@ function noTls(code: string, facts: ConnectionFacts, cause: unknown): CertletErr
     plain ? 'what answers there does not speak TLS' : `the TLS handshake failed (${code})`,
     {
       facts,
-      remedy: `Check host and port of server in the kubeconfig: ${lookAt(facts)}`,
+      remedy: `Check ${wordsOf(facts).address}: ${lookAt(facts)}`,
       cause,
     },
   );

@@ -1,6 +1,7 @@
 import type { DirectTrust, TrustProblem } from '../../pki/direct-trust.ts';
 import { PeerRefusedError } from './peer-trust.ts';
 import { plainText } from './response-headers.ts';
+import type { TrustWords } from './trust-words.ts';
 
 /** OpenSSL's codes for dates: the clock of either side is off, or a certificate's life is over. */
 export const DATE_CODES: readonly string[] = ['CERT_HAS_EXPIRED', 'CERT_NOT_YET_VALID'];
@@ -14,10 +15,10 @@ export interface Blame {
 }
 
 /**
- * Why a peer whose certificate a CA of the kubeconfig has signed is refused all the same; undefined where none has, or where the dates of the
+ * Why a peer whose certificate a CA of those at hand has signed is refused all the same; undefined where none has, or where the dates of the
  * peer's own certificate are all there is, for which OpenSSL has the right words. `look` is a command that shows the certificate.
  */
-export function blameOf(error: unknown, look: string): Blame | undefined {
+export function blameOf(error: unknown, look: string, words: TrustWords): Blame | undefined {
   const verdict = verdictOf(error);
   if (verdict?.kind !== 'signed') return undefined;
   const { problems } = verdict;
@@ -28,20 +29,19 @@ export function blameOf(error: unknown, look: string): Blame | undefined {
     code: dates ? 'ERR_API_TLS_DATES' : 'ERR_API_TLS',
     problem: dates
       ? plainText(text, 500)
-      : `a CA of the kubeconfig has signed the certificate, but ${plainText(text, 500)}`,
-    remedy: remedyFor(problems, look),
+      : `a CA of ${words.place} has signed the certificate, but ${plainText(text, 500)}`,
+    remedy: remedyFor(problems, look, words),
   };
 }
 
 /** What is added to OpenSSL's words where a CA of the signer's name is there. */
-export function signerHint(error: unknown): string {
-  return verdictOf(error)?.kind === 'other key' ? '; a CA of that name is in the kubeconfig, with another key' : '';
+export function signerHint(error: unknown, { place }: TrustWords): string {
+  return verdictOf(error)?.kind === 'other key' ? `; a CA of that name is in ${place}, with another key` : '';
 }
 
-function remedyFor(problems: readonly TrustProblem[], look: string): string {
+function remedyFor(problems: readonly TrustProblem[], look: string, words: TrustWords): string {
   const [first] = problems;
-  if (first?.about === 'ca')
-    return "Put the cluster's present CA into the kubeconfig as certificate-authority-data (on a control plane node: base64 -w0 /etc/kubernetes/pki/ca.crt).";
+  if (first?.about === 'ca') return words.presentCa;
   if (first?.kind === 'usage')
     return `Issue that certificate anew with the extended key usage serverAuth (kubeadm certs renew apiserver). What it has: ${look} | openssl x509 -noout -ext extendedKeyUsage`;
   return `Issue that certificate anew; kubectl refuses it, too. What it has: ${look} | openssl x509 -noout -text`;

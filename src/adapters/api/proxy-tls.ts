@@ -1,6 +1,7 @@
-import { blameOf } from './peer-blame.ts';
+import { blameOf, DATE_CODES } from './peer-blame.ts';
 import { plainText } from './response-headers.ts';
 import { NO_NAMES, OTHER_NAMES } from './server-identity.ts';
+import type { TrustWords } from './trust-words.ts';
 
 /** The handshake with an https proxy failed; the cause says how. Without it the server's certificate would get the blame. */
 class ProxyTlsError extends Error {
@@ -33,13 +34,14 @@ export function proxyTlsProblem(
   fault: { readonly code: string; readonly message: string },
   proxy: string,
   error: unknown,
+  words: TrustWords,
 ): { readonly problem: string; readonly remedy: string } {
   const { code, message } = fault;
   const look = `openssl s_client -connect ${proxy} </dev/null`;
   const whose = `the certificate of the proxy ${proxy}`;
-  const blame = blameOf(error, look);
+  const blame = blameOf(error, look, words);
   if (blame !== undefined) return { problem: `${whose}: ${blame.problem}`, remedy: blame.remedy };
-  if (code === 'CERT_HAS_EXPIRED' || code === 'CERT_NOT_YET_VALID') {
+  if (DATE_CODES.includes(code)) {
     const state = code === 'CERT_HAS_EXPIRED' ? 'has expired' : 'is not yet valid';
     const remedy = `Compare the clock with the certificate: date -u; ${look} | openssl x509 -noout -dates`;
     return { problem: `${whose} ${state} by this node's clock`, remedy };
@@ -56,7 +58,7 @@ export function proxyTlsProblem(
     return { problem: `the TLS handshake with the proxy ${proxy} failed (${code})`, remedy };
   }
   return {
-    problem: `${whose} is signed neither by the CA of the kubeconfig nor by one that this host trusts (${code})`,
+    problem: `${whose} ${words.unsignedProxy} (${code})`,
     remedy: `Add the CA of the proxy to those that this host trusts. Who signed: ${look} | openssl x509 -noout -subject -issuer`,
   };
 }

@@ -14,6 +14,7 @@ import type { ConnectionFacts } from './network-errors.ts';
 import { chooseProxy } from './proxy-choice.ts';
 import type { Environment } from './proxy-choice.ts';
 import { httpDate, retryAfterMs, warningTexts } from './response-headers.ts';
+import { KUBECONFIG, KUBECONFIG_WITHOUT_CA } from './trust-words.ts';
 
 export interface ApiTimeouts {
   readonly connectMs: number;
@@ -105,7 +106,8 @@ export class Transport {
     const { pool, proxy } = this.#poolFor(presented.pair);
     const what = `${call.method} ${call.path.split('?', 1)[0] ?? ''}`;
     const { server, caPem } = this.#cluster;
-    const facts: ConnectionFacts = { identity: this.identity, server, what, proxy, byHostRoots: caPem === undefined };
+    const words = caPem === undefined ? KUBECONFIG_WITHOUT_CA : KUBECONFIG;
+    const facts: ConnectionFacts = { identity: this.identity, server, what, proxy, words };
     const describe = (error: unknown): unknown =>
       call.signal.aborted ? (call.signal.reason as unknown) : networkError(error, facts);
     try {
