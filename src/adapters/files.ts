@@ -118,9 +118,8 @@ export async function sweepTemporaries(
 
 /** Whether a name is one that replacements stage under: any, or those of the one file that is named. */
 export function isTemporary(name: string, file?: string): boolean {
-  return (
-    TEMPORARY.test(name) && (file === undefined || name.slice(1).replace(/\.[0-9a-f]{16}\.certlet-tmp$/, '') === file)
-  );
+  const replaced = TEMPORARY.exec(name)?.[1];
+  return replaced !== undefined && (file === undefined || replaced === file);
 }
 
 function temporaryName(path: string): string {

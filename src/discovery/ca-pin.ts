@@ -7,17 +7,20 @@ import { readCertificate } from '../pki/x509-reader.ts';
 export type CaPin = `sha256:${string}`;
 
 const PIN_FORM = /^sha256:([0-9a-f]{64})$/;
+const BARE_DIGEST = /^[0-9a-f]{64}$/;
 
 /** Reads one `--discovery-token-ca-cert-hash`; prefix and digits may be in either case (kubeadm pubkeypin). Throws `ERR_USAGE`. */
 export function parseCaPin(text: string): CaPin {
-  const digest = PIN_FORM.exec(text.trim().toLowerCase())?.[1];
+  const given = text.trim().toLowerCase();
+  const digest = PIN_FORM.exec(given)?.[1];
   if (digest === undefined) {
     throw new CertletError(
       'ERR_USAGE',
       `--discovery-token-ca-cert-hash ${JSON.stringify(text)}: want sha256: and 64 hex digits`,
       {
-        remedy:
-          "openssl x509 -pubkey -noout -in /etc/kubernetes/pki/ca.crt | openssl pkey -pubin -outform der | sha256sum | sed 's/^/sha256:/; s/ .*//'   # on a control plane node",
+        remedy: BARE_DIGEST.test(given)
+          ? `Write sha256:${given}`
+          : "openssl x509 -pubkey -noout -in /etc/kubernetes/pki/ca.crt | openssl pkey -pubin -outform der | sha256sum | sed 's/^/sha256:/; s/ .*//'   # on a control plane node",
       },
     );
   }
