@@ -4,25 +4,29 @@ import t from 'tap';
 import { withControlPlane } from './fixtures/suite.ts';
 
 const folder = resolve(import.meta.dirname, '../../config/rbac');
+const customSigner = '../certificates/custom-signer-rbac.yaml';
 const group = 'certificates.k8s.io';
 const requests = { group, resource: 'certificatesigningrequests' };
 const signers = { group, resource: 'signers' };
 
 await withControlPlane({ rbac: [], controllerManager: false }, (plane) => {
   /** Asks as the approver of the controller manager does. */
-  const may = async (member: string, resourceAttributes: object): Promise<string> =>
+  const may = async (member: string, resourceAttributes: object, user = 'somebody'): Promise<string> =>
     plane.kubectl(
       ['create', '-o', 'jsonpath={.status.allowed}', '-f', '-'],
       JSON.stringify({
         apiVersion: 'authorization.k8s.io/v1',
         kind: 'SubjectAccessReview',
-        spec: { user: 'somebody', groups: [member], resourceAttributes },
+        spec: { user, groups: [member], resourceAttributes },
       }),
     );
 
   const kubeadm = 'system:bootstrappers:kubeadm:default-node-token';
   const approvers = 'node-certificate-approvers';
   const serving = 'kubernetes.io/kubelet-serving';
+  const clients = 'kubernetes.io/kube-apiserver-client';
+  const monitoring = { ...signers, name: 'example.com/monitoring' };
+  const account = 'system:serviceaccounts:monitoring';
   for (const row of [
     { manifest: 'bootstrap-token.yaml', member: kubeadm, what: { ...requests, verb: 'create' } },
     { manifest: 'static-token.yaml', member: 'system:bootstrappers', what: { ...requests, verb: 'watch' } },
@@ -38,6 +42,21 @@ await withControlPlane({ rbac: [], controllerManager: false }, (plane) => {
     },
     { manifest: 'serving.yaml', member: approvers, what: { ...requests, subresource: 'approval', verb: 'update' } },
     { manifest: 'serving.yaml', member: approvers, what: { ...signers, name: serving, verb: 'approve' } },
+    {
+      manifest: 'kube-proxy.yaml',
+      member: 'client-certificate-approvers',
+      what: { ...signers, name: clients, verb: 'approve' },
+    },
+    {
+      manifest: 'kube-proxy.yaml',
+      member: 'client-certificate-approvers',
+      what: { ...requests, subresource: 'approval', verb: 'update' },
+    },
+    {
+      manifest: customSigner,
+      member: 'monitoring-certificate-approvers',
+      what: { ...monitoring, verb: 'approve' },
+    },
   ]) {
     const right = Object.values(row.what).join(' ');
     t.test(`${row.manifest} lets ${row.member}, and nobody else, do: ${right}`, async (t) => {
@@ -51,6 +70,30 @@ await withControlPlane({ rbac: [], controllerManager: false }, (plane) => {
 
   t.test('serving.yaml does not let its group approve for another signer', async (t) => {
     await plane.kubectl(['create', '-f', resolve(folder, 'serving.yaml')]);
-    t.not(await may(approvers, { ...signers, name: 'kubernetes.io/kube-apiserver-client', verb: 'approve' }), 'true');
+    t.not(await may(approvers, { ...signers, name: clients, verb: 'approve' }), 'true');
+  });
+
+  t.test('every node may ask, for any signer, and none may approve, with no manifest at all', async (t) => {
+    t.equal(await may('system:nodes', { ...requests, verb: 'create' }, 'system:node:n1'), 'true');
+    for (const name of [clients, 'example.com/monitoring'])
+      t.not(await may('system:nodes', { ...signers, name, verb: 'approve' }, 'system:node:n1'), 'true', name);
+  });
+
+  t.test('custom-signer-rbac.yaml lets the signer sign for its own name, and approve nothing', async (t) => {
+    const user = 'system:serviceaccount:monitoring:certificate-signer';
+    const right = { ...monitoring, verb: 'sign' };
+    t.not(await may(account, right, user), 'true', 'before');
+    await plane.kubectl(['create', '-f', resolve(folder, customSigner)]);
+    t.equal(await may(account, right, user), 'true');
+    t.equal(await may(account, { ...requests, subresource: 'status', verb: 'update' }, user), 'true');
+    t.not(await may(account, { ...signers, name: serving, verb: 'sign' }, user), 'true', 'for others');
+    t.not(await may(account, { ...monitoring, verb: 'approve' }, user), 'true', 'approving');
+    await plane.kubectl(['delete', '-f', resolve(folder, customSigner)]);
+  });
+
+  t.test('what kube-proxy may do is bound to its user by the API server itself, and to no group', async (t) => {
+    const lists = { group: '', resource: 'services', verb: 'list' };
+    t.equal(await may('strangers', lists, 'system:kube-proxy'), 'true');
+    t.not(await may('system:node-proxier', lists), 'true', 'the group of guides is bound to nothing');
   });
 });
