@@ -9,7 +9,7 @@ import { SystemChance, SystemClock } from './adapters/system-clock.ts';
 import { DEFAULT_SETTINGS_PATH, type Settings } from './config.ts';
 import type { AfterRotation, Clock, Logger, Observer } from './ports.ts';
 import { Agent } from './rotation/agent.ts';
-import type { RotationOptions } from './rotation/options.ts';
+import type { RotationOptions } from './rotation/rotation-context.ts';
 import type { AgentSnapshot } from './rotation/snapshot.ts';
 
 /** What a process brings to an agent besides its settings. */

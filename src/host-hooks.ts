@@ -4,7 +4,7 @@ import { createRotationHooks, type FlagHaste } from './adapters/hooks/create-rot
 import type { PresentPair, RotationHooks } from './adapters/hooks/rotation-hooks.ts';
 import type { Settings } from './config.ts';
 import type { CertificateStore, Clock, Logger } from './ports.ts';
-import { kubeletRestartReasons } from './rotation/rules/kubelet-reload.ts';
+import { kubeletRestartReasons } from './kubelet/restart.ts';
 
 export interface HostHooksParts {
   readonly fs: FileSystem;

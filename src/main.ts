@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-import { realProcess } from './cli/context.ts';
+import { realProcess } from './cli/command-context.ts';
 import { runProgram } from './cli/program.ts';
 
 /** What is still open a second after the end was decided does not hold the process. */

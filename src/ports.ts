@@ -48,8 +48,6 @@ export interface StoredPair {
 export interface StoreInspection {
   /** Whole pairs, the current one (if any) first, then by NotAfter, latest first. */
   readonly pairs: readonly StoredPair[];
-  /** Files moved aside (`from` -> `to`, under `<state>/quarantine`) with the reason. */
-  readonly quarantined: readonly { readonly from: string; readonly to: string; readonly reason: string }[];
 }
 
 /** The folders of the certificates and the state folder, each certificate by the name of its spec. One writer: whoever holds the lock. */
@@ -104,7 +102,6 @@ export interface KubeconfigFiles {
 export interface NodeFacts {
   readonly addresses: readonly { readonly type: string; readonly address: string }[];
   readonly kubeletVersion: string;
-  readonly uid: string;
 }
 
 /** What the proof of a client certificate found. */
@@ -187,7 +184,6 @@ export interface RotationEvent {
   readonly kubeconfigPath: string;
   /** As Node.status.nodeInfo or the settings tell it, such as `v1.20.2`. */
   readonly kubeletVersion: string | undefined;
-  readonly first: boolean;
 }
 
 /** Something worth telling outside the journal: Kubernetes Events and counters are made from it. */

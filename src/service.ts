@@ -8,7 +8,7 @@ import { watchFiles } from './adapters/watcher.ts';
 import type { LevelledLogger } from './adapters/log/logger.ts';
 import { type AgentParts, assembleAgent, openStore, systemClock } from './daemon.ts';
 import type { Settings } from './config.ts';
-import { DiskWatch } from './disk-watch.ts';
+import { DetachedFolders } from './detached-folders.ts';
 import { asCertletError, type CertletError } from './errors.ts';
 import { READY_WITHIN_MS } from './name-wait.ts';
 import type { Clock, ServiceNotifier } from './ports.ts';
@@ -58,7 +58,7 @@ export class Service {
   #lastTick: Date;
   #settingsSeen: Date;
   #lastComplaint = '';
-  readonly #disk = new DiskWatch();
+  readonly #disk = new DetachedFolders();
   #restart: CertletError | undefined;
   /** Why the cert-dir cannot be used. */
   #trouble: CertletError | undefined;

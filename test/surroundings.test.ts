@@ -123,7 +123,7 @@ t.test('the hooks of a daemon that lost its lock wrote their record', async (t) 
       store: openStore(settings, log),
       agent: () => undefined,
     });
-    await surroundings.after.rotated({ ...hookEvent(), first: true }, context.signal);
+    await surroundings.after.rotated(hookEvent(), context.signal);
     t.equal(existsSync(record), written);
     await surroundings.close();
   }

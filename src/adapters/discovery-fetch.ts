@@ -1,9 +1,8 @@
 import { CertletError } from '../errors.ts';
 import type { ProxyUrl } from '../kubeconfig/proxy-url.ts';
-import { identityOf } from './api/identity.ts';
+import { identityOf } from './api/credential-label.ts';
 import { type ConnectionFacts, networkError, placeOf } from './api/network-errors.ts';
-import { openPool } from './api/dispatcher.ts';
-import type { PoolResponse } from './api/dispatcher.ts';
+import { openPool, type PoolResponse } from './api/dispatcher.ts';
 import { chooseProxy } from './api/proxy-choice.ts';
 import { DISCOVERY_URL, JOIN_ENDPOINT } from './api/trust-words.ts';
 

@@ -9,7 +9,7 @@ import { errnoOf, fileError } from './file-errors.ts';
 import { SaidOnce } from '../said-once.ts';
 import type { FileSystem } from './file-system.ts';
 import { isTemporary, readIfPresent } from './files.ts';
-import { FILE_LIMIT_BYTES, type StoreContext, storeContext } from './store/context.ts';
+import { FILE_LIMIT_BYTES, type StoreContext, storeContext } from './store/store-context.ts';
 import { readLedger } from './store/ledger.ts';
 import { besideFolder, isQuarantined, quarantineFolder } from './store/quarantine.ts';
 import { currentPath, legacyPaths, linkedName, listPairFiles, updatedPath } from './store/pair-files.ts';

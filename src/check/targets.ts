@@ -1,10 +1,10 @@
-import { identityOf } from '../adapters/api/identity.ts';
+import { identityOf } from '../adapters/api/credential-label.ts';
 import type { ClusterAccess, Credential } from '../kubeconfig/client-config.ts';
 import { encodePrivateKey } from '../pki/keys.ts';
 import type { CertificatePair } from '../pki/certificate.ts';
 import type { ApiConnection, KubeconfigReading } from '../ports.ts';
 import { chooseCluster } from '../rotation/rules/clusters.ts';
-import { chooseIdentity } from '../rotation/rules/identity.ts';
+import { chooseIdentity } from '../rotation/rules/asker.ts';
 import type { CheckContext, Facts, Role, Target } from './facts.ts';
 
 export interface TargetSources {

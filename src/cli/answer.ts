@@ -1,7 +1,7 @@
 import { forTerminal } from '../adapters/log/printable.ts';
 import { encodeYaml } from '../kubeconfig/yaml.ts';
 import type { OutputForm } from './command.ts';
-import type { CommandContext } from './context.ts';
+import type { CommandContext } from './command-context.ts';
 
 export type DocumentForm = Exclude<OutputForm, 'text'>;
 

@@ -1,5 +1,5 @@
 import type { Command } from './command.ts';
-import type { CommandContext } from './context.ts';
+import type { CommandContext } from './command-context.ts';
 
 /** Runs one command and resolves to the exit code. Only that command's code is loaded. */
 export async function dispatch(command: Command, context: CommandContext): Promise<number> {

@@ -1,14 +1,14 @@
 import { acquireLock } from '../adapters/lock.ts';
 import type { Settings } from '../config.ts';
 import { assembleAgent, openStore, systemClock } from '../daemon.ts';
-import { detachedBy } from '../disk-watch.ts';
+import { detachedBy } from '../detached-folders.ts';
 import type { CertletError } from '../errors.ts';
 import type { Logger } from '../ports.ts';
 import type { Agent } from '../rotation/agent.ts';
 import type { AgentSnapshot } from '../rotation/snapshot.ts';
 import type { StatusDocument } from '../status/document.ts';
 import { openSurroundings } from '../surroundings.ts';
-import type { CommandContext } from './context.ts';
+import type { CommandContext } from './command-context.ts';
 import { refuseForeignState } from './foreign-state.ts';
 import { VERSION } from './version.ts';
 

@@ -1,12 +1,16 @@
 import { journalLine } from '../adapters/log/format.ts';
 import { forTerminal } from '../adapters/log/printable.ts';
 import { redact } from '../adapters/log/redact.ts';
-import { asCertletError, EXIT } from '../errors.ts';
-import type { CertletError } from '../errors.ts';
+import { asCertletError, EXIT, type CertletError } from '../errors.ts';
 import type { Logger } from '../ports.ts';
 import type { ParsedLine, SettingsChoice } from './command.ts';
-import { loadChosenSettings, openChosenLog, writesToJournal } from './context.ts';
-import type { CommandContext, ProcessEdge } from './context.ts';
+import {
+  loadChosenSettings,
+  openChosenLog,
+  writesToJournal,
+  type CommandContext,
+  type ProcessEdge,
+} from './command-context.ts';
 import { dispatch as dispatchCommand } from './dispatch.ts';
 import { exitCodeOf } from './exit-code.ts';
 import { CONFIG_FLAG } from './flags.ts';

@@ -1,6 +1,6 @@
 import { createKubeconfigFiles } from '../adapters/kubeconfig-files.ts';
 import { NodeFileSystem } from '../adapters/file-system.ts';
-import { identityOf } from '../adapters/api/identity.ts';
+import { identityOf } from '../adapters/api/credential-label.ts';
 import { serviceUser } from '../adapters/probe/store-view.ts';
 import { createRouteProbe } from '../adapters/route-probe.ts';
 import type { Settings } from '../config.ts';
@@ -9,7 +9,7 @@ import { type CertificateTemplate, templateOf } from '../csr/template.ts';
 import type { CertificateFacts } from '../pki/certificate.ts';
 import type { KubeconfigReading } from '../ports.ts';
 import { chooseCluster } from '../rotation/rules/clusters.ts';
-import { chooseIdentity } from '../rotation/rules/identity.ts';
+import { chooseIdentity } from '../rotation/rules/asker.ts';
 import { servingNamesOf } from '../rotation/rules/names.ts';
 import { dueAt } from '../rotation/rules/schedule.ts';
 import { rotationReasons } from '../rotation/rules/step.ts';

@@ -3,7 +3,7 @@ import { Secret } from '../secret.ts';
 import { readCaBundle } from './ca-bundle.ts';
 import { readClientPair } from './client-pair.ts';
 import type { PemSource } from './client-pair.ts';
-import type { Kubeconfig, Material } from './model.ts';
+import type { ExecPlugin, Kubeconfig, Material } from './model.ts';
 import type { ProxyUrl } from './proxy-url.ts';
 import { encodeYaml } from './yaml.ts';
 
@@ -19,19 +19,6 @@ export interface ClusterAccess {
   readonly tlsServerName?: string;
   /** May hold a password. */
   readonly proxyUrl?: ProxyUrl;
-}
-
-/** `exec` of a user entry (client.authentication.k8s.io v1 and v1beta1). */
-export interface ExecPlugin {
-  readonly apiVersion: string;
-  /** The path that was judged; a bare name where PATH has no such program, and that is never run. */
-  readonly command: string;
-  readonly args: readonly string[];
-  readonly env: readonly { readonly name: string; readonly value: string }[];
-  readonly provideClusterInfo: boolean;
-  readonly installHint?: string;
-  /** The cluster's `client.authentication.k8s.io/exec` extension, given to the plugin with `provideClusterInfo`. */
-  readonly clusterConfig?: unknown;
 }
 
 export type Credential =

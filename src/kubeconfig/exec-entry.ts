@@ -1,7 +1,7 @@
 import { isAbsolute } from 'node:path';
-import type { ExecPlugin } from './client-config.ts';
 import { resolveBeside } from './cluster-entry.ts';
 import type { Field } from './fields.ts';
+import type { ExecPlugin } from './model.ts';
 
 const GROUP = 'client.authentication.k8s.io';
 /** Key of the cluster's extension that `provideClusterInfo` hands to the plugin (client-go exec). */

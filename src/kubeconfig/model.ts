@@ -1,6 +1,18 @@
 import type { Secret } from '../secret.ts';
-import type { ExecPlugin } from './client-config.ts';
 import type { ProxyUrl } from './proxy-url.ts';
+
+/** `exec` of a user entry (client.authentication.k8s.io v1 and v1beta1). */
+export interface ExecPlugin {
+  readonly apiVersion: string;
+  /** The path that was judged; a bare name where PATH has no such program, and that is never run. */
+  readonly command: string;
+  readonly args: readonly string[];
+  readonly env: readonly { readonly name: string; readonly value: string }[];
+  readonly provideClusterInfo: boolean;
+  readonly installHint?: string;
+  /** The cluster's `client.authentication.k8s.io/exec` extension, given to the plugin with `provideClusterInfo`. */
+  readonly clusterConfig?: unknown;
+}
 
 /** Where a value came from, for messages. */
 export interface Origin {

@@ -1,15 +1,12 @@
 import { clockSkewMs, type DateSample, NAMED_SKEW_MS, skewText } from './rules/clock-judge.ts';
-import { AsksAsNode } from './asks-as-node.ts';
-import type { CertificateRules } from './certificate-rules.ts';
+import { AsksAsNode, type CertificateRules, IdentityRules } from './certificate-rules.ts';
 import type { CertificateSpec } from '../csr/spec.ts';
-import { IdentityRules } from './identity-rules.ts';
 import { Connections } from './node/connections.ts';
 import type { ApiConnection } from '../ports.ts';
-import type { RotationContext, RotationPorts } from './context.ts';
+import type { RotationContext, RotationPorts, RotationOptions } from './rotation-context.ts';
 import { Credentials } from './node/credentials.ts';
 import { CertificateManager } from './manager.ts';
-import { NodeWatch } from './node/node-watch.ts';
-import type { RotationOptions } from './options.ts';
+import { NodeReader } from './node/node-reader.ts';
 import { Prover } from './proof/prover.ts';
 import type { AgentSnapshot } from './snapshot.ts';
 import type { Step } from './rules/step.ts';
@@ -29,7 +26,7 @@ const SKEW_REPEAT_MS = 3_600_000;
 export class Agent {
   readonly #context: RotationContext;
   readonly #credentials: Credentials;
-  readonly #node: NodeWatch;
+  readonly #node: NodeReader;
   readonly #prover: Prover;
   /** One for each certificate, that of the node's identity first. */
   readonly #managers: readonly CertificateManager[];
@@ -56,7 +53,7 @@ export class Agent {
     };
     this.#context = context;
     this.#credentials = new Credentials(context);
-    this.#node = new NodeWatch(context, this.#credentials);
+    this.#node = new NodeReader(context, this.#credentials);
     const node = { credentials: this.#credentials, watch: this.#node };
     const rulesOf = (spec: CertificateSpec): CertificateRules =>
       spec.isIdentity ? new IdentityRules(spec, context, this.#credentials) : new AsksAsNode(spec, context, node);

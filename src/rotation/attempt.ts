@@ -3,16 +3,14 @@ import type { CertificateFacts, CertificatePair } from '../pki/certificate.ts';
 import type { PendingRequest } from '../csr/pending.ts';
 import type { RequestOutcome } from '../csr/outcome.ts';
 import type { ClusterAccess } from '../kubeconfig/client-config.ts';
-import { ApprovalReminder } from './request/approval-reminder.ts';
-import { type RotationContext, judgedNow } from './context.ts';
+import { ApprovalReminder } from './request/approval.ts';
+import { type RotationContext, judgedNow } from './rotation-context.ts';
 import type { Asker } from './node/credentials.ts';
-import { endAttempt } from './request/ending.ts';
-import { checkIssued, issuedFingerprint } from './request/issued.ts';
+import { endAttempt, explainTlsDates } from './request/failure.ts';
+import { checkIssued, issuedFingerprint, checkStaged } from './request/received.ts';
 import type { ManagerState } from './manager-state.ts';
 import type { CertificateRules } from './certificate-rules.ts';
-import { checkStaged } from './request/staged.ts';
-import { settleProof } from './request/staged-refusal.ts';
-import { explainTlsDates } from './request/tls-dates.ts';
+import { settleProof } from './proof/proof.ts';
 import { createPending, obtain, pendingMisfits } from './request/request.ts';
 
 interface Staged {
@@ -227,7 +225,7 @@ export class Attempt {
       return { path: installed, problem: await this.#remember(staged.pair, { receivedAt: now, ...issued }) };
     });
     if (this.#state.toldFor !== leaf.fingerprint) {
-      await this.#tellHost(path, { first: replaced === undefined, signal: staged.signal });
+      await this.#tellHost(path, staged.signal);
       this.#state.toldFor = leaf.fingerprint;
     }
     // The record stays, so that the note is made up for.
@@ -239,14 +237,11 @@ export class Attempt {
     this.#tellObserver(leaf, replaced);
   }
 
-  async #tellHost(pairPath: string, told: { readonly first: boolean; readonly signal: AbortSignal }): Promise<void> {
+  async #tellHost(pairPath: string, signal: AbortSignal): Promise<void> {
     const { after, store, options, kubeletVersion } = this.#context;
     const { name: purpose, after: wanted, kubeconfig: kubeconfigPath = options.kubeconfigPath } = this.#state.spec;
     const currentPath = store.currentPath(purpose);
-    await after.rotated(
-      { purpose, after: wanted, currentPath, pairPath, kubeconfigPath, kubeletVersion, first: told.first },
-      told.signal,
-    );
+    await after.rotated({ purpose, after: wanted, currentPath, pairPath, kubeconfigPath, kubeletVersion }, signal);
   }
 
   #tellObserver(leaf: CertificateFacts, replaced: CertificateFacts | undefined): void {

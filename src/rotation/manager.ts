@@ -1,21 +1,18 @@
 import { CertletError } from '../errors.ts';
 import { Attempt } from './attempt.ts';
-import { type RotationContext, judgedNow } from './context.ts';
+import { type RotationContext, judgedNow } from './rotation-context.ts';
 import type { RequestHistory } from '../csr/pending.ts';
 import type { CertificatePair } from '../pki/certificate.ts';
 import { type CertificateTemplate, templateDigest, missingNames } from '../csr/template.ts';
-import { checkWriters, keepDecision, letGo } from './disk/foreign-writers.ts';
+import { checkWriters, keepDecision, letGo, checkName } from './disk/holds.ts';
 import { eventKind, gateAfter, isRefusal, recallRefusal, sayFailure, sayRecalled } from './request/failure.ts';
 import { managerSnapshot, ManagerState, openAt, type RetryGate } from './manager-state.ts';
 import type { CertificateRules } from './certificate-rules.ts';
 import { RotationNotice } from './rotation-notice.ts';
-import { dueInRounds } from './rules/rounds.ts';
-import { doubtfulUntil, dueAt, laterOf, receivedAt, spacedFrom, spacedUntil } from './rules/schedule.ts';
+import { dueInRounds, doubtfulUntil, dueAt, laterOf, receivedAt, spacedFrom, spacedUntil } from './rules/schedule.ts';
 import type { ManagerSnapshot } from './snapshot.ts';
 import { nextStep, type RotationFacts, restPhase, rotationReasons, type Step } from './rules/step.ts';
-import { checkName } from './disk/name-hold.ts';
-import { noteRefused } from './disk/refused-note.ts';
-import { noteWish, wishStands } from './disk/wish.ts';
+import { noteRefused, noteWish, wishStands } from './disk/notes.ts';
 
 /** Keeps one certificate of the node fresh: decides by `nextStep`, acts by `Attempt`, remembers by the store. */
 export class CertificateManager {

@@ -1,5 +1,5 @@
 import type { CertificateFacts } from '../pki/certificate.ts';
-import type { RotationContext } from './context.ts';
+import type { RotationContext } from './rotation-context.ts';
 import type { Step } from './rules/step.ts';
 
 type Wait = Extract<Step, { kind: 'wait' }>;

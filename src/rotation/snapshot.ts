@@ -1,6 +1,6 @@
 import type { ErrorCode } from '../error-rules.ts';
 import type { CertificateFacts } from '../pki/certificate.ts';
-import type { KubeconfigNeed } from './rules/node-kubeconfig.ts';
+import type { KubeconfigNeed } from './rules/clusters.ts';
 
 /** The named states of one certificate. */
 export type Phase =

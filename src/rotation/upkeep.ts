@@ -1,17 +1,17 @@
 import { type CertletError, isCertletError } from '../errors.ts';
-import { adopt, kubeconfigCandidate } from './disk/adopt.ts';
-import { judgedNow, type RotationContext } from './context.ts';
+import { choosePair, kubeconfigCandidate } from './disk/pair-in-use.ts';
+import { judgedNow, type RotationContext } from './rotation-context.ts';
 import type { Credentials } from './node/credentials.ts';
 import type { CertificateManager } from './manager.ts';
 import { openAt, type RetryGate } from './manager-state.ts';
-import type { NodeWatch } from './node/node-watch.ts';
+import type { NodeReader } from './node/node-reader.ts';
 import type { Prover } from './proof/prover.ts';
 import { capWait, retryDelayMs, SHARE_OF_LEFT } from './rules/retry.ts';
 import { leftMs } from './rules/schedule.ts';
 
 export interface Kept {
   readonly credentials: Credentials;
-  readonly node: NodeWatch;
+  readonly node: NodeReader;
   readonly prover: Prover;
   /** The manager of the node's identity, and all of them, that one first. */
   readonly identity: CertificateManager;
@@ -127,7 +127,7 @@ export class Upkeep {
     const elsewhere = spec.isIdentity ? kubeconfigCandidate(this.#context, spec, credentials) : [];
     let fit = false;
     await manager.refresh(async () => {
-      const adopted = await adopt(this.#context, { spec, wanted: manager.wanted(), first, elsewhere });
+      const adopted = await choosePair(this.#context, { spec, wanted: manager.wanted(), first, elsewhere });
       fit = adopted.fit;
       if (first && !adopted.foreign) this.#unaccepted.add(spec.name);
       if (spec.isIdentity) credentials.setPair(adopted.pair);

@@ -1,6 +1,6 @@
 import { EXIT } from '../errors.ts';
 import { KUBELET_WINDOW } from '../csr/spec.ts';
-import { isMissed, servedInRounds } from '../rotation/rules/rounds.ts';
+import { isMissed, servedInRounds } from '../rotation/rules/schedule.ts';
 import type { CertificateStatus, StatusDocument } from './document.ts';
 import { spanText } from './times.ts';
 

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { networkError } from '../../src/adapters/api/network-errors.ts';
 import { credentialSource } from '../../src/adapters/api/credential-source.ts';
-import { identityOf } from '../../src/adapters/api/identity.ts';
+import { identityOf } from '../../src/adapters/api/credential-label.ts';
 import { callControl } from '../../src/adapters/control/client.ts';
 import { createDiscoveryFetch } from '../../src/adapters/discovery-fetch.ts';
 import { errnoOf, fileError } from '../../src/adapters/file-errors.ts';

@@ -1,12 +1,15 @@
 import { chmodSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { PassThrough, Writable } from 'node:stream';
-import t from 'tap';
-import type { Test } from 'tap';
-import { loadChosenSettings, openChosenLog, writesToJournal } from '../../src/cli/context.ts';
-import type { CommandContext, ProcessEdge } from '../../src/cli/context.ts';
-import { runProgram } from '../../src/cli/program.ts';
-import type { Dispatch } from '../../src/cli/program.ts';
+import t, { type Test } from 'tap';
+import {
+  loadChosenSettings,
+  openChosenLog,
+  writesToJournal,
+  type CommandContext,
+  type ProcessEdge,
+} from '../../src/cli/command-context.ts';
+import { runProgram, type Dispatch } from '../../src/cli/program.ts';
 import { VERSION } from '../../src/cli/version.ts';
 import { CertletError } from '../../src/errors.ts';
 import { fileIdentity } from '../../src/adapters/log/journal.ts';

@@ -150,9 +150,9 @@ t.test('the journal tells of gained names under a certificate that is not manage
   const host = new FakeHost({ specs: [clientSpec(), EXPORTER, PROXY], addressDebounceMs: 0 });
   t.teardown(() => host.stop());
   await host.bootstrap();
-  const { addresses = [], kubeletVersion = '', uid = '' } = host.api.node ?? {};
+  const { addresses = [], kubeletVersion = '' } = host.api.node ?? {};
   const address = { type: 'InternalIP', address: '10.0.0.99' };
-  host.api.node = { addresses: [...addresses, address], kubeletVersion, uid };
+  host.api.node = { addresses: [...addresses, address], kubeletVersion };
   await host.until(() => host.leaf('exporter').ipAddresses.includes('10.0.0.99'), HOUR);
   t.strictSame(
     host.log.of('Certificate template changed').map(({ fields }) => fields),

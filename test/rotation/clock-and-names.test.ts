@@ -242,7 +242,6 @@ t.test(
 const node = (...addresses: readonly string[]) => ({
   addresses: addresses.map((address) => ({ type: 'InternalIP', address })),
   kubeletVersion: 'v1.20.2',
-  uid: 'u',
 });
 
 t.test('an address that the node gains leads to a new serving certificate after the debounce', async (t) => {

@@ -5,7 +5,7 @@ import { ERROR_RULES, type ErrorCode } from '../../src/error-rules.ts';
 import { clientTemplate } from '../fixtures/specs.ts';
 import type { CertificateFacts } from '../../src/pki/certificate.ts';
 import { clockSkewMs, judgedTime, skewText } from '../../src/rotation/rules/clock-judge.ts';
-import { chooseIdentity, isDead, type Refusals, refusedOnceMore } from '../../src/rotation/rules/identity.ts';
+import { chooseIdentity, isDead, type Refusals, refusedOnceMore } from '../../src/rotation/rules/asker.ts';
 import { servingNamesOf, settleNames, type SettledNames } from '../../src/rotation/rules/names.ts';
 import { LONGEST_REFUSAL, retryDelayMs } from '../../src/rotation/rules/retry.ts';
 import { laterOf, requestSpacingMs, rotationDeadline } from '../../src/rotation/rules/schedule.ts';
@@ -360,7 +360,6 @@ for (const row of [
 const node = (addresses: readonly (readonly [string, string])[]) => ({
   addresses: addresses.map(([type, address]) => ({ type, address })),
   kubeletVersion: 'v1.36.2',
-  uid: 'u',
 });
 for (const row of [
   { name: 'nothing known: name and route', sources: { routeAddress: '10.0.0.9' }, names: ['n1', '10.0.0.9'] },

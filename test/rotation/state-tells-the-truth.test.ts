@@ -2,9 +2,9 @@ import t, { type Test } from 'tap';
 import { CertletError } from '../../src/errors.ts';
 import { templateDigest } from '../../src/csr/template.ts';
 import { Connections } from '../../src/rotation/node/connections.ts';
-import type { RotationContext } from '../../src/rotation/context.ts';
+import type { RotationContext } from '../../src/rotation/rotation-context.ts';
 import { Credentials } from '../../src/rotation/node/credentials.ts';
-import { IdentityRules } from '../../src/rotation/identity-rules.ts';
+import { IdentityRules } from '../../src/rotation/certificate-rules.ts';
 import { CertificateManager } from '../../src/rotation/manager.ts';
 import { apiFault } from '../fixtures/fakes/api.ts';
 import { clientSpec } from '../fixtures/specs.ts';
@@ -21,7 +21,6 @@ async function freshHost(t: Test, options: ConstructorParameters<typeof FakeHost
 const address = (value: string) => ({
   addresses: [{ type: 'InternalIP', address: value }],
   kubeletVersion: 'v1.36.2',
-  uid: 'u',
 });
 
 t.test('a foreign file that came and went leaves its error in status for months', async (t) => {

@@ -1,12 +1,17 @@
-import { decodeCsr, encodeCsr } from '../../csr/wire.ts';
-import type { CertificateSigningRequest, CsrApiVersion, CsrToCreate, CsrWatchEvent } from '../../csr/wire.ts';
+import {
+  decodeCsr,
+  encodeCsr,
+  type CertificateSigningRequest,
+  type CsrApiVersion,
+  type CsrToCreate,
+  type CsrWatchEvent,
+} from '../../csr/wire.ts';
 import { isCertletError } from '../../errors.ts';
 import type { ClusterAccess, Credential } from '../../kubeconfig/client-config.ts';
 import type { ApiConnection, ApiIdentity, NodeFacts, ResourceAttributes } from '../../ports.ts';
 import { checkJsonType, decoded, parseJson, readText } from './body.ts';
 import { decodeNode, decodeReview, servesCsrs, unsupported } from './objects.ts';
-import { Transport } from './transport.ts';
-import type { ApiOptions, Call } from './transport.ts';
+import { Transport, type ApiOptions, type Call } from './transport.ts';
 import { watchEvents } from './watch.ts';
 
 const GROUP = '/apis/certificates.k8s.io';

@@ -1,11 +1,11 @@
 import { CertletError } from '../../errors.ts';
-import type { ClusterAccess, Credential, ExecPlugin } from '../../kubeconfig/client-config.ts';
+import type { ClusterAccess, Credential } from '../../kubeconfig/client-config.ts';
+import type { ExecPlugin } from '../../kubeconfig/model.ts';
 import { Secret } from '../../secret.ts';
 import { errnoOf } from '../file-errors.ts';
 import { NodeFileSystem } from '../file-system.ts';
 import type { ClientPair } from './tls-options.ts';
-import type { ExecCredential } from './exec-credential.ts';
-import { runExecPlugin } from './exec-plugin.ts';
+import { type ExecCredential, runExecPlugin } from './exec-plugin.ts';
 import type { Environment } from './proxy-choice.ts';
 
 /** What goes out with a request: a bearer token, a certificate in the handshake, both or neither. */

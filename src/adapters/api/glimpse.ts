@@ -6,7 +6,7 @@ import type { ServerGlimpse } from '../../ports.ts';
 import type { Asked } from './api-errors.ts';
 import { rawConnectionsTo } from './dispatcher.ts';
 import { handshake } from './handshake.ts';
-import { identityOf } from './identity.ts';
+import { identityOf } from './credential-label.ts';
 import { networkError } from './network-errors.ts';
 import { chooseProxy } from './proxy-choice.ts';
 import { httpDate, plainText } from './response-headers.ts';

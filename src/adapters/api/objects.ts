@@ -22,7 +22,7 @@ export function decodeReview(json: unknown): boolean {
 /** The parts of a Node that certlet reads; a fresh Node has neither addresses nor version yet. Throws `ERR_API_PROTOCOL`. */
 export function decodeNode(json: unknown): NodeFacts {
   const node = objectOf(json, 'Node');
-  const metadata = objectOf(node['metadata'], 'Node', 'metadata');
+  objectOf(node['metadata'], 'Node', 'metadata');
   const status = node['status'] === undefined ? {} : objectOf(node['status'], 'Node', 'status');
   const info = status['nodeInfo'] === undefined ? {} : objectOf(status['nodeInfo'], 'Node', 'status.nodeInfo');
   const addresses = status['addresses'] ?? [];
@@ -35,7 +35,6 @@ export function decodeNode(json: unknown): NodeFacts {
       return { type, address };
     }),
     kubeletVersion: textOf(info['kubeletVersion'], 'status.nodeInfo.kubeletVersion'),
-    uid: textOf(metadata['uid'], 'metadata.uid'),
   };
 }
 

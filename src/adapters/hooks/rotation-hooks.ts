@@ -48,8 +48,7 @@ export class RotationHooks implements AfterRotation {
   }
 
   async rotated(event: RotationEvent, signal: AbortSignal): Promise<void> {
-    const { first: _first, ...told } = event;
-    await this.#want(told, signal);
+    await this.#want(event, signal);
   }
 
   /** Hooks that failed and were not made good yet. */

@@ -6,7 +6,7 @@ import { SaidOnce } from '../../said-once.ts';
 import { errnoOf } from '../file-errors.ts';
 import type { FileFacts, FileSystem } from '../file-system.ts';
 import { readIfPresent } from '../files.ts';
-import { FILE_LIMIT_BYTES, type StoreContext, storeContext } from '../store/context.ts';
+import { FILE_LIMIT_BYTES, type StoreContext, storeContext } from '../store/store-context.ts';
 import { unknownNames } from '../store/ledger.ts';
 import { currentPath, linkTarget, listPairFiles } from '../store/pair-files.ts';
 import { type PairReading, readPair } from '../store/pair-reading.ts';

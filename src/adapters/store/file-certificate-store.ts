@@ -3,13 +3,13 @@ import type { PendingRequest, RequestHistory } from '../../csr/pending.ts';
 import { CertletError } from '../../errors.ts';
 import type { CertificateSpec } from '../../csr/spec.ts';
 import type { CertificatePair } from '../../pki/certificate.ts';
-import type { CertificateStore, StoredPair, StoreInspection } from '../../ports.ts';
+import type { CertificateStore, StoredPair } from '../../ports.ts';
 import { SaidOnce } from '../../said-once.ts';
 import type { FileSystem } from '../file-system.ts';
 import { sweepTemporaries } from '../files.ts';
-import { attempted, mapped, type StoreContext, storeContext, type WarningSink } from './context.ts';
+import { attempted, mapped, type StoreContext, storeContext, type WarningSink } from './store-context.ts';
 import { prepareFolders } from './folders.ts';
-import { inspectPairs } from './inspection.ts';
+import { type Inspection, inspectPairs } from './inspection.ts';
 import { acceptPresent, unknownNames } from './ledger.ts';
 import { currentPath, linkTarget } from './pair-files.ts';
 import { readPair } from './pair-reading.ts';
@@ -70,7 +70,7 @@ export class FileCertificateStore implements CertificateStore {
     return currentPath(this.#of(name));
   }
 
-  inspect(name: string): Promise<StoreInspection> {
+  inspect(name: string): Promise<Inspection> {
     return this.#prepared(name, async (context) => {
       await this.#sweepOnce(context);
       const inspection = await inspectPairs(context);

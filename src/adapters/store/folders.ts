@@ -3,7 +3,7 @@ import { CertletError } from '../../errors.ts';
 import { shellWord } from '../file-errors.ts';
 import type { FileFacts } from '../file-system.ts';
 import { ensureFolder } from '../files.ts';
-import { mapped, type StoreContext } from './context.ts';
+import { mapped, type StoreContext } from './store-context.ts';
 
 /**
  * Makes the cert-dir (0755, as the kubelet) and the state folder (0700) where they are missing, and refuses folders in which

@@ -1,17 +1,25 @@
 import { join } from 'node:path';
 import { isCertletError } from '../../errors.ts';
 import { parsePrivateKey } from '../../pki/keys.ts';
-import type { StoredPair, StoreInspection } from '../../ports.ts';
+import type { StoredPair } from '../../ports.ts';
 import { Secret } from '../../secret.ts';
 import { readIfPresent } from '../files.ts';
-import { FILE_LIMIT_BYTES, type StoreContext } from './context.ts';
+import { FILE_LIMIT_BYTES, type StoreContext } from './store-context.ts';
 import { currentPath, legacyPaths, linkTarget, listPairFiles } from './pair-files.ts';
 import { type PairReading, readPair } from './pair-reading.ts';
 import { moveAside, type Quarantined } from './quarantine.ts';
 import { settleCurrent } from './swap.ts';
 
+/** What lies in the folder of one certificate. */
+export interface Inspection {
+  /** Whole pairs, the current one (if any) first, then by NotAfter, latest first. */
+  readonly pairs: readonly StoredPair[];
+  /** What was moved aside, and why. */
+  readonly quarantined: readonly Quarantined[];
+}
+
 /** Every whole pair of one certificate, best first; what cannot be used is moved aside or named in a warning. */
-export async function inspectPairs(context: StoreContext): Promise<StoreInspection> {
+export async function inspectPairs(context: StoreContext): Promise<Inspection> {
   const moved: Quarantined[] = [...(await settleCurrent(context))];
   const current = await readCurrent(context);
   const others: StoredPair[] = [];

@@ -1,7 +1,7 @@
 import { CertletError } from '../../errors.ts';
 import { shellWord } from '../file-errors.ts';
 import type { GroupMode } from '../files.ts';
-import { mapped, type StoreContext } from './context.ts';
+import { mapped, type StoreContext } from './store-context.ts';
 
 const SETGID = 0o2000;
 

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { readIfPresent, replaceFile } from '../files.ts';
-import { FILE_LIMIT_BYTES, type StoreContext } from './context.ts';
+import { FILE_LIMIT_BYTES, type StoreContext } from './store-context.ts';
 import { currentPath, isPairName, linkedName, listPairFiles } from './pair-files.ts';
 import { moveAside } from './quarantine.ts';
 

@@ -2,7 +2,7 @@ import { basename, dirname, join, resolve } from 'node:path';
 import type { PlainFiles } from '../../csr/spec.ts';
 import { errnoOf } from '../file-errors.ts';
 import type { FileFacts } from '../file-system.ts';
-import type { StoreContext } from './context.ts';
+import type { StoreContext } from './store-context.ts';
 
 /** Seconds to look ahead for a free name; a folder with more of them in one row was not filled by rotations. */
 const MAX_NAMES = 100_000;

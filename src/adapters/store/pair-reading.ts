@@ -3,7 +3,7 @@ import { type CertificatePair, parsePair } from '../../pki/certificate.ts';
 import { Secret } from '../../secret.ts';
 import { errnoOf } from '../file-errors.ts';
 import { readIfPresent } from '../files.ts';
-import { FILE_LIMIT_BYTES, mapped, type StoreContext } from './context.ts';
+import { FILE_LIMIT_BYTES, mapped, type StoreContext } from './store-context.ts';
 
 /**
  * What one pair file, or a certificate and a key file, came to.

@@ -4,7 +4,7 @@ import type { CertificatePair } from '../../pki/certificate.ts';
 import { encodePrivateKey } from '../../pki/keys.ts';
 import { ensureFolder, type GroupMode, readIfPresent, sweepTemporaries } from '../files.ts';
 import { placeFile } from '../mounted-file.ts';
-import { FILE_LIMIT_BYTES, mapped, type StoreContext } from './context.ts';
+import { FILE_LIMIT_BYTES, mapped, type StoreContext } from './store-context.ts';
 import { keyMode } from './key-mode.ts';
 
 /**

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { mapped, type StoreContext } from './context.ts';
+import { mapped, type StoreContext } from './store-context.ts';
 import { readLedger } from './ledger.ts';
 import { currentPath, listPairFiles } from './pair-files.ts';
 import { readPair } from './pair-reading.ts';

@@ -1,7 +1,7 @@
 import { basename, dirname, join } from 'node:path';
 import { errnoOf } from '../file-errors.ts';
 import { ensureFolder } from '../files.ts';
-import { attempted, type StoreContext } from './context.ts';
+import { attempted, type StoreContext } from './store-context.ts';
 
 /** One file that was moved aside. */
 export interface Quarantined {

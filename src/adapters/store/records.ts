@@ -10,7 +10,7 @@ import {
 import { isCertletError } from '../../errors.ts';
 import { errnoOf } from '../file-errors.ts';
 import { readIfPresent, replaceFile } from '../files.ts';
-import { FILE_LIMIT_BYTES, mapped, type StoreContext } from './context.ts';
+import { FILE_LIMIT_BYTES, mapped, type StoreContext } from './store-context.ts';
 import { moveAside } from './quarantine.ts';
 
 /** What is known of a request between its POST and its pair, and of those before: `<state>/<name>-{pending,history}.json`, 0600. */

@@ -1,7 +1,7 @@
 import { basename, dirname, join } from 'node:path';
 import { type CertificatePair, encodePair } from '../../pki/certificate.ts';
 import { replaceFile, replaceLink } from '../files.ts';
-import { attempted, type StoreContext } from './context.ts';
+import { attempted, type StoreContext } from './store-context.ts';
 import { announce, readLedger } from './ledger.ts';
 import { currentPath, freePairName, linkTarget, listPairFiles, updatedPath } from './pair-files.ts';
 import { keyMode } from './key-mode.ts';

@@ -2,7 +2,7 @@ import { X509Certificate } from 'node:crypto';
 import { type CertificateFacts, type CertificateChain, isIssuedBy, splitCertificates } from '../../pki/certificate.ts';
 import { isCertletError } from '../../errors.ts';
 import { type Cause, unitWord } from '../finding.ts';
-import { allowsUsage } from '../../rotation/disk/adopt.ts';
+import { allowsUsage } from '../../rotation/disk/pair-in-use.ts';
 
 /** Tokens that are no bootstrap tokens: static ones, service accounts, other authenticators. */
 export const OTHER_TOKEN_CAUSES: readonly Cause[] = [

@@ -3,7 +3,7 @@ import type { HostKubelet } from '../../adapters/host-kubelet.ts';
 import { shellWord } from '../../adapters/file-errors.ts';
 import type { CertificateSpec } from '../../csr/spec.ts';
 import type { KubeletFacts } from '../../kubelet/facts.ts';
-import { kubeletRestartReasons, type RestartSetting } from '../../rotation/rules/kubelet-reload.ts';
+import { kubeletRestartReasons, type RestartSetting } from '../../kubelet/restart.ts';
 import { type Finding, finding, good, unitWord } from '../finding.ts';
 
 /** The part of certlet's settings that a kubelet has to fit. */

@@ -3,7 +3,7 @@ import { shellWord } from '../../adapters/file-errors.ts';
 import type { RequestHistory } from '../../csr/pending.ts';
 import { type CertificateSpec, ofNode } from '../../csr/spec.ts';
 import type { CertificateFacts } from '../../pki/certificate.ts';
-import { unfitReasons } from '../../rotation/disk/adopt.ts';
+import { unfitReasons } from '../../rotation/disk/pair-in-use.ts';
 import { dueAt } from '../../rotation/rules/schedule.ts';
 import { relativeText, spanText } from '../../status/times.ts';
 import { type Finding, finding, good } from '../finding.ts';

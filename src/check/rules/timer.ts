@@ -3,7 +3,7 @@ import { parseDurationMs, formatDuration } from '../../config/duration.ts';
 import type { TimerUnit } from '../../kubelet/unit-file.ts';
 import { splitWords } from '../../kubelet/unit-words.ts';
 import type { CertificateFacts } from '../../pki/certificate.ts';
-import { servedInRounds } from '../../rotation/rules/rounds.ts';
+import { servedInRounds } from '../../rotation/rules/schedule.ts';
 import { spanText } from '../../status/times.ts';
 import { type Finding, finding, good } from '../finding.ts';
 

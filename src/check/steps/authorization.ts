@@ -1,4 +1,4 @@
-import { parseForbidden } from '../../adapters/api/forbidden.ts';
+import { parseForbidden } from '../../adapters/api/api-errors.ts';
 import { type CertletError, isCertletError } from '../../errors.ts';
 import { minorOf } from '../../kubelet/facts.ts';
 import type { ApiConnection } from '../../ports.ts';

@@ -4,7 +4,7 @@ import { EXIT } from '../../errors.ts';
 import { adoptKubelet } from '../adopt.ts';
 import { ANSWER_VERSION, encodeAnswer } from '../answer.ts';
 import type { AdoptArguments } from '../command.ts';
-import type { CommandContext } from '../context.ts';
+import type { CommandContext } from '../command-context.ts';
 
 /** `certlet adopt`: settings and kubelet changes for a node whose kubelet rotated until now. */
 export async function runAdopt(context: CommandContext, args: AdoptArguments): Promise<number> {

@@ -19,7 +19,7 @@ import type { Settings } from '../../config.ts';
 import { EXIT, isCertletError } from '../../errors.ts';
 import { encodeAnswer } from '../answer.ts';
 import type { CheckArguments } from '../command.ts';
-import type { CommandContext } from '../context.ts';
+import type { CommandContext } from '../command-context.ts';
 import { VERSION } from '../version.ts';
 
 /** Somebody waits at a terminal: an answer that takes longer than these is none. */

@@ -6,7 +6,7 @@ import { SystemChance, SystemClock } from '../../adapters/system-clock.ts';
 import { EXIT } from '../../errors.ts';
 import { ANSWER_VERSION, encodeAnswer } from '../answer.ts';
 import type { JoinCommandArguments } from '../command.ts';
-import type { CommandContext } from '../context.ts';
+import type { CommandContext } from '../command-context.ts';
 import { joinCluster, joinedText } from '../join.ts';
 import { readAllInput } from '../standard-input.ts';
 

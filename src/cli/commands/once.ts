@@ -3,7 +3,7 @@ import type { AgentSnapshot } from '../../rotation/snapshot.ts';
 import { intervalProblems, verdictOf } from '../../status/verdict.ts';
 import { encodeAnswer } from '../answer.ts';
 import type { OnceArguments } from '../command.ts';
-import type { CommandContext } from '../context.ts';
+import type { CommandContext } from '../command-context.ts';
 import { runOwnAgent } from '../own-agent.ts';
 
 /**

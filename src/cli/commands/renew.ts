@@ -10,7 +10,7 @@ import { type CertificateStatus, decodeStatus, type StatusDocument, statusDocume
 import { RenewalWatch } from '../../status/renewal.ts';
 import { ANSWER_VERSION, encodeAnswer, wordsFor } from '../answer.ts';
 import type { RenewArguments } from '../command.ts';
-import type { CommandContext } from '../context.ts';
+import type { CommandContext } from '../command-context.ts';
 import { VERSION } from '../version.ts';
 
 /** How often the daemon is asked how far it is. */

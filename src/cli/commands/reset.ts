@@ -4,7 +4,7 @@ import { NodeFileSystem } from '../../adapters/file-system.ts';
 import { statusFilePath } from '../../adapters/status-file.ts';
 import { ANSWER_VERSION, encodeAnswer, wordsFor } from '../answer.ts';
 import type { OutputForm, ResetArguments } from '../command.ts';
-import type { CommandContext } from '../context.ts';
+import type { CommandContext } from '../command-context.ts';
 import { refuseForeignState } from '../foreign-state.ts';
 import { type ResetAnswer, type ResetPorts, resetNode } from '../reset.ts';
 

@@ -2,7 +2,7 @@ import { settingsOnceNamed } from '../../name-wait.ts';
 import { Service } from '../../service.ts';
 import { EXIT } from '../../errors.ts';
 import type { RunArguments } from '../command.ts';
-import type { CommandContext } from '../context.ts';
+import type { CommandContext } from '../command-context.ts';
 import { VERSION } from '../version.ts';
 
 /** `certlet run`: keeps the certificates until the signal aborts. Waits for the host's name. Throws `ERR_CONFIG_INVALID` and `ERR_LOCK_HELD`; everything else it waits out. */

@@ -6,7 +6,7 @@ import { statusReport } from '../../status/text.ts';
 import { type Liveness, type State, STATE_EXIT, type Verdict, verdictOf } from '../../status/verdict.ts';
 import { encodeAnswer } from '../answer.ts';
 import type { StatusArguments } from '../command.ts';
-import type { CommandContext } from '../context.ts';
+import type { CommandContext } from '../command-context.ts';
 import { findStatus, type FoundStatus } from '../status-source.ts';
 
 /** `--watch` looks so often; it shows something only when that has changed. */

@@ -1,10 +1,10 @@
 import { encodePrivateKey } from '../../pki/keys.ts';
 import type { CertificatePair } from '../../pki/certificate.ts';
 import type { ClientConfig, ClusterAccess, Credential } from '../../kubeconfig/client-config.ts';
-import type { CsrApiVersion } from '../../csr/wire.ts';
-import type { ApiConnection, ApiConnector } from '../../ports.ts';
-import { isCertletError } from '../../errors.ts';
-import { DroppableConnection } from './droppable.ts';
+import type { CsrApiVersion, CertificateSigningRequest, CsrToCreate, CsrWatchEvent } from '../../csr/wire.ts';
+import type { ApiConnection, ApiConnector, ApiIdentity, NodeFacts, ResourceAttributes } from '../../ports.ts';
+import { isCertletError, CertletError } from '../../errors.ts';
+import { credentialKey } from '../rules/asker.ts';
 
 /** The credential that a pair is. */
 export function credentialOf(pair: CertificatePair): Credential {
@@ -93,18 +93,68 @@ const clusterKey = (cluster: ClusterAccess): string =>
     cluster.proxyUrl?.reveal(),
   ]);
 
-/** Tells two credentials apart; stays in memory. */
-export function credentialKey(credential: Credential): string {
-  switch (credential.kind) {
-    case 'token':
-      return credential.token.reveal();
-    case 'tokenFile':
-      return credential.path;
-    case 'certificate':
-      return `${credential.chainPem}${credential.keyPem.reveal()}`;
-    case 'exec':
-      return JSON.stringify(credential.plugin);
-    case 'none':
-      return '';
+/**
+ * A connection that may be given up while others still hold it: after `drop` it makes no further request (`ERR_API_DROPPED`), so that nobody goes
+ * on under a pair that has been replaced. What is running finishes, a watch included.
+ */
+export class DroppableConnection implements ApiConnection {
+  readonly #api: ApiConnection;
+  #dropped = false;
+
+  constructor(api: ApiConnection) {
+    this.#api = api;
+  }
+
+  get identity(): ApiIdentity {
+    return this.#api.identity;
+  }
+
+  /** Refuses requests from now on and closes the pool. Rejects with what closing rejects with. */
+  async drop(): Promise<void> {
+    this.#dropped = true;
+    await this.#api.close();
+  }
+
+  async discover(signal: AbortSignal): Promise<CsrApiVersion> {
+    return this.#alive().discover(signal);
+  }
+
+  async createCsr(version: CsrApiVersion, csr: CsrToCreate, signal: AbortSignal): Promise<CertificateSigningRequest> {
+    return this.#alive().createCsr(version, csr, signal);
+  }
+
+  async getCsr(version: CsrApiVersion, name: string, signal: AbortSignal): Promise<CertificateSigningRequest> {
+    return this.#alive().getCsr(version, name, signal);
+  }
+
+  async *watchCsr(
+    version: CsrApiVersion,
+    name: string,
+    resourceVersion: string,
+    signal: AbortSignal,
+  ): AsyncIterable<CsrWatchEvent> {
+    yield* this.#alive().watchCsr(version, name, resourceVersion, signal);
+  }
+
+  async mayI(attributes: ResourceAttributes, signal: AbortSignal): Promise<boolean> {
+    return this.#alive().mayI(attributes, signal);
+  }
+
+  async getNode(name: string, signal: AbortSignal): Promise<NodeFacts | undefined> {
+    return this.#alive().getNode(name, signal);
+  }
+
+  async request(method: 'GET' | 'POST' | 'PATCH', path: string, body: unknown, signal: AbortSignal): Promise<unknown> {
+    return this.#alive().request(method, path, body, signal);
+  }
+
+  close(): Promise<void> {
+    return this.drop();
+  }
+
+  #alive(): ApiConnection {
+    if (!this.#dropped) return this.#api;
+    const message = `the connection of ${this.#api.identity.label} was given up: another credential has taken its place`;
+    throw new CertletError('ERR_API_DROPPED', message);
   }
 }

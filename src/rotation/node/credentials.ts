@@ -4,11 +4,19 @@ import type { RequestHistory } from '../../csr/pending.ts';
 import type { CertificateSpec } from '../../csr/spec.ts';
 import type { ClientConfig, ClusterAccess } from '../../kubeconfig/client-config.ts';
 import type { ApiConnection, KubeconfigReading } from '../../ports.ts';
-import { kubeconfigPairProblem } from '../disk/adopt.ts';
-import { chooseCluster, clusterDifferences, type ClusterChoice } from '../rules/clusters.ts';
-import { type RotationContext, judgedNow } from '../context.ts';
-import { credentialDigest, subjectDigest } from '../rules/credential-digest.ts';
+import { kubeconfigPairProblem } from '../disk/pair-in-use.ts';
 import {
+  chooseCluster,
+  clusterDifferences,
+  type ClusterChoice,
+  type KubeconfigNeed,
+  kubeconfigNeeds,
+  readingChanges,
+} from '../rules/clusters.ts';
+import { type RotationContext, judgedNow } from '../rotation-context.ts';
+import {
+  credentialDigest,
+  subjectDigest,
   chooseIdentity,
   isDead,
   type IdentityChoice,
@@ -16,9 +24,7 @@ import {
   recalled,
   type Refusals,
   refusedOnceMore,
-} from '../rules/identity.ts';
-import { type KubeconfigNeed, kubeconfigNeeds } from '../rules/node-kubeconfig.ts';
-import { readingChanges } from '../rules/reading-changes.ts';
+} from '../rules/asker.ts';
 import { SaidOnce } from '../../said-once.ts';
 import { capWait, SHARE_OF_LEFT } from '../rules/retry.ts';
 import { leftMs } from '../rules/schedule.ts';

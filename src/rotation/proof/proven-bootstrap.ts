@@ -1,5 +1,5 @@
 import { isCertletError } from '../../errors.ts';
-import type { RotationContext } from '../context.ts';
+import type { RotationContext } from '../rotation-context.ts';
 import type { Credentials } from '../node/credentials.ts';
 
 /**

@@ -3,7 +3,7 @@ import { type ErrorCode, isCertletError } from '../../errors.ts';
 import type { CertificatePair } from '../../pki/certificate.ts';
 import type { ClusterAccess } from '../../kubeconfig/client-config.ts';
 import { clusterDifferences } from '../rules/clusters.ts';
-import { judgedNow, type RotationContext } from '../context.ts';
+import { judgedNow, type RotationContext } from '../rotation-context.ts';
 import type { Credentials } from '../node/credentials.ts';
 import { proveClientPair } from './proof.ts';
 import { removeProvenBootstrap } from './proven-bootstrap.ts';

@@ -1,6 +1,9 @@
 import type { CertificateSpec } from '../../csr/spec.ts';
 import type { ApiConnection } from '../../ports.ts';
 import { isCertletError } from '../../errors.ts';
+import type { PendingRequest } from '../../csr/pending.ts';
+import type { RotationContext } from '../rotation-context.ts';
+import type { Asker } from '../node/credentials.ts';
 
 /** The command that approves a request. */
 export const approveCommand = (name: string): string => `kubectl certificate approve ${name}`;
@@ -44,5 +47,95 @@ export async function approvalOutlook(
   } catch (error) {
     if (!isCertletError(error)) throw error;
     return { automatic: 'unknown', why: `could not ask (${error.code})` };
+  }
+}
+
+const HOUR_MS = 3_600_000;
+/** How long from one reminder to the next: none for a request that is approved at once, then ever more rarely, and daily in the end. */
+const GAPS_MS = [10_000, HOUR_MS - 10_000, 5 * HOUR_MS, 18 * HOUR_MS] as const;
+const LAST_GAP_MS = 24 * HOUR_MS;
+
+/** Says in the journal, while a request is pending, what it waits for and which command helps. */
+export class ApprovalReminder {
+  readonly #context: RotationContext;
+  readonly #asker: () => Asker;
+  readonly #spec: CertificateSpec;
+  readonly #record: PendingRequest;
+  readonly #stop = new AbortController();
+  #running: Promise<void> | undefined;
+  #approved = false;
+
+  /** `asker` tells at each reminder who asks then: a wait may outlast many client certificates. It may throw as `CertificateRules.asker` does. */
+  constructor(
+    context: RotationContext,
+    asker: () => Asker,
+    about: { readonly spec: CertificateSpec; readonly record: PendingRequest },
+  ) {
+    this.#context = context;
+    this.#spec = about.spec;
+    this.#asker = asker;
+    this.#record = about.record;
+  }
+
+  /** The request was seen pending; the first call starts the reminders. */
+  start(): void {
+    if (this.#running !== undefined) return;
+    this.#running = this.#run();
+    // A defect is thrown by `stop`; until then it must not count as unhandled.
+    this.#running.catch(() => undefined);
+  }
+
+  /** The request was approved and is not issued yet. */
+  approved(): void {
+    this.#approved = true;
+    this.start();
+  }
+
+  /** Ends the reminders; resolves when nothing of them runs any more. */
+  async stop(): Promise<void> {
+    this.#stop.abort();
+    await this.#running;
+  }
+
+  async #run(): Promise<void> {
+    const { clock } = this.#context;
+    const { signal } = this.#stop;
+    for (let said = 0; ; said += 1) {
+      // Counted from the last one: a clock set ahead by years, or a month of sleep, is no reason to make up for every day.
+      await clock.sleepUntil(new Date(clock.now().getTime() + (GAPS_MS[said] ?? LAST_GAP_MS)), signal);
+      if (signal.aborted) return;
+      await this.#say(signal);
+    }
+  }
+
+  async #say(signal: AbortSignal): Promise<void> {
+    const { log, observer, clock } = this.#context;
+    const { purpose, name, createdAt } = this.#record;
+    if (this.#approved) {
+      log.log('warn', 'Certificate signing request is approved, waiting to be issued', {
+        purpose,
+        csr: name,
+        since: createdAt,
+        remedy: "look at kube-controller-manager's csrsigning controller (--cluster-signing-cert-file and -key-file)",
+      });
+      observer.observe({ kind: 'waiting', purpose, at: clock.now(), text: `${name} is approved and not issued` });
+      return;
+    }
+    const outlook = await approvalOutlook(this.#spec, this.#asker, signal).catch((error: unknown) => {
+      // Stopped in the middle of the question: the request is decided, and that must not be lost over a reminder.
+      if (signal.aborted) return undefined;
+      throw error;
+    });
+    if (outlook === undefined || signal.aborted) return;
+    log.log('warn', 'Certificate signing request waits for approval', {
+      purpose,
+      csr: name,
+      since: createdAt,
+      automatic: outlook.automatic,
+      why: outlook.why,
+      command: approveCommand(name),
+    });
+    const text = `${purpose} certificate waits for approval: ${approveCommand(name)}`;
+    observer.observe({ kind: 'waiting', purpose, at: clock.now(), text });
   }
 }

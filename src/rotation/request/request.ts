@@ -7,7 +7,7 @@ import type { CertificateSigningRequest, CsrApiVersion } from '../../csr/wire.ts
 import { encodePrivateKey, generatePrivateKey, parsePrivateKey } from '../../pki/keys.ts';
 import { createRequest } from '../../pki/pkcs10.ts';
 import type { JudgedTime } from '../rules/clock-judge.ts';
-import { judgedNow, type RotationContext } from '../context.ts';
+import { judgedNow, type RotationContext } from '../rotation-context.ts';
 import type { Asker } from '../node/credentials.ts';
 import { type FinalOutcome, readRequest, waitForOutcome } from './wait.ts';
 

@@ -1,5 +1,6 @@
-import type { ClusterAccess } from '../../kubeconfig/client-config.ts';
+import type { ClusterAccess, ClientConfig } from '../../kubeconfig/client-config.ts';
 import type { KubeconfigReading } from '../../ports.ts';
+import { credentialKey } from './asker.ts';
 
 /** What differs between two ways to reach a cluster, as words for a log line; empty means the same. */
 export function clusterDifferences(left: ClusterAccess, right: ClusterAccess): readonly string[] {
@@ -28,4 +29,54 @@ export function chooseCluster(node: KubeconfigReading, bootstrap: KubeconfigRead
   if (active === undefined) return { active: source, offered: undefined };
   const differs = source !== undefined && clusterDifferences(active, source).length > 0;
   return { active, offered: differs ? source : undefined };
+}
+
+/** A kubeconfig of the node that has to be written anew, which is left to root. */
+export interface KubeconfigNeed {
+  readonly path: string;
+  /** What it lacks, one sentence. */
+  readonly reason: string;
+  /** What a person has to run. */
+  readonly command: string;
+}
+
+/** Why the node's kubeconfig is not the one for this cluster and pair; empty means that it is. */
+export function kubeconfigNeeds(
+  reading: KubeconfigReading,
+  cluster: ClusterAccess,
+  pairPath: string,
+): readonly string[] {
+  if (reading.kind === 'absent') return ['it is not there'];
+  if (reading.kind === 'unusable') return [reading.error.message];
+  const { config } = reading;
+  const names = config.credential.kind === 'certificate' && config.files.includes(pairPath);
+  return [...clusterDifferences(config.cluster, cluster), ...(names ? [] : [`it does not name ${pairPath}`])];
+}
+
+/**
+ * What a kubeconfig and the files that it names say otherwise than before, as words for a log line; empty means the same. No secret is in them.
+ * Of a CA in a file of its own the words name that file.
+ */
+export function readingChanges(before: KubeconfigReading, after: KubeconfigReading): readonly string[] {
+  if (before.kind === 'usable' && after.kind === 'usable') return configChanges(before.config, after.config);
+  if (before.kind !== after.kind) return [APPEARANCE[after.kind]];
+  const same = before.kind !== 'unusable' || after.kind !== 'unusable' || before.error.message === after.error.message;
+  return same ? [] : ['it cannot be used, for another reason'];
+}
+
+const APPEARANCE: Readonly<Record<KubeconfigReading['kind'], string>> = {
+  absent: 'it is gone',
+  unusable: 'it cannot be used',
+  usable: 'it is there and can be used',
+};
+
+function configChanges(before: ClientConfig, after: ClientConfig): readonly string[] {
+  const { caPath } = after.cluster;
+  const inFile = caPath !== undefined && caPath === before.cluster.caPath;
+  return [
+    ...clusterDifferences(before.cluster, after.cluster).map((words) =>
+      inFile && words.startsWith('certificate-authority ') ? `certificate-authority ${caPath} changed` : words,
+    ),
+    ...(credentialKey(before.credential) === credentialKey(after.credential) ? [] : ['credential changed']),
+  ];
 }

@@ -1,7 +1,6 @@
 import t from 'tap';
-import { apiError, readStatus } from '../../../src/adapters/api/api-errors.ts';
-import { parseForbidden } from '../../../src/adapters/api/forbidden.ts';
-import { identityOf } from '../../../src/adapters/api/identity.ts';
+import { apiError, readStatus, parseForbidden } from '../../../src/adapters/api/api-errors.ts';
+import { identityOf } from '../../../src/adapters/api/credential-label.ts';
 import type { Credential } from '../../../src/kubeconfig/client-config.ts';
 import { Secret } from '../../../src/secret.ts';
 import { createAuthority } from '../../fixtures/cluster/authority.ts';

@@ -1,14 +1,13 @@
 import { chmod, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setImmediate as turn } from 'node:timers/promises';
-import t from 'tap';
-import type { Test } from 'tap';
-import type { ClusterAccess, Credential, ExecPlugin } from '../../../src/kubeconfig/client-config.ts';
-import { execInfo, parseExecCredential } from '../../../src/adapters/api/exec-credential.ts';
+import t, { type Test } from 'tap';
+import type { ClusterAccess, Credential } from '../../../src/kubeconfig/client-config.ts';
+import type { ExecPlugin } from '../../../src/kubeconfig/model.ts';
+import { execInfo, parseExecCredential } from '../../../src/adapters/api/exec-plugin.ts';
 import { createAuthority } from '../../fixtures/cluster/authority.ts';
 import { accessTo, connect, failureOf, loopbackLeaf, never } from '../../fixtures/http/api.ts';
-import { sendJson, sendStatus, startServer } from '../../fixtures/http/scripted-server.ts';
-import type { ScriptedServer } from '../../fixtures/http/scripted-server.ts';
+import { sendJson, sendStatus, startServer, type ScriptedServer } from '../../fixtures/http/scripted-server.ts';
 import { proxyOf } from '../../fixtures/proxy-url.ts';
 
 const authority = createAuthority({ name: 'kubernetes' });

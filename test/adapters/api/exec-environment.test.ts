@@ -1,6 +1,5 @@
 import t from 'tap';
-import { execEnvironment } from '../../../src/adapters/api/exec-environment.ts';
-import { runExecPlugin } from '../../../src/adapters/api/exec-plugin.ts';
+import { execEnvironment, runExecPlugin } from '../../../src/adapters/api/exec-plugin.ts';
 
 const PASSWORD = 'http://user:hunter2@proxy:3128';
 const never = new AbortController().signal;

@@ -1,6 +1,6 @@
 import * as fc from 'fast-check';
 import t from 'tap';
-import { splitLines } from '../../../src/adapters/api/line-splitter.ts';
+import { splitLines } from '../../../src/adapters/api/watch.ts';
 
 async function* chunksOf(parts: readonly Uint8Array[]): AsyncGenerator<Uint8Array> {
   yield* parts;

@@ -2,7 +2,8 @@
 import t from 'tap';
 import { runExecPlugin } from '../../../src/adapters/api/exec-plugin.ts';
 import { runCommand } from '../../../src/adapters/hooks/command-process.ts';
-import type { ClusterAccess, ExecPlugin } from '../../../src/kubeconfig/client-config.ts';
+import type { ClusterAccess } from '../../../src/kubeconfig/client-config.ts';
+import type { ExecPlugin } from '../../../src/kubeconfig/model.ts';
 
 /** Linux takes no single argument or variable of more than 128 KiB (MAX_ARG_STRLEN). */
 const TOO_LONG = 'A'.repeat(200_000);

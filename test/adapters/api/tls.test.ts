@@ -1,19 +1,16 @@
 import { spawn } from 'node:child_process';
 import { generateKeyPairSync } from 'node:crypto';
-import { createServer } from 'node:net';
-import type { AddressInfo } from 'node:net';
+import { createServer, type AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { createServer as createTlsServer } from 'node:tls';
-import t from 'tap';
-import type { Test } from 'tap';
+import t, { type Test } from 'tap';
 import type { ClusterAccess, Credential } from '../../../src/kubeconfig/client-config.ts';
 import { networkError } from '../../../src/adapters/api/network-errors.ts';
-import { identityOf } from '../../../src/adapters/api/identity.ts';
+import { identityOf } from '../../../src/adapters/api/credential-label.ts';
 import { CertletError } from '../../../src/errors.ts';
 import type { ServerGlimpse } from '../../../src/ports.ts';
 import { Secret } from '../../../src/secret.ts';
-import { createAuthority, issueSelfSigned } from '../../fixtures/cluster/authority.ts';
-import type { Authority, Issued } from '../../fixtures/cluster/authority.ts';
+import { createAuthority, issueSelfSigned, type Authority, type Issued } from '../../fixtures/cluster/authority.ts';
 import { sequence } from '../../fixtures/cluster/der.ts';
 import { certificatePem, oddCertificate } from '../../fixtures/odd-certificate.ts';
 import {
@@ -25,9 +22,13 @@ import {
   never,
   tokenCredential,
 } from '../../fixtures/http/api.ts';
-import type { ScriptedServer, ScriptedServerOptions } from '../../fixtures/http/scripted-server.ts';
+import {
+  type ScriptedServer,
+  type ScriptedServerOptions,
+  sendJson,
+  startServer,
+} from '../../fixtures/http/scripted-server.ts';
 import { withoutOpenssl } from '../../fixtures/openssl.ts';
-import { sendJson, startServer } from '../../fixtures/http/scripted-server.ts';
 
 const authority = createAuthority({ name: 'kubernetes' });
 const other = createAuthority({ name: 'other' });

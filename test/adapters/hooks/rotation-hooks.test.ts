@@ -42,7 +42,7 @@ t.test('a rotation runs the hooks that are wanted, once, and remembers that noth
   other.wanted = false;
   const hooks = start(reload, copy, other);
   const event = hookEvent();
-  await hooks.rotated({ ...event, first: true }, stop.signal);
+  await hooks.rotated(event, stop.signal);
   await hooks.settled();
   t.same(
     [reload, copy, other].map((hook) => hook.attempts),
@@ -58,7 +58,7 @@ t.test('a slow hook holds neither the rotation nor the flags up, but the other c
   const [slow, next, flag] = [new ScriptedHook('slow'), new ScriptedHook('next'), new ScriptedHook('flag', false)];
   slow.hold();
   const hooks = start(slow, next, flag);
-  await hooks.rotated({ ...hookEvent(), first: false }, stop.signal);
+  await hooks.rotated(hookEvent(), stop.signal);
   await new Promise(setImmediate);
   t.equal(flag.attempts.length, 1);
   t.equal(next.attempts.length, 0, 'one command at a time');
@@ -73,7 +73,7 @@ t.test('a failed hook is tried again after 1, 5, 15 and 60 minutes and then left
   hook.failures = 9;
   const hooks = start(hook);
   const began = clock.now();
-  await hooks.rotated({ ...hookEvent(), first: false }, stop.signal);
+  await hooks.rotated(hookEvent(), stop.signal);
   await hooks.settled();
   t.match(hooks.problems(), [
     {
@@ -101,7 +101,7 @@ t.test('a hook that succeeds at last is no problem any more', async (t) => {
   const hook = new ScriptedHook('reload');
   hook.failures = 1;
   const hooks = start(hook);
-  await hooks.rotated({ ...hookEvent(), first: false }, stop.signal);
+  await hooks.rotated(hookEvent(), stop.signal);
   await hooks.settled();
   t.equal(hooks.problems().length, 1);
   await clock.passSleep();
@@ -115,10 +115,10 @@ t.test('a newer pair ends the wait for the older one', async (t) => {
   const hook = new ScriptedHook('reload');
   hook.failures = 1;
   const hooks = start(hook);
-  await hooks.rotated({ ...hookEvent('old.pem'), first: false }, stop.signal);
+  await hooks.rotated(hookEvent('old.pem'), stop.signal);
   await hooks.settled();
   await clock.nextSleep();
-  await hooks.rotated({ ...hookEvent('new.pem'), first: false }, stop.signal);
+  await hooks.rotated(hookEvent('new.pem'), stop.signal);
   await hooks.stopped();
   t.same(
     hook.attempts.map(({ pairPath }) => pairPath.split('/').at(-1)),
@@ -132,8 +132,8 @@ t.test('client and serving hooks do not replace each other', async (t) => {
   const { start, stop, owed } = host(t);
   const hook = new ScriptedHook('reload');
   const hooks = start(hook);
-  await hooks.rotated({ ...hookEvent('c.pem', 'client'), first: true }, stop.signal);
-  await hooks.rotated({ ...hookEvent('s.pem', 'serving'), first: true }, stop.signal);
+  await hooks.rotated(hookEvent('c.pem', 'client'), stop.signal);
+  await hooks.rotated(hookEvent('s.pem', 'serving'), stop.signal);
   await hooks.settled();
   t.same(
     hook.attempts.map(({ purpose }) => purpose),
@@ -176,7 +176,7 @@ t.test('a stop in the middle of a hook: the next start runs it again, and only t
   const [done, slow] = [new ScriptedHook('done'), new ScriptedHook('slow')];
   slow.hold();
   const first = start(done, slow);
-  await first.rotated({ ...hookEvent(), first: false }, stop.signal);
+  await first.rotated(hookEvent(), stop.signal);
   while (slow.attempts.length === 0) await new Promise(setImmediate);
   stop.abort();
   await first.stopped();
@@ -227,7 +227,7 @@ t.test('a record that cannot be read or written is told, and the hooks run all t
   const nowhere = new HookRecord(new NodeFileSystem(), join(t.testdir({ file: '' }), 'file'));
   const hooks = new RotationHooks({ hooks: [hook], clock, log, record: nowhere });
   await hooks.begin([hookEvent('old.pem')], stop.signal);
-  await hooks.rotated({ ...hookEvent('new.pem'), first: false }, stop.signal);
+  await hooks.rotated(hookEvent('new.pem'), stop.signal);
   await hooks.settled();
   t.equal(hook.attempts.length, 1);
   t.ok(log.events().includes('hook record cannot be written'));

@@ -158,7 +158,7 @@ t.test('createRotationHooks: flags and commands of a host together', async (t) =
     reloads: [],
   });
   const stop = new AbortController();
-  await hooks.rotated({ ...hookEvent(), first: false }, stop.signal);
+  await hooks.rotated(hookEvent(), stop.signal);
   await clock.sleeping(2);
   while (!log.events().includes('Hook output') || !existsSync(join(runtimeDir, 'hooks/copy')))
     await new Promise(setImmediate);

@@ -1,0 +1,128 @@
+import { isCertletError } from '../../errors.ts';
+import type { NodeFacts } from '../../ports.ts';
+import type { RotationContext } from '../rotation-context.ts';
+import type { Credentials } from './credentials.ts';
+import { servingNamesOf, settleNames, type SettledNames } from '../rules/names.ts';
+
+/** A Node that cannot be read in this time is done without: the request must not wait for it. */
+const READ_LIMIT_MS = 5_000;
+
+/** What the cluster and this host say about the node: addresses (debounced) and the kubelet's version. */
+export class NodeReader {
+  readonly #context: RotationContext;
+  readonly #credentials: Credentials;
+  #node: NodeFacts | undefined;
+  #route: string | undefined;
+  #settled: SettledNames | undefined;
+  #readAt: Date | undefined;
+  /** How long after the last reading the next one comes. */
+  #paceMs: number;
+  #informed = false;
+
+  constructor(context: RotationContext, credentials: Credentials) {
+    this.#context = context;
+    this.#credentials = credentials;
+    this.#paceMs = context.options.nodeRefreshMs;
+  }
+
+  /** Names and addresses for certificates that take the node's, host name first. */
+  names(): readonly string[] {
+    return this.#settled?.names ?? this.#seen();
+  }
+
+  /** The cluster has said what it knows of the Node, if only that there is none or that we may not see it. */
+  get isInformed(): boolean {
+    return this.#informed;
+  }
+
+  /** When the Node wants to be read again: soon while a change is settling, else at the slow pace of the settings. */
+  nextRefresh(): Date {
+    const { options, clock } = this.#context;
+    const now = clock.now();
+    // A clock that was set back must not postpone the next reading.
+    if (this.#readAt === undefined || this.#readAt > now) return now;
+    const waitMs = this.#settled?.candidate === undefined ? this.#paceMs : options.addressDebounceMs;
+    return new Date(this.#readAt.getTime() + waitMs);
+  }
+
+  /** Nothing can be read yet (no client certificate): the next reading is one pace away, or comes with the first serving request. */
+  postpone(): void {
+    this.#noteReading();
+  }
+
+  /** The settings changed: names from them count at once. */
+  restart(): void {
+    this.#settled = undefined;
+  }
+
+  /** Looks for the address that routes to the API server; local, no packet leaves. */
+  async probeRoute(): Promise<void> {
+    const { active, offered } = this.#credentials.cluster;
+    const server = (active ?? offered)?.server;
+    if (server !== undefined) this.#route = (await this.#context.route.localAddress(server)) ?? this.#route;
+  }
+
+  /** Reads Node and route again. What cannot be read keeps its last value. Resolves with the fingerprint of the pair that was refused (401), if one was. */
+  async refresh(signal: AbortSignal): Promise<string | undefined> {
+    const { clock, log, options } = this.#context;
+    this.#noteReading();
+    await this.probeRoute();
+    const mayRead = this.#credentials.choice().kind === 'node' && this.#credentials.cluster.active !== undefined;
+    const refused = mayRead ? await this.#readNode(signal) : undefined;
+    const before = this.#settled;
+    this.#settled = settleNames(before, this.#seen(), clock.now(), options.addressDebounceMs);
+    const gained = this.#settled.names.filter((name) => before !== undefined && !before.names.includes(name));
+    for (const { name: purpose, names } of options.specs) {
+      if (names.ofNode && gained.length > 0) log.log('info', 'Certificate template changed', { purpose, gained });
+    }
+    return refused;
+  }
+
+  /**
+   * A reading out of turn (a start, a request) is followed by one at a moment drawn by lot: nodes that came up in one second must not read in one
+   * second every few minutes from then on. After that the pace is even, so that no wake-up is added.
+   */
+  #noteReading(): void {
+    const { clock, chance, options } = this.#context;
+    const now = clock.now();
+    const inTurn = this.#readAt !== undefined && this.nextRefresh() <= now;
+    this.#paceMs = inTurn ? options.nodeRefreshMs : options.nodeRefreshMs * (0.5 + chance.roll());
+    this.#readAt = now;
+  }
+
+  async #readNode(signal: AbortSignal): Promise<string | undefined> {
+    const { api, fingerprint } = this.#credentials.forNode();
+    const limit = new AbortController();
+    const stop = (): void => limit.abort(signal.reason);
+    signal.addEventListener('abort', stop, { once: true });
+    const { clock, log, options } = this.#context;
+    const timer = clock
+      .sleepUntil(new Date(clock.now().getTime() + READ_LIMIT_MS), limit.signal)
+      .then(() => limit.abort());
+    try {
+      this.#node = (await api.getNode(options.nodeName, limit.signal)) ?? this.#node;
+      this.#informed = true;
+      this.#context.kubeletVersion = options.kubeletVersion ?? this.#node?.kubeletVersion;
+      return undefined;
+    } catch (error) {
+      if (isCertletError(error, 'ERR_API_UNAUTHORIZED')) return fingerprint;
+      signal.throwIfAborted();
+      if (!isCertletError(error) && !limit.signal.aborted) throw error;
+      this.#informed ||= isCertletError(error, 'ERR_API_FORBIDDEN');
+      log.log('debug', 'Could not read the Node', {
+        node: options.nodeName,
+        error: isCertletError(error) ? error.message : 'no answer in time',
+      });
+      return undefined;
+    } finally {
+      signal.removeEventListener('abort', stop);
+      limit.abort();
+      await timer;
+    }
+  }
+
+  #seen(): readonly string[] {
+    const { nodeName, nodeIPs, servingNames } = this.#context.options;
+    return servingNamesOf({ nodeName, nodeIPs, servingNames, node: this.#node, routeAddress: this.#route });
+  }
+}

@@ -1,0 +1,79 @@
+import type { CertificateSpec } from '../csr/spec.ts';
+import { type DateSample, type JudgedTime, judgedTime } from './rules/clock-judge.ts';
+import type { Connections } from './node/connections.ts';
+import type {
+  AfterRotation,
+  ApiConnector,
+  CertificateStore,
+  Chance,
+  Clock,
+  KubeconfigFiles,
+  Logger,
+  Observer,
+  RouteProbe,
+} from '../ports.ts';
+
+/** Everything rotation is told by the settings. Durations in milliseconds. */
+export interface RotationOptions {
+  readonly nodeName: string;
+  /** The name is the host's own and may be a passing one; absent: from the settings. */
+  readonly namedByHost?: boolean;
+  /** Digest of this machine's id; undefined where that is not known. */
+  readonly machine?: string | undefined;
+  readonly certDir: string;
+  readonly kubeconfigPath: string;
+  /** Else root writes it, and certlet says when that is needed. */
+  readonly manageKubeconfig: boolean;
+  /** How root writes it. */
+  readonly kubeconfigCommand: string;
+  /** Every certificate that is managed, the node's identity first. */
+  readonly specs: readonly CertificateSpec[];
+  /** Extra DNS names and addresses of the node. */
+  readonly servingNames: readonly string[];
+  readonly nodeIPs: readonly string[];
+  readonly minimumSpacingMs: number;
+  /** A changed address counts once it has stayed so long. */
+  readonly addressDebounceMs: number;
+  /** How often the own Node is read again. */
+  readonly nodeRefreshMs: number;
+  /** A start with a pair in hand spreads its first request over this. */
+  readonly startSpreadMs: number;
+  /** Base of the delay after a denial or a failure. */
+  readonly refusedBackoffMs: number;
+  /** How long a fresh or refused client certificate is tried before it counts as dead. */
+  readonly proofRetryMs: number;
+  readonly deleteBootstrapKubeconfig: boolean;
+  /** The next run comes so much later: what falls due before is due now. Undefined for a daemon. */
+  readonly everyMs?: number | undefined;
+  /** Overrides what the Node says. */
+  readonly kubeletVersion: string | undefined;
+}
+
+export interface RotationPorts {
+  readonly clock: Clock;
+  readonly chance: Chance;
+  readonly log: Logger;
+  readonly store: CertificateStore;
+  readonly kubeconfigs: KubeconfigFiles;
+  readonly connector: ApiConnector;
+  readonly route: RouteProbe;
+  readonly after: AfterRotation;
+  readonly observer: Observer;
+}
+
+/** What both certificates of a node share. `options` is replaced as a whole on reload. */
+export interface RotationContext extends RotationPorts {
+  options: RotationOptions;
+  readonly connections: Connections;
+  /** The last `Date` header that an API server sent; set by the agent. */
+  dateSample: DateSample | undefined;
+  /** As the settings or the Node tell it; set by the node watch. */
+  kubeletVersion: string | undefined;
+  /** An attempt entered another phase: what watches the agent is told without waiting for the next round. */
+  readonly changed?: () => void;
+}
+
+/** Now, as this host and the last server date bound it. */
+export function judgedNow(context: RotationContext): JudgedTime {
+  return judgedTime(context.clock.now(), context.dateSample);
+}

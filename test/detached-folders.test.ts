@@ -1,0 +1,41 @@
+import t from 'tap';
+import { DetachedFolders } from '../src/detached-folders.ts';
+import type { AgentSnapshot } from '../src/rotation/snapshot.ts';
+
+/** Only what the watch looks at. */
+const round = (phase: string, code?: string, message = 'open /pki/x: EROFS'): AgentSnapshot =>
+  ({
+    managers: [{ phase, lastError: code && { code, message }, currentPath: '/pki/kubelet-client-current.pem' }],
+  }) as unknown as AgentSnapshot;
+
+t.test('a folder that was read-only from the start is waited out', async (t) => {
+  const watch = new DetachedFolders();
+  t.equal(watch.reasonToRestart(round('starting')), undefined);
+  t.equal(watch.reasonToRestart(round('waiting to retry', 'ERR_STORE_READ_ONLY')), undefined);
+  t.equal(watch.reasonToRestart(round('waiting to retry', 'ERR_STORE_READ_ONLY')), undefined);
+});
+
+t.test('a cert-dir removed under the running service (kubeadm reset) asks for a new process', async (t) => {
+  const watch = new DetachedFolders();
+  t.equal(watch.reasonToRestart(round('valid')), undefined);
+  t.equal(
+    watch.reasonToRestart(round('waiting to retry', 'ERR_STORE_FULL')),
+    undefined,
+    'a full disk is no such thing',
+  );
+  const reason = watch.reasonToRestart(round('waiting to retry', 'ERR_STORE_READ_ONLY'));
+  t.match(reason, { code: 'ERR_STORE_DETACHED', message: /removed under the running service: open \/pki\/x: EROFS/ });
+});
+
+t.test('a lock that does not hold any more asks for a new process, from the first round on', async (t) => {
+  const reason = new DetachedFolders().reasonToRestart(
+    round('starting', 'ERR_STORE_DETACHED', 'lock /pki/.certlet.lock'),
+  );
+  t.match(reason, { code: 'ERR_STORE_DETACHED', message: 'lock /pki/.certlet.lock' });
+});
+
+t.test('a bootstrap kubeconfig in a read-only folder does not start the service anew, again and again', async (t) => {
+  const watch = new DetachedFolders();
+  t.equal(watch.reasonToRestart(round('valid')), undefined);
+  t.equal(watch.reasonToRestart(round('valid', 'ERR_STORE_READ_ONLY', 'unlink /etc/certlet/b.conf: EROFS')), undefined);
+});
