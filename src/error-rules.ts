@@ -207,7 +207,7 @@ export const ERROR_RULES = {
   ERR_STORE_READ_ONLY: rule(
     'waitForPerson',
     'The folder is read-only for this service.',
-    'Outside the default paths the unit needs a drop-in with ReadWritePaths=; the message has it.',
+    'Folders besides the default ones are opened by `certlet allow DIR` and a restart.',
   ),
   ERR_STORE_DETACHED: rule(
     'stop',

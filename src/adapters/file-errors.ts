@@ -78,14 +78,13 @@ function fullRemedy(errno: string, path: string): string {
 function readWritePathsRemedy(folder: string): string {
   if (isSharedFolder(folder))
     return `${folder} is not certlet's alone and is never opened to the service: give certDir and plain files a folder of their own; a kubeconfig there is left to root (manageKubeconfig: false, certlet join --write-kubeconfig); else remount it: findmnt -T ${shellWord(folder)}`;
-  const dropIn = '/etc/systemd/system/certlet.service.d';
-  return [
-    `if the service's sandbox is the reason: mkdir -p ${dropIn}`,
-    // Without a backslash: a quoted value of a log line doubles them.
-    `{ echo '[Service]'; echo ${shellWord(`ReadWritePaths=${folder}`)}; } > ${dropIn}/paths.conf`,
-    `systemctl daemon-reload && systemctl restart certlet; else remount it: findmnt -T ${shellWord(folder)}`,
-  ].join(' && ');
+  // Without a backslash where the path has none: a quoted value of a log line doubles them.
+  return `if the service's sandbox is the reason: ${allowCommand(folder)}; else remount it: findmnt -T ${shellWord(folder)}`;
 }
+
+/** The commands that open a folder to the service. A sandbox is set up when its service starts. */
+export const allowCommand = (folder: string): string =>
+  `certlet allow ${shellWord(folder)} && systemctl daemon-reload && systemctl restart certlet`;
 
 /** symlink(2): EPERM is what a file system without symbolic links answers. */
 function linkRemedy(errno: string, path: string): string {

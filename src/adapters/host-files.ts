@@ -1,6 +1,6 @@
-import { join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { errnoOf } from './file-errors.ts';
-import { NodeFileSystem } from './file-system.ts';
+import { type FileFacts, NodeFileSystem } from './file-system.ts';
 import { readIfPresent } from './files.ts';
 
 /** Unit files, kubelet configurations and certificates are small; this only keeps a wrong path from filling the memory. */
@@ -13,6 +13,16 @@ export const UNIT_FOLDERS: readonly string[] = [
   '/usr/lib/systemd/system',
   '/lib/systemd/system',
 ];
+
+/** Where programs put units at run time (systemd.unit(5)). */
+const MADE_UNIT_FOLDERS: readonly string[] = [
+  '/run/systemd/transient',
+  '/run/systemd/generator.early',
+  '/run/systemd/generator',
+  '/run/systemd/generator.late',
+];
+
+const templateOf = (name: string): string => name.replace(/@[^@]*(\.\w+)$/u, '@$1');
 
 /** A file of a unit, with its path on the host. */
 export interface HostUnitFile {
@@ -61,18 +71,52 @@ export class HostFiles {
     return (await this.#fs.lstat(join(this.#root, path))) !== undefined;
   }
 
+  /** What a path is, no link followed; undefined where there is nothing or it may not be looked at. */
+  async facts(path: string): Promise<FileFacts | undefined> {
+    try {
+      return await this.#fs.lstat(join(this.#root, path));
+    } catch (error) {
+      if (errnoOf(error) === undefined) throw error;
+      return undefined;
+    }
+  }
+
+  /** The path with every link resolved, as far as it exists. A dangling link counts as itself. */
+  async real(path: string): Promise<string> {
+    const root = await this.#fs.realpath(this.#root);
+    let missing = '';
+    for (let at = path; at !== dirname(at); at = dirname(at)) {
+      const found = await this.#fs.realpath(join(this.#root, at)).catch(() => undefined);
+      if (found !== undefined) return join('/', found.slice(root === '/' ? 0 : root.length), missing);
+      missing = join(basename(at), missing);
+    }
+    return join('/', missing);
+  }
+
   /** A unit and its drop-ins in the order in which they count; empty when it does not exist or is masked. `ignored`: drop-in names to pass over. */
   async readUnit(name: string, ignored: readonly string[]): Promise<readonly HostUnitFile[]> {
-    const main = await this.#firstOf(UNIT_FOLDERS.map((folder) => join(folder, name)));
+    // An instance has the file of its own name, else that of its template (systemd.unit(5)).
+    const names = [...new Set([name, templateOf(name)])];
+    const main = await this.#firstOf(names.flatMap((each) => UNIT_FOLDERS.map((folder) => join(folder, each))));
     if (main === undefined || main.text.trim() === '') return [];
     const dropIns = new Map<string, HostUnitFile>();
     // Strongest last, so that it stays; a drop-in for every service is weaker than one for this unit (systemd.unit(5)).
     for (const folder of UNIT_FOLDERS.toReversed().flatMap((folder) => join(folder, 'service.d')))
       await this.#collect(folder, dropIns);
-    for (const folder of UNIT_FOLDERS.toReversed().map((folder) => join(folder, `${name}.d`)))
-      await this.#collect(folder, dropIns);
-    const names = [...dropIns.keys()].filter((dropIn) => !ignored.includes(dropIn)).sort();
-    return [main, ...names.flatMap((dropIn) => dropIns.get(dropIn) ?? [])];
+    for (const each of names.toReversed()) {
+      for (const folder of UNIT_FOLDERS.toReversed().map((folder) => join(folder, `${each}.d`)))
+        await this.#collect(folder, dropIns);
+    }
+    const kept = [...dropIns.keys()].filter((dropIn) => !ignored.includes(dropIn)).sort();
+    return [main, ...kept.flatMap((dropIn) => dropIns.get(dropIn) ?? [])];
+  }
+
+  /** Whether systemd has a unit of that name: a file or its template, also one that a generator has made. */
+  async hasUnit(name: string): Promise<boolean> {
+    for (const folder of [...UNIT_FOLDERS, ...MADE_UNIT_FOLDERS]) {
+      for (const each of new Set([name, templateOf(name)])) if (await this.exists(join(folder, each))) return true;
+    }
+    return false;
   }
 
   async #collect(folder: string, into: Map<string, HostUnitFile>): Promise<void> {

@@ -3,7 +3,7 @@ import { shellWord } from '../adapters/file-errors.ts';
 import type { AdoptionInput, AdoptionPlan } from '../kubelet/adoption.ts';
 import { KUBELET_CLIENT, KUBELET_CLIENT_AFTER, KUBELET_SERVING, KUBELET_SERVING_AFTER } from '../csr/spec.ts';
 import { kubeletRestartReasons } from '../kubelet/restart.ts';
-import type { PlannedFile } from '../kubelet/adopted-files.ts';
+import type { PlannedFile } from '../kubelet/sandbox-drop-in.ts';
 
 /** A file of certlet's own, and how it differs from what is there. */
 export interface ChangedFile extends PlannedFile {

@@ -1,6 +1,8 @@
+import { isAbsolute, resolve } from 'node:path';
 import { parseDurationMs } from '../config/duration.ts';
 import { type Command, OUTPUT_FORMS, type OutputForm, type ParsedLine } from './command.ts';
 import type { CommandSpec } from './command-spec.ts';
+import { nameProblem, parseReloadChoice, type ReloadChoice } from '../kubelet/reload-file.ts';
 import { settingFlags } from './flags.ts';
 import { checkedValues } from './line-values.ts';
 import type { CheckedValues, RawValues } from './line-values.ts';
@@ -59,6 +61,8 @@ function commandOf(spec: CommandSpec, given: Given): Command {
         write: given.boolean('write'),
         writeKubeconfig: given.boolean('write-kubeconfig'),
       };
+    case 'allow':
+      return allowCommand(given);
     case 'join':
       return joinCommand(given);
     case 'reset':
@@ -71,6 +75,22 @@ function commandOf(spec: CommandSpec, given: Given): Command {
     case 'completion':
       return { name: 'completion', shell: given.positionalChoice(['bash', 'zsh', 'fish']) };
   }
+}
+
+function allowCommand(given: Given): Command {
+  const remove = given.boolean('remove');
+  const words = given.list('reload');
+  const folder = given.folder();
+  if (remove && folder === undefined && words.length === 0)
+    given.problem('--remove', 'say what: a folder, or --reload NAME');
+  return {
+    name: 'allow',
+    output: given.output(),
+    folder,
+    reloads: remove ? [] : words.flatMap((word) => given.reload(word)),
+    removedReloads: remove ? words.flatMap((word) => given.reloadName(word)) : [],
+    remove,
+  };
 }
 
 function joinCommand(given: Given): Command {
@@ -142,6 +162,38 @@ class Given {
         `CERTIFICATE: expected client, serving, all or another name of a certificate, got ${JSON.stringify(positional)}`,
       );
     return positional;
+  }
+
+  /** An absolute path without anything to resolve; undefined where none was given. */
+  folder(): string | undefined {
+    const { positional } = this;
+    if (positional === undefined) return undefined;
+    // systemd reads a path up to the end of its line, and a unit file is UTF-8.
+    if (isAbsolute(positional) && !/[\p{Cc}\u{fffd}]/u.test(positional)) return resolve(positional);
+    this.problem('DIR', `expected an absolute path, got ${JSON.stringify(positional)}`);
+    return undefined;
+  }
+
+  /** `NAME=UNIT[:ACTION]`. */
+  reload(word: string): readonly ReloadChoice[] {
+    const choice = parseReloadChoice(word);
+    if (typeof choice !== 'string') return [choice];
+    this.problem('--reload', choice);
+    return [];
+  }
+
+  /** `NAME`, also with what followed it when it was allowed. */
+  reloadName(word: string): readonly string[] {
+    const [name = ''] = word.split('=');
+    const problem = nameProblem(name);
+    if (problem === undefined) return [name];
+    this.problem('--reload', problem);
+    return [];
+  }
+
+  /** Notes what cannot be used. */
+  problem(label: string, text: string): void {
+    this.#problems.push(`${label}: ${text}`);
   }
 
   positionalChoice<const T extends string>(words: readonly [T, ...T[]]): T {

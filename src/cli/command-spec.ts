@@ -8,6 +8,7 @@ export const COMMAND_NAMES = [
   'renew',
   'check',
   'adopt',
+  'allow',
   'join',
   'reset',
   'completion',
@@ -23,6 +24,7 @@ export interface PositionalSpec {
   /** Words that completion offers where others may stand, too. */
   readonly suggestions?: readonly string[];
   readonly fallback?: string;
+  readonly completes?: 'file' | 'folder';
 }
 
 /** One command, as data. */

@@ -1,4 +1,5 @@
 import type { FlagValues } from '../config.ts';
+import type { ReloadChoice } from '../kubelet/reload-file.ts';
 import type { JoinArguments } from './join-plan.ts';
 
 /** How a command answers: words for a person, or one document for a program. */
@@ -53,6 +54,17 @@ export interface AdoptArguments {
   readonly writeKubeconfig: boolean;
 }
 
+export interface AllowArguments {
+  readonly name: 'allow';
+  readonly output: OutputForm;
+  /** Absolute; undefined where no folder is meant. */
+  readonly folder: string | undefined;
+  readonly reloads: readonly ReloadChoice[];
+  /** Names of `--reload` that are taken back. */
+  readonly removedReloads: readonly string[];
+  readonly remove: boolean;
+}
+
 export interface JoinCommandArguments {
   readonly name: 'join';
   readonly output: OutputForm;
@@ -79,6 +91,7 @@ export type Command =
   | RenewArguments
   | CheckArguments
   | AdoptArguments
+  | AllowArguments
   | JoinCommandArguments
   | ResetArguments
   | CompletionArguments;

@@ -140,6 +140,37 @@ export const COMMANDS: readonly CommandSpec[] = [
     examples: ['certlet adopt', 'certlet adopt --write'],
   },
   {
+    name: 'allow',
+    summary: 'Let the service write a folder, or reload a unit; lists what is allowed.',
+    description: [
+      'For root. The sandbox of the service writes to the folders of certificates and of the kubeconfig and nowhere else. DIR is opened by a drop-in for certlet.service and certlet-once.service; it counts after systemctl daemon-reload and a restart.',
+      'Refused are folders that root, the kubelet or a distribution believes, folders that others than root could exchange, and links.',
+      'With --reload, says which unit certlet-reload@NAME reloads after a certificate with reload: NAME was renewed. ACTION is reload, try-restart or try-reload-or-restart (unless told).',
+    ],
+    positional: {
+      name: 'dir',
+      summary: 'Absolute path of the folder; made where it is missing.',
+      required: false,
+      completes: 'folder',
+    },
+    flags: [
+      { name: 'reload', kind: 'list', value: 'NAME=UNIT[:ACTION]', summary: 'Name the unit that NAME stands for.' },
+      { name: 'remove', kind: 'boolean', summary: 'Take it back: DIR, or --reload NAME.' },
+      OUTPUT,
+    ],
+    settings: true,
+    exits: [
+      [0, 'listed, or done'],
+      [64, 'the command line cannot be used, or this may not be allowed; nothing was changed'],
+    ],
+    examples: [
+      'certlet allow',
+      'certlet allow /srv/certificates',
+      'certlet allow --reload kube-proxy=kube-proxy.service:try-restart',
+      'certlet allow --remove --reload kube-proxy',
+    ],
+  },
+  {
     name: 'join',
     summary: 'Write a bootstrap kubeconfig from a token, as kubeadm join does.',
     description: [

@@ -39,6 +39,9 @@ complete -F _certlet certlet
 `;
 }
 
+/** For compgen. */
+const PATHS = { file: '-f', folder: '-d' } as const;
+
 /** What to offer after a flag that takes a value. */
 function valueCases(command: CommandSpec): readonly string[] {
   const valued = flagsOf(command).filter((flag) => flag.kind !== 'boolean');
@@ -47,12 +50,13 @@ function valueCases(command: CommandSpec): readonly string[] {
 
 function offer(flag: FlagSpec): string {
   if (flag.choices !== undefined) return `_certlet_words '${flag.choices.join(' ')}'; `;
-  if (flag.completes !== undefined) return `_certlet_paths ${flag.completes === 'file' ? '-f' : '-d'}; `;
+  if (flag.completes !== undefined) return `_certlet_paths ${PATHS[flag.completes]}; `;
   return '';
 }
 
 function positionalCase({ name, positional }: CommandSpec): readonly string[] {
   const words = positional?.choices ?? positional?.suggestions;
+  if (positional?.completes !== undefined) return [`    ${name}:*) _certlet_paths ${PATHS[positional.completes]} ;;`];
   return words === undefined ? [] : [`    ${name}:*) _certlet_words '${words.join(' ')}' ;;`];
 }
 

@@ -38,6 +38,9 @@ function commandCase(command: CommandSpec): string {
   ].join('\n');
 }
 
+/** Of zsh's own completion. */
+const PATHS = { file: '_files', folder: '_files -/' } as const;
+
 function argument(flag: FlagSpec): string {
   const about = `[${bracketSafe(flag.summary)}]`;
   if (flag.kind === 'boolean') return quoted(`--${flag.name}${about}`);
@@ -45,15 +48,16 @@ function argument(flag: FlagSpec): string {
   return quoted(`${repeated}--${flag.name}=${about}:${colonSafe(flag.value ?? flag.name)}:${action(flag)}`);
 }
 
-function positional({ name, choices, suggestions }: NonNullable<CommandSpec['positional']>): string {
+function positional({ name, choices, suggestions, completes }: NonNullable<CommandSpec['positional']>): string {
   const words = choices ?? suggestions;
+  if (completes !== undefined) return quoted(`1:${name}:${PATHS[completes]}`);
   return quoted(`1:${name}:${words === undefined ? ' ' : `(${words.join(' ')})`}`);
 }
 
 function action(flag: FlagSpec): string {
   if (flag.choices !== undefined) return `(${flag.choices.join(' ')})`;
   if (flag.completes === undefined) return ' ';
-  return flag.completes === 'file' ? '_files' : '_files -/';
+  return PATHS[flag.completes];
 }
 
 function bracketSafe(text: string): string {

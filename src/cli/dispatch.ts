@@ -16,6 +16,8 @@ export async function dispatch(command: Command, context: CommandContext): Promi
       return (await import('./commands/check.ts')).runCheck(context, command);
     case 'adopt':
       return (await import('./commands/adopt.ts')).runAdopt(context, command);
+    case 'allow':
+      return (await import('./commands/allow.ts')).runAllow(context, command);
     case 'join':
       return (await import('./commands/join.ts')).runJoin(context, command);
     case 'reset':

@@ -1,5 +1,7 @@
 import { basename, dirname } from 'node:path';
 import { CertletError } from '../errors.ts';
+import { environmentValue } from './environment-file.ts';
+import { type PlannedFile, sandboxDropIns, unitWord } from './sandbox-drop-in.ts';
 import { isBelow, isSharedFolder, readOnlyPaths } from './shared-folders.ts';
 
 /** The kubelet's service as its files have it, without certlet's own drop-in. */
@@ -10,17 +12,12 @@ export interface KubeletUnit {
   readonly execStartPath: string;
 }
 
-/** A file of certlet's own that goes with the adoption. */
-export interface PlannedFile {
-  readonly path: string;
-  readonly text: string;
-}
-
+/** A folder in it for each entry of `certificates`. */
+const CERTIFICATES = '/var/lib/certlet/certs';
 /** Folders that the shipped units may write (their ReadWritePaths=). */
-const WRITABLE_FOLDERS: readonly string[] = ['/etc/kubernetes', '/var/lib/kubelet/pki'];
+const WRITABLE_FOLDERS: readonly string[] = ['/etc/kubernetes', '/var/lib/kubelet/pki', CERTIFICATES];
 /** Folders below them that the units close again: what can be written there is root on the node, or the cluster's own keys. */
 const CLOSED_FOLDERS: readonly string[] = ['/etc/kubernetes/manifests', '/etc/kubernetes/pki'];
-const WRITING_UNITS: readonly string[] = ['certlet.service', 'certlet-once.service'];
 /** Both names that the kubelet's drop-in can have: the second where the unit's own drop-ins would come after the first. */
 export const KUBELET_DROP_IN_NAMES = ['20-certlet.conf', 'zz-certlet.conf'] as const;
 
@@ -70,7 +67,7 @@ export interface SandboxNeeds {
  */
 export function pathsDropIns(needs: SandboxNeeds): readonly PlannedFile[] {
   const { kubeconfig, certDir, kubeconfigByRoot } = needs;
-  const wanted = [...new Set([...(kubeconfigByRoot ? [] : [dirname(kubeconfig)]), certDir])].filter(
+  const wanted = [...new Set([...(kubeconfigByRoot ? [CERTIFICATES] : [dirname(kubeconfig)]), certDir])].filter(
     (folder) => !isClosedFolder(folder),
   );
   const given = kubeconfigByRoot ? [] : WRITABLE_FOLDERS;
@@ -78,15 +75,15 @@ export function pathsDropIns(needs: SandboxNeeds): readonly PlannedFile[] {
   for (const folder of missing) refuseShared(folder, folder === certDir, needs);
   const closed = readOnlyPaths([...given, ...missing], needs.kubeletReads).filter((path) => !isClosedFolder(path));
   if (missing.length === 0 && closed.length === 0) return [];
-  const text = [
-    '# Written by "certlet adopt": folders outside the defaults that certlet has to write, and what the kubelet reads there.',
-    '[Service]',
-    ...(kubeconfigByRoot ? ['ReadWritePaths='] : []),
-    ...missing.map((folder) => `ReadWritePaths=${unitWord(`-${folder}`)}`),
-    ...closed.map((path) => `ReadOnlyPaths=${unitWord(`-${path}`)}`),
-    '',
-  ].join('\n');
-  return WRITING_UNITS.map((unit) => ({ path: `/etc/systemd/system/${unit}.d/20-adopted-paths.conf`, text }));
+  return sandboxDropIns({
+    name: '20-adopted-paths.conf',
+    heading: [
+      'Written by "certlet adopt": folders outside the defaults that certlet has to write, and what the kubelet reads there.',
+    ],
+    reset: kubeconfigByRoot,
+    writable: missing,
+    readOnly: closed,
+  });
 }
 
 function refuseShared(folder: string, isCertDir: boolean, { kubeconfig }: SandboxNeeds): void {
@@ -109,11 +106,8 @@ export function isClosedFolder(folder: string): boolean {
 
 /** What certlet-kubelet-restart.service restarts when the kubelet's unit has another name than kubelet.service. */
 export function restartUnitFile(unitName: string): PlannedFile {
-  return { path: '/etc/certlet/kubelet-unit.env', text: `# Written by "certlet adopt".\nKUBELET_UNIT=${unitName}\n` };
-}
-
-/** Text as one word of a unit file, specifiers taken literally. */
-function unitWord(text: string): string {
-  const literal = text.replaceAll('%', '%%');
-  return /[\s"'\\]/u.test(literal) ? `"${literal.replaceAll(/["\\]/gu, String.raw`\$&`)}"` : literal;
+  return {
+    path: '/etc/certlet/kubelet-unit.env',
+    text: `# Written by "certlet adopt".\nKUBELET_UNIT=${environmentValue(unitName)}\n`,
+  };
 }

@@ -4,13 +4,13 @@ import {
   isShellCommand,
   type KubeletUnit,
   kubeletDropIn,
-  type PlannedFile,
   pathsDropIns,
   restartUnitFile,
   type SandboxNeeds,
 } from './adopted-files.ts';
 import type { Distribution } from './distribution.ts';
 import { type KubeletFacts, minorOf } from './facts.ts';
+import type { PlannedFile } from './sandbox-drop-in.ts';
 
 /** What was found on the host, as far as the plan depends on it. */
 export interface AdoptionInput {

@@ -87,3 +87,8 @@ function lineEnd(text: string, from: number): number {
   const end = text.indexOf('\n', from);
   return end === -1 ? text.length : end;
 }
+
+/** A value as `parseEnvironmentFile` and systemd read it back: a backslash, as in escaped unit names, is one only in single quotes. */
+export function environmentValue(text: string): string {
+  return /^[\w@.:/+-]*$/u.test(text) ? text : `'${text.replaceAll("'", String.raw`'"'"'`)}'`;
+}

@@ -18,15 +18,32 @@ const SHARED: readonly string[] = [
   '/var/spool/cron',
   '/run/systemd/system',
 ];
-/** What lies anywhere in these is run or believed by root. */
-const SYSTEM =
-  /^\/(?:usr|bin|sbin|lib\w*|boot|dev|proc|sys|run|root|etc\/(?:systemd|cron[\w.]*|default|sysconfig|ssh|pam\.d|sudoers\.d|profile\.d|ld\.so\.conf\.d|udev|init\.d|rc\w*\.d))(?:\/|$)/u;
+/** What lies anywhere in these is run or believed by root, by the kubelet or by the container runtime. */
+const SYSTEM: readonly RegExp[] = [
+  /^\/(?:usr|bin|sbin|lib\w*|boot|dev|proc|sys|run|root)(?:\/|$)/u,
+  /^\/etc\/(?:systemd|cron[\w.]*|default|sysconfig|ssh|pam\.d|sudoers\.d|profile\.d|ld\.so\.conf\.d|udev|init\.d|rc\w*\.d)(?:\/|$)/u,
+  /^\/etc\/(?:certlet|rancher|containerd|docker|crio|containers|cni|apt|dnf|yum[\w.]*|kernel|modprobe\.d|modules-load\.d)(?:\/|$)/u,
+  /^\/etc\/(?:tmpfiles\.d|sysctl\.d|sysusers\.d|binfmt\.d|logrotate\.d|polkit-1|dbus-1|security|ssl|pki|ca-certificates[\w.]*)(?:\/|$)/u,
+  /^\/etc\/(?:network|NetworkManager|networkd-dispatcher|dhcp\w*|update-motd\.d|alternatives|xdg|skel)(?:\/|$)/u,
+  /^\/etc\/kubernetes\/(?:manifests|pki)(?:\/|$)/u,
+  /^\/var\/lib\/kubelet\/(?:pods|plugins|plugins_registry|device-plugins|pod-resources|checkpoints)(?:\/|$)/u,
+  /^\/var\/lib\/rancher\/(?:k3s|rke2)\/(?:data|bin|agent\/(?:etc|pod-manifests|containerd))(?:\/|$)/u,
+  /^\/var\/lib\/k0s\/(?:bin|manifests|pki|kubelet)(?:\/|$)/u,
+  /^\/var\/(?:spool|lib\/(?:containerd|containers|docker|cni|etcd|dpkg|rpm|apt|systemd|cloud))(?:\/|$)/u,
+  /^\/opt\/(?:cni|containerd|bin)(?:\/|$)/u,
+];
 
 /** Whether a folder must stay closed to the service's sandbox whatever the settings need. The folders that the units open are not asked about. */
 export function isSharedFolder(folder: string): boolean {
   // The root, and what stands directly below it: /etc, /var, /opt.
   const levels = folder.split('/').filter((part) => part !== '').length;
-  return levels < 2 || SYSTEM.test(folder) || SHARED.some((shared) => isBelow(shared, folder)) || folder === '/var/lib';
+  if (levels < 2 || folder === '/var/lib') return true;
+  return SYSTEM.some((pattern) => pattern.test(folder)) || SHARED.some((shared) => isBelow(shared, folder));
+}
+
+/** What no unit sees of the host, opened or not: ProtectHome=, PrivateTmp= and TemporaryFileSystem=/run of the units. */
+export function isHiddenFolder(folder: string): boolean {
+  return ['/home', '/root', '/run', '/tmp', '/var/tmp'].some((hidden) => isBelow(folder, hidden));
 }
 
 /** Whether `path` is `above` or lies in it. */

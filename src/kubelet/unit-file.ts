@@ -36,7 +36,7 @@ export function mergeService(files: readonly UnitText[]): ServiceUnit {
   const environment = new Map<string, string>();
   let environmentFiles: EnvironmentFileReference[] = [];
   for (const file of files) {
-    for (const { key, value } of assignments(file.text).filter(({ section }) => section === 'Service')) {
+    for (const { key, value } of serviceAssignments(file.text)) {
       if (key === 'ExecStart') {
         execStart = value === '' ? undefined : value;
         execStartPath = value === '' ? undefined : file.path;
@@ -49,6 +49,72 @@ export function mergeService(files: readonly UnitText[]): ServiceUnit {
     }
   }
   return { execStart, execStartPath, environment, environmentFiles };
+}
+
+/** What a service may write, as its unit and drop-ins say. */
+export interface ServiceSandbox {
+  /** `ReadWritePaths=` without `-` and `+`, and the folders that systemd makes for the service, each with the file that names it. */
+  readonly writable: readonly SandboxPath[];
+  /** `ReadOnlyPaths=` and `InaccessiblePaths=`. */
+  readonly closed: readonly SandboxPath[];
+  /** `ProtectSystem=strict`: nothing else can be written. */
+  readonly strict: boolean;
+  /** `User=`, undefined for root. */
+  readonly user: string | undefined;
+}
+
+export interface SandboxPath {
+  readonly path: string;
+  readonly file: string;
+}
+
+/** Folders that systemd makes and opens (systemd.exec(5), RuntimeDirectory=), by the key that names one below them. */
+const MADE_BELOW: Readonly<Record<string, string>> = {
+  RuntimeDirectory: '/run',
+  StateDirectory: '/var/lib',
+  CacheDirectory: '/var/cache',
+  LogsDirectory: '/var/log',
+};
+
+/** The sandbox of a service after its drop-ins: an empty value forgets what came before. */
+export function mergeSandbox(files: readonly UnitText[]): ServiceSandbox {
+  const lists = new Map<string, readonly SandboxPath[]>();
+  const last = new Map<string, string>();
+  const service = files.flatMap(({ path: file, text }) => serviceAssignments(text).map((each) => ({ ...each, file })));
+  for (const { key, value, file } of service) {
+    last.set(key, value);
+    if (!(key in MADE_BELOW) && !PATH_KEYS.includes(key)) continue;
+    const paths = splitWords(value).map((word) => ({ path: sandboxPath(key, word), file }));
+    lists.set(key, value === '' ? [] : [...(lists.get(key) ?? []), ...paths]);
+  }
+  const user = last.get('User') ?? '';
+  const of = (...keys: readonly string[]): readonly SandboxPath[] => keys.flatMap((key) => lists.get(key) ?? []);
+  return {
+    writable: of('ReadWritePaths', ...Object.keys(MADE_BELOW)),
+    closed: of('ReadOnlyPaths', 'InaccessiblePaths'),
+    strict: last.get('ProtectSystem') === 'strict',
+    user: ['', 'root', '0'].includes(user) ? undefined : user,
+  };
+}
+
+const PATH_KEYS: readonly string[] = ['ReadWritePaths', 'ReadOnlyPaths', 'InaccessiblePaths'];
+
+/** A word of one of these lists as a path: `-` and `+` before it are no part of it, `%%` is a percent sign. */
+function sandboxPath(key: string, word: string): string {
+  const below = MADE_BELOW[key];
+  const path = (below === undefined ? word.replace(/^[-+]{1,2}/u, '') : `${below}/${word}`).replaceAll('%%', '%');
+  return path.length > 1 ? path.replace(/\/+$/u, '') : path;
+}
+
+/** Whether `systemctl reload` can do anything for the service: `ExecReload=`, or `Type=notify-reload` (systemd 253 and later). */
+export function isReloadable(files: readonly UnitText[]): boolean {
+  let reloads = false;
+  let type = '';
+  for (const { key, value } of files.flatMap(({ text }) => serviceAssignments(text))) {
+    if (key === 'ExecReload') reloads = value !== '';
+    else if (key === 'Type') type = value;
+  }
+  return reloads || type === 'notify-reload';
 }
 
 /** When a timer elapses, as written. */
@@ -108,6 +174,9 @@ function fileReference(value: string): EnvironmentFileReference {
   const [path = ''] = splitWords(optional ? value.slice(1) : value);
   return { path, optional };
 }
+
+const serviceAssignments = (text: string): readonly Assignment[] =>
+  assignments(text).filter(({ section }) => section === 'Service');
 
 function assignments(text: string): readonly Assignment[] {
   const found: Assignment[] = [];

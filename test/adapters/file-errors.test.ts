@@ -30,7 +30,7 @@ for (const row of [
     name: 'a link in a read-only folder: ReadWritePaths=., or backslashes, which the journal doubles',
     error: system('EROFS', 'symlink', 'kubelet-client-1.pem', STAGED),
     message: `symlink ${LINK}: said so (EROFS)`,
-    remedy: /^[^\\]* ReadWritePaths=\/srv\/pki; [^\\]*$/,
+    remedy: /^[^\\]*: certlet allow \/srv\/pki && systemctl daemon-reload && [^\\]*$/,
   },
   {
     name: 'a link in a read-only folder that others use: no command that opens it',

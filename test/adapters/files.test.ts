@@ -153,7 +153,11 @@ t.test('the facts of what is on disk', async (t) => {
 for (const row of [
   { errno: 'ENOSPC', code: 'ERR_STORE_FULL', remedy: 'df -h /d/e' },
   { errno: 'EDQUOT', code: 'ERR_STORE_FULL', remedy: 'quota' },
-  { errno: 'EROFS', code: 'ERR_STORE_READ_ONLY', remedy: "{ echo '[Service]'; echo ReadWritePaths=/d/e; } >" },
+  {
+    errno: 'EROFS',
+    code: 'ERR_STORE_READ_ONLY',
+    remedy: 'certlet allow /d/e && systemctl daemon-reload && systemctl restart certlet',
+  },
   { errno: 'EACCES', code: 'ERR_STORE_IO', remedy: 'namei -l /d/e/f' },
   { errno: 'EPERM', code: 'ERR_STORE_IO', remedy: 'lsattr -d /d/e/f' },
   { errno: 'EIO', code: 'ERR_STORE_IO', remedy: 'dmesg' },

@@ -334,7 +334,7 @@ t.test('writeNode makes the folder, writes 0600 once, and leaves equal text alon
 });
 
 for (const row of [
-  { errno: 'EROFS', code: 'ERR_STORE_READ_ONLY', remedy: /ReadWritePaths/ },
+  { errno: 'EROFS', code: 'ERR_STORE_READ_ONLY', remedy: /certlet allow \// },
   { errno: 'ENOSPC', code: 'ERR_STORE_FULL', remedy: /df -h/ },
   { errno: 'EDQUOT', code: 'ERR_STORE_FULL', remedy: /quota/ },
 ]) {

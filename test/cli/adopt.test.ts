@@ -704,7 +704,11 @@ for (const row of [
     });
     t.notOk(existsSync(join(root, '/etc/certlet/config.yaml')), 'nothing was written');
     const { file } = await adopt(root, { write: true, writeKubeconfig: true });
-    t.match(file(PATHS), /\[Service\]\nReadWritePaths=\nReadWritePaths=-\/var\/lib\/kubelet\/pki\n$/, 'the way out');
+    t.match(
+      file(PATHS),
+      /\[Service\]\nReadWritePaths=\nReadWritePaths=-\/var\/lib\/certlet\/certs\nReadWritePaths=-\/var\/lib\/kubelet\/pki\n$/,
+      'the way out',
+    );
   });
 }
 
