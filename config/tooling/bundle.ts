@@ -1,9 +1,17 @@
 /** The program as one CommonJS file. */
 import { join, resolve } from 'node:path';
-import { build, type Metafile } from 'esbuild';
+import { build, type Metafile, type Plugin } from 'esbuild';
 import { slimUndici } from './slim-undici.ts';
 
 const root = resolve(import.meta.dirname, '../..');
+
+/** What is shipped in `/usr/lib/certlet`. */
+export const BUNDLES = [
+  { entry: 'src/main.ts', file: 'certlet.cjs' },
+  { entry: 'src/main-run.ts', file: 'run.cjs' },
+  { entry: 'src/launch/start.ts', file: 'start.cjs' },
+  { entry: 'src/launch/build-cache.ts', file: 'build-cache.cjs' },
+] as const;
 
 /** Node's flags for the service on a small host (each measured on the bundle); none lets the environment or a signal open the inspector. */
 export const NODE_FLAGS: readonly string[] = [
@@ -13,6 +21,14 @@ export const NODE_FLAGS: readonly string[] = [
   '--disable-sigusr1',
   '--disable-warning=ExperimentalWarning',
 ];
+
+/** The program of the daemon hands lines that it does not read to the whole one, which lies beside it. */
+const wholeProgram: Plugin = {
+  name: 'whole-program',
+  setup(builder) {
+    builder.onResolve({ filter: /^\.\/main\.ts$/ }, () => ({ path: './certlet.cjs', external: true }));
+  },
+};
 
 /** Bundles an entry file into `outfile`, and gives what went in. The same sources give the same bytes. */
 export async function bundle(entry: string, outfile: string): Promise<Metafile> {
@@ -31,9 +47,14 @@ export async function bundle(entry: string, outfile: string): Promise<Metafile> 
     // They go into THIRD-PARTY-LICENSES, whole: licenses.ts.
     legalComments: 'none',
     logLevel: 'warning',
-    plugins: [slimUndici],
+    plugins: [slimUndici, wholeProgram],
     // yargs is an ES module that looks at its own address, which CommonJS does not have.
-    define: { 'import.meta.url': '__bundleUrl' },
+    define: {
+      'import.meta.url': '__bundleUrl',
+      'import.meta.dirname': '__dirname',
+      // Of two modules for its own diagnosis winston then takes the one without colours.
+      'process.env.NODE_ENV': '"production"',
+    },
     banner: { js: 'const __bundleUrl=require("node:url").pathToFileURL(__filename).href;' },
   });
   return metafile;

@@ -16,12 +16,16 @@ const LIMITS = [
   { unit: 'certlet.service', dropIns: ['own-user.conf'], limit: 13 },
   { unit: 'certlet-once.service', dropIns: [], limit: 16 },
   { unit: 'certlet-once.service', dropIns: ['own-user.conf'], limit: 13 },
+  { unit: 'certlet-cache.service', dropIns: [], limit: 16 },
   { unit: 'certlet-kubelet-restart.service', dropIns: [], limit: 20 },
 ] as const;
 
 /** systemd-analyze asks whether programs are there; on the machine that checks, certlet is not. */
 const withPrograms = (text: string): string =>
-  text.replaceAll('/usr/bin/certlet', '/bin/true').replaceAll('/etc/certlet/hooks/%i', '/bin/true');
+  text
+    .replaceAll('/usr/bin/certlet', '/bin/true')
+    .replaceAll('/usr/lib/certlet/certlet-cache', '/bin/true')
+    .replaceAll('/etc/certlet/hooks/%i', '/bin/true');
 
 function analyze(...args: readonly string[]): { readonly status: number; readonly output: string } {
   const { status, stdout, stderr } = spawnSync('systemd-analyze', args, { encoding: 'utf8' });

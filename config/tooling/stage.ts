@@ -19,7 +19,7 @@ import {
 import { dirname, join, resolve } from 'node:path';
 import { shellWord } from '../../src/adapters/file-errors.ts';
 import { completionScript } from '../../src/cli/completion.ts';
-import { bundle, NODE_FLAGS } from './bundle.ts';
+import { bundle, BUNDLES, NODE_FLAGS } from './bundle.ts';
 import { thirdPartyLicenses } from './licenses.ts';
 import { programPage, settingsPage } from './man.ts';
 import { sbom } from './sbom.ts';
@@ -32,7 +32,12 @@ const LAUNCHER = `#!/bin/sh
 ulimit -c 0
 unset NODE_OPTIONS NODE_PATH NODE_EXTRA_CA_CERTS NODE_TLS_REJECT_UNAUTHORIZED NODE_V8_COVERAGE NODE_COMPILE_CACHE NODE_DEBUG NODE_DEBUG_NATIVE
 export MALLOC_ARENA_MAX=1 MALLOC_TRIM_THRESHOLD_=65536 UV_THREADPOOL_SIZE=2
-exec /usr/lib/certlet/node ${NODE_FLAGS.join(' ')} /usr/lib/certlet/certlet.cjs "$@"
+exec /usr/lib/certlet/node ${NODE_FLAGS.join(' ')} /usr/lib/certlet/start.cjs "$@"
+`;
+
+/** Compiles the programs for this host's Node, with the flags of the launcher. Packages run it when they are installed. */
+const CACHE_BUILDER = `#!/bin/sh
+exec /usr/lib/certlet/node ${NODE_FLAGS.join(' ')} /usr/lib/certlet/build-cache.cjs
 `;
 
 const KUBELET_UNIT = `# The kubelet's unit, for certlet-kubelet-restart.service; kubelet.unit in config.yaml should say the same.
@@ -44,10 +49,10 @@ export async function stage(folder: string): Promise<void> {
   const at = (path: string): string => join(folder, path);
   rmSync(at('usr/lib/certlet'), { recursive: true, force: true });
   mkdirSync(at('usr/lib/certlet'), { recursive: true });
-  await bundle('src/main.ts', at('usr/lib/certlet/certlet.cjs'));
-  chmodSync(at('usr/lib/certlet/certlet.cjs'), 0o644);
+  for (const { entry, file } of BUNDLES) await bundle(entry, at(`usr/lib/certlet/${file}`));
   stageNode(at('usr/lib/certlet/node'));
   text(at('usr/bin/certlet'), LAUNCHER, 0o755);
+  text(at('usr/lib/certlet/certlet-cache'), CACHE_BUILDER, 0o755);
   stageUnits(at);
   stageSettings(at);
   stageDocuments(at);
@@ -112,7 +117,7 @@ function tree(source: string, target: string): void {
 }
 
 /** Programs, which alone may be run. */
-const PROGRAMS = ['usr/bin/certlet', 'usr/lib/certlet/node'];
+const PROGRAMS = ['usr/bin/certlet', 'usr/lib/certlet/node', 'usr/lib/certlet/certlet-cache'];
 
 /** Modes do not depend on who stages, nor on the umask of the checkout; times on SOURCE_DATE_EPOCH alone: https://reproducible-builds.org/specs/source-date-epoch/ */
 function settleModesAndTimes(folder: string): void {

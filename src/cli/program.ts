@@ -1,130 +1,15 @@
-import { journalLine } from '../adapters/log/format.ts';
-import { forTerminal } from '../adapters/log/printable.ts';
-import { redact } from '../adapters/log/redact.ts';
-import { asCertletError, EXIT, type CertletError } from '../errors.ts';
-import type { Logger } from '../ports.ts';
-import type { ParsedLine, SettingsChoice } from './command.ts';
-import {
-  loadChosenSettings,
-  openChosenLog,
-  writesToJournal,
-  type CommandContext,
-  type ProcessEdge,
-} from './command-context.ts';
+import type { ParsedLine } from './command.ts';
+import type { ProcessEdge } from './command-context.ts';
 import { dispatch as dispatchCommand } from './dispatch.ts';
-import { exitCodeOf } from './exit-code.ts';
-import { CONFIG_FLAG } from './flags.ts';
 import { quickCommandLine } from './quick-line.ts';
-import { VERSION } from './version.ts';
-import { wrongLineError } from './wrong-line.ts';
-
-/** Runs a command. */
-export type Dispatch = typeof dispatchCommand;
+import { type Dispatch, runLine } from './session.ts';
 
 /** The whole program: command line in, exit code out. Never throws; every failure is told on standard error. */
-export async function runProgram(edge: ProcessEdge, dispatch: Dispatch = dispatchCommand): Promise<number> {
-  const session = new Session(edge);
-  try {
-    const line = quickCommandLine(edge.argv) ?? (await fullCommandLine(edge));
-    if (line.kind === 'command') return await dispatch(line.command, session.context(line.settings));
-    if (line.kind === 'wrong') throw await wrongLineError(line, () => loadChosenSettings(line.settings, edge));
-    edge.stdout.write(line.kind === 'help' ? line.text : `certlet ${VERSION}\n`);
-    return EXIT.ok;
-  } catch (error) {
-    return session.stoppedBy(error) ? EXIT.tempFail : session.fail(asCertletError(error));
-  } finally {
-    session.end();
-  }
+export function runProgram(edge: ProcessEdge, dispatch: Dispatch = dispatchCommand): Promise<number> {
+  return runLine(edge, () => quickCommandLine(edge.argv) ?? fullCommandLine(edge), dispatch);
 }
 
 async function fullCommandLine(edge: ProcessEdge): Promise<ParsedLine> {
   const { parseCommandLine } = await import('./command-line.ts');
   return parseCommandLine(edge.argv, { columns: edge.stdout.columns ?? 80 });
-}
-
-/** One run of the program: its signals and where its failures are told. */
-class Session {
-  readonly #edge: ProcessEdge;
-  readonly #stop = new AbortController();
-  readonly #undo: (() => void)[] = [];
-  #log: Logger | undefined;
-
-  constructor(edge: ProcessEdge) {
-    this.#edge = edge;
-    for (const signal of ['SIGINT', 'SIGTERM'] as const) this.#stopAt(signal);
-    this.#undo.push(edge.onUncaught((error) => edge.exit(this.fail(asCertletError(error)))));
-    // `certlet status | head`: the reader has seen enough. Standard error has no other place to complain.
-    edge.stdout.on('error', () => this.#stop.abort());
-    edge.stderr.on('error', () => {});
-  }
-
-  context(choice: SettingsChoice): CommandContext {
-    const edge = this.#edge;
-    return {
-      edge,
-      signal: this.#stop.signal,
-      settingsPath: choice.settingsPath ?? CONFIG_FLAG.fallback,
-      loadSettings: () => loadChosenSettings(choice, edge),
-      openLog: async (settings) => {
-        const log = await openChosenLog(settings, edge);
-        this.#log = log;
-        return log;
-      },
-      onReload: (listener) => {
-        const undo = edge.onSignal('SIGHUP', listener);
-        this.#undo.push(undo);
-        return undo;
-      },
-      print: (text) => {
-        edge.stdout.write(forTerminal(text));
-      },
-    };
-  }
-
-  /** Whether a command ended with this because it was told to stop: nothing to explain then. */
-  stoppedBy(error: unknown): boolean {
-    const { aborted, reason } = this.#stop.signal as { readonly aborted: boolean; readonly reason: unknown };
-    return aborted && error === reason;
-  }
-
-  /** Tells a failure where the rest of the run was told. */
-  fail(error: CertletError): number {
-    const { message, remedy } = error;
-    const stack = error.code === 'ERR_INTERNAL' ? stackOf(error) : undefined;
-    if (this.#log !== undefined) this.#log.log('error', message, { code: error.code, remedy, stack });
-    else this.#edge.stderr.write(failureText(error, stack, writesToJournal(this.#edge)));
-    return exitCodeOf(error);
-  }
-
-  end(): void {
-    for (const undo of this.#undo.splice(0)) undo();
-  }
-
-  /** The first signal asks to stop; a second one of its kind finds nobody listening and ends the process. */
-  #stopAt(signal: 'SIGINT' | 'SIGTERM'): void {
-    const undo = this.#edge.onSignal(signal, () => {
-      undo();
-      this.#stop.abort();
-    });
-    this.#undo.push(undo);
-  }
-}
-
-/** For a person `certlet: <message>` with the remedy below; for the journal one line for each fact. */
-function failureText(error: CertletError, stack: string | undefined, journal: boolean): string {
-  const facts = [...error.message.split('\n'), ...(error.remedy === undefined ? [] : [`remedy: ${error.remedy}`])];
-  if (journal) {
-    const lines = [...facts, ...(stack === undefined ? [] : [stack])];
-    return lines
-      .map((event) => `${journalLine({ time: new Date(0), level: 'error', event: `certlet: ${event}`, fields: {} })}\n`)
-      .join('');
-  }
-  const [first = '', ...rest] = facts;
-  const lines = [`certlet: ${first}`, ...rest.map((fact) => `  ${fact}`), ...(stack === undefined ? [] : [stack])];
-  return `${forTerminal(redact(lines.join('\n')))}\n`;
-}
-
-/** Where a defect happened: what a report needs. */
-function stackOf(error: CertletError): string | undefined {
-  return error.cause instanceof Error ? error.cause.stack : error.stack;
 }

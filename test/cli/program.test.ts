@@ -9,7 +9,8 @@ import {
   type CommandContext,
   type ProcessEdge,
 } from '../../src/cli/command-context.ts';
-import { runProgram, type Dispatch } from '../../src/cli/program.ts';
+import { runProgram } from '../../src/cli/program.ts';
+import type { Dispatch } from '../../src/cli/session.ts';
 import { VERSION } from '../../src/cli/version.ts';
 import { CertletError } from '../../src/errors.ts';
 import { fileIdentity } from '../../src/adapters/log/journal.ts';

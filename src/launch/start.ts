@@ -1,0 +1,7 @@
+/** What the launcher starts: the program that the command line needs, from its compiled form where an installation has left one. */
+import { VERSION } from '../cli/version.ts';
+
+const argv = process.argv.slice(2);
+// Asked by scripts, and by people in a hurry: it needs no program.
+if (argv.length === 1 && argv[0] === '--version') process.stdout.write(`certlet ${VERSION}\n`);
+else void import('./start-program.ts').then(({ startProgram }) => startProgram(import.meta.dirname, argv));

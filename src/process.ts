@@ -1,0 +1,18 @@
+import { realProcess, type ProcessEdge } from './cli/command-context.ts';
+
+/** What is still open a second after the end was decided does not hold the process. */
+const GRACE_MS = 1000;
+
+/** Takes this process over for one command line, and gives its edge. */
+export function startProcess(): ProcessEdge {
+  // Node opens its debugger on a TCP port at this signal, unless somebody listens. Until here `--disable-sigusr1` of the launcher prevents it.
+  process.on('SIGUSR1', () => undefined);
+  return realProcess();
+}
+
+/** Ends this process with that code. */
+export function endProcess(code: number): void {
+  // Not process.exit at once: standard output may still hold what was printed.
+  process.exitCode = code;
+  setTimeout(() => process.exit(), GRACE_MS).unref();
+}

@@ -1,0 +1,182 @@
+/** The loader and the builder of the cache as bundles, on programs of a line, with the flags of the launcher. */
+import { spawnSync } from 'node:child_process';
+import {
+  chmodSync,
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import t from 'tap';
+import { bundle, NODE_FLAGS } from '../../config/tooling/bundle.ts';
+
+const node = resolve(import.meta.dirname, '../../node_modules/.bin/node');
+const isRoot = process.geteuid?.() === 0;
+const folder = mkdtempSync(join(tmpdir(), 'certlet start '));
+t.teardown(() => rmSync(folder, { recursive: true, force: true }));
+const built = join(folder, 'bundles');
+await bundle('src/launch/start.ts', join(built, 'start.cjs'));
+await bundle('src/launch/build-cache.ts', join(built, 'build-cache.cjs'));
+
+class Installed {
+  readonly #root: string;
+
+  constructor(name: string) {
+    this.#root = join(folder, name);
+    cpSync(built, this.path('usr/lib/certlet'), { recursive: true });
+    mkdirSync(this.path('var/cache'), { recursive: true });
+    for (const each of ['', 'var', 'var/cache']) chmodSync(this.path(each), 0o755);
+    this.program('run.cjs', 'run');
+    this.program('certlet.cjs', 'whole');
+  }
+
+  path(below: string): string {
+    return join(this.#root, below);
+  }
+
+  get cache(): string {
+    return this.path('var/cache/certlet');
+  }
+
+  get cached(): readonly string[] {
+    return readdirSync(this.cache).sort();
+  }
+
+  /** Texts of the same length give programs of the same length. */
+  program(file: string, text: string): void {
+    const words = JSON.stringify(text);
+    const lines = `function told() { return ${words}; }\nconsole.log(told(), __filename.split('/').at(-1), typeof require);\n`;
+    writeFileSync(this.path(`usr/lib/certlet/${file}`), `#!/usr/bin/env node\n${lines}`);
+  }
+
+  #node(
+    file: string,
+    args: readonly string[],
+  ): { readonly status: number | null; readonly out: string; readonly err: string } {
+    const program = this.path(`usr/lib/certlet/${file}`);
+    const { status, stdout, stderr } = spawnSync(node, [...NODE_FLAGS, program, ...args], {
+      encoding: 'utf8',
+      cwd: '/',
+    });
+    return { status, out: stdout, err: stderr };
+  }
+
+  build(): ReturnType<Installed['start']> {
+    return this.#node('build-cache.cjs', []);
+  }
+
+  start(...args: readonly string[]): { readonly status: number | null; readonly out: string; readonly err: string } {
+    return this.#node('start.cjs', args);
+  }
+
+  /** The one cached program, in the place of what the next text gives. */
+  keepFor(file: string, text: string): void {
+    const before = this.cached;
+    rmSync(this.path('keep'), { recursive: true, force: true });
+    cpSync(this.cache, this.path('keep'), { recursive: true });
+    this.program(file, text);
+    this.build();
+    const [name = ''] = this.cached.filter((each) => !before.includes(each));
+    const [old = ''] = before.filter((each) => !this.cached.includes(each));
+    renameSync(this.path(`keep/${old}`), join(this.cache, name));
+  }
+}
+
+const ran = (text: string, file: string): object => ({ status: 0, out: `${text} ${file} function\n`, err: '' });
+
+t.test('without a cache the programs run as they are', async (t) => {
+  const installed = new Installed('absent');
+  t.strictSame(installed.start('run'), ran('run', 'run.cjs'));
+  t.strictSame(installed.start('once', '--timeout', '1s'), ran('run', 'run.cjs'));
+  t.strictSame(installed.start('status'), ran('whole', 'certlet.cjs'));
+  t.strictSame(installed.start(), ran('whole', 'certlet.cjs'));
+});
+
+t.test('--version alone starts no program', async (t) => {
+  const installed = new Installed('version');
+  rmSync(installed.path('usr/lib/certlet/certlet.cjs'));
+  const { status, out } = installed.start('--version');
+  t.equal(status, 0);
+  t.match(out, /^certlet \d+\.\d+\.\d+\n$/);
+});
+
+t.test(
+  'a cache is made for each program, and made anew only where it is missing',
+  { skip: isRoot ? undefined : 'needs root' },
+  async (t) => {
+    const installed = new Installed('built bundles');
+    t.strictSame(installed.build(), { status: 0, out: '', err: '' });
+    const names = installed.cached;
+    t.equal(names.length, 2);
+    for (const name of names) t.equal(statSync(join(installed.cache, name)).mode & 0o777, 0o644);
+    t.strictSame(installed.start('run'), ran('run', 'run.cjs'));
+    const inode = (): readonly number[] => names.map((name) => statSync(join(installed.cache, name)).ino);
+    const before = inode();
+    t.strictSame(installed.build(), { status: 0, out: '', err: '' });
+    t.strictSame(inode(), before);
+    installed.program('run.cjs', 'another');
+    installed.build();
+    t.equal(installed.cached.length, 2, 'that of the program before is gone');
+  },
+);
+
+t.test('the compiled form is what runs', { skip: isRoot ? undefined : 'needs root' }, async (t) => {
+  const installed = new Installed('used');
+  installed.build();
+  installed.keepFor('run.cjs', 'won');
+  t.strictSame(installed.start('run'), ran('run', 'run.cjs'), 'the text says won: V8 compares no more than its length');
+  t.test('but not where everybody could have written it', async (t) => {
+    chmodSync(installed.cache, 0o777);
+    t.strictSame(installed.start('run'), ran('won', 'run.cjs'));
+    chmodSync(installed.cache, 0o755);
+  });
+  t.test('nor with a flipped bit', async (t) => {
+    for (const name of installed.cached) {
+      const bytes = readFileSync(join(installed.cache, name));
+      bytes[bytes.length - 100] = (bytes.at(-100) ?? 0) ^ 4;
+      writeFileSync(join(installed.cache, name), bytes);
+    }
+    t.strictSame(installed.start('run'), ran('won', 'run.cjs'));
+    t.strictSame(installed.build(), { status: 0, out: '', err: '' }, 'and it is mended');
+    t.strictSame(installed.start('run'), ran('won', 'run.cjs'));
+  });
+});
+
+t.test(
+  'a program of the same length in its place does not run as the one before',
+  { skip: isRoot ? undefined : 'needs root' },
+  async (t) => {
+    const installed = new Installed('same length');
+    installed.build();
+    installed.program('run.cjs', 'won');
+    t.strictSame(installed.start('run'), ran('won', 'run.cjs'));
+  },
+);
+
+t.test(
+  'what an ordinary user built is used by nobody, and it says so',
+  { skip: isRoot ? 'needs an ordinary user' : undefined },
+  async (t) => {
+    const installed = new Installed('user');
+    const { status, err } = installed.build();
+    t.equal(status, 1);
+    t.match(err, /no start will use what was written/);
+    t.strictSame(installed.start('run'), ran('run', 'run.cjs'));
+  },
+);
+
+t.test('a folder that cannot be made is told, with what follows from it', async (t) => {
+  const installed = new Installed('refused');
+  writeFileSync(installed.cache, '');
+  const { status, err } = installed.build();
+  t.equal(status, 1);
+  t.match(err, /EEXIST[\s\S]*certlet starts without it/);
+  t.strictSame(installed.start('run'), ran('run', 'run.cjs'));
+});
