@@ -115,13 +115,13 @@ for (const row of [
     t.strictSame(readCache(path, row.file ?? 'a.v8-cache', SELF), { verdict: row.verdict });
   });
 
-t.test("another user's file is not run", { skip: SELF === 0 ? undefined : 'needs a file of root' }, async (t) => {
+t.test("another user's file is not run", { skip: SELF === 0 ? false : 'needs a file of root' }, async (t) => {
   t.strictSame(readCache(folder(), 'a.v8-cache', 12_345), { data: DATA }, 'root may own what a user runs');
 });
 
 t.test(
   'a file of an ordinary user is not run by others',
-  { skip: SELF === 0 ? 'needs an ordinary user' : undefined },
+  { skip: SELF === 0 ? 'needs an ordinary user' : false },
   async (t) => {
     t.strictSame(readCache(folder(), 'a.v8-cache', 0), { verdict: 'open to others' });
   },

@@ -109,7 +109,7 @@ t.test('--version alone starts no program', async (t) => {
 
 t.test(
   'a cache is made for each program, and made anew only where it is missing',
-  { skip: isRoot ? undefined : 'needs root' },
+  { skip: isRoot ? false : 'needs root' },
   async (t) => {
     const installed = new Installed('built bundles');
     t.strictSame(installed.build(), { status: 0, out: '', err: '' });
@@ -127,7 +127,7 @@ t.test(
   },
 );
 
-t.test('the compiled form is what runs', { skip: isRoot ? undefined : 'needs root' }, async (t) => {
+t.test('the compiled form is what runs', { skip: isRoot ? false : 'needs root' }, async (t) => {
   const installed = new Installed('used');
   installed.build();
   installed.keepFor('run.cjs', 'won');
@@ -151,7 +151,7 @@ t.test('the compiled form is what runs', { skip: isRoot ? undefined : 'needs roo
 
 t.test(
   'a program of the same length in its place does not run as the one before',
-  { skip: isRoot ? undefined : 'needs root' },
+  { skip: isRoot ? false : 'needs root' },
   async (t) => {
     const installed = new Installed('same length');
     installed.build();
@@ -162,7 +162,7 @@ t.test(
 
 t.test(
   'what an ordinary user built is used by nobody, and it says so',
-  { skip: isRoot ? 'needs an ordinary user' : undefined },
+  { skip: isRoot ? 'needs an ordinary user' : false },
   async (t) => {
     const installed = new Installed('user');
     const { status, err } = installed.build();
