@@ -152,6 +152,11 @@ export const ERROR_RULES = {
     'The signer wants the other set of key usages.',
     'Nothing: certlet asks once with the other set. Set `keyEncipherment` to make it the default.',
   ),
+  ERR_CSR_SIGNER: rule(
+    'waitForHours',
+    'The API server is older than Kubernetes 1.18 and knows no signer names, and the certificate is for a signer that must be named.',
+    'Take the certificate out of the settings until the cluster is upgraded, then `certlet renew`; deny a request that the message names.',
+  ),
   ERR_CSR_DELETED: rule(
     'retrySoon',
     'The request was deleted before it was issued.',

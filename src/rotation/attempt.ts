@@ -11,7 +11,7 @@ import { checkIssued, issuedFingerprint, checkStaged } from './request/received.
 import type { ManagerState } from './manager-state.ts';
 import type { CertificateRules } from './certificate-rules.ts';
 import { settleProof } from './proof/proof.ts';
-import { createPending, obtain, pendingMisfits } from './request/request.ts';
+import { createPending, obtain, pendingMisfits, requireSigner } from './request/request.ts';
 
 interface Staged {
   readonly pair: CertificatePair;
@@ -118,9 +118,12 @@ export class Attempt {
     const { connections, dateSample, log } = this.#context;
     const leaf = this.#state.current?.chain.leaf;
     if (dateSample === undefined && leaf?.selfSigned === false) connections.forgetVersion(asker.cluster);
-    await connections.csrVersion(asker.cluster, asker.api, signal);
+    const version = await connections.csrVersion(asker.cluster, asker.api, signal);
     const why = reasons();
-    if (why.length > 0) return this.#create(why);
+    if (why.length > 0) {
+      await requireSigner(this.#context, asker, this.#state.spec, { version, signal });
+      return this.#create(why);
+    }
     log.log('info', 'No new certificate is needed after all', { purpose: this.#state.spec.name });
     return undefined;
   }

@@ -1,8 +1,10 @@
 /** An API server that serves certificates.k8s.io/v1beta1 alone. Its controllers need v1, so the test signs. */
+import { join } from 'node:path';
 import t from 'tap';
 import { capabilities, controlPlaneMissing } from './fixtures/assets.ts';
 import { staticUsers } from './fixtures/control-plane-programs.ts';
 import { eventually } from './fixtures/eventually.ts';
+import { pairAt } from './fixtures/host.ts';
 import { hostFor, withControlPlane } from './fixtures/suite.ts';
 
 const TITLE = 'v1beta1 alone: both certificates, with requests approved by kubectl and signed by hand';
@@ -32,6 +34,28 @@ if (reason === undefined) {
       }
       t.equal((await plane.csrs()).length, 2);
       t.equal(certlet.count(/deprecated/i) <= 2, true, "the server's Warning header is said once, not for each answer");
+    });
+
+    t.test("v1beta1 alone: a custom signer's name is kept from 1.18 on, so its certificate is asked for", async (t) => {
+      const host = hostFor(t, plane, 'named');
+      const signerName = 'example.com/monitoring';
+      host.settings({
+        certificatesDir: join(host.folder, 'certs'),
+        certificates: [{ name: 'agent', signerName, commonName: 'agent-{nodeName}', usages: ['client auth'] }],
+      });
+      host.bootstrapWith(staticUsers.manual.token);
+      const certlet = host.start();
+      const { metadata } = await plane.pendingCsr('client', host.nodeName);
+      await plane.approve(metadata.name);
+      await plane.issue(metadata.name);
+      const csr = await eventually('the request of the agent', async () =>
+        (await plane.csrs()).find(({ spec }) => spec.signerName === signerName),
+      );
+      await plane.approve(csr.metadata.name);
+      await plane.issue(csr.metadata.name);
+      const link = join(host.folder, 'certs/agent/agent-current.pem');
+      await eventually('its pair', () => pairAt(link, plane.authority.authority.pem));
+      t.equal(certlet.count(/ERR_CSR_SIGNER/), 0);
     });
 
     t.test('v1beta1 alone, and nobody may see what is served: the resource itself is asked for', async (t) => {

@@ -11,6 +11,7 @@ import {
   csrRightsFindings,
   servingApprovalFindings,
 } from '../rules/authorization.ts';
+import { signersFindings } from '../rules/signers.ts';
 import { askerOf, lostRoles, weightOf, withApi } from '../targets.ts';
 
 const CSRS = { group: 'certificates.k8s.io', resource: 'certificatesigningrequests' } as const;
@@ -42,6 +43,8 @@ export const versionsStep: Step = {
                 { evidence },
               ),
             ];
+      const specs = context.facts.settings?.specs ?? [];
+      findings.push(...signersFindings(specs, { version: apiVersion, minor: serverMinor }));
       return { findings, facts: { apiVersion, ...(serverMinor === undefined ? {} : { serverMinor }) } };
     });
   },

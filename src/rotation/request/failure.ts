@@ -75,7 +75,14 @@ function refusalOf(
 
 /** The cluster said no: kept in the history, so that a restart does not ask again at once. */
 export const isRefusal = (error: CertletError): boolean =>
-  isCertletError(error, 'ERR_CSR_DENIED', 'ERR_CSR_FAILED', 'ERR_ISSUED_UNACCEPTABLE', 'ERR_ISSUED_REFUSED');
+  isCertletError(
+    error,
+    'ERR_CSR_DENIED',
+    'ERR_CSR_FAILED',
+    'ERR_CSR_SIGNER',
+    'ERR_ISSUED_UNACCEPTABLE',
+    'ERR_ISSUED_REFUSED',
+  );
 
 /** The kind of event that an error is told as. */
 export function eventKind(error: CertletError): Extract<AgentEvent['kind'], 'denied' | 'failed' | 'error'> {

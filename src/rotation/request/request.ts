@@ -1,15 +1,53 @@
 import { CertletError, type ErrorCode, isCertletError } from '../../errors.ts';
 import { requestIncompatibilities, type RequestOutcome } from '../../csr/outcome.ts';
 import type { PendingRequest } from '../../csr/pending.ts';
+import { isNameDropped, reachesSigner, unreachedSigner } from '../../csr/signer-names.ts';
 import type { CertificateSpec } from '../../csr/spec.ts';
 import { type CertificateTemplate, requestName, templateDigest } from '../../csr/template.ts';
 import type { CertificateSigningRequest, CsrApiVersion } from '../../csr/wire.ts';
 import { encodePrivateKey, generatePrivateKey, parsePrivateKey } from '../../pki/keys.ts';
+import { minorOf } from '../../kubelet/facts.ts';
 import { createRequest } from '../../pki/pkcs10.ts';
+import type { ApiConnection } from '../../ports.ts';
 import type { JudgedTime } from '../rules/clock-judge.ts';
 import { judgedNow, type RotationContext } from '../rotation-context.ts';
 import type { Asker } from '../node/credentials.ts';
 import { type FinalOutcome, readRequest, waitForOutcome } from './wait.ts';
+
+/**
+ * Before anything is asked: throws `ERR_CSR_SIGNER` where the request would go to another signer than the one that the spec names. Costs a request
+ * (`/version`) only where the server may be too old. Throws what the API throws.
+ */
+export async function requireSigner(
+  { connections }: RotationContext,
+  asker: Asker,
+  { name, signerName }: Pick<CertificateSpec, 'name' | 'signerName'>,
+  at: { readonly version: CsrApiVersion; readonly signal: AbortSignal },
+): Promise<void> {
+  const { version, signal } = at;
+  if (reachesSigner(signerName, { version, minor: undefined }) === 'yes') return;
+  const minor = await serverMinor(asker.api, signal);
+  if (reachesSigner(signerName, { version, minor }) !== 'no') return;
+  // The cluster may be upgraded before this is looked at again.
+  connections.forgetVersion(asker.cluster);
+  throw new CertletError('ERR_CSR_SIGNER', unreachedSigner(signerName), {
+    remedy: `Take ${name} out of certificates in the settings until the API server is 1.18 or later; after the upgrade: certlet renew ${name}`,
+  });
+}
+
+/** Undefined where the server hides its version, or has none. */
+async function serverMinor(api: ApiConnection, signal: AbortSignal): Promise<number | undefined> {
+  try {
+    const answer = await api.request('GET', '/version', undefined, signal);
+    const version =
+      typeof answer === 'object' && answer !== null && 'gitVersion' in answer ? answer.gitVersion : undefined;
+    return typeof version === 'string' ? minorOf(version) : undefined;
+  } catch (error) {
+    if (isCertletError(error, 'ERR_API_FORBIDDEN', 'ERR_API_NOT_FOUND', 'ERR_API_REJECTED', 'ERR_API_PROTOCOL'))
+      return undefined;
+    throw error;
+  }
+}
 
 /**
  * A new request with a new key, on disk before it is posted. Every terminal outcome leads here: a key is never used for two requests.
@@ -78,6 +116,7 @@ export async function obtain(
   const asked = record.uid === undefined ? { ...record, uid: csr.uid, ...digestOf(asker) } : record;
   if (asked !== record) await save(context, asked, flow);
   if (posted) sayPosted(context, asker, record, csr);
+  checkSignerKept(record, csr);
   const { clock, chance } = context;
   const waiting = { api: asker.api, version, clock, chance, signal: flow.signal, seen: flow.seen };
   const outcome = await stillServed(context, asker, { version, signal: flow.signal }, () =>
@@ -87,6 +126,16 @@ export async function obtain(
   const issued = { ...asked, issuedPem, ...momentOf(judgedNow(context)) };
   await save(context, issued, flow);
   return issued;
+}
+
+/** The object as the server keeps it: throws `ERR_CSR_SIGNER` where it has dropped the signer's name. */
+function checkSignerKept({ name, template }: PendingRequest, csr: CertificateSigningRequest): void {
+  if (!isNameDropped(template.signerName, csr.signerName)) return;
+  throw new CertletError(
+    'ERR_CSR_SIGNER',
+    `${unreachedSigner(template.signerName)}: certificate signing request ${name} must not be approved`,
+    { remedy: `kubectl certificate deny ${name}` },
+  );
 }
 
 /**
@@ -237,6 +286,7 @@ const ENDINGS: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'ERR_CSR_DENIED',
   'ERR_CSR_FAILED',
   'ERR_CSR_USAGES',
+  'ERR_CSR_SIGNER',
   'ERR_CSR_DELETED',
   'ERR_CSR_INCOMPATIBLE',
   'ERR_ISSUED_EXPIRED',

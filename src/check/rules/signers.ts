@@ -1,0 +1,23 @@
+import { type CsrServer, reachesSigner, unreachedSigner } from '../../csr/signer-names.ts';
+import type { CertificateSpec } from '../../csr/spec.ts';
+import { type Finding, finding } from '../finding.ts';
+
+/** Certificates whose signer never sees a request, since the server is older than the names of signers. Nothing is said of the others. */
+export function signersFindings(
+  specs: readonly Pick<CertificateSpec, 'name' | 'signerName'>[],
+  server: CsrServer,
+): readonly Finding[] {
+  return specs.flatMap(({ name, signerName }) => {
+    const reaches = reachesSigner(signerName, server);
+    if (reaches === 'yes') return [];
+    const id = `versions.${name}-signer`;
+    const evidence = { signer: signerName };
+    if (reaches === 'unknown') {
+      const what = `whether a request for ${signerName} reaches it cannot be told: the API server hides its version, and before 1.18 signers have no names`;
+      return [finding('skipped', id, what, { evidence })];
+    }
+    const what = `the ${name} certificate is not asked for: ${unreachedSigner(signerName)}`;
+    const remedy = `certlet renew ${name}   # once the API server is 1.18 or later; take it out of certificates in the settings until then`;
+    return [finding('problem', id, what, { remedy, evidence })];
+  });
+}
