@@ -13,6 +13,7 @@ import { asCertletError, type CertletError } from './errors.ts';
 import { READY_WITHIN_MS } from './name-wait.ts';
 import type { Clock, ServiceNotifier } from './ports.ts';
 import type { Agent } from './rotation/agent.ts';
+import { RecentWarnings } from './recent-warnings.ts';
 import { openAt } from './rotation/manager-state.ts';
 import { retryDelayMs } from './rotation/rules/retry.ts';
 import type { AgentSnapshot } from './rotation/snapshot.ts';
@@ -48,7 +49,7 @@ const NAME_POLL_MS = 30_000;
 /** `certlet run`: one agent after another, a new one at each reload, until the signal aborts. */
 export class Service {
   readonly #edge: ServiceEdge;
-  readonly #log: LevelledLogger;
+  readonly #log: RecentWarnings;
   readonly #clock: Clock;
   #settings: Settings;
   #notifier: ServiceNotifier | undefined;
@@ -69,7 +70,7 @@ export class Service {
     this.#edge = edge;
     this.#clock = edge.clock ?? systemClock();
     this.#settings = settings;
-    this.#log = log;
+    this.#log = new RecentWarnings(log, () => this.#clock.now());
     this.#lastTick = this.#clock.now();
     this.#settingsSeen = this.#lastTick;
   }
@@ -138,6 +139,7 @@ export class Service {
       store: openStore(settings, log),
       confirmLock,
       agent: () => this.#agent,
+      warnings: () => log.last,
       control: this.#control(),
     });
   }

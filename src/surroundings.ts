@@ -21,10 +21,11 @@ import {
   type StatusDocument,
   statusDocument,
   statusMark,
-  timestamp,
+  type WarningStatus,
 } from './status/document.ts';
 import { metricsText } from './status/metrics.ts';
 import { healthOf } from './status/verdict.ts';
+import { timestamp } from './timestamp.ts';
 
 /** What surrounds a running agent: the status document, the control socket, metrics, events, hooks. */
 export interface Surroundings {
@@ -52,6 +53,8 @@ export interface SurroundingsParts {
   readonly confirmLock: () => Promise<void>;
   /** Undefined until it is assembled. */
   readonly agent: () => Agent | undefined;
+  /** What the process has had to warn of lately. */
+  readonly warnings?: () => readonly WarningStatus[];
   /** What only the daemon does; commands that end by themselves open neither socket nor port. */
   readonly control?: DaemonControl;
 }
@@ -184,6 +187,7 @@ class OpenSurroundings implements Surroundings {
       everyMs,
       now: clock.now(),
       hooks: this.#hooks.problems(),
+      warnings: this.#parts.warnings?.() ?? [],
     });
   }
 

@@ -134,11 +134,26 @@ t.test('status called a daemon that cannot use its cert-dir not running, and tol
   });
   t.match(await callControl(host.socket, { method: 'GET', path: '/health' }), { status: 503, text: /\/proc\/version/ });
   const told = host.session({ userId: 0 });
-  t.equal(await runStatus(told.context, { name: 'status', output: 'text', watch: false }), 6);
+  t.equal(
+    await runStatus(told.context, {
+      name: 'status',
+      output: 'text',
+      certificate: undefined,
+      watch: false,
+      verbose: false,
+    }),
+    6,
+  );
   t.match(told.stdout.text, /certlet +runs and can renew nothing: .*\/proc\/version/);
   t.notMatch(told.stdout.text, /NOT RUNNING|systemctl start/i);
   const document = host.session({ userId: 0 });
-  await runStatus(document.context, { name: 'status', output: 'json', watch: false });
+  await runStatus(document.context, {
+    name: 'status',
+    output: 'json',
+    certificate: undefined,
+    watch: false,
+    verbose: false,
+  });
   t.match(document.stdout.text, /the daemon can renew nothing: .*\/proc\/version/);
   t.notOk(existsSync(join(host.runtimeDir, 'status.json')), 'the status file is that of the holder of the lock');
   change(host, { certDir: host.certDir });

@@ -102,7 +102,8 @@ function commandLines(command: CommandSpec): readonly string[] {
 function flagLines(flag: FlagSpec): readonly string[] {
   const value = flag.kind === 'boolean' ? '' : `=\\fI${escaped(flag.choices?.join('|') ?? flag.value ?? 'VALUE')}\\fR`;
   const fallback = flag.fallback === undefined ? '' : ` Default: ${flag.fallback}.`;
-  return ['.TP', `\\fB${escaped(`--${flag.name}`)}\\fR${value}`, text(`${flag.summary}${fallback}`)];
+  const short = flag.short === undefined ? '' : `\\fB${escaped(`-${flag.short}`)}\\fR, `;
+  return ['.TP', `${short}\\fB${escaped(`--${flag.name}`)}\\fR${value}`, text(`${flag.summary}${fallback}`)];
 }
 
 function settingLines(path: string, field: Field<unknown>): readonly string[] {

@@ -1,3 +1,5 @@
+import { BOLD, type Paint, paintFor } from '../status/paint.ts';
+import { wrapped } from '../status/wrapped.ts';
 import type { Cause, Finding, StepReport, Verdict } from './finding.ts';
 
 /** Changes when a field changes its meaning or goes; new fields come without a change. */
@@ -38,18 +40,13 @@ const WORDS: Readonly<Record<Verdict, string>> = {
 const COLOURS: Readonly<Record<Verdict, number>> = { ok: 32, note: 36, warning: 33, problem: 31, skipped: 2 };
 const WIDTH = 'PROBLEM'.length;
 const INDENT = ' '.repeat(2 + WIDTH + 2);
-const BOLD = 1;
-
-type Paint = (code: number, text: string) => string;
-const plain: Paint = (_code, text) => text;
-const painted: Paint = (code, text) => `\u001b[${String(code)}m${text}\u001b[0m`;
 
 /** The report for a person: one heading for each step, problems again at the end. Ends in a newline. */
 export function checkText(
   reports: readonly StepReport[],
   facts: CheckFacts & { readonly colour: boolean; readonly columns: number },
 ): string {
-  const paint = facts.colour ? painted : plain;
+  const paint = paintFor(facts.colour);
   const columns = Math.max(60, facts.columns);
   const lines = blocksOf(reports).flatMap(({ title, findings }) => [
     paint(BOLD, title),
@@ -82,24 +79,24 @@ function findingLines(found: Finding, paint: Paint, columns: number): readonly s
   const { verdict, what, sure, remedy, causes = [] } = found;
   const label = paint(COLOURS[verdict], WORDS[verdict].padEnd(WIDTH));
   const doubt = sure === 'certain' ? '' : ` (${sure})`;
-  const [first = '', ...rest] = wrapped(what + doubt, columns - INDENT.length);
+  const [first, ...rest] = wrapped(what + doubt, columns - INDENT.length);
   return [
     `  ${label}  ${first}`,
     ...rest.map((line) => INDENT + line),
     ...causes.flatMap((cause, index) => causeLines(cause, index, columns)),
-    ...(remedy === undefined || causes.length > 0 ? [] : [`${INDENT}mend: ${remedy}`]),
+    ...(remedy === undefined || causes.length > 0 ? [] : [`${INDENT}fix: ${remedy}`]),
   ];
 }
 
 function causeLines(cause: Cause, index: number, columns: number): readonly string[] {
   const mark = `${String(index + 1)}. `;
   const deeper = INDENT + ' '.repeat(mark.length);
-  const [first = '', ...rest] = wrapped(`${cause.what} (${cause.sure})`, columns - deeper.length);
+  const [first, ...rest] = wrapped(`${cause.what} (${cause.sure})`, columns - deeper.length);
   return [
     `${INDENT}${mark}${first}`,
     ...rest.map((line) => deeper + line),
     // Commands are never broken: they are copied.
-    ...(cause.remedy === undefined ? [] : [`${deeper}mend: ${cause.remedy}`]),
+    ...(cause.remedy === undefined ? [] : [`${deeper}fix: ${cause.remedy}`]),
   ];
 }
 
@@ -112,17 +109,4 @@ function summaryLines(reports: readonly StepReport[], paint: Paint): readonly st
   const verdict: Verdict = problems.length > 0 ? 'problem' : counts.warning > 0 ? 'warning' : 'ok';
   const head = problems.length === 0 && counts.warning === 0 ? 'Nothing wrong was found' : found;
   return [paint(COLOURS[verdict], `${head}${skipped}`)];
-}
-
-/** Lines of at most so many characters, broken at blanks; longer words stay whole. */
-function wrapped(text: string, width: number): readonly string[] {
-  const lines: string[] = [];
-  let line = '';
-  for (const word of text.split(/\s+/)) {
-    if (line !== '' && line.length + 1 + word.length > width) {
-      lines.push(line);
-      line = word;
-    } else line = line === '' ? word : `${line} ${word}`;
-  }
-  return [...lines, line];
 }

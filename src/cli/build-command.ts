@@ -1,7 +1,14 @@
 import { isAbsolute, resolve } from 'node:path';
 import { parseDurationMs } from '../config/duration.ts';
-import { type Command, OUTPUT_FORMS, type OutputForm, type ParsedLine } from './command.ts';
-import type { CommandSpec } from './command-spec.ts';
+import {
+  type AllowArguments,
+  type Command,
+  type JoinCommandArguments,
+  OUTPUT_FORMS,
+  type OutputForm,
+  type ParsedLine,
+} from './command.ts';
+import type { CommandName, CommandSpec } from './command-spec.ts';
 import { nameProblem, parseReloadChoice, type ReloadChoice } from '../kubelet/reload-file.ts';
 import { settingFlags } from './flags.ts';
 import { checkedValues } from './line-values.ts';
@@ -21,7 +28,7 @@ export function buildCommand(spec: CommandSpec, parts: LineParts): ParsedLine {
   const problems = [...parts.problems];
   const values = checkedValues(parts.raw, spec, problems);
   const names = new Set(spec.settings ? settingFlags().map((flag) => flag.name) : []);
-  const command = commandOf(spec, new Given(spec, { values, positional: parts.positional, problems }));
+  const command = BUILDERS[spec.name](new Given(spec, { values, positional: parts.positional, problems }));
   const settings = {
     settingsPath: spec.settings ? textOf(values['config']) : undefined,
     settingFlags: Object.fromEntries(Object.entries(values).filter(([name]) => names.has(name))),
@@ -30,54 +37,50 @@ export function buildCommand(spec: CommandSpec, parts: LineParts): ParsedLine {
   return { kind: 'command', command, settings };
 }
 
-function commandOf(spec: CommandSpec, given: Given): Command {
-  switch (spec.name) {
-    case 'run':
-      return { name: 'run' };
-    case 'once':
-      return {
-        name: 'once',
-        output: given.output(),
-        timeoutMs: given.durationMs('timeout'),
-        ...(given.text('every') === undefined ? {} : { everyMs: given.durationMs('every') }),
-      };
-    case 'status':
-      return { name: 'status', output: given.output(), watch: given.boolean('watch') };
-    case 'renew':
-      return {
-        name: 'renew',
-        output: given.output(),
-        certificate: given.certificateName(),
-        dryRun: given.boolean('dry-run'),
-        wait: given.boolean('wait'),
-        timeoutMs: given.durationMs('timeout'),
-      };
-    case 'check':
-      return { name: 'check', output: given.output() };
-    case 'adopt':
-      return {
-        name: 'adopt',
-        output: given.output(),
-        write: given.boolean('write'),
-        writeKubeconfig: given.boolean('write-kubeconfig'),
-      };
-    case 'allow':
-      return allowCommand(given);
-    case 'join':
-      return joinCommand(given);
-    case 'reset':
-      return {
-        name: 'reset',
-        output: given.output(),
-        yes: given.boolean('yes'),
-        withBootstrapKubeconfig: given.boolean('with-bootstrap-kubeconfig'),
-      };
-    case 'completion':
-      return { name: 'completion', shell: given.positionalChoice(['bash', 'zsh', 'fish']) };
-  }
-}
+/** Each command from what was given. */
+const BUILDERS: { readonly [Name in CommandName]: (given: Given) => Extract<Command, { readonly name: Name }> } = {
+  run: () => ({ name: 'run' }),
+  once: (given) => ({
+    name: 'once',
+    output: given.output(),
+    timeoutMs: given.durationMs('timeout'),
+    ...(given.text('every') === undefined ? {} : { everyMs: given.durationMs('every') }),
+  }),
+  status: (given) => ({
+    name: 'status',
+    output: given.output(),
+    certificate: given.certificateName(),
+    watch: given.boolean('watch'),
+    verbose: given.boolean('verbose'),
+  }),
+  renew: (given) => ({
+    name: 'renew',
+    output: given.output(),
+    certificate: given.certificateName(),
+    dryRun: given.boolean('dry-run'),
+    wait: given.boolean('wait'),
+    timeoutMs: given.durationMs('timeout'),
+  }),
+  check: (given) => ({ name: 'check', output: given.output() }),
+  adopt: (given) => ({
+    name: 'adopt',
+    output: given.output(),
+    write: given.boolean('write'),
+    writeKubeconfig: given.boolean('write-kubeconfig'),
+  }),
+  allow: allowCommand,
+  join: joinCommand,
+  reset: (given) => ({
+    name: 'reset',
+    output: given.output(),
+    yes: given.boolean('yes'),
+    withBootstrapKubeconfig: given.boolean('with-bootstrap-kubeconfig'),
+  }),
+  version: (given) => ({ name: 'version', output: given.output() }),
+  completion: (given) => ({ name: 'completion', shell: given.positionalChoice(['bash', 'zsh', 'fish']) }),
+};
 
-function allowCommand(given: Given): Command {
+function allowCommand(given: Given): AllowArguments {
   const remove = given.boolean('remove');
   const words = given.list('reload');
   const folder = given.folder();
@@ -93,7 +96,7 @@ function allowCommand(given: Given): Command {
   };
 }
 
-function joinCommand(given: Given): Command {
+function joinCommand(given: Given): JoinCommandArguments {
   return {
     name: 'join',
     output: given.output(),

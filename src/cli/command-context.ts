@@ -77,10 +77,14 @@ export async function openChosenLog(settings: LogSettings, edge: ProcessEdge): P
     format: chosenFormat(settings.format, edge),
     level: settings.level,
     stream: edge.stderr,
-    // https://no-color.org: any value that is not empty.
-    colour: edge.stderr.isTTY === true && (edge.environment['NO_COLOR'] ?? '') === '',
+    colour: showsColour(edge.stderr, edge.environment),
     now: edge.now,
   });
+}
+
+/** Whether a stream is a terminal that shows colours and a person who wants them (https://no-color.org: any value that is not empty). */
+export function showsColour(stream: Output, environment: ProcessEdge['environment']): boolean {
+  return stream.isTTY === true && (environment['NO_COLOR'] ?? '') === '' && environment['TERM'] !== 'dumb';
 }
 
 function chosenFormat(format: LogSettings['format'], edge: ProcessEdge): LogFormat {

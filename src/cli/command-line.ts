@@ -9,7 +9,7 @@ import { COMMANDS, COMMON_EXITS, findCommand, flagsOf } from './commands.ts';
 import type { CommandSpec } from './command-spec.ts';
 import { GLOBAL_FLAGS } from './flags.ts';
 import type { FlagSpec } from './flags.ts';
-import { plainBooleans, usageError } from './line-values.ts';
+import { longFlags, plainBooleans, usageError } from './line-values.ts';
 
 /** The kubelet's habits: the last one wins, nothing is guessed from the look of a value. */
 const KUBELET_HABITS = {
@@ -34,7 +34,7 @@ export async function parseCommandLine(argv: readonly string[], look: LineLook =
   const line = argv[0] === 'help' ? [...argv.slice(1), '--help'] : argv;
   const everyFlag = [...GLOBAL_FLAGS, ...COMMANDS.flatMap((command) => flagsOf(command))];
   const problems: string[] = [];
-  const words = plainBooleans(line, everyFlag, problems);
+  const words = plainBooleans(longFlags(line, everyFlag), everyFlag, problems);
   const { values, help, failure } = await ask(words, look);
   if (failure !== undefined) throw explained(failure, words);
   if (help !== '') return { kind: 'help', text: `${help.trimEnd()}\n` };
@@ -118,6 +118,7 @@ function optionOf(flag: FlagSpec, command: CommandSpec): Options {
   const value = flag.choices?.join('|') ?? flag.value;
   return {
     type: flag.kind === 'boolean' ? 'boolean' : 'string',
+    ...(flag.short === undefined ? {} : { alias: flag.short }),
     description: value === undefined ? flag.summary : `${flag.summary} (${value})`,
     ...(flag.kind === 'boolean' ? {} : { nargs: 1 }),
     ...(flag.fallback === undefined ? {} : { defaultDescription: flag.fallback }),

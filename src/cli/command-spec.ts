@@ -11,6 +11,7 @@ export const COMMAND_NAMES = [
   'allow',
   'join',
   'reset',
+  'version',
   'completion',
 ] as const;
 export type CommandName = (typeof COMMAND_NAMES)[number];

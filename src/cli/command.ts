@@ -28,7 +28,10 @@ export interface OnceArguments {
 export interface StatusArguments {
   readonly name: 'status';
   readonly output: OutputForm;
+  /** The name of one; undefined for all that are managed. */
+  readonly certificate: string | undefined;
   readonly watch: boolean;
+  readonly verbose: boolean;
 }
 
 export interface RenewArguments {
@@ -78,6 +81,11 @@ export interface ResetArguments {
   readonly withBootstrapKubeconfig: boolean;
 }
 
+export interface VersionArguments {
+  readonly name: 'version';
+  readonly output: OutputForm;
+}
+
 export interface CompletionArguments {
   readonly name: 'completion';
   readonly shell: 'bash' | 'zsh' | 'fish';
@@ -94,6 +102,7 @@ export type Command =
   | AllowArguments
   | JoinCommandArguments
   | ResetArguments
+  | VersionArguments
   | CompletionArguments;
 
 /** What came of parsing a command line. */

@@ -15,6 +15,7 @@ export const COMMON_EXITS: readonly (readonly [code: number, meaning: string])[]
 
 const OUTPUT: FlagSpec = {
   name: 'output',
+  short: 'o',
   kind: 'text',
   value: 'FORM',
   choices: OUTPUT_FORMS,
@@ -66,8 +67,21 @@ export const COMMANDS: readonly CommandSpec[] = [
   {
     name: 'status',
     summary: 'Show the state of the certificates.',
-    description: ['Works without root and without a running daemon. The exit code tells a monitor what it must know.'],
-    flags: [OUTPUT, { name: 'watch', kind: 'boolean', summary: 'Show it again whenever it changes.' }],
+    description: [
+      'Works without root and without a running daemon. The exit code tells a monitor what it must know.',
+      'A table, and below it what is wrong with which command against it; with the name of a certificate, or --verbose, everything that is known of it.',
+    ],
+    positional: {
+      name: 'certificate',
+      summary: 'Only this one: client, serving, or the name of an entry of `certificates`.',
+      required: false,
+      suggestions: ['client', 'serving'],
+    },
+    flags: [
+      OUTPUT,
+      { name: 'watch', short: 'w', kind: 'boolean', summary: 'Show it again whenever it changes.' },
+      { name: 'verbose', short: 'v', kind: 'boolean', summary: 'Show every fact of each certificate.' },
+    ],
     settings: true,
     exits: [
       [0, 'healthy'],
@@ -76,7 +90,7 @@ export const COMMANDS: readonly CommandSpec[] = [
       [5, 'expired'],
       [6, 'unknown: the daemon that should run is down, or runs of the timer are missing'],
     ],
-    examples: ['certlet status', 'certlet status --output json'],
+    examples: ['certlet status', 'certlet status serving', 'certlet status -w', 'certlet status -o json'],
   },
   {
     name: 'renew',
@@ -249,6 +263,15 @@ export const COMMANDS: readonly CommandSpec[] = [
       [75, 'a certlet is at work: stop it first'],
     ],
     examples: ['certlet reset', 'certlet reset --yes --with-bootstrap-kubeconfig'],
+  },
+  {
+    name: 'version',
+    summary: 'Show the version.',
+    description: ['Of the program that is typed here; `certlet status` tells that of the daemon.'],
+    flags: [OUTPUT],
+    settings: false,
+    exits: [],
+    examples: ['certlet version', 'certlet version -o json'],
   },
   {
     name: 'completion',

@@ -45,7 +45,10 @@ const PATHS = { file: '-f', folder: '-d' } as const;
 /** What to offer after a flag that takes a value. */
 function valueCases(command: CommandSpec): readonly string[] {
   const valued = flagsOf(command).filter((flag) => flag.kind !== 'boolean');
-  return valued.map((flag) => `    ${command.name}:--${flag.name}) ${offer(flag)}return ;;`);
+  return valued.map((flag) => {
+    const short = flag.short === undefined ? '' : ` | ${command.name}:-${flag.short}`;
+    return `    ${command.name}:--${flag.name}${short}) ${offer(flag)}return ;;`;
+  });
 }
 
 function offer(flag: FlagSpec): string {

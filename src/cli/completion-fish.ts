@@ -28,7 +28,8 @@ function afterCommand(command: CommandSpec): readonly string[] {
 }
 
 function option(flag: FlagSpec): string {
-  return `-l ${flag.name}${value(flag)} -d ${quoted(flag.summary)}`;
+  const short = flag.short === undefined ? '' : `-s ${flag.short} `;
+  return `${short}-l ${flag.name}${value(flag)} -d ${quoted(flag.summary)}`;
 }
 
 function value(flag: FlagSpec): string {

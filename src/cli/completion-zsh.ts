@@ -29,7 +29,7 @@ if [[ $funcstack[1] == _certlet ]]; then _certlet "$@"; else compdef _certlet ce
 }
 
 function commandCase(command: CommandSpec): string {
-  const flags = flagsOf(command).map((flag) => argument(flag));
+  const flags = flagsOf(command).flatMap((flag) => [argument(flag), ...shortArgument(flag)]);
   const words = command.positional === undefined ? [] : [positional(command.positional)];
   return [
     `        ${command.name}) _arguments \\`,
@@ -40,6 +40,13 @@ function commandCase(command: CommandSpec): string {
 
 /** Of zsh's own completion. */
 const PATHS = { file: '_files', folder: '_files -/' } as const;
+
+function shortArgument(flag: FlagSpec): readonly string[] {
+  if (flag.short === undefined) return [];
+  const about = `[${bracketSafe(flag.summary)}]`;
+  if (flag.kind === 'boolean') return [quoted(`-${flag.short}${about}`)];
+  return [quoted(`-${flag.short}+${about}:${colonSafe(flag.value ?? flag.name)}:${action(flag)}`)];
+}
 
 function argument(flag: FlagSpec): string {
   const about = `[${bracketSafe(flag.summary)}]`;

@@ -6,6 +6,8 @@ import { settingLeaves } from '../config/flags.ts';
 export interface FlagSpec {
   /** Without dashes. */
   readonly name: string;
+  /** One letter, for what kubectl has one for. */
+  readonly short?: string;
   /** `list` may be given several times or with commas. A `boolean` takes no value or `=true`, `=false`. */
   readonly kind: 'text' | 'list' | 'boolean' | 'number' | 'duration';
   readonly summary: string;

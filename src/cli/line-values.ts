@@ -13,6 +13,16 @@ export type CheckedValues = Readonly<Record<string, string | boolean | readonly 
 const TRUE_WORDS = ['1', 't', 'T', 'true', 'TRUE', 'True'];
 const FALSE_WORDS = ['0', 'f', 'F', 'false', 'FALSE', 'False'];
 
+/** `-o json`, `-ojson` and `-o=json`, as kubectl takes them, as `--output json` and `--output=json`; `-w` as `--watch`. */
+export function longFlags(argv: readonly string[], flags: readonly FlagSpec[]): readonly string[] {
+  return argv.map((word) => {
+    const [, letter, value = ''] = /^-([a-zA-Z])(?:=?(.+))?$/su.exec(word) ?? [];
+    const flag = flags.find(({ short }) => short !== undefined && short === letter);
+    if (flag === undefined || (flag.kind === 'boolean' && value !== '')) return word;
+    return value === '' ? `--${flag.name}` : `--${flag.name}=${value}`;
+  });
+}
+
 /**
  * `--flag=true` and `--flag=0` as `--flag` and `--no-flag`. Parsers of other languages read `=1` or `=TRUE` as false, and a
  * flag copied from a kubelet must not turn into its opposite. Other words go to `problems`.
@@ -58,7 +68,7 @@ export function usageError(words: string, command: CommandSpec | undefined): Cer
     .map((line) => (line.length <= LONGEST_LINE ? line : `${line.slice(0, LONGEST_LINE)}…`))
     .join('\n');
   const help = command === undefined ? 'certlet --help' : `certlet ${command.name} --help`;
-  return new CertletError('ERR_USAGE', message, { remedy: `See: ${help}` });
+  return new CertletError('ERR_USAGE', message, { remedy: help });
 }
 
 function entriesOf(given: readonly unknown[]): readonly string[] {

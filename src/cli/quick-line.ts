@@ -2,7 +2,7 @@ import { parseArgs } from 'node:util';
 import { buildCommand } from './build-command.ts';
 import type { ParsedLine } from './command.ts';
 import { findCommand, flagsOf } from './commands.ts';
-import { plainBooleans } from './line-values.ts';
+import { longFlags, plainBooleans } from './line-values.ts';
 import type { RawValues } from './line-values.ts';
 
 /**
@@ -17,7 +17,7 @@ export function quickCommandLine(argv: readonly string[]): ParsedLine | undefine
   const problems: string[] = [];
   try {
     const { values } = parseArgs({
-      args: plainBooleans(argv.slice(1), flags, problems).slice(),
+      args: plainBooleans(longFlags(argv.slice(1), flags), flags, problems).slice(),
       options: Object.fromEntries(
         flags.map((flag) => [
           flag.name,

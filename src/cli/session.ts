@@ -109,7 +109,7 @@ class Session {
 
 /** For a person `certlet: <message>` with the remedy below; for the journal one line for each fact. */
 function failureText(error: CertletError, stack: string | undefined, journal: boolean): string {
-  const facts = [...error.message.split('\n'), ...(error.remedy === undefined ? [] : [`remedy: ${error.remedy}`])];
+  const facts = [...error.message.split('\n'), ...(error.remedy === undefined ? [] : [`fix: ${error.remedy}`])];
   if (journal) {
     const lines = [...facts, ...(stack === undefined ? [] : [stack])];
     return lines

@@ -235,7 +235,7 @@ export class Attempt {
     if (problem !== undefined) throw problem;
     await this.#dropRecord();
     this.#state.lastSuccess = now;
-    this.#state.lastError = undefined;
+    this.#state.forgetFailures();
     this.#state.count('issued');
     this.#tellObserver(leaf, replaced);
   }

@@ -43,6 +43,8 @@ export class ManagerState {
   spacedUntil: Date | undefined;
   since: Date;
   lastError: FailureSnapshot | undefined;
+  /** The first failure after the last success, and how many there were. */
+  failing: ManagerSnapshot['failing'];
   lastSuccess: Date | undefined;
   readonly attempts = new Map<string, number>();
   #turn: Promise<unknown> = Promise.resolve();
@@ -79,7 +81,7 @@ export class ManagerState {
     this.reason = reason;
     this.command = at.command;
     this.spacedUntil = at.spacedUntil;
-    if (phase === 'valid' && this.filesRetry === undefined) this.lastError = undefined;
+    if (phase === 'valid' && this.filesRetry === undefined) this.forgetFailures();
   }
 
   count(result: string): void {
@@ -89,8 +91,15 @@ export class ManagerState {
   recordFailure(error: unknown, now: Date): CertletError {
     const known = asCertletError(error);
     this.lastError = { code: known.code, message: known.message, remedy: known.remedy, at: now };
+    this.failing = { since: this.failing?.since ?? now, tries: (this.failing?.tries ?? 0) + 1 };
     this.count(known.code);
     return known;
+  }
+
+  /** What went wrong before is over. */
+  forgetFailures(): void {
+    this.lastError = undefined;
+    this.failing = undefined;
   }
 }
 
@@ -116,7 +125,11 @@ export function managerSnapshot(
     isIdentity: state.spec.isIdentity,
     phase: state.phase,
     reason: state.reason,
-    command: approving ? approveCommand(pending.name) : state.command,
+    command: approving
+      ? approveCommand(pending.name)
+      : state.phase === 'waiting for issuance'
+        ? 'certlet check'
+        : state.command,
     since: state.since,
     certificate: leaf,
     currentPath: at.currentPath,
@@ -127,11 +140,13 @@ export function managerSnapshot(
     pending: pending && {
       name: pending.name,
       createdAt: pending.createdAt,
+      posted: pending.uid !== undefined,
       approved: state.pendingApproved,
       received: pending.issuedPem !== undefined,
     },
     lastSuccess: state.lastSuccess ?? state.history.lastIssuedAt,
     lastError: state.lastError,
+    failing: state.failing,
     attempts: Object.fromEntries(state.attempts),
   };
 }

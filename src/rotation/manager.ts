@@ -68,7 +68,7 @@ export class CertificateManager {
     return this.#state.inTurn(async () => {
       this.#state.current = await adopt();
       // What was wrong with the files is over.
-      if (this.#state.filesRetry !== undefined) this.#state.lastError = undefined;
+      if (this.#state.filesRetry !== undefined) this.#state.forgetFailures();
       this.#state.filesRetry = undefined;
       // A running attempt knows its request better than the disk does.
       if (!this.busy) await this.#load();
@@ -131,7 +131,8 @@ export class CertificateManager {
     return nextStep({
       ...facts,
       pending: this.#state.pending !== undefined,
-      retryAt: openAt(this.#state.retry, this.#context.clock.now()) ?? quietUntil,
+      retryAt: openAt(this.#state.retry, this.#context.clock.now()),
+      quietUntil,
       spacedUntil: this.#spacedUntil(),
       hold: this.#held(),
       doubt: this.rules.doubt(),
@@ -214,8 +215,7 @@ export class CertificateManager {
     const retrying = step.reason === 'waiting to try again';
     const failing = retrying || !this.#loaded;
     const command = phase === 'held' ? state.hold?.remedy : failing ? state.lastError?.remedy : step.command;
-    const spreading = 'spreading the first request after a start';
-    const reason = retrying ? (state.lastError?.message ?? spreading) : step.reason;
+    const reason = retrying ? (state.lastError?.message ?? step.reason) : step.reason;
     const spacedUntil = step.due && step.until;
     state.enter(phase, reason, { now: this.#context.clock.now(), command, spacedUntil });
     this.#notice.say(state.current?.chain.leaf, this.deadline(), step);

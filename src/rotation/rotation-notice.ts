@@ -2,6 +2,8 @@ import type { CertificateFacts } from '../pki/certificate.ts';
 import type { RotationContext } from './rotation-context.ts';
 import type { Step } from './rules/step.ts';
 
+const SPREAD = 'Rotation is due, the first request after a start is spread over time';
+
 type Wait = Extract<Step, { kind: 'wait' }>;
 
 /**
@@ -40,19 +42,16 @@ export class RotationNotice {
   }
 
   /** Once per certificate and reason: who has just added a name looks here for what becomes of it. */
-  #sayDue(leaf: CertificateFacts | undefined, { due: reasons, until }: Wait): void {
+  #sayDue(leaf: CertificateFacts | undefined, { due: reasons, spread, until }: Wait): void {
     if (reasons === undefined) return;
     if (this.#saidDue?.serial !== leaf?.serial) this.#saidDue = undefined;
     this.#saidDue ??= { serial: leaf?.serial, reasons: new Set() };
-    const key = JSON.stringify(reasons);
+    const key = JSON.stringify([reasons, spread]);
     if (this.#saidDue.reasons.has(key)) return;
     this.#saidDue.reasons.add(key);
     const purpose = this.#purpose;
-    this.#context.log.log('info', 'Rotation is due, waiting for the spacing between requests', {
-      purpose,
-      reasons,
-      nextAttempt: until,
-    });
+    const what = spread === true ? SPREAD : 'Rotation is due, waiting for the spacing between requests';
+    this.#context.log.log('info', what, { purpose, reasons, nextAttempt: until });
   }
 }
 

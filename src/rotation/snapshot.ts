@@ -11,6 +11,7 @@ export type Phase =
   | 'waiting for issuance'
   | 'proving'
   | 'installing'
+  | 'waiting to request'
   | 'waiting to retry'
   | 'waiting for the client certificate'
   | 'waiting for the clock'
@@ -20,6 +21,8 @@ export type Phase =
 export interface PendingSnapshot {
   readonly name: string;
   readonly createdAt: Date;
+  /** The API server has taken it: before that there is nothing that somebody could approve. */
+  readonly posted: boolean;
   readonly approved: boolean;
   readonly received: boolean;
 }
@@ -53,6 +56,8 @@ export interface ManagerSnapshot {
   readonly pending: PendingSnapshot | undefined;
   readonly lastSuccess: Date | undefined;
   readonly lastError: FailureSnapshot | undefined;
+  /** Attempts that failed in a row, and since when; undefined where the last one did not fail. */
+  readonly failing: { readonly since: Date; readonly tries: number } | undefined;
   /** Attempts by result since the process started: `issued`, or the error code. */
   readonly attempts: Readonly<Record<string, number>>;
 }

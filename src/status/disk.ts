@@ -64,6 +64,7 @@ function diskManager(
     pending: undefined,
     lastSuccess: history.lastIssuedAt,
     lastError: undefined,
+    failing: undefined,
     attempts: {},
   };
 }

@@ -1,7 +1,8 @@
 import { escaped } from '../adapters/log/printable.ts';
 import { redact } from '../adapters/log/redact.ts';
 import { CertletError } from '../errors.ts';
-import type { AgentSnapshot, ManagerSnapshot, Phase } from '../rotation/snapshot.ts';
+import type { AgentSnapshot, ManagerSnapshot, PendingSnapshot, Phase } from '../rotation/snapshot.ts';
+import { timestamp } from '../timestamp.ts';
 
 /** Changes when a field changes its meaning or goes; new fields come without a change. */
 export const STATUS_VERSION = 1;
@@ -20,8 +21,22 @@ export interface StatusDocument {
   readonly certificates: readonly CertificateStatus[];
   /** Hooks that failed and were not made good yet. */
   readonly hooks: readonly HookStatus[];
+  /** The last lines at warn and above that this process has logged, the newest last. */
+  readonly warnings?: readonly WarningStatus[];
   /** The node's kubeconfig, where it is left to root and has to be written anew. */
   readonly kubeconfig?: KubeconfigStatus;
+}
+
+/** A line of the journal, without what not everybody may read. */
+export interface WarningStatus {
+  readonly at: Timestamp;
+  readonly level: 'warn' | 'error';
+  readonly event: string;
+  /** The certificate that it is about. */
+  readonly purpose?: string;
+  readonly code?: string;
+  /** How often it was logged in a row. */
+  readonly times: number;
 }
 
 export interface KubeconfigStatus {
@@ -67,11 +82,21 @@ export interface CertificateStatus {
   readonly receivedAt?: Timestamp;
   readonly rotationDeadline?: Timestamp;
   readonly nextAttempt?: Timestamp;
-  readonly pending?: { readonly name: string; readonly since: Timestamp; readonly approved: boolean };
+  readonly pending?: PendingStatus;
   readonly lastSuccess?: Timestamp;
   readonly lastError?: ErrorStatus;
+  /** Attempts in a row that failed. */
+  readonly failing?: { readonly since: Timestamp; readonly tries: number };
   /** Attempts since the process started (or read its settings anew) by result: `issued` or the error's code. */
   readonly attempts: Readonly<Record<string, number>>;
+}
+
+export interface PendingStatus {
+  readonly name: string;
+  readonly since: Timestamp;
+  readonly approved: boolean;
+  /** How far it has come: key and name are on disk before the API server is asked. */
+  readonly state?: 'requesting' | 'posted' | 'approved' | 'issued';
 }
 
 export interface CertificateDetails {
@@ -113,6 +138,7 @@ export interface StatusParts {
   readonly everyMs?: number | undefined;
   readonly now: Date;
   readonly hooks: readonly HookProblemFacts[];
+  readonly warnings?: readonly WarningStatus[];
 }
 
 /** A hook's problem with its dates as dates. */
@@ -151,12 +177,13 @@ export function statusDocument(snapshot: AgentSnapshot, parts: StatusParts): Sta
     upToDate: snapshot.upToDate,
     certificates: snapshot.managers.map(certificateStatus),
     hooks: parts.hooks.map(hookStatus),
+    warnings: parts.warnings === undefined || parts.warnings.length === 0 ? undefined : parts.warnings,
     kubeconfig: kubeconfig && { ...kubeconfig, reason: foreign(kubeconfig.reason) },
   });
 }
 
 function certificateStatus(manager: ManagerSnapshot): CertificateStatus {
-  const { purpose, phase, reason, command, since, placeholder, pending, lastError } = manager;
+  const { purpose, phase, reason, command, since, placeholder, pending, lastError, failing } = manager;
   return present({
     purpose,
     phase,
@@ -169,7 +196,7 @@ function certificateStatus(manager: ManagerSnapshot): CertificateStatus {
     receivedAt: optionalTimestamp(manager.receivedAt),
     rotationDeadline: optionalTimestamp(manager.rotationDeadline),
     nextAttempt: optionalTimestamp(manager.nextAttempt),
-    pending: pending && { name: pending.name, since: timestamp(pending.createdAt), approved: pending.approved },
+    pending: pending && pendingStatus(pending),
     lastSuccess: optionalTimestamp(manager.lastSuccess),
     lastError:
       lastError &&
@@ -179,8 +206,14 @@ function certificateStatus(manager: ManagerSnapshot): CertificateStatus {
         remedy: lastError.remedy === undefined ? undefined : foreign(lastError.remedy),
         at: timestamp(lastError.at),
       }),
+    failing: failing && { since: timestamp(failing.since), tries: failing.tries },
     attempts: manager.attempts,
   });
+}
+
+function pendingStatus({ name, createdAt, approved, posted, received }: PendingSnapshot): PendingStatus {
+  const state = received ? 'issued' : approved ? 'approved' : posted ? 'posted' : 'requesting';
+  return { name, since: timestamp(createdAt), approved, state };
 }
 
 function details(facts: NonNullable<ManagerSnapshot['certificate']>): CertificateDetails {
@@ -253,9 +286,6 @@ function parsed(text: string, source: string): unknown {
 
 const field = (value: unknown, name: string): unknown =>
   typeof value === 'object' && value !== null ? (value as Readonly<Record<string, unknown>>)[name] : undefined;
-
-/** RFC 3339 in UTC, to the second. */
-export const timestamp = (date: Date): Timestamp => date.toISOString().replace(/\.\d{3}Z$/, 'Z');
 
 const optionalTimestamp = (date: Date | undefined): Timestamp | undefined =>
   date === undefined ? undefined : timestamp(date);

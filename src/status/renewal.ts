@@ -106,7 +106,7 @@ function doneLines({ purpose, certificate }: CertificateStatus): readonly string
 
 /** `valid` is the old certificate on its way to be replaced, a pause without a failure ends at once: nothing to tell. */
 function phaseLines({ purpose, phase, reason, command, pending, lastError }: CertificateStatus): readonly string[] {
-  if (phase === 'valid' || phase === 'starting') return [];
+  if (phase === 'valid' || phase === 'starting' || phase === 'waiting to request') return [];
   if (phase === 'waiting to retry' && lastError === undefined) return [];
   const request = pending === undefined ? '' : ` [${pending.name}]`;
   return [`${purpose}: ${phase}: ${reason}${request}`, ...(command === undefined ? [] : [`  ${command}`])];

@@ -1,3 +1,5 @@
+import { timestamp } from '../timestamp.ts';
+
 const SECOND_MS = 1000;
 const MINUTE_MS = 60 * SECOND_MS;
 const HOUR_MS = 60 * MINUTE_MS;
@@ -19,16 +21,11 @@ export function spanText(spanMs: number): string {
   return `${String(count)} ${name}${count === 1 ? '' : 's'}`;
 }
 
-/** `in 43 days (2027-01-03 04:11)`, `5 minutes ago (…)`; the date in local time. */
-export function relativeText(date: Date, now: Date): string {
+/** `in 43 days`, `5 minutes ago`. */
+export function distanceText(date: Date, now: Date): string {
   const aheadMs = date.getTime() - now.getTime();
-  const distance = aheadMs >= 0 ? `in ${spanText(aheadMs)}` : `${spanText(aheadMs)} ago`;
-  return `${distance} (${localText(date)})`;
+  return aheadMs >= 0 ? `in ${spanText(aheadMs)}` : `${spanText(aheadMs)} ago`;
 }
 
-/** `2027-01-03 04:11` in local time. */
-export function localText(date: Date): string {
-  const two = (part: number): string => String(part).padStart(2, '0');
-  const day = [date.getFullYear(), two(date.getMonth() + 1), two(date.getDate())].join('-');
-  return `${day} ${two(date.getHours())}:${two(date.getMinutes())}`;
-}
+/** `in 43 days (2027-01-03T04:11:00Z)`, `5 minutes ago (…)`. */
+export const relativeText = (date: Date, now: Date): string => `${distanceText(date, now)} (${timestamp(date)})`;

@@ -94,7 +94,7 @@ export function certificateVerdict(status: CertificateStatus, now: Date): Verdic
   return passes(status) ? { state: 'healthy', reasons: [] } : { state: 'waiting', reasons: [waits] };
 }
 
-/** With a good certificate in place these pass by themselves; so does a pause that no failure is the reason of (spread at start, spacing). */
+/** With a good certificate in place these pass by themselves. A daemon of 0.1.0 told a pause without a failure as one to retry. */
 const passes = ({ phase, lastError }: CertificateStatus): boolean =>
   PASSING.has(phase) || (phase === 'waiting to retry' && lastError === undefined);
 
@@ -102,6 +102,7 @@ const PASSING: ReadonlySet<string> = new Set([
   'starting',
   'valid',
   'requesting',
+  'waiting to request',
   'proving',
   'installing',
   'waiting for issuance',

@@ -40,10 +40,10 @@ Second
   PROBLEM  a long sentence word word word word word word word word
            word word word word that is broken at its blanks (likely)
            1. the first cause (likely)
-              mend: kubectl do this
+              fix: kubectl do this
            2. the second cause (possible)
   warning  something
-           mend: a command that is never broken however long it may be, since people copy it into a shell
+           fix: a command that is never broken however long it may be, since people copy it into a shell
 
 Not looked at
   skipped  Third: no ground

@@ -37,14 +37,26 @@ const renew = {
   timeoutMs: 300_000,
 } as const;
 
+const status = { name: 'status', output: 'text', certificate: undefined, watch: false, verbose: false } as const;
+
 const commands: readonly { readonly line: string; readonly command: Command }[] = [
   { line: 'run', command: { name: 'run' } },
   { line: 'once', command: { name: 'once', output: 'text', timeoutMs: 300_000 } },
   { line: 'once --timeout 90s', command: { name: 'once', output: 'text', timeoutMs: 90_000 } },
   { line: 'once --timeout=1h --timeout 2m', command: { name: 'once', output: 'text', timeoutMs: 120_000 } },
   { line: 'once --every 1h', command: { name: 'once', output: 'text', timeoutMs: 300_000, everyMs: 3_600_000 } },
-  { line: 'status', command: { name: 'status', output: 'text', watch: false } },
-  { line: 'status --output yaml --watch', command: { name: 'status', output: 'yaml', watch: true } },
+  { line: 'status', command: status },
+  {
+    line: 'status --output yaml --watch',
+    command: { ...status, output: 'yaml', watch: true },
+  },
+  { line: 'status serving -v', command: { ...status, certificate: 'serving', verbose: true } },
+  { line: 'status -w -o json', command: { ...status, output: 'json', watch: true } },
+  { line: 'status -ojson', command: { ...status, output: 'json' } },
+  { line: 'status -o=yaml', command: { ...status, output: 'yaml' } },
+  { line: 'once -o json --timeout 90s', command: { name: 'once', output: 'json', timeoutMs: 90_000 } },
+  { line: 'version', command: { name: 'version', output: 'text' } },
+  { line: 'version -o json', command: { name: 'version', output: 'json' } },
   { line: 'renew', command: renew },
   { line: 'renew all --wait=1', command: { ...renew, wait: true } },
   { line: 'renew serving --dry-run', command: { ...renew, certificate: 'serving', dryRun: true } },
@@ -173,7 +185,7 @@ for (const [line, message, help] of [
 ] as const) {
   t.test(`refused: certlet ${line}`, async (t) => {
     const argv = line === '' ? [] : line.split(' ');
-    await t.rejects(failing(argv), { code: 'ERR_USAGE', message, remedy: `See: ${help}` });
+    await t.rejects(failing(argv), { code: 'ERR_USAGE', message, remedy: help });
     t.not(quickCommandLine(argv)?.kind, 'command');
   });
 }

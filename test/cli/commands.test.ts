@@ -31,7 +31,9 @@ const waiting = text(sampleSnapshot({ managers: [client, waitingServing()] }));
 const status = (parts: Partial<StatusArguments> = {}): StatusArguments => ({
   name: 'status',
   output: 'text',
+  certificate: undefined,
   watch: false,
+  verbose: false,
   ...parts,
 });
 const renew = (parts: Partial<RenewArguments> = {}): RenewArguments => ({
@@ -85,7 +87,7 @@ t.test('status without anything to read: an ordinary user is told on standard er
   const { context, stdout, stderr } = host.session({ userId: 65_534 });
   t.equal(await runStatus(context, status()), 6);
   t.equal(stdout.text, '');
-  t.match(stderr.text, /^certlet: nothing to read: no daemon listens[^]*\n {2}remedy: systemctl status certlet/);
+  t.match(stderr.text, /^certlet: nothing to read: no daemon listens[^]*\n {2}fix: systemctl status certlet/);
 });
 
 t.test('status from a socket that is a daemon of nobody: what it says is no status', async (t) => {

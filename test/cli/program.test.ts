@@ -95,7 +95,7 @@ t.test('--version and --help go to standard output and end with 0', async (t) =>
 t.test('a usage error is a line, a remedy and 64', async (t) => {
   const edge = new FakeProcess('rum');
   t.equal(await runProgram(edge), 64);
-  t.equal(edge.stderr.text, 'certlet: "rum" is not a command; did you mean run?\n  remedy: See: certlet --help\n');
+  t.equal(edge.stderr.text, 'certlet: "rum" is not a command; did you mean run?\n  fix: certlet --help\n');
   t.equal(edge.stdout.text, '');
 });
 
@@ -115,7 +115,7 @@ t.test('settings with several problems are told one a line, and end with 78', as
   t.equal(code, 78);
   t.match(
     edge.stderr.text,
-    /^certlet: settings: 2 problems\n {2}.*:1: a: is not a setting\n {2}.*:2: b: is.*\n {2}remedy: /,
+    /^certlet: settings: 2 problems\n {2}.*:1: a: is not a setting\n {2}.*:2: b: is.*\n {2}fix: /,
   );
 });
 
@@ -161,7 +161,7 @@ for (const row of [
         lines.some((line) => line.includes(name)),
         `${name} in ${edge.stderr.text}`,
       );
-    t.match(lines.at(-1), /remedy: .*--help/);
+    t.match(lines.at(-1), /fix: .*--help/);
     t.equal(code, row.code);
   });
 }
@@ -178,7 +178,7 @@ t.test('for the journal each of these lines has its priority', async (t) => {
   });
   t.equal(
     edge.stderr.text,
-    '<3>certlet: settings: 2 problems\n<3>certlet: first\n<3>certlet: second\n<3>certlet: remedy: mend it\n',
+    '<3>certlet: settings: 2 problems\n<3>certlet: first\n<3>certlet: second\n<3>certlet: fix: mend it\n',
   );
 });
 
@@ -334,16 +334,16 @@ for (const row of [
     tty: true,
     env: {},
     format: 'auto',
-    line: '2030-01-01 00:00:00 \u001b[32mINFO \u001b[0m e',
+    line: '2030-01-01T00:00:00Z \u001b[32mINFO \u001b[0m e',
   },
   {
     name: 'text without colour for NO_COLOR',
     tty: true,
     env: { NO_COLOR: '1' },
     format: 'auto',
-    line: /^2030-01-01 00:00:00 INFO  e/,
+    line: /^2030-01-01T00:00:00Z INFO  e/,
   },
-  { name: 'text for a pipe', tty: false, env: {}, format: 'auto', line: /^2030-01-01 00:00:00 INFO  e/ },
+  { name: 'text for a pipe', tty: false, env: {}, format: 'auto', line: /^2030-01-01T00:00:00Z INFO  e/ },
   {
     name: 'text where JOURNAL_STREAM was inherited',
     tty: false,

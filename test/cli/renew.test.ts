@@ -245,7 +245,7 @@ t.test('through the daemon: asks and ends; with --wait follows it to its end', a
     ({ stderr }) => stderr.includes('certificate approve'),
   );
   t.equal(late.code, 75);
-  t.match(shaped(late.stderr), /certlet: not issued after \d+ s: serving:[^]*remedy: kubectl certificate approve CSR/);
+  t.match(shaped(late.stderr), /certlet: not issued after \d+ s: serving:[^]*fix: kubectl certificate approve CSR/);
   await daemon.end('SIGTERM');
 });
 

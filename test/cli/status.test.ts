@@ -38,7 +38,7 @@ const servingName = (cluster: FakeCluster): string =>
 /** Dates and distances as they differ from run to run, by their shape. */
 const shaped = (text: string): string =>
   text
-    .replaceAll(/\b\d{4}-\d\d-\d\d \d\d:\d\d\b/g, 'DATE')
+    .replaceAll(/\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ/g, 'DATE')
     .replaceAll(/\b\d+ (seconds?|minutes?|days?)\b/g, 'SPAN')
     .replaceAll(/process \d+/g, 'process PID')
     .replaceAll(/node-csr-[\w-]{43}/g, 'CSR')
@@ -70,22 +70,42 @@ t.test('a node that waits, from the socket', async (t) => {
   certlet         0.1.0 (run), process PID, started SPAN ago (DATE)
   API server      https://SERVER
 
+CERTIFICATE  STATE        EXPIRES               LEFT      NEXT         WAITS FOR
+client       valid        DATE  SPAN  in SPAN  -
+serving      self-signed  -                     -         -            approval
+
+serving  waiting for approval; a self-signed pair stands in until the first one is issued
+  reason          the request waits for approval
+  since           SPAN ago (DATE)
+  request         CSR, posted, made SPAN ago (DATE)
+  fix:            kubectl certificate approve CSR
+`,
+  );
+  const one = await host.run(['status', 'client', '-o', 'text']);
+  t.equal(one.code, 0, 'of the one that was asked for');
+  t.equal(
+    shaped(one.stdout).replaceAll(host.folder, ''),
+    `n1: healthy
+  certlet         0.1.0 (run), process PID, started SPAN ago (DATE)
+  API server      https://SERVER
+
+CERTIFICATE  STATE  EXPIRES               LEFT      NEXT         WAITS FOR
+client       valid  DATE  SPAN  in SPAN  -
+
 client   valid (SPAN left)
   subject         O=system:nodes, CN=system:node:n1
+  issuer          CN=fake-client-ca
   serial          1
   issued          SPAN ago (DATE)
   expires         in SPAN (DATE)
   next rotation   in SPAN (DATE)
   file            /pki/kubelet-client-current.pem
   last success    SPAN ago (DATE)
-
-serving  waiting for approval; a self-signed pair stands in until the first one is issued
-  reason          the request waits for approval; since SPAN ago (DATE)
-  request         CSR, not approved, made SPAN ago (DATE)
-  file            /pki/kubelet-server-current.pem
-  approve with    kubectl certificate approve CSR
 `,
   );
+  const unknown = await host.run(['status', 'servin']);
+  t.equal(unknown.code, 64);
+  t.match(unknown.stderr, /no certificate is named "servin"[^]*fix: certlet status serving/);
   t.ok(text.stdout.includes(servingName(cluster)));
   const json = await host.run(['status', '--output', 'json']);
   t.equal(json.code, 3);
@@ -136,7 +156,7 @@ t.test(
     );
     const refused = await host.run(['renew'], setpriv);
     t.equal(refused.code, 77);
-    t.match(refused.stderr, /control\.sock is for its owner and root alone\n {2}remedy: sudo certlet renew/);
+    t.match(refused.stderr, /control\.sock is for its owner and root alone\n {2}fix: sudo certlet renew/);
   },
 );
 
@@ -231,7 +251,7 @@ t.test(
     t.equal(down.code, 6);
     t.match(
       shaped(down.stdout),
-      /^ {2}certlet {9}NOT RUNNING \(0\.1\.0, process PID is gone\); start it: systemctl start certlet$/m,
+      /^ {2}certlet {9}NOT RUNNING \(0\.1\.0, process PID is gone\)\n {2}fix: {12}systemctl start certlet$/m,
     );
     t.match(shaped(down.stdout), /^ {2}read from {7}\S+\/run\/status\.json, last changed SPAN ago \(DATE\)$/m);
     const next = host.start(['run']);

@@ -23,7 +23,7 @@ interface Rule {
 const full = sampleManager({
   nextAttempt: NOW,
   lastError: { code: 'ERR_INTERNAL', message: '', remedy: undefined, at: NOW },
-  pending: { name: 'x', createdAt: NOW, approved: false, received: false },
+  pending: { name: 'x', createdAt: NOW, posted: true, approved: false, received: false },
 });
 const metrics = metricsText(sampleSnapshot({ managers: [full, { ...full, purpose: 'serving' }] }), {
   version: '1',

@@ -37,7 +37,7 @@ const serving = sampleManager({
   attempts: { issued: 2, ERR_API_UNREACHABLE: 3, ERR_CSR_DENIED: 1, ERR_CSR_SUPERSEDED: 5 },
   lastError: { code: 'ERR_CSR_DENIED', message: 'no', remedy: undefined, at: NOW },
   nextAttempt: NOW,
-  pending: { name: 'x', createdAt: new Date('2026-11-21T04:01:00Z'), approved: false, received: false },
+  pending: { name: 'x', createdAt: new Date('2026-11-21T04:01:00Z'), posted: true, approved: false, received: false },
 });
 const full = text(sampleSnapshot({ managers: [sampleManager(), serving] }), NOW, [rotated('serving', 4000)]);
 const ended = sampleManager({ certificate: sampleFacts({ notAfter: new Date('2026-11-21T04:10:58.500Z') }) });

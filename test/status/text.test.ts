@@ -3,14 +3,16 @@ import t from 'tap';
 import { clientSpec, servingSpec } from '../fixtures/specs.ts';
 import type { AgentSnapshot } from '../../src/rotation/snapshot.ts';
 import { diskStatus } from '../../src/status/disk.ts';
-import { type HookProblemFacts, type ProcessStatus, statusDocument } from '../../src/status/document.ts';
+import {
+  type HookProblemFacts,
+  type ProcessStatus,
+  statusDocument,
+  type WarningStatus,
+} from '../../src/status/document.ts';
 import { type Source, statusReport } from '../../src/status/text.ts';
-import { localText, relativeText, spanText } from '../../src/status/times.ts';
+import { relativeText, spanText } from '../../src/status/times.ts';
 import { verdictOf } from '../../src/status/verdict.ts';
 import { NOW, sampleFacts, sampleManager, sampleSnapshot, waitingServing } from '../fixtures/snapshots.ts';
-
-// Dates are told in local time; a zone without summer time makes them the same everywhere.
-process.env['TZ'] = 'UTC';
 
 const SECOND = 1000;
 const MINUTE = 60 * SECOND;
@@ -33,10 +35,9 @@ for (const [ms, text] of [
   });
 }
 
-t.test('relativeText tells distance and local time', async (t) => {
-  t.equal(relativeText(new Date('2027-01-03T04:11:00Z'), NOW), 'in 43 days (2027-01-03 04:11)');
-  t.equal(relativeText(new Date('2026-11-21T04:06:00Z'), NOW), '5 minutes ago (2026-11-21 04:06)');
-  t.equal(localText(new Date('2026-01-02T03:04:05Z')), '2026-01-02 03:04');
+t.test('relativeText tells distance and moment, in the form of the journal', async (t) => {
+  t.equal(relativeText(new Date('2027-01-03T04:11:00Z'), NOW), 'in 43 days (2027-01-03T04:11:00Z)');
+  t.equal(relativeText(new Date('2026-11-21T04:06:00Z'), NOW), '5 minutes ago (2026-11-21T04:06:00Z)');
 });
 
 interface ReportOptions {
@@ -45,38 +46,55 @@ interface ReportOptions {
   readonly hooks?: readonly HookProblemFacts[];
   readonly command?: ProcessStatus['command'];
   readonly now?: Date;
+  readonly columns?: number;
+  readonly details?: boolean;
+  readonly warnings?: readonly WarningStatus[];
 }
 
 function report(snapshot: AgentSnapshot, options: ReportOptions = {}): string {
-  const { source = { kind: 'socket' }, colour = false, hooks = [], command = 'run', now = NOW } = options;
-  const document = statusDocument(snapshot, { command, pid: 7, version: '0.1.0', now, hooks });
+  const {
+    source = { kind: 'socket' },
+    colour = false,
+    hooks = [],
+    command = 'run',
+    now = NOW,
+    warnings = [],
+  } = options;
+  const document = statusDocument(snapshot, { command, pid: 7, version: '0.1.0', now, hooks, warnings });
   const down = source.kind === 'file' && !source.running;
   const verdict = verdictOf(document, now, down ? 'down' : 'running');
-  return statusReport(document, { source, verdict, now, colour });
+  const { columns, details = true } = options;
+  return statusReport(document, { source, verdict, now, colour, columns, details });
 }
 
 t.test('a node that waits for the approval of its serving certificate', async (t) => {
   t.equal(
     report(sampleSnapshot()),
     `n1: waiting
-  certlet         0.1.0 (run), process 7, started 11 minutes ago (2026-11-21 04:00)
+  certlet         0.1.0 (run), process 7, started 11 minutes ago (2026-11-21T04:00:00Z)
   API server      https://192.0.2.1:6443
   kubelet         v1.20.2
 
+CERTIFICATE  STATE        EXPIRES               LEFT     NEXT       WAITS FOR
+client       valid        2027-01-03T04:11:00Z  43 days  in 9 days  -
+serving      self-signed  -                     -        -          approval
+
 client   valid (43 days left)
   subject         O=system:nodes, CN=system:node:n1
+  issuer          CN=cluster-ca
   serial          1f
-  issued          322 days ago (2026-01-03 04:11)
-  expires         in 43 days (2027-01-03 04:11)
-  next rotation   in 9 days (2026-12-01 00:00)
+  issued          322 days ago (2026-01-03T04:11:00Z)
+  expires         in 43 days (2027-01-03T04:11:00Z)
+  next rotation   in 9 days (2026-12-01T00:00:00Z)
   file            /var/lib/kubelet/pki/kubelet-client-current.pem
-  last success    321 days ago (2026-01-03 04:16)
+  last success    321 days ago (2026-01-03T04:16:00Z)
 
 serving  waiting for approval; a self-signed pair stands in until the first one is issued
-  reason          the request waits for approval; since 10 minutes ago (2026-11-21 04:01)
-  request         node-csr-abc, not approved, made 10 minutes ago (2026-11-21 04:01)
+  reason          the request waits for approval
+  since           10 minutes ago (2026-11-21T04:01:00Z)
+  request         node-csr-abc, posted, made 10 minutes ago (2026-11-21T04:01:00Z)
   file            /var/lib/kubelet/pki/kubelet-server-current.pem
-  approve with    kubectl certificate approve node-csr-abc
+  fix:            kubectl certificate approve node-csr-abc
 `,
   );
 });
@@ -88,11 +106,12 @@ t.test('a request that the API server never took is no request that waits for an
     phase: 'waiting to retry',
     reason: '403',
     command: undefined,
+    pending: { name: 'node-csr-abc', createdAt: NOW, posted: false, approved: false, received: false },
     lastError: error,
   });
   const text = report(sampleSnapshot({ managers: [manager] }));
-  t.match(text, /\n {2}request {9}node-csr-abc, prepared 10 minutes ago \(2026-11-21 04:01\)\n/);
-  t.match(text, `\n  to mend it      ${remedy}\n`);
+  t.match(text, /\n {2}request {9}node-csr-abc, requesting, made in 0 seconds \(2026-11-21T04:11:00Z\)\n/);
+  t.match(text, `\n  fix:            ${remedy}\n`);
   t.notMatch(text, /approve/);
   t.end();
 });
@@ -112,6 +131,7 @@ t.test('a night of trouble: expired, refused, clock off, a hook that fails', asy
     }),
     phase: 'waiting to retry',
     reason: 'spreading',
+    failing: { since: new Date('2026-11-21T04:00:00Z'), tries: 9 },
     since: new Date('2026-11-21T04:00:00Z'),
     nextAttempt: new Date('2026-11-21T05:00:00Z'),
     lastError,
@@ -135,33 +155,39 @@ t.test('a night of trouble: expired, refused, clock off, a hook that fails', asy
   t.equal(
     report(snapshot, { hooks: [hook, again] }),
     `n1: expired
-  certlet         0.1.0 (run), process 7, started 11 minutes ago (2026-11-21 04:00)
-  clock           5 minutes behind the API server; set it: timedatectl status
+  certlet         0.1.0 (run), process 7, started 11 minutes ago (2026-11-21T04:00:00Z)
+  clock           5 minutes behind the API server
+  fix:            timedatectl set-ntp true
+
+CERTIFICATE  STATE    EXPIRES               LEFT          NEXT           WAITS FOR
+client       EXPIRED  2026-11-20T04:11:00Z  24 hours ago  in 49 minutes  the next try
 
 client   EXPIRED 24 hours ago; waiting to retry
   subject         O=system:nodes, CN=system:node:n1
   names           n1, 192.0.2.7
+  issuer          CN=cluster-ca
   serial          1f
-  issued          322 days ago (2026-01-03 04:11)
-  expires         24 hours ago (2026-11-20 04:11)
-  next rotation   in 9 days (2026-12-01 00:00)
-  reason          spreading; since 11 minutes ago (2026-11-21 04:00)
-  next attempt    in 49 minutes (2026-11-21 05:00)
+  issued          322 days ago (2026-01-03T04:11:00Z)
+  expires         24 hours ago (2026-11-20T04:11:00Z)
+  next rotation   in 9 days (2026-12-01T00:00:00Z)
+  reason          spreading
+  failing         since 11 minutes (2026-11-21T04:00:00Z), 9 tries
+  next attempt    in 49 minutes (2026-11-21T05:00:00Z)
   file            /var/lib/kubelet/pki/kubelet-client-current.pem
-  last success    321 days ago (2026-01-03 04:16)
-  last error      ERR_CSR_DENIED, 11 minutes ago (2026-11-21 04:00): certificate signing request node-csr-x is denied, reason: NotAllowed, message: no
-  to mend it      Mend what the reason names, then run: certlet renew
+  last success    321 days ago (2026-01-03T04:16:00Z)
+  last error      ERR_CSR_DENIED, 11 minutes ago (2026-11-21T04:00:00Z): certificate signing request node-csr-x is denied, reason: NotAllowed, message: no
+  fix:            Mend what the reason names, then run: certlet renew
 
 hook restart-kubelet  failed after the client rotation
   error           the flag was not taken within 60 s
-  since           11 minutes ago (2026-11-21 04:00), 1 attempt
+  failing         since 11 minutes ago (2026-11-21T04:00:00Z), 1 attempt
   next attempt    after the next rotation or start
-  to mend it      systemctl enable --now certlet-kubelet-restart.path
+  fix:            systemctl enable --now certlet-kubelet-restart.path
 
 hook restart-kubelet  failed after the client rotation
   error           the flag was not taken within 60 s
-  since           11 minutes ago (2026-11-21 04:00), 2 attempts
-  next attempt    in 4 minutes (2026-11-21 04:15)
+  failing         since 11 minutes ago (2026-11-21T04:00:00Z), 2 attempts
+  next attempt    in 4 minutes (2026-11-21T04:15:00Z)
 `,
   );
   t.match(report({ ...snapshot, clockSkewMs: 300_000 }), /clock {11}5 minutes ahead of the API server/);
@@ -174,19 +200,19 @@ for (const { name, options, lines } of [
     name: 'the status file of a daemon whose socket is not for us says how old it is',
     options: { source: file(true), now: new Date('2026-11-21T04:12:00Z') },
     lines: [
-      'certlet         0.1.0 (run), process 7, started 12 minutes ago (2026-11-21 04:00)',
-      'read from       /run/certlet/status.json, last changed 0 seconds ago (2026-11-21 04:12)',
+      'certlet         0.1.0 (run), process 7, started 12 minutes ago (2026-11-21T04:00:00Z)',
+      'read from       /run/certlet/status.json, last changed 0 seconds ago (2026-11-21T04:12:00Z)',
     ],
   },
   {
     name: 'a dead daemon is told in capitals, with the command',
     options: { source: file(false) },
-    lines: ['certlet         NOT RUNNING (0.1.0, process 7 is gone); start it: systemctl start certlet'],
+    lines: ['certlet         NOT RUNNING (0.1.0, process 7 is gone)', 'fix:            systemctl start certlet'],
   },
   {
     name: 'a timer run that has ended is no alarm',
     options: { source: file(false), command: 'once' },
-    lines: ['certlet         0.1.0, last run by certlet once, started 11 minutes ago (2026-11-21 04:00)'],
+    lines: ['certlet         0.1.0, last run by certlet once, started 11 minutes ago (2026-11-21T04:00:00Z)'],
   },
 ] as readonly { name: string; options: ReportOptions; lines: readonly string[] }[]) {
   t.test(name, async (t) => {
@@ -207,7 +233,7 @@ t.test('a daemon that stopped in order says when', async (t) => {
     now: NOW,
     colour: false,
   });
-  t.match(text, /NOT RUNNING \(0\.1\.0, process 7 is gone, stopped 60 seconds ago \(2026-11-21 04:10\)\)/);
+  t.match(text, /NOT RUNNING \(0\.1\.0, process 7 is gone, stopped 60 seconds ago \(2026-11-21T04:10:00Z\)\)/);
 });
 
 t.test('what the disk alone tells', async (t) => {
@@ -228,10 +254,12 @@ t.test('what the disk alone tells', async (t) => {
   const verdict = verdictOf(document, NOW, 'down');
   t.equal(verdict.state, 'waiting');
   const text = statusReport(document, { source: { kind: 'disk', certDir: '/pki' }, verdict, now: NOW, colour: false });
-  t.match(text, /^ {2}certlet {9}not running; this was read from the disk\n {2}read from {7}\/pki\n/m);
-  t.match(text, /^client {3}valid \(43 days left\)$/m);
-  t.match(text, /^serving {2}not managed$/m);
-  t.match(text, /^ {2}to mend it {6}systemctl start certlet$/m);
+  t.match(
+    text,
+    /^ {2}certlet {9}not running; this was read from the disk\n {2}fix: {12}systemctl start certlet\n {2}read from {7}\/pki\n/m,
+  );
+  t.match(text, /^client {7}valid {8}2027-01-03T04:11:00Z  43 days {2}now {3}-$/m);
+  t.match(text, /^serving {6}not issued  - .* a daemon$/m);
   t.equal(verdictOf(diskStatus([client], about), NOW, 'down').state, 'healthy');
   const placeholder = diskStatus([{ ...serving, facts: sampleFacts({ selfSigned: true }) }], about);
   t.match(placeholder.certificates, [{ placeholder: true, rotationDeadline: undefined }]);
@@ -241,12 +269,12 @@ t.test('an overdue renewal is told beside what is left', async (t) => {
   const now = new Date('2026-12-10T04:11:00Z');
   t.match(
     report(sampleSnapshot({ managers: [sampleManager()] }), { now }),
-    /^client {3}valid, RENEWAL OVERDUE \(24 days left\); valid$/m,
+    /^client {3}valid, RENEWAL OVERDUE \(24 days left\); its renewal has not begun$/m,
   );
 });
 
 t.test('a request that is approved and a rotation under way', async (t) => {
-  const pending = { name: 'node-csr-abc', createdAt: NOW, approved: true, received: false };
+  const pending = { name: 'node-csr-abc', createdAt: NOW, posted: true, approved: true, received: false };
   const manager = sampleManager({ phase: 'waiting for issuance', reason: 'approved', pending });
   const text = report(sampleSnapshot({ managers: [manager] }));
   t.match(text, /^client {3}valid, waiting for issuance \(43 days left\)$/m);
@@ -270,5 +298,55 @@ t.test('where nothing runs no moment is made up since when', async (t) => {
   });
   const verdict = { state: 'waiting', reasons: [] } as const;
   const source = { kind: 'disk', certDir: '/pki' } as const;
-  t.match(statusReport(document, { source, verdict, now: NOW, colour: false }), /reason +certlet does not run\n/);
+  t.match(statusReport(document, { source, verdict, now: NOW, colour: false }), /certlet +not running/);
+});
+
+t.test('an expired certificate is never called valid, whatever the daemon was at', async (t) => {
+  const expired = sampleManager({ certificate: sampleFacts({ notAfter: new Date('2026-11-20T04:11:00Z') }) });
+  for (const phase of ['valid', 'starting', 'waiting to retry', 'not managed'] as const) {
+    for (const details of [true, false]) {
+      t.notMatch(
+        report(sampleSnapshot({ managers: [{ ...expired, phase, reason: 'why' }] }), { details }),
+        /\bvalid\b/,
+        phase,
+      );
+    }
+  }
+});
+
+t.test('without details a good certificate is one line, and a bad one has what is wrong and the fix', async (t) => {
+  const text = report(sampleSnapshot(), { details: false });
+  t.notMatch(text, /^client {3}valid \(/m);
+  t.match(text, /^serving {2}waiting for approval.*\n {2}reason .*\n {2}since .*\n {2}request .*\n {2}fix: /m);
+  t.notMatch(text, /kubelet-server-current\.pem/);
+});
+
+for (const columns of [60, 80, 120]) {
+  t.test(`at ${String(columns)} columns no line is longer, but for paths and what is copied`, async (t) => {
+    const warnings = [
+      { at: '2026-11-21T04:10:00Z', level: 'warn', event: `One ${'long '.repeat(30)}line`, times: 2 },
+    ] as const;
+    for (const details of [true, false]) {
+      const lines = report(sampleSnapshot(), { columns, details, warnings }).split('\n');
+      t.strictSame(
+        lines.filter((line) => line.length > columns && !/fix:|\.pem$/.test(line)),
+        [],
+      );
+    }
+  });
+}
+
+t.test('the last warnings stand at the end, with their age', async (t) => {
+  const warnings: readonly WarningStatus[] = [
+    { at: '2026-11-21T04:01:00Z', level: 'warn', event: 'Clock skew between this node and the API server', times: 1 },
+    { at: '2026-11-21T04:10:59Z', level: 'warn', event: 'Failed', purpose: 'client', code: 'ERR_TIMEOUT', times: 4 },
+  ];
+  t.match(
+    report(sampleSnapshot(), { warnings }),
+    `
+Last warnings (journalctl -u certlet)
+  10 minutes ago  Clock skew between this node and the API server
+  1 second ago    Failed (client, ERR_TIMEOUT), 4 times
+`,
+  );
 });

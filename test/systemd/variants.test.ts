@@ -157,11 +157,9 @@ t.test('another folder: the error names certlet allow, and what it says mends it
   start('certlet');
   t.equal(show('certlet', 'ActiveState'), 'active', 'ready all the same');
   const line = await untilSaid('certlet', 'EROFS');
-  const remedy = /remedy="((?:[^"\\]|\\.)*)"/.exec(line)?.[1] ?? '';
-  t.match(remedy, 'certlet allow /srv/certificates');
-  const command = (JSON.parse(`"${remedy}"`) as string)
-    .replace(/^if the service's sandbox is the reason: /, '')
-    .replace(/; else .*$/, '');
+  const fix = / fix: (.*)$/.exec(line)?.[1] ?? '';
+  t.match(fix, 'certlet allow /srv/certificates');
+  const command = fix.replace(/^if the service's sandbox is the reason: /, '').replace(/; else .*$/, '');
   shell(command);
   await LabCluster.start(t);
   await until('both certificates', settled);

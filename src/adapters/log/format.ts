@@ -1,4 +1,5 @@
 import type { LogFields, LogLevel } from '../../ports.ts';
+import { timestamp } from '../../timestamp.ts';
 import { escaped } from './printable.ts';
 import { redact } from './redact.ts';
 
@@ -23,11 +24,11 @@ export function journalLine(record: LogRecord): string {
   return `<${String(PRIORITY[record.level])}>${eventAndFields(record)}`;
 }
 
-/** As one line for a terminal or a file, with local time; colour only where asked for. */
+/** As one line for a terminal or a file, with the time; colour only where asked for. */
 export function textLine(record: LogRecord, style: { readonly colour: boolean }): string {
   const level = record.level.toUpperCase().padEnd(5);
   const shown = style.colour ? `\u001b[${COLOUR[record.level]}m${level}\u001b[0m` : level;
-  return `${localTime(record.time)} ${shown} ${eventAndFields(record)}`;
+  return `${dateText(record.time)} ${shown} ${eventAndFields(record)}`;
 }
 
 /** As one JSON object: time, level, event, then the fields. A field of one of these names gets an underscore behind it. */
@@ -44,11 +45,16 @@ export function jsonLine(record: LogRecord): string {
 }
 
 function eventAndFields({ event, fields }: LogRecord): string {
-  const pairs = Object.entries(fields)
-    .filter(([, value]) => value !== undefined)
+  const given = Object.entries(fields).filter(([, value]) => value !== undefined);
+  const pairs = given
+    .filter(([key]) => !FIXES.includes(key))
     .map(([key, value]) => `${key}=${quoted(plainText(value))}`);
-  return [printable(event), ...pairs].join(' ');
+  const fixes = given.filter(([key]) => FIXES.includes(key)).map(([, value]) => `fix: ${printable(plainText(value))}`);
+  return [printable(event), ...pairs, ...fixes].join(' ');
 }
+
+/** What a person runs: it stands last and as it is, so that it can be copied to the end of the line. */
+const FIXES = ['remedy', 'command'];
 
 /** Text as it is where it cannot be misread, else as a JSON string. */
 function quoted(text: string): string {
@@ -87,13 +93,6 @@ function jsonValue(value: unknown): unknown {
   return clean(plainText(value));
 }
 
-/** RFC 3339 in UTC to the second: the unit in which certificates count. */
 function dateText(date: Date): string {
-  return Number.isNaN(date.getTime()) ? 'unknown' : date.toISOString().replace(/\.\d+Z$/, 'Z');
-}
-
-function localTime(date: Date): string {
-  const two = (part: number): string => String(part).padStart(2, '0');
-  const day = [date.getFullYear(), two(date.getMonth() + 1), two(date.getDate())].join('-');
-  return `${day} ${[date.getHours(), date.getMinutes(), date.getSeconds()].map(two).join(':')}`;
+  return Number.isNaN(date.getTime()) ? 'unknown' : timestamp(date);
 }

@@ -19,7 +19,7 @@ import type { Settings } from '../../config.ts';
 import { EXIT, isCertletError } from '../../errors.ts';
 import { encodeAnswer } from '../answer.ts';
 import type { CheckArguments } from '../command.ts';
-import type { CommandContext } from '../command-context.ts';
+import { type CommandContext, showsColour } from '../command-context.ts';
 import { VERSION } from '../version.ts';
 
 /** Somebody waits at a terminal: an answer that takes longer than these is none. */
@@ -34,7 +34,7 @@ export async function runCheck(context: CommandContext, args: CheckArguments): P
   const about = { nodeName: facts.settings?.nodeName, program: VERSION, now: edge.now() };
   if (args.output !== 'text') context.print(encodeAnswer(checkDocument(reports, about), args.output));
   else {
-    const colour = edge.stdout.isTTY === true && (edge.environment['NO_COLOR'] ?? '') === '';
+    const colour = showsColour(edge.stdout, edge.environment);
     context.print(checkText(reports, { ...about, colour, columns: edge.stdout.columns ?? 120 }));
   }
   if (tally(reports).problem > 0) return EXIT.failed;

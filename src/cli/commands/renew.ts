@@ -2,8 +2,6 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { answeredError, callControl, type ControlReply } from '../../adapters/control/client.ts';
 import { controlSocketPath } from '../../adapters/control/server.ts';
 import type { Settings } from '../../config.ts';
-import { nearest } from '../../config/nearest.ts';
-import { KUBELET_SERVING } from '../../csr/spec.ts';
 import { CertletError, EXIT } from '../../errors.ts';
 import { diskStatus } from '../../status/disk.ts';
 import { type CertificateStatus, decodeStatus, type StatusDocument, statusDocument } from '../../status/document.ts';
@@ -11,6 +9,7 @@ import { RenewalWatch } from '../../status/renewal.ts';
 import { ANSWER_VERSION, encodeAnswer, wordsFor } from '../answer.ts';
 import type { RenewArguments } from '../command.ts';
 import type { CommandContext } from '../command-context.ts';
+import { managedPurposes } from '../managed-purposes.ts';
 import { VERSION } from '../version.ts';
 
 /** How often the daemon is asked how far it is. */
@@ -22,7 +21,7 @@ const ASK_MS = 500;
  */
 export async function runRenew(context: CommandContext, args: RenewArguments): Promise<number> {
   const settings = await context.loadSettings();
-  const purposes = managedPurposes(settings, args.certificate);
+  const purposes = managedPurposes(settings, args.certificate, 'renew');
   if (args.dryRun) return dryRun(context, settings, purposes, args);
   const say = wordsFor(context, args.output);
   const socket = controlSocketPath(settings.runtimeDir);
@@ -78,26 +77,6 @@ function conclude(context: CommandContext, { output, timeoutMs }: RenewArguments
   if (watch.hopeless !== undefined) throw watch.hopeless;
   if (context.signal.aborted) return EXIT.tempFail;
   throw watch.timeout(timeoutMs);
-}
-
-/** All that is managed, or the one that was named. Throws `ERR_USAGE` for one that is not managed. */
-function managedPurposes({ specs }: Settings, wanted: string | undefined): readonly string[] {
-  const managed = specs.map(({ name }) => name);
-  if (wanted === undefined) return managed;
-  if (managed.includes(wanted)) return [wanted];
-  if (wanted === KUBELET_SERVING) {
-    throw new CertletError('ERR_USAGE', 'the serving certificate is not managed: rotateServerCertificates is false', {
-      remedy: 'Set rotateServerCertificates: true in the settings.',
-    });
-  }
-  const meant = nearest(wanted, managed);
-  throw new CertletError(
-    'ERR_USAGE',
-    `no certificate is named ${JSON.stringify(wanted)}: there are ${managed.join(', ')}`,
-    {
-      remedy: meant === undefined ? 'See: certlet status' : `certlet renew ${meant}`,
-    },
-  );
 }
 
 /** What the daemon has now; empty while it starts. */

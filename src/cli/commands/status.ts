@@ -2,11 +2,13 @@ import { forTerminal } from '../../adapters/log/printable.ts';
 import { SystemClock } from '../../adapters/system-clock.ts';
 import { isCertletError } from '../../errors.ts';
 import { statusMark } from '../../status/document.ts';
+import { FIX } from '../../status/rows.ts';
 import { statusReport } from '../../status/text.ts';
 import { type Liveness, type State, STATE_EXIT, type Verdict, verdictOf } from '../../status/verdict.ts';
 import { encodeAnswer } from '../answer.ts';
 import type { StatusArguments } from '../command.ts';
-import type { CommandContext } from '../command-context.ts';
+import { type CommandContext, showsColour } from '../command-context.ts';
+import { managedPurposes } from '../managed-purposes.ts';
 import { findStatus, type FoundStatus } from '../status-source.ts';
 
 /** `--watch` looks so often; it shows something only when that has changed. */
@@ -17,8 +19,21 @@ const HOME_AND_CLEAR = '\u001b[H\u001b[J';
 /** `certlet status`: shows the state; the exit code tells it too. Throws what `findStatus` throws, as exit code 6 where nothing is known. */
 export async function runStatus(context: CommandContext, args: StatusArguments): Promise<number> {
   const settings = await context.loadSettings();
-  const look = (): Promise<FoundStatus> => findStatus(settings, context.edge);
+  const { certificate } = args;
+  managedPurposes(settings, certificate, 'status');
+  const look = async (): Promise<FoundStatus> => onlyOf(await findStatus(settings, context.edge), certificate);
   return args.watch ? watch(context, args, look) : show(context, args, look);
+}
+
+/** With one certificate in mind the others count neither in the table nor in the verdict. */
+function onlyOf(found: FoundStatus, certificate: string | undefined): FoundStatus {
+  if (certificate === undefined) return found;
+  const mine = ({ purpose }: { readonly purpose: string }): boolean => purpose === certificate;
+  const { certificates, hooks } = found.document;
+  return {
+    ...found,
+    document: { ...found.document, certificates: certificates.filter(mine), hooks: hooks.filter(mine) },
+  };
 }
 
 async function show(context: CommandContext, args: StatusArguments, look: () => Promise<FoundStatus>): Promise<number> {
@@ -78,7 +93,7 @@ async function lookOnce(
     return { kind: 'shown', state: verdict.state, text, mark };
   } catch (error) {
     if (!isCertletError(error)) throw error;
-    const remedy = error.remedy === undefined ? '' : `  remedy: ${error.remedy}\n`;
+    const remedy = error.remedy === undefined ? '' : `  ${FIX} ${error.remedy}\n`;
     const text = `certlet: ${error.message}\n${remedy}`;
     return { kind: 'problem', state: 'unknown', text, mark: text };
   }
@@ -98,9 +113,12 @@ function formed(
   { document, source, trouble, verdict, now }: Judged,
 ): string {
   const { stdout, environment } = context.edge;
-  // https://no-color.org: any value that is not empty.
-  const colour = stdout.isTTY === true && (environment['NO_COLOR'] ?? '') === '';
-  if (args.output === 'text') return statusReport(document, { source, trouble, verdict, now, colour });
+  if (args.output === 'text') {
+    const colour = showsColour(stdout, environment);
+    const columns = stdout.isTTY === true ? stdout.columns : undefined;
+    const details = args.verbose || args.certificate !== undefined;
+    return statusReport(document, { source, trouble, verdict, now, colour, columns, details });
+  }
   const told = { ...document, state: verdict.state, reasons: verdict.reasons, source: source.kind };
   // A stream of documents has one on each line.
   return args.watch && args.output === 'json' ? `${JSON.stringify(told)}\n` : encodeAnswer(told, args.output);

@@ -64,6 +64,8 @@ export class ApprovalReminder {
   readonly #stop = new AbortController();
   #running: Promise<void> | undefined;
   #approved = false;
+  /** Aborts when the wait is for somebody else. */
+  #phase = new AbortController();
 
   /** `asker` tells at each reminder who asks then: a wait may outlast many client certificates. It may throw as `CertificateRules.asker` does. */
   constructor(
@@ -87,6 +89,7 @@ export class ApprovalReminder {
 
   /** The request was approved and is not issued yet. */
   approved(): void {
+    if (!this.#approved) this.#phase.abort();
     this.#approved = true;
     this.start();
   }
@@ -102,8 +105,15 @@ export class ApprovalReminder {
     const { signal } = this.#stop;
     for (let said = 0; ; said += 1) {
       // Counted from the last one: a clock set ahead by years, or a month of sleep, is no reason to make up for every day.
-      await clock.sleepUntil(new Date(clock.now().getTime() + (GAPS_MS[said] ?? LAST_GAP_MS)), signal);
+      const next = new Date(clock.now().getTime() + (GAPS_MS[said] ?? LAST_GAP_MS));
+      await clock.sleepUntil(next, AbortSignal.any([signal, this.#phase.signal]));
       if (signal.aborted) return;
+      if (this.#phase.signal.aborted) {
+        // Approved after days: the signer's wait is told from its own beginning, not a day later.
+        this.#phase = new AbortController();
+        said = -1;
+        continue;
+      }
       await this.#say(signal);
     }
   }
@@ -116,7 +126,8 @@ export class ApprovalReminder {
         purpose,
         csr: name,
         since: createdAt,
-        remedy: "look at kube-controller-manager's csrsigning controller (--cluster-signing-cert-file and -key-file)",
+        why: "the signer has not signed it: kube-controller-manager's csrsigning controller (--cluster-signing-cert-file and -key-file)",
+        command: 'certlet check',
       });
       observer.observe({ kind: 'waiting', purpose, at: clock.now(), text: `${name} is approved and not issued` });
       return;

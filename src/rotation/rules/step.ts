@@ -1,5 +1,6 @@
 import type { CertificateFacts } from '../../pki/certificate.ts';
 import { templateMismatches, type CertificateTemplate } from '../../csr/template.ts';
+import { timestamp } from '../../timestamp.ts';
 import type { JudgedTime } from './clock-judge.ts';
 import type { Phase } from '../snapshot.ts';
 
@@ -13,8 +14,10 @@ export type Step =
       readonly until: Date | undefined;
       readonly reason: string;
       readonly command?: string;
-      /** Why a request is due all the same: it is made at `until`. Only where nothing but the spacing holds it back. */
+      /** Why a request is due all the same: it is made at `until`. Only where nothing but the spacing, or the spread of a start, holds it back. */
       readonly due?: readonly string[];
+      /** With `due`: what holds it back is the spread of a start. */
+      readonly spread?: true;
     };
 
 export interface StepInput {
@@ -30,6 +33,8 @@ export interface StepInput {
   readonly pending: boolean;
   /** Neither a retry nor a new request before this. */
   readonly retryAt: Date | undefined;
+  /** Nothing is asked before this, since many start at once. */
+  readonly quietUntil?: Date | undefined;
   /** A new request (not a resumed one) not before this. */
   readonly spacedUntil: Date | undefined;
   /** An administrator asked for a new certificate. */
@@ -54,6 +59,7 @@ export function restPhase(
   if (why.held) return 'held';
   if (why.blocked) return 'waiting for the client certificate';
   if (step.reason.startsWith('clock:')) return 'waiting for the clock';
+  if (step.due !== undefined) return 'waiting to request';
   return step.reason === 'valid' ? 'valid' : 'waiting to retry';
 }
 
@@ -66,9 +72,13 @@ export function nextStep(input: StepInput): Step {
   if (input.retryAt !== undefined && input.now.local < input.retryAt) {
     return { kind: 'wait', until: input.retryAt, reason: 'waiting to try again' };
   }
-  if (input.pending) return { kind: 'request', reasons: ['a request is pending'] };
-  const reasons = rotationReasons(input);
+  const reasons = input.pending ? ['a request is pending'] : rotationReasons(input);
   if (reasons.length === 0) return restingUntilDue(input);
+  if (input.quietUntil !== undefined && input.now.local < input.quietUntil) {
+    const reason = `${reasons.join('; ')}; first request by ${timestamp(input.quietUntil)} (spread over time after a start)`;
+    return { kind: 'wait', until: input.quietUntil, reason, due: reasons, spread: true };
+  }
+  if (input.pending) return { kind: 'request', reasons };
   if (!input.forced && input.spacedUntil !== undefined && input.now.local < input.spacedUntil) {
     const reason = `${reasons.join('; ')}; waits for the spacing between requests`;
     return { kind: 'wait', until: input.spacedUntil, reason, due: reasons };

@@ -50,11 +50,11 @@ t.test('journal: each level has its syslog priority', async (t) => {
   );
 });
 
-t.test('text: local time, level, event and fields; colour only where asked for', async (t) => {
-  t.equal(textLine(record('Waiting', { a: 1 }, 'warn'), { colour: false }), '2030-01-03 04:05:06 WARN  Waiting a=1');
+t.test('text: the time in UTC, level, event and fields; colour only where asked for', async (t) => {
+  t.equal(textLine(record('Waiting', { a: 1 }, 'warn'), { colour: false }), '2030-01-03T04:05:06Z WARN  Waiting a=1');
   t.equal(
     textLine(record('Waiting', {}, 'error'), { colour: true }),
-    '2030-01-03 04:05:06 \u001b[31mERROR\u001b[0m Waiting',
+    '2030-01-03T04:05:06Z \u001b[31mERROR\u001b[0m Waiting',
   );
 });
 

@@ -19,7 +19,7 @@ function lines(): { readonly stream: Writable; readonly read: () => readonly str
 
 for (const [format, line] of [
   ['journal', '<4>Waiting for approval csr=n1'],
-  ['text', '2030-01-03 04:05:06 WARN  Waiting for approval csr=n1'],
+  ['text', '2030-01-03T04:05:06Z WARN  Waiting for approval csr=n1'],
   [
     'json',
     JSON.stringify({

@@ -65,7 +65,7 @@ t.test('… status, its text and the metrics tell the earlier end and whose it i
   });
   const verdict = verdictOf(document, now, 'running');
   t.match(
-    statusReport(document, { source: { kind: 'socket' }, verdict, now, colour: false }),
+    statusReport(document, { source: { kind: 'socket' }, verdict, now, colour: false, details: true }),
     /expires .*, with CN=signer one of its chain/,
   );
   const later = new Date(now.getTime() + 101 * DAY);

@@ -25,7 +25,7 @@ async function withNewName(t: Test): Promise<FakeHost> {
 t.test('a rotation that is due but held back by the spacing: nothing tells when it comes', async (t) => {
   const host = await withNewName(t);
   const { phase, reason, nextAttempt } = host.manager('serving');
-  t.equal(phase, 'waiting to retry');
+  t.equal(phase, 'waiting to request');
   t.equal(reason, `${REASON}; waits for the spacing between requests`);
   t.ok(nextAttempt !== undefined && nextAttempt > host.clock.now());
   t.equal(host.manager('client').nextAttempt, undefined);
@@ -45,7 +45,7 @@ t.test('… status stays healthy, and its text has the reason and the time', asy
   const document = statusDocument(snapshot, { command: 'run', pid: 1, version: '0', now, hooks: [] });
   const verdict = verdictOf(document, now, 'running');
   t.strictSame(verdict, { state: 'healthy', reasons: [] });
-  const text = statusReport(document, { source: { kind: 'socket' }, verdict, now, colour: false });
+  const text = statusReport(document, { source: { kind: 'socket' }, verdict, now, colour: false, details: true });
   t.match(text, /reason +missing requested DNS names \[web\.example\.org\]; waits for the spacing between requests/);
   t.match(text, /next attempt +in \d+ (minutes|seconds) \(/);
 });

@@ -1,0 +1,28 @@
+import type { Settings } from '../config.ts';
+import { nearest } from '../config/nearest.ts';
+import { KUBELET_SERVING } from '../csr/spec.ts';
+import { CertletError } from '../errors.ts';
+
+/** All that is managed, or the one that was named to `command`. Throws `ERR_USAGE` for one that is not managed. */
+export function managedPurposes(
+  { specs }: Pick<Settings, 'specs'>,
+  wanted: string | undefined,
+  command: 'renew' | 'status' | 'history',
+): readonly string[] {
+  const managed = specs.map(({ name }) => name);
+  if (wanted === undefined) return managed;
+  if (managed.includes(wanted)) return [wanted];
+  if (wanted === KUBELET_SERVING) {
+    throw new CertletError('ERR_USAGE', 'the serving certificate is not managed: rotateServerCertificates is false', {
+      remedy: 'Set rotateServerCertificates: true in the settings.',
+    });
+  }
+  const meant = nearest(wanted, managed);
+  throw new CertletError(
+    'ERR_USAGE',
+    `no certificate is named ${JSON.stringify(wanted)}: there are ${managed.join(', ')}`,
+    {
+      remedy: meant === undefined ? 'certlet status' : `certlet ${command} ${meant}`,
+    },
+  );
+}
