@@ -61,6 +61,19 @@ export function requestIncompatibilities(csr: CertificateSigningRequest, ours: O
   ];
 }
 
+/**
+ * What a person does about a request that was refused with this message. A signer of somebody's own may take no `spec.expirationSeconds`, and only the
+ * settings can leave it out.
+ */
+export function refusedRemedy(
+  { purpose, expirationSeconds }: { readonly purpose: string; readonly expirationSeconds?: number | undefined },
+  message: string,
+): string {
+  if (expirationSeconds !== undefined && /expirationSeconds/i.test(message))
+    return `Leave expirationSeconds of the ${purpose} certificate out of the settings, then: systemctl reload certlet`;
+  return `Mend what the reason names, then run: certlet renew ${purpose}`;
+}
+
 function expiredProblems(certificatePem: string, now: Date): readonly string[] {
   try {
     const expired = parseChain(certificatePem).certificates.filter((certificate) => certificate.validToDate <= now);

@@ -37,3 +37,16 @@ export const isNameDropped = (asked: string, answered: string | undefined): bool
 /** Why a request for this signer is not made, for journal, status and check alike. */
 export const unreachedSigner = (signerName: string): string =>
   `the API server knows no signer names (Kubernetes before 1.18): ${signerName} would never see the request, and kube-controller-manager would sign it with the cluster's CA`;
+
+/** Signers of this domain are controllers of kube-controller-manager; all others are programs of somebody else. */
+export const isStockSigner = (signerName: string): boolean => signerName.startsWith('kubernetes.io/');
+
+/** Why an approved request may have no certificate. */
+export const unissuedReason = (signerName: string): string =>
+  isStockSigner(signerName)
+    ? "the signer has not signed it: kube-controller-manager's csrsigning controller (--cluster-signing-cert-file and -key-file)"
+    : `the signer ${signerName} has not signed it: it does not run, or it refuses without a word; whoever runs it can tell`;
+
+/** Who decides about requests for a signer that no controller of Kubernetes approves for. */
+export const whoApproves = (signerName: string, by: 'person' | 'approver'): string =>
+  `requests for ${signerName} are approved by a person${by === 'approver' ? ' or a separate approver' : ''}`;

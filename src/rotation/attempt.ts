@@ -169,7 +169,10 @@ export class Attempt {
     if (outcome.kind !== 'pending') return;
     this.#state.pendingApproved = outcome.approved;
     if (outcome.approved) {
-      this.#enter('waiting for issuance', 'the request is approved, waiting to be issued');
+      this.#enter(
+        'waiting for issuance',
+        `the request is approved, waiting for ${this.#state.spec.signerName} to issue it`,
+      );
       reminder.approved();
     } else {
       this.#enter('waiting for approval', 'the request waits for approval');

@@ -1,5 +1,5 @@
 import t from 'tap';
-import { requestIncompatibilities, requestOutcome } from '../../src/csr/outcome.ts';
+import { refusedRemedy, requestIncompatibilities, requestOutcome } from '../../src/csr/outcome.ts';
 import { clientTemplate, servingTemplate } from '../fixtures/specs.ts';
 import type { CertificateSigningRequest, CsrCondition } from '../../src/csr/wire.ts';
 import { generatePrivateKey } from '../../src/pki/keys.ts';
@@ -159,3 +159,17 @@ t.test('requestIncompatibilities of a serving request with other addresses', asy
     ['other names'],
   );
 });
+
+for (const { asked, message, remedy } of [
+  {
+    asked: undefined,
+    message: 'not allowed',
+    remedy: /^Mend what the reason names, then run: certlet renew exporter$/,
+  },
+  { asked: undefined, message: 'no expirationSeconds', remedy: /certlet renew exporter$/ },
+  { asked: 3600, message: 'not allowed', remedy: /certlet renew exporter$/ },
+  { asked: 3600, message: 'no expirationSeconds', remedy: /^Leave expirationSeconds of the exporter certificate out/ },
+])
+  t.test(`refused with "${message}", a lifetime ${asked === undefined ? 'not ' : ''}asked for`, async (t) => {
+    t.match(refusedRemedy({ purpose: 'exporter', expirationSeconds: asked }, message), remedy);
+  });

@@ -104,9 +104,38 @@ t.test('a signer that never answers holds up no other certificate', async (t) =>
   for (const name of ['client', 'serving', 'kube-proxy']) t.ok(host.leaf(name).notAfter > host.clock.now(), name);
   t.match(host.log.of('Certificate signing request waits for approval').at(-1)?.fields, {
     purpose: 'exporter',
-    why: 'exporter requests are approved by a person or a separate approver',
+    why: 'requests for example.com/monitoring are approved by a person or a separate approver',
   });
 });
+
+t.test(
+  'approved and left by its signer, then refused: told with that signer and the settings of this certificate',
+  async (t) => {
+    const host = newHost(t, EXPORTER);
+    const { create } = host.api;
+    let asked = '';
+    host.api.create = (body, username) => {
+      if (body.signerName !== EXPORTER.signerName) return create.call(host.api, body, username);
+      host.api.approve = 'manual';
+      asked = body.name;
+      return create.call(host.api, body, username);
+    };
+    host.start();
+    await host.until(() => host.manager('exporter').phase === 'waiting for approval', 10 * MINUTE);
+    host.api.condition(asked, 'Approved', 'ByHand', '');
+    await host.clock.advance(2 * HOUR);
+    t.match(host.log.of('Certificate signing request is approved, waiting to be issued').at(-1)?.fields, {
+      why: /^the signer example\.com\/monitoring has not signed it/,
+    });
+    t.match(host.manager('exporter').reason, /waiting for example\.com\/monitoring to issue it/);
+    host.api.condition(asked, 'Failed', 'Policy', 'usages did not match');
+    await host.clock.settle();
+    t.match(host.manager('exporter').lastError, {
+      code: 'ERR_CSR_FAILED',
+      remedy: /^Set usages of exporter in the settings to what the signer takes/,
+    });
+  },
+);
 
 t.test('a hundred certificates are one loop: no request and hardly a step is made while all are good', async (t) => {
   const many = Array.from({ length: 100 }, (_, index) => ({ ...EXPORTER, name: `c${String(index)}` }));

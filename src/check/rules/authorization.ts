@@ -1,4 +1,6 @@
 import { shellWord } from '../../adapters/file-errors.ts';
+import { whoApproves } from '../../csr/signer-names.ts';
+import { type CertificateSpec, KUBELET_SERVING } from '../../csr/spec.ts';
 import type { CertletError } from '../../errors.ts';
 import type { Target } from '../facts.ts';
 import { type Finding, finding, good } from '../finding.ts';
@@ -117,4 +119,14 @@ export function servingApprovalFindings(
         ]
       : []),
   ];
+}
+
+/** The word on the certificates of the settings: who approves, and the right that it takes (`approve` on the signer, since 1.18). */
+export function entryApprovalFindings(specs: readonly CertificateSpec[]): readonly Finding[] {
+  return specs.flatMap(({ name, signerName, approval, isIdentity }) => {
+    if (isIdentity || name === KUBELET_SERVING || approval.by === 'subresource') return [];
+    const remedy = `kubectl certificate approve NAME   # takes the verb approve on signers, resourceNames: ${signerName}`;
+    const what = `the ${name} certificate: ${whoApproves(signerName, approval.by)}, each time that it is renewed`;
+    return [finding('note', `approval.${name}`, what, { remedy, evidence: { signer: signerName } })];
+  });
 }

@@ -1,5 +1,6 @@
 import { shellWord } from '../../adapters/file-errors.ts';
-import { requestOutcome } from '../../csr/outcome.ts';
+import { refusedRemedy, requestOutcome } from '../../csr/outcome.ts';
+import { isStockSigner } from '../../csr/signer-names.ts';
 import { type CertificateSpec, NODE_NAME, ofNode, servesWith } from '../../csr/spec.ts';
 import type { CertificateSigningRequest } from '../../csr/wire.ts';
 import { spanText } from '../../status/times.ts';
@@ -12,8 +13,8 @@ export interface RequestsSeen {
   /** The server has more than it gave. */
   readonly truncated: boolean;
   readonly nodeName: string;
-  /** Names of requests that certlet's own records hold. */
-  readonly ownNames: readonly string[];
+  /** The request that certlet's own record of a certificate holds, by the name of the certificate. */
+  readonly ownNames: ReadonlyMap<string, string>;
   /** Now, by the server's clock. */
   readonly now: Date;
   /** The stock approver would approve this node's client requests; undefined when nobody could be asked. */
@@ -35,7 +36,8 @@ const DOWN: Cause = {
 export function requestsFindings(seen: RequestsSeen, specs: readonly CertificateSpec[]): readonly Finding[] {
   return [
     ...specs.flatMap((spec) => {
-      const own = newest(seen.all.filter((csr) => isFor(csr, spec) && isOwn(csr, spec, seen)));
+      const recorded = seen.all.find((csr) => csr.name === seen.ownNames.get(spec.name));
+      const own = recorded ?? newest(seen.all.filter((csr) => isFor(csr, spec) && isOwn(csr, spec, seen.nodeName)));
       return own === undefined ? [] : [ownFinding(own, spec, seen)];
     }),
     ...clusterFindings(seen, specs),
@@ -53,9 +55,10 @@ export function isFor(csr: CertificateSigningRequest, spec: CertificateSpec): bo
   return serves || csr.usages.includes('client auth');
 }
 
-function isOwn(csr: CertificateSigningRequest, spec: CertificateSpec, { nodeName, ownNames }: RequestsSeen): boolean {
-  const commonName = requestCommonName(csr.requestPem);
-  return commonName === undefined ? ownNames.includes(csr.name) : commonName === ofNode(spec.commonName, nodeName);
+/** A subject without the name of the node is that of every node: who has asked tells then. */
+function isOwn(csr: CertificateSigningRequest, { commonName }: CertificateSpec, nodeName: string): boolean {
+  if (requestCommonName(csr.requestPem) !== ofNode(commonName, nodeName)) return false;
+  return commonName.includes(NODE_NAME) || csr.username === `system:node:${nodeName}`;
 }
 
 function newest(csrs: readonly CertificateSigningRequest[]): CertificateSigningRequest | undefined {
@@ -82,9 +85,7 @@ function ownFinding(csr: CertificateSigningRequest, spec: CertificateSpec, seen:
     }
     case 'failed': {
       const what = `the signer refused the ${purpose} request ${csr.name}: ${words(outcome)}`;
-      const remedy = outcome.usages
-        ? 'nothing: certlet asks once with the other set of usages; keyEncipherment in the settings makes it the default'
-        : `certlet renew ${purpose}   # after mending what the signer names`;
+      const remedy = failedRemedy(spec, outcome);
       return finding('problem', `${id}-failed`, what, {
         remedy,
         evidence: { ...evidence, reason: outcome.reason, message: outcome.message },
@@ -96,6 +97,16 @@ function ownFinding(csr: CertificateSigningRequest, spec: CertificateSpec, seen:
     case 'changed uid':
       return good(id, `the last ${purpose} request, ${csr.name}, was issued`, evidence);
   }
+}
+
+/** The kubelet's signers want one of two sets of usages; what another signer wants stands in the settings. */
+function failedRemedy(spec: CertificateSpec, { usages, message }: { usages: boolean; message: string }): string {
+  const { name, usagesNegotiable, expirationSeconds } = spec;
+  if (usages && usagesNegotiable)
+    return 'nothing: certlet asks once with the other set of usages; keyEncipherment in the settings makes it the default';
+  if (usages)
+    return `systemctl reload certlet   # after setting usages of ${name} in the settings to what the signer takes`;
+  return refusedRemedy({ purpose: name, expirationSeconds }, message);
 }
 
 const words = ({ reason, message }: { readonly reason: string; readonly message: string }): string =>
@@ -157,7 +168,7 @@ function unissuedFinding(csr: CertificateSigningRequest, spec: CertificateSpec, 
   };
   if (age < PROMPT_MS)
     return finding('note', id, `the ${purpose} request ${csr.name} is approved and not issued yet`, { evidence });
-  const causes = spec.signerName.startsWith('kubernetes.io/') ? stockCauses(spec) : ownSignerCauses(spec);
+  const causes = isStockSigner(spec.signerName) ? stockCauses(spec) : ownSignerCauses(spec);
   return finding(
     'problem',
     id,
@@ -204,7 +215,8 @@ function clusterFindings(seen: RequestsSeen, specs: readonly CertificateSpec[]):
   const old = seen.all.filter((csr) => ageMs(csr, seen.now) >= PROMPT_MS);
   const pending = old.filter((csr) => isPending(csr, false));
   const clients = pending.filter((csr) => automatic.some((spec) => isFor(csr, spec)));
-  const unissued = old.filter((csr) => isPending(csr, true));
+  // Other signers are other programs, each with its own hours; servers before 1.18 have the one alone.
+  const unissued = old.filter((csr) => isPending(csr, true) && isStockSigner(csr.signerName ?? 'kubernetes.io/'));
   const total = seen.all.length;
   const evidence = {
     pendingClient: clients.length,

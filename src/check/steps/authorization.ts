@@ -9,6 +9,7 @@ import {
   CSR_VERBS,
   type CsrVerb,
   csrRightsFindings,
+  entryApprovalFindings,
   servingApprovalFindings,
 } from '../rules/authorization.ts';
 import { signersFindings } from '../rules/signers.ts';
@@ -159,6 +160,7 @@ export const approvalStep: Step = {
       legacy ??= answers.legacy;
     }
     if (settings?.rotateServerCertificates === true) findings.push(...servingApprovalFindings(legacy, serverMinor));
+    findings.push(...entryApprovalFindings(settings?.specs ?? []));
     return { findings, facts: automatic === undefined ? {} : { automatic } };
   },
 };

@@ -26,7 +26,9 @@ export const requestsStep: Step = {
     const pending = await Promise.all(purposes.map((purpose) => store.pending(purpose)));
     const histories = await Promise.all(purposes.map((purpose) => store.history(purpose)));
     const listed = await list(context, asker);
-    const ownNames = pending.flatMap((view) => (view.kind === 'read' ? [view.value.name] : []));
+    const ownNames = new Map(
+      pending.flatMap((view) => (view.kind === 'read' ? [[view.value.purpose, view.value.name] as const] : [])),
+    );
     const now = new Date(context.ports.now().getTime() - skewMs);
     const { nodeName } = settings;
     const found =

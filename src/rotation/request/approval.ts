@@ -1,3 +1,4 @@
+import { unissuedReason, whoApproves } from '../../csr/signer-names.ts';
 import type { CertificateSpec } from '../../csr/spec.ts';
 import type { ApiConnection } from '../../ports.ts';
 import { isCertletError } from '../../errors.ts';
@@ -20,14 +21,11 @@ export interface ApprovalOutlook {
  * Of other certificates their spec knows.
  */
 export async function approvalOutlook(
-  { name, approval }: Pick<CertificateSpec, 'name' | 'approval'>,
+  { signerName, approval }: Pick<CertificateSpec, 'signerName' | 'approval'>,
   asker: () => { readonly identity: 'node' | 'bootstrap'; readonly api: ApiConnection },
   signal: AbortSignal,
 ): Promise<ApprovalOutlook> {
-  if (approval.by === 'approver') {
-    return { automatic: 'no', why: `${name} requests are approved by a person or a separate approver` };
-  }
-  if (approval.by === 'person') return { automatic: 'no', why: `${name} requests are approved by a person` };
+  if (approval.by !== 'subresource') return { automatic: 'no', why: whoApproves(signerName, approval.by) };
   try {
     const { identity, api } = asker();
     const subresource = approval[identity];
@@ -126,7 +124,7 @@ export class ApprovalReminder {
         purpose,
         csr: name,
         since: createdAt,
-        why: "the signer has not signed it: kube-controller-manager's csrsigning controller (--cluster-signing-cert-file and -key-file)",
+        why: unissuedReason(this.#spec.signerName),
         command: 'certlet check',
       });
       observer.observe({ kind: 'waiting', purpose, at: clock.now(), text: `${name} is approved and not issued` });

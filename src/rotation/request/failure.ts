@@ -1,10 +1,11 @@
+import { refusedRemedy } from '../../csr/outcome.ts';
 import { asCertletError, CertletError, isCertletError } from '../../errors.ts';
 import type { PendingRequest, RequestHistory } from '../../csr/pending.ts';
 import type { CertificateSpec } from '../../csr/spec.ts';
 import { type CertificateTemplate, templateDigest } from '../../csr/template.ts';
 import type { RotationContext } from '../rotation-context.ts';
 import { type ManagerState, openAt, type RetryGate } from '../manager-state.ts';
-import { endsRequest, REFUSED_REMEDY } from './request.ts';
+import { endsRequest } from './request.ts';
 import { ERROR_RULES, type ErrorCode } from '../../error-rules.ts';
 import type { AgentEvent, Logger } from '../../ports.ts';
 import { type JudgedTime, NAMED_SKEW_MS, skewText } from '../rules/clock-judge.ts';
@@ -54,12 +55,15 @@ const byDefault = ({ template }: PendingRequest, { usages }: CertificateSpec): C
 function usagesTriedTwice(
   error: CertletError,
   record: PendingRequest | undefined,
-  { usages, usagesNegotiable }: CertificateSpec,
+  { name, usages, usagesNegotiable }: CertificateSpec,
 ): CertletError {
   const asked = record?.template.usages.includes('key encipherment');
   const asByDefault = asked === usages.includes('key encipherment');
   if (error.code !== 'ERR_CSR_USAGES' || (asByDefault && usagesNegotiable)) return error;
-  return new CertletError('ERR_CSR_FAILED', error.message, { cause: error });
+  const remedy = usagesNegotiable
+    ? `Neither set of usages is taken; once the signer is mended: certlet renew ${name}`
+    : `Set usages of ${name} in the settings to what the signer takes, then: systemctl reload certlet`;
+  return new CertletError('ERR_CSR_FAILED', error.message, { cause: error, remedy });
 }
 
 function refusalOf(
@@ -115,7 +119,7 @@ export function gateAfter(
 
 /** After a restart: the gate that an earlier refusal still is, and what it said, so that the pause has its reason. False when it is none any more. */
 export function recallRefusal(
-  state: Pick<ManagerState, 'current' | 'history' | 'retry' | 'lastError'>,
+  state: Pick<ManagerState, 'current' | 'history' | 'retry' | 'lastError' | 'spec'>,
   now: Date,
   refusedBackoffMs: number,
 ): boolean {
@@ -123,7 +127,9 @@ export function recallRefusal(
   state.retry = gateOfRefusal(state, refusedBackoffMs);
   if (refusal === undefined || openAt(state.retry, now) === undefined) return false;
   const code = isErrorCode(refusal.code) ? refusal.code : 'ERR_CSR_FAILED';
-  state.lastError = { code, message: refusal.message, remedy: REFUSED_REMEDY, at: refusal.at };
+  const { message, at } = refusal;
+  const { name: purpose, expirationSeconds } = state.spec;
+  state.lastError = { code, message, remedy: refusedRemedy({ purpose, expirationSeconds }, message), at };
   return true;
 }
 

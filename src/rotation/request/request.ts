@@ -1,5 +1,5 @@
 import { CertletError, type ErrorCode, isCertletError } from '../../errors.ts';
-import { requestIncompatibilities, type RequestOutcome } from '../../csr/outcome.ts';
+import { refusedRemedy, requestIncompatibilities, type RequestOutcome } from '../../csr/outcome.ts';
 import type { PendingRequest } from '../../csr/pending.ts';
 import { isNameDropped, reachesSigner, unreachedSigner } from '../../csr/signer-names.ts';
 import type { CertificateSpec } from '../../csr/spec.ts';
@@ -122,7 +122,7 @@ export async function obtain(
   const outcome = await stillServed(context, asker, { version, signal: flow.signal }, () =>
     waitForOutcome(csr, waiting),
   );
-  const issuedPem = issuedOrThrow(record.name, outcome);
+  const issuedPem = issuedOrThrow(record, outcome);
   const issued = { ...asked, issuedPem, ...momentOf(judgedNow(context)) };
   await save(context, issued, flow);
   return issued;
@@ -257,10 +257,7 @@ function sayPosted(
   }
 }
 
-/** For a request that the cluster has said no to. */
-export const REFUSED_REMEDY = 'Mend what the reason names, then run: certlet renew';
-
-function issuedOrThrow(name: string, outcome: FinalOutcome): string {
+function issuedOrThrow({ name, template }: PendingRequest, outcome: FinalOutcome): string {
   switch (outcome.kind) {
     case 'issued':
       return outcome.certificatePem;
@@ -268,13 +265,13 @@ function issuedOrThrow(name: string, outcome: FinalOutcome): string {
       throw new CertletError(
         'ERR_CSR_DENIED',
         `certificate signing request ${name} is denied, reason: ${outcome.reason}, message: ${outcome.message}`,
-        { remedy: REFUSED_REMEDY },
+        { remedy: refusedRemedy(template, outcome.message) },
       );
     case 'failed':
       throw new CertletError(
         outcome.usages ? 'ERR_CSR_USAGES' : 'ERR_CSR_FAILED',
         `certificate signing request ${name} failed, reason: ${outcome.reason}, message: ${outcome.message}`,
-        outcome.usages ? {} : { remedy: REFUSED_REMEDY },
+        outcome.usages ? {} : { remedy: refusedRemedy(template, outcome.message) },
       );
     case 'changed uid':
       throw new CertletError('ERR_CSR_DELETED', `certificate signing request ${name} changed UIDs`);

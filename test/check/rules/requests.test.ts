@@ -46,7 +46,7 @@ const seen = (all: readonly CertificateSigningRequest[], more: Partial<RequestsS
   all,
   truncated: false,
   nodeName: 'n1',
-  ownNames: [],
+  ownNames: new Map(),
   now: NOW,
   automatic: true,
   ...more,
@@ -145,7 +145,7 @@ for (const row of [
   {
     name: 'a record of certlet names a request whose subject cannot be read',
     all: [csr({ requestPem: 'x' })],
-    more: { ownNames: ['node-csr-a'] },
+    more: { ownNames: new Map([['client', 'node-csr-a']]) },
     ids: ['problem requests.client-unapproved'],
   },
 ] as readonly {
