@@ -205,6 +205,21 @@ await withControlPlane({ usableSeconds: USABLE_SECONDS }, async (plane) => {
     t.match(files[0], /BEGIN CERTIFICATE/);
     t.match(files[1], /PRIVATE KEY/);
 
+    const verbs = plane
+      .requests({ user: 'system:node:four', resource: 'certificatesigningrequests' })
+      .map(({ verb }) => verb);
+    const times = (verb: string): number => verbs.filter((each) => each === verb).length;
+    // A reload takes up what is pending: what waits for ever, and serving, which nobody has approved until then.
+    t.ok(times('get') <= 2, `nothing is polled: ${String(times('get'))} reads`);
+    t.ok(times('watch') <= times('create') + times('get'), 'one watch for each request');
+    const proofs = plane.requests({ user: 'system:kube-proxy', resource: 'selfsubjectaccessreviews' }).length;
+    t.ok(
+      proofs <= (await plane.csrs()).filter((csr) => signerOf(csr) === 'kubernetes.io/kube-apiserver-client').length,
+    );
+    console.log(
+      `# figure requests of a node: ${['create', 'watch', 'get'].map((verb) => `${verb} ${String(times(verb))}`).join(', ')}`,
+    );
+
     const stuck = (await plane.csrs()).filter((csr) => signerOf(csr) === 'example.com/never');
     t.equal(stuck.length, 1, 'one request for the signer that never answers');
     t.ok(stuck.every(isPending));
