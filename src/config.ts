@@ -3,6 +3,8 @@ import type { ErrorCode } from './errors.ts';
 import { isNoName } from './csr/node-name.ts';
 import { parseOnlyYaml } from './kubeconfig/yaml.ts';
 import type { YamlDocument } from './kubeconfig/yaml.ts';
+import type { ApproveSettings } from './approve/settings.ts';
+import { approveProblems, approveSettings } from './config/approve.ts';
 import { certificateProblems } from './config/certificates.ts';
 import type { Problem, SettingPath } from './config/codec.ts';
 import { SETTINGS_CODEC } from './config/fields.ts';
@@ -12,7 +14,7 @@ import type { FlagValues } from './config/flags.ts';
 import { resolveSettings } from './config/resolve.ts';
 import { combinationProblems } from './config/rules.ts';
 import type { Settings } from './config/settings.ts';
-import { DNS_SUBDOMAIN, MAX_DNS_LENGTH } from './config/values.ts';
+import { DNS_SUBDOMAIN, MAX_DNS_LENGTH } from './pki/dns-name.ts';
 
 export type { FlagValues } from './config/flags.ts';
 export type { Settings } from './config/settings.ts';
@@ -60,6 +62,22 @@ export function loadSettings(sources: SettingsSources): Settings {
   if (conflicts.length > 0) throw invalid(conflicts);
   if (name === undefined) throw noNodeName(sources.osHostname);
   return settings;
+}
+
+/** What `certlet approve` reads of the settings. */
+export interface ApproverSettings {
+  readonly approve: ApproveSettings;
+  readonly log: Settings['log'];
+}
+
+/** The settings of `certlet approve`: the same file, of which nothing is asked that concerns a node. Throws `ERR_CONFIG_INVALID`. */
+export function loadApproverSettings(fileText: string | undefined, filePath: string): ApproverSettings {
+  const document = fileText === undefined ? undefined : parseOnlyYaml(fileText, filePath, 'ERR_CONFIG_INVALID');
+  const problems: Problem[] = [];
+  const file = SETTINGS_CODEC.read(document?.value ?? {}, [], problems);
+  if (file !== undefined && problems.length === 0) problems.push(...approveProblems(file.approve));
+  if (file === undefined || problems.length > 0) throw invalid(described(problems, { filePath, document, flags: [] }));
+  return { approve: approveSettings(file.approve), log: file.log };
 }
 
 function settingsOf(file: SettingsFile, name: string, source: string | undefined): Settings {

@@ -89,8 +89,9 @@ function commandLines(command: CommandSpec): readonly string[] {
     positional === undefined
       ? ''
       : ` [${(positional.choices ?? positional.suggestions)?.join('|') ?? positional.name.toUpperCase()}]`;
+  const more = command.words === undefined ? '' : ` [${command.words.name.toUpperCase()}...]`;
   return [
-    `.SS ${escaped(`certlet ${command.name}${words}`)}`,
+    `.SS ${escaped(`certlet ${command.name}${words}${more}`)}`,
     [command.summary, ...command.description].map((paragraph) => text(paragraph)).join('\n.PP\n'),
     ...command.flags.flatMap(flagLines),
     ...command.exits.flatMap(([code, meaning]) => ['.TP', `.B Exit ${String(code)}`, text(meaning)]),

@@ -104,17 +104,17 @@ async function writeKubeconfig(
   return true;
 }
 
-/** Reads any kubeconfig as the daemon does, files that it names included. `path` must be absolute. */
+/** Reads any kubeconfig as the daemon does, files that it names included; its current context unless told. `path` must be absolute. */
 export async function readKubeconfig(
   path: string,
-  options: Trusted & { readonly fs: FileSystem },
+  options: Trusted & { readonly fs: FileSystem; readonly context?: string },
 ): Promise<KubeconfigReading> {
   let files: readonly string[] = [];
   try {
     const text = await textOf(options.fs, path);
     if (text === undefined) return { kind: 'absent', path };
     await checkFileSafety(options.fs, path, options);
-    const kubeconfig = await judged(parseKubeconfig(text, path), options);
+    const kubeconfig = await judged(parseKubeconfig(text, path, options.context), options);
     files = [...filesNeeded(kubeconfig)];
     const config = clientConfig(kubeconfig, await contentsOf(options.fs, kubeconfig));
     const lax = await laxModeWarnings(options.fs, path, config);

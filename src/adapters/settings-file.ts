@@ -46,6 +46,15 @@ export async function readSettingsFile(request: SettingsFileRequest): Promise<st
   }
 }
 
+/** Text of an inventory, under the same conditions: it decides who may serve as whom. Throws as `readSettingsFile`, also where there is none. */
+export async function readInventoryFile(request: Omit<SettingsFileRequest, 'mustExist'>): Promise<string> {
+  const text = await readSettingsFile({ ...request, mustExist: false });
+  if (text !== undefined) return text;
+  throw new CertletError('ERR_CONFIG_INVALID', `inventory: ${request.path}: there is no such file`, {
+    remedy: 'Write it, or set approve.namesFrom to node; docs/approve.md shows its form.',
+  });
+}
+
 async function refuseUnsafe(file: FileHandle, { path, userId }: SettingsFileRequest): Promise<void> {
   const found = await file.stat();
   if (!found.isFile()) throw refused(path, 'is not a regular file', `Put a file in its place.`);

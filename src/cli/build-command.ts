@@ -2,6 +2,7 @@ import { isAbsolute, resolve } from 'node:path';
 import { parseDurationMs } from '../config/duration.ts';
 import {
   type AllowArguments,
+  type ApproveArguments,
   type Command,
   type JoinCommandArguments,
   OUTPUT_FORMS,
@@ -19,6 +20,8 @@ export interface LineParts {
   readonly raw: RawValues;
   /** What stood where the command takes a word. */
   readonly positional: string | undefined;
+  /** What stood where it takes any number of words. */
+  readonly words: readonly string[];
   /** What was wrong before. */
   readonly problems: readonly string[];
 }
@@ -28,7 +31,9 @@ export function buildCommand(spec: CommandSpec, parts: LineParts): ParsedLine {
   const problems = [...parts.problems];
   const values = checkedValues(parts.raw, spec, problems);
   const names = new Set(spec.settings ? settingFlags().map((flag) => flag.name) : []);
-  const command = BUILDERS[spec.name](new Given(spec, { values, positional: parts.positional, problems }));
+  const command = BUILDERS[spec.name](
+    new Given(spec, { values, positional: parts.positional, words: parts.words, problems }),
+  );
   const settings = {
     settingsPath: spec.settings ? textOf(values['config']) : undefined,
     settingFlags: Object.fromEntries(Object.entries(values).filter(([name]) => names.has(name))),
@@ -76,6 +81,7 @@ const BUILDERS: { readonly [Name in CommandName]: (given: Given) => Extract<Comm
     yes: given.boolean('yes'),
     withBootstrapKubeconfig: given.boolean('with-bootstrap-kubeconfig'),
   }),
+  approve: approveCommand,
   version: (given) => ({ name: 'version', output: given.output() }),
   completion: (given) => ({ name: 'completion', shell: given.positionalChoice(['bash', 'zsh', 'fish']) }),
 };
@@ -114,20 +120,35 @@ function joinCommand(given: Given): JoinCommandArguments {
   };
 }
 
+function approveCommand(given: Given): ApproveArguments {
+  return {
+    name: 'approve',
+    output: given.output(),
+    names: given.words,
+    force: given.list('force'),
+    yes: given.boolean('yes'),
+    dryRun: given.boolean('dry-run'),
+    access: { kubeconfig: given.text('kubeconfig'), context: given.text('context') },
+    settingsPath: given.text('config'),
+  };
+}
+
 /** What was given, read by flag name, with the table's defaults. What cannot be read is noted, and something stands in for it. */
 class Given {
   readonly #spec: CommandSpec;
   readonly #values: CheckedValues;
   readonly #problems: string[];
   readonly positional: string | undefined;
+  readonly words: readonly string[];
 
   constructor(
     spec: CommandSpec,
-    line: { readonly values: CheckedValues; readonly positional: string | undefined; readonly problems: string[] },
+    line: Omit<LineParts, 'raw'> & { readonly values: CheckedValues; readonly problems: string[] },
   ) {
     this.#spec = spec;
     this.#values = line.values;
     this.#problems = line.problems;
+    this.words = line.words;
     this.positional = line.positional ?? spec.positional?.fallback;
   }
 

@@ -47,6 +47,7 @@ export async function parseCommandLine(argv: readonly string[], look: LineLook =
   return buildCommand(command, {
     raw: values,
     positional: typeof positional === 'string' ? positional : undefined,
+    words: command.words === undefined ? [] : wordsOf(values[command.words.name]),
     problems,
   });
 }
@@ -87,8 +88,12 @@ function parser(look: LineLook): Argv {
 }
 
 function withCommand(line: Argv, command: CommandSpec): Argv {
-  const { positional } = command;
-  const form = [command.name, ...(positional === undefined ? [] : [`[${positional.name}]`])].join(' ');
+  const { positional, words } = command;
+  const form = [
+    command.name,
+    ...(positional === undefined ? [] : [`[${positional.name}]`]),
+    ...(words === undefined ? [] : [`[${words.name}..]`]),
+  ].join(' ');
   return line.command({
     command: form,
     describe: command.summary,
@@ -103,6 +108,8 @@ function withCommand(line: Argv, command: CommandSpec): Argv {
           ...(positional.fallback === undefined ? {} : { defaultDescription: positional.fallback }),
         });
       }
+      if (words !== undefined)
+        built = built.positional(words.name, { type: 'string', array: true, describe: words.summary });
       for (const flag of flagsOf(command)) {
         if (!GLOBAL_FLAGS.includes(flag)) built = built.option(flag.name, optionOf(flag, command));
       }

@@ -11,6 +11,7 @@ export const COMMAND_NAMES = [
   'allow',
   'join',
   'reset',
+  'approve',
   'version',
   'completion',
 ] as const;
@@ -36,6 +37,8 @@ export interface CommandSpec {
   /** What a person must know before using it; paragraphs. */
   readonly description: readonly string[];
   readonly positional?: PositionalSpec;
+  /** Any number of words behind that. */
+  readonly words?: Pick<PositionalSpec, 'name' | 'summary'>;
   readonly flags: readonly FlagSpec[];
   /** Whether it reads settings, and so takes their flags. */
   readonly settings: boolean;

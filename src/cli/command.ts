@@ -86,6 +86,27 @@ export interface VersionArguments {
   readonly output: OutputForm;
 }
 
+/** Which cluster a command of the cluster's side talks to, and as whom. */
+export interface AccessChoice {
+  /** `--kubeconfig`; undefined for `KUBECONFIG`, the home's, or that of the pod. */
+  readonly kubeconfig: string | undefined;
+  /** `--context`; undefined for the current one. */
+  readonly context: string | undefined;
+}
+
+export interface ApproveArguments {
+  readonly name: 'approve';
+  readonly output: OutputForm;
+  /** Only these requests; empty for all. */
+  readonly names: readonly string[];
+  /** Approved whatever the rules say. */
+  readonly force: readonly string[];
+  readonly yes: boolean;
+  readonly dryRun: boolean;
+  readonly access: AccessChoice;
+  readonly settingsPath: string | undefined;
+}
+
 export interface CompletionArguments {
   readonly name: 'completion';
   readonly shell: 'bash' | 'zsh' | 'fish';
@@ -102,6 +123,7 @@ export type Command =
   | AllowArguments
   | JoinCommandArguments
   | ResetArguments
+  | ApproveArguments
   | VersionArguments
   | CompletionArguments;
 

@@ -1,6 +1,6 @@
-import { OUTPUT_FORMS } from './command.ts';
+import { APPROVE } from './cluster-commands.ts';
 import type { CommandSpec } from './command-spec.ts';
-import { CONFIG_FLAG, GLOBAL_FLAGS, settingFlags } from './flags.ts';
+import { CONFIG_FLAG, GLOBAL_FLAGS, OUTPUT, settingFlags } from './flags.ts';
 import type { FlagSpec } from './flags.ts';
 
 /** Exit codes that every command can end with. */
@@ -13,15 +13,6 @@ export const COMMON_EXITS: readonly (readonly [code: number, meaning: string])[]
   [78, 'settings or kubeconfig cannot be used'],
 ];
 
-const OUTPUT: FlagSpec = {
-  name: 'output',
-  short: 'o',
-  kind: 'text',
-  value: 'FORM',
-  choices: OUTPUT_FORMS,
-  summary: 'Form of the answer.',
-  fallback: 'text',
-};
 const TIMEOUT: FlagSpec = {
   name: 'timeout',
   kind: 'duration',
@@ -264,6 +255,7 @@ export const COMMANDS: readonly CommandSpec[] = [
     ],
     examples: ['certlet reset', 'certlet reset --yes --with-bootstrap-kubeconfig'],
   },
+  APPROVE,
   {
     name: 'version',
     summary: 'Show the version.',

@@ -30,7 +30,10 @@ if [[ $funcstack[1] == _certlet ]]; then _certlet "$@"; else compdef _certlet ce
 
 function commandCase(command: CommandSpec): string {
   const flags = flagsOf(command).flatMap((flag) => [argument(flag), ...shortArgument(flag)]);
-  const words = command.positional === undefined ? [] : [positional(command.positional)];
+  const words = [
+    ...(command.positional === undefined ? [] : [positional(command.positional)]),
+    ...(command.words === undefined ? [] : [quoted(`*:${command.words.name}: `)]),
+  ];
   return [
     `        ${command.name}) _arguments \\`,
     ...[...flags, ...words].map((text) => `          ${text} \\`),

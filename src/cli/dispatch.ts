@@ -22,6 +22,8 @@ export async function dispatch(command: Command, context: CommandContext): Promi
       return (await import('./commands/join.ts')).runJoin(context, command);
     case 'reset':
       return (await import('./commands/reset.ts')).runReset(context, command);
+    case 'approve':
+      return (await import('./commands/approve.ts')).runApprove(context, command);
     case 'version':
       return (await import('./commands/version.ts')).runVersion(context, command);
     case 'completion':

@@ -1,6 +1,7 @@
 import type { Codec } from '../config/codec.ts';
 import { describe } from '../config/descriptions.ts';
 import { settingLeaves } from '../config/flags.ts';
+import { OUTPUT_FORMS } from './command.ts';
 
 /** One flag of the command line, as data: parser, help, man pages and completion are made from it. */
 export interface FlagSpec {
@@ -26,6 +27,17 @@ export const GLOBAL_FLAGS: readonly FlagSpec[] = [
   { name: 'help', kind: 'boolean', summary: 'Show what the command does and takes.' },
   { name: 'version', kind: 'boolean', summary: 'Show the version.' },
 ];
+
+/** Form of a command's answer. */
+export const OUTPUT: FlagSpec = {
+  name: 'output',
+  short: 'o',
+  kind: 'text',
+  value: 'FORM',
+  choices: OUTPUT_FORMS,
+  summary: 'Form of the answer.',
+  fallback: 'text',
+};
 
 /** Flag that names the settings file. */
 export const CONFIG_FLAG = {

@@ -29,7 +29,7 @@ export function quickCommandLine(argv: readonly string[]): ParsedLine | undefine
     });
     const raw: RawValues = values;
     const unusual = raw['help'] !== undefined || raw['version'] !== undefined;
-    return unusual ? undefined : buildCommand(command, { raw, positional: undefined, problems });
+    return unusual ? undefined : buildCommand(command, { raw, positional: undefined, words: [], problems });
   } catch {
     // Not plainly right: the other parser explains it.
     return undefined;

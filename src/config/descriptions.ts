@@ -1,11 +1,7 @@
-/** What a setting means, for help, man page and JSON Schema; kept apart from the table so that a daemon need not hold it. */
-export interface Description {
-  /** One or two sentences. */
-  readonly text: string;
-  /** What the value is called in help, such as `FILE`. */
-  readonly value?: string;
-}
+import { APPROVE_DESCRIPTIONS } from './approve-descriptions.ts';
+import type { Description } from './description.ts';
 
+export type { Description } from './description.ts';
 /** By dotted path; entries of lists by the name of the list. */
 export const DESCRIPTIONS: Readonly<Record<string, Description>> = {
   bootstrapKubeconfig: {
@@ -129,6 +125,7 @@ export const DESCRIPTIONS: Readonly<Record<string, Description>> = {
   },
   'metrics.textfile': { text: 'Write them to this file for node_exporter; it must end in .prom.', value: 'FILE' },
   events: { text: 'Record Kubernetes Events on the Node object.' },
+  ...APPROVE_DESCRIPTIONS,
 };
 
 /** Description of a dotted path. */

@@ -1,5 +1,6 @@
 import { KEY_USAGES } from '../csr/spec.ts';
 import { KEY_ALGORITHMS } from '../pki/keys.ts';
+import { approveCodec, signerName, subjectText } from './approve.ts';
 import { defaulted, group, list, optional, required } from './codec.ts';
 import {
   absolutePath,
@@ -43,22 +44,6 @@ const hook = () =>
 /** A DNS label (RFC 1123): it becomes part of file names, metrics and unit names. */
 const certificateName = () =>
   text({ pattern: '^[a-z0-9]([a-z0-9-]*[a-z0-9])?$', what: 'a DNS label, such as kube-proxy', maxLength: 63 });
-
-/** `domain/path`, as the API server validates spec.signerName (571 characters: a domain of 253, a path of up to five labels). */
-const signerName = () =>
-  text({
-    pattern: '^[a-z0-9]([-a-z0-9.]*[a-z0-9])?/[a-z0-9]([-a-z0-9.]*[a-z0-9])?$',
-    what: 'the name of a signer, such as example.com/monitoring',
-    maxLength: 571,
-  });
-
-/** Text of a subject. The placeholder is all that may stand in braces; RFC 5280 allows 64 characters, `{nodeName}` put in. */
-const subjectText = () =>
-  text({
-    pattern: '^([^{}\\u0000-\\u001f\\u007f]|\\{nodeName\\})+$',
-    what: 'text, in which {nodeName} stands for the name of the node',
-    maxLength: 256,
-  });
 
 const certificate = () =>
   group({
@@ -158,6 +143,7 @@ export const SETTINGS_CODEC = group({
     {},
   ),
   events: defaulted(boolean(), false),
+  approve: defaulted(approveCodec(), {}),
 });
 
 /** The settings as read, before paths and names that follow from others are filled in. */

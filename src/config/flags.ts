@@ -14,6 +14,9 @@ export interface SettingLeaf {
   readonly fallback: unknown;
 }
 
+/** Groups that only a file can give. */
+const FILE_ALONE: readonly string[] = ['plainFiles', 'approve'];
+
 /** Every setting in the order of the table, groups opened. */
 export function settingLeaves(): readonly SettingLeaf[] {
   return leavesOf(SETTINGS_CODEC, []);
@@ -34,7 +37,7 @@ function leavesOf(codec: Codec<unknown>, path: SettingPath): readonly SettingLea
   return Object.entries(codec.fields ?? {}).flatMap(([name, field]) => {
     const here = [...path, name];
     if (field.codec.fields !== undefined) return leavesOf(field.codec, here);
-    const flag = field.codec.flag === 'none' || here[0] === 'plainFiles' ? undefined : flagName(here);
+    const flag = field.codec.flag === 'none' || FILE_ALONE.includes(String(here[0])) ? undefined : flagName(here);
     return [{ path: here, flag, kind: field.codec.flag, codec: field.codec, fallback: field.fallback }];
   });
 }

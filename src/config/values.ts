@@ -1,14 +1,11 @@
 import { isIP } from 'node:net';
 import { normalize } from 'node:path';
 import { type CertificateNames, NODE_NAME, ofNode } from '../csr/spec.ts';
+import { DNS_SUBDOMAIN, MAX_DNS_LENGTH } from '../pki/dns-name.ts';
 import { reject, shown } from './codec.ts';
 import type { Codec, Problem, SettingPath } from './codec.ts';
 import { DURATION_PATTERN, formatDuration, parseDurationMs } from './duration.ts';
 
-/** RFC 1123 subdomain, as the API server validates names of Nodes. */
-export const DNS_SUBDOMAIN = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/;
-/** RFC 1035 2.3.4; also the limit for names in Kubernetes. */
-export const MAX_DNS_LENGTH = 253;
 /** No setting waits longer than a year. */
 const MAX_DURATION_MS = 8760 * 3_600_000;
 

@@ -98,6 +98,11 @@ export class JsonFields {
     );
   }
 
+  /** The value as it is, of whatever type; undefined where it is absent. */
+  plain(key: string): unknown {
+    return this.#value(key);
+  }
+
   object(key: string): JsonFields {
     return new JsonFields(this.#value(key), this.#at(key), this.#code);
   }

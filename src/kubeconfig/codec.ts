@@ -6,10 +6,10 @@ import { parseYaml } from './yaml.ts';
 import type { YamlDocument } from './yaml.ts';
 
 /**
- * Reads the current context of a kubeconfig as client-go does. `path` is the file's absolute path: relative paths
+ * Reads the current context of a kubeconfig, or the one that was chosen, as client-go does. `path` is the file's absolute path: relative paths
  * inside count from its folder. Throws `ERR_KUBECONFIG_INVALID` with file, line, column, field and remedy.
  */
-export function parseKubeconfig(text: string, path: string): Kubeconfig {
+export function parseKubeconfig(text: string, path: string, chosen?: string): Kubeconfig {
   const document = parseYaml(text, path);
   const root = new Field(path, document);
   if (!root.present) {
@@ -17,13 +17,17 @@ export function parseKubeconfig(text: string, path: string): Kubeconfig {
     throw root.invalid(what, `Put a kubeconfig into ${path}.`);
   }
   checkKind(root);
-  const context = root.at('current-context').text();
+  const context = chosen ?? root.at('current-context').text();
   if (context === undefined) {
     throw root
       .at('current-context')
       .invalid('missing', `Choose one: kubectl --kubeconfig ${path} config use-context NAME`);
   }
   const entry = named(root, 'contexts', 'context', context);
+  if (entry === undefined && chosen !== undefined) {
+    const remedy = `Choose one of: kubectl --kubeconfig ${path} config get-contexts`;
+    throw root.at('contexts').invalid(`has no context "${chosen}"`, remedy);
+  }
   if (entry === undefined) {
     throw root
       .at('current-context')

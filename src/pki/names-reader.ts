@@ -49,7 +49,7 @@ function generalNames(value: Uint8Array): ReturnType<typeof readElements> | unde
 }
 
 /** Four or sixteen bytes as canonical text; undefined for any other length. */
-function addressText(bytes: Uint8Array): string | undefined {
+export function addressText(bytes: Uint8Array): string | undefined {
   if (bytes.length === 4) return [...bytes].join('.');
   if (bytes.length !== 16) return undefined;
   return canonicalIpAddress(

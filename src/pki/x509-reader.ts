@@ -107,10 +107,11 @@ function extensionsOf(rest: readonly DerElement[]): readonly CertificateExtensio
   const last = rest.at(-1);
   if (last?.tag !== TAG.extensions) return [];
   const [list] = parts(last, TAG.extensions, 1);
-  return readElements(contentOf(list, TAG.sequence)).map(extensionOf);
+  return readElements(contentOf(list, TAG.sequence)).map(readExtension);
 }
 
-function extensionOf(element: DerElement): CertificateExtension {
+/** One Extension (RFC 5280 4.1), of a certificate or of a request for one. Throws `ERR_API_PROTOCOL`. */
+export function readExtension(element: DerElement): CertificateExtension {
   const fields = readElements(contentOf(element, TAG.sequence));
   const [type, ...rest] = fields;
   const flag = rest[0]?.tag === TAG.boolean ? rest[0] : undefined;

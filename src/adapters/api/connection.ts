@@ -8,11 +8,12 @@ import {
 } from '../../csr/wire.ts';
 import { isCertletError } from '../../errors.ts';
 import type { ClusterAccess, Credential } from '../../kubeconfig/client-config.ts';
+import type { ClusterApi } from '../../approve/ports.ts';
 import type { ApiConnection, ApiIdentity, NodeFacts, ResourceAttributes } from '../../ports.ts';
 import { checkJsonType, decoded, parseJson, readText } from './body.ts';
 import { decodeNode, decodeReview, servesCsrs, unsupported } from './objects.ts';
-import { Transport, type ApiOptions, type Call } from './transport.ts';
-import { watchEvents } from './watch.ts';
+import { Transport, type ApiMethod, type ApiOptions, type Call } from './transport.ts';
+import { watchEvents, watchLines } from './watch.ts';
 
 const GROUP = '/apis/certificates.k8s.io';
 const REVIEWS = '/apis/authorization.k8s.io/v1/selfsubjectaccessreviews';
@@ -21,7 +22,7 @@ const REVIEWS = '/apis/authorization.k8s.io/v1/selfsubjectaccessreviews';
 const VERSIONS: readonly CsrApiVersion[] = ['v1', 'v1beta1'];
 
 /** `ApiConnection` over undici. An aborted signal rejects with the signal's reason; all else is a `CertletError`. */
-export class HttpApiConnection implements ApiConnection {
+export class HttpApiConnection implements ApiConnection, ClusterApi {
   readonly identity: ApiIdentity;
   readonly #cluster: ClusterAccess;
   readonly #transport: Transport;
@@ -100,10 +101,14 @@ export class HttpApiConnection implements ApiConnection {
     }
   }
 
-  async request(method: 'GET' | 'POST' | 'PATCH', path: string, body: unknown, signal: AbortSignal): Promise<unknown> {
+  async request(method: ApiMethod, path: string, body: unknown, signal: AbortSignal): Promise<unknown> {
     const text = body === undefined ? {} : { body: JSON.stringify(body) };
     const type = method === 'PATCH' ? { contentType: 'application/merge-patch+json' } : {};
     return this.#read({ method, path, ...text, ...type, signal }, asItIs);
+  }
+
+  watch(path: string, query: Readonly<Record<string, string>>, signal: AbortSignal): AsyncIterable<unknown> {
+    return watchLines(this.#transport, { path, query, signal }, asItIs);
   }
 
   async close(): Promise<void> {

@@ -1,3 +1,5 @@
+import type { ClusterApi } from '../../approve/ports.ts';
+import type { ClusterAccess, Credential } from '../../kubeconfig/client-config.ts';
 import type { ApiConnector } from '../../ports.ts';
 import { HttpApiConnection } from './connection.ts';
 import { glimpseServer } from './glimpse.ts';
@@ -34,8 +36,24 @@ const MAX_WARNINGS = 100;
 
 /** Connections to API servers. Nothing is opened before the first request of a connection. */
 export function createApiConnector(options: ApiConnectorOptions): ApiConnector {
+  const api = apiOptions(options);
+  return {
+    connect: (cluster, credential) => new HttpApiConnection(cluster, credential, api),
+    glimpse: (cluster, signal) => glimpseServer(cluster, api, signal),
+  };
+}
+
+/** The same connections for commands of the cluster's side, which ask for more than a node does. */
+export function createClusterConnector(
+  options: ApiConnectorOptions,
+): (cluster: ClusterAccess, credential: Credential) => ClusterApi {
+  const api = apiOptions(options);
+  return (cluster, credential) => new HttpApiConnection(cluster, credential, api);
+}
+
+function apiOptions(options: ApiConnectorOptions): ApiOptions {
   const said = new Set<string>();
-  const api: ApiOptions = {
+  return {
     version: options.version,
     environment: options.environment,
     now: options.now,
@@ -47,9 +65,5 @@ export function createApiConnector(options: ApiConnectorOptions): ApiConnector {
       said.add(text);
       options.onWarning?.(text);
     },
-  };
-  return {
-    connect: (cluster, credential) => new HttpApiConnection(cluster, credential, api),
-    glimpse: (cluster, signal) => glimpseServer(cluster, api, signal),
   };
 }

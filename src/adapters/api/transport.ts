@@ -39,8 +39,10 @@ export interface ApiOptions {
   readonly onServerDate: (serverDate: Date, receivedAt: Date) => void;
 }
 
+export type ApiMethod = 'GET' | 'POST' | 'PATCH' | 'PUT' | 'DELETE';
+
 export interface Call {
-  readonly method: 'GET' | 'POST' | 'PATCH';
+  readonly method: ApiMethod;
   /** With query. */
   readonly path: string;
   readonly body?: string;

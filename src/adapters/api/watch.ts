@@ -19,30 +19,36 @@ const SERVER_TIMEOUT_SECONDS = 170;
 
 /** Events of one object until the server ends the watch. A server that answers 410 to the request gives one ERROR event. */
 export async function* watchEvents(transport: Transport, watch: WatchRequest): AsyncGenerator<CsrWatchEvent> {
+  const { path, name, resourceVersion, signal } = watch;
+  const query = { fieldSelector: `metadata.name=${name}`, resourceVersion };
+  yield* watchLines(transport, { path, query, signal }, decodeWatchEvent);
+}
+
+/** Any watch, from the query's resourceVersion; what `decode` makes of each line. */
+export async function* watchLines<T>(
+  transport: Transport,
+  watch: { readonly path: string; readonly query: Readonly<Record<string, string>>; readonly signal: AbortSignal },
+  decode: (json: unknown) => T,
+): AsyncGenerator<T> {
   const query = new URLSearchParams({
     watch: 'true',
-    fieldSelector: `metadata.name=${watch.name}`,
-    resourceVersion: watch.resourceVersion,
+    ...watch.query,
     allowWatchBookmarks: 'true',
     timeoutSeconds: String(SERVER_TIMEOUT_SECONDS),
   });
+  const { path, signal } = watch;
   let answer: Answer;
   try {
-    answer = await transport.send({
-      method: 'GET',
-      path: `${watch.path}?${query.toString()}`,
-      signal: watch.signal,
-      watch: true,
-    });
+    answer = await transport.send({ method: 'GET', path: `${path}?${query.toString()}`, signal, watch: true });
   } catch (error) {
     if (!(error instanceof CertletError) || error.status !== 410) throw error;
-    yield { type: 'ERROR', code: 410, message: error.message };
+    yield decode({ type: 'ERROR', object: { code: 410, message: error.message } });
     return;
   }
   try {
     checkJsonType(answer.response, answer.what);
     for await (const line of splitLines(answer.response.body, answer.what)) {
-      yield decoded(parseJson(line, answer.what), answer.what, decodeWatchEvent);
+      yield decoded(parseJson(line, answer.what), answer.what, decode);
     }
     await connectionFree();
   } catch (error) {

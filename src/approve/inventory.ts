@@ -1,0 +1,103 @@
+import { CertletError } from '../errors.ts';
+import { JsonFields } from '../csr/json-fields.ts';
+import { NODE_NAME } from '../csr/spec.ts';
+import { parseOnlyYaml, type YamlDocument, type YamlPath } from '../kubeconfig/yaml.ts';
+import { type IpRange, parseIpRange, rangeHolds } from '../pki/ip-range.ts';
+
+/** Which names and addresses nodes may have, as an administrator wrote it. */
+export interface Inventory {
+  /** Whether an entry about this node has this DNS name or address; a node's own name is always its. */
+  allows(nodeName: string, text: string): boolean;
+}
+
+interface Entry {
+  readonly matches: (nodeName: string) => boolean;
+  readonly names: readonly string[];
+  readonly patterns: readonly RegExp[];
+  readonly ranges: readonly IpRange[];
+}
+
+/** Longer patterns are no names of hosts. */
+const MAX_PATTERN = 512;
+
+/**
+ * Reads an inventory file (YAML or JSON):
+ * `nodes: [{name | nameMatches, addresses: [IP or CIDR], names: [...], namesMatch: [...]}]`. Regular expressions match a whole name; `{nodeName}`
+ * stands for the node's. Throws `ERR_CONFIG_INVALID` with file, line and field.
+ */
+export function parseInventory(text: string, path: string): Inventory {
+  const document = parseOnlyYaml(text, path, 'ERR_CONFIG_INVALID');
+  const root = new JsonFields(document.value ?? {}, path, 'ERR_CONFIG_INVALID');
+  root.only('nodes');
+  const entries = root.objects('nodes').map((node, index) => readEntry(node, { path, document, index }));
+  const of = (nodeName: string): readonly Entry[] => entries.filter(({ matches }) => matches(nodeName));
+  return {
+    allows: (nodeName, text) =>
+      of(nodeName).some(
+        ({ names, patterns, ranges }) =>
+          text === nodeName ||
+          names.some((given) => given.replaceAll(NODE_NAME, nodeName) === text) ||
+          patterns.some((pattern) => pattern.test(text)) ||
+          ranges.some((range) => rangeHolds(range, text)),
+      ),
+  };
+}
+
+interface Place {
+  readonly path: string;
+  readonly document: YamlDocument;
+  readonly index: number;
+}
+
+function readEntry(node: JsonFields, place: Place): Entry {
+  node.only('name', 'nameMatches', 'addresses', 'names', 'namesMatch');
+  const name = node.optionalText('name');
+  const matching = node.optionalText('nameMatches');
+  if ((name === undefined) === (matching === undefined))
+    throw wrong(place, [], 'has to have one of name and nameMatches');
+  const pattern = matching === undefined ? undefined : patternOf(matching, place, ['nameMatches']);
+  return {
+    matches: (nodeName) => (pattern === undefined ? nodeName === name : pattern.test(nodeName)),
+    names: node.texts('names').map((given) => given.toLowerCase().replaceAll(NODE_NAME.toLowerCase(), NODE_NAME)),
+    patterns: node.texts('namesMatch').map((given, index) => patternOf(given, place, ['namesMatch', index])),
+    ranges: node.texts('addresses').map((given, index) => {
+      const range = parseIpRange(given);
+      if (range !== undefined) return range;
+      throw wrong(
+        place,
+        ['addresses', index],
+        `expected an address or a range such as 192.0.2.0/24, got ${JSON.stringify(given.slice(0, 80))}`,
+      );
+    }),
+  };
+}
+
+/** Who backtracks over a repeated group can take for ever over a name that a node has chosen for that; three loops over 253 characters are soon done. */
+const REPEATED_GROUP = /\)[*+{]/;
+const LOOPS = /(?<!\\)(?:[*+]|\{\d+,)/g;
+const MAX_LOOPS = 3;
+const SLOW =
+  'can take very long: groups may not be repeated, at most three of * + {n,} may stand in it, and no backreferences or lookaround';
+
+function patternOf(text: string, place: Place, at: YamlPath): RegExp {
+  const loops = text.match(LOOPS)?.length ?? 0;
+  if (text.length > MAX_PATTERN || /\\[1-9k]|\(\?/.test(text) || REPEATED_GROUP.test(text) || loops > MAX_LOOPS)
+    throw wrong(place, at, SLOW);
+  try {
+    return new RegExp(`^(?:${text})$`, 'u');
+  } catch (error) {
+    throw wrong(place, at, `is no regular expression: ${error instanceof Error ? error.message : ''}`);
+  }
+}
+
+function wrong({ path, document, index }: Place, at: YamlPath, problem: string): CertletError {
+  const line = document.locate(['nodes', index, ...at])?.line ?? 1;
+  const field = [
+    'nodes',
+    `[${String(index)}]`,
+    ...at.map((part) => (typeof part === 'number' ? `[${String(part)}]` : `.${part}`)),
+  ];
+  return new CertletError('ERR_CONFIG_INVALID', `${path}:${String(line)}: ${field.join('')}: ${problem}`, {
+    remedy: 'Mend the inventory; docs/approve.md shows its form.',
+  });
+}
