@@ -1,5 +1,4 @@
 import { isDeepStrictEqual } from 'node:util';
-import type { OpenServer } from './adapters/control/http-server.ts';
 import { acquireLock, type Lock } from './adapters/lock.ts';
 import { openNotifier } from './adapters/systemd/notifier.ts';
 import { watchdogIntervalMs } from './adapters/systemd/notify-message.ts';
@@ -17,10 +16,10 @@ import { RecentWarnings } from './recent-warnings.ts';
 import { openAt } from './rotation/manager-state.ts';
 import { retryDelayMs } from './rotation/rules/retry.ts';
 import type { AgentSnapshot } from './rotation/snapshot.ts';
+import { troubledSnapshot } from './status/disk.ts';
 import { isUsefulState, statusText } from './status/line.ts';
 import { LOOP_ALIVE_MS } from './status/verdict.ts';
 import { type DaemonControl, openSurroundings, type Surroundings } from './surroundings.ts';
-import { openWaitingControl } from './waiting-control.ts';
 
 /** What the service needs of its process. */
 export interface ServiceEdge {
@@ -34,6 +33,13 @@ export interface ServiceEdge {
   readonly signal: AbortSignal;
   /** The real one unless told. */
   readonly clock?: Clock;
+}
+
+/** The cert-dir cannot be used: why, since when, and how often it was tried. */
+interface Trouble {
+  readonly error: CertletError;
+  readonly since: Date;
+  readonly tries: number;
 }
 
 type RoundParts = Pick<AgentParts, 'after' | 'observer' | 'confirmLock'>;
@@ -62,7 +68,8 @@ export class Service {
   readonly #disk = new DetachedFolders();
   #restart: CertletError | undefined;
   /** Why the cert-dir cannot be used. */
-  #trouble: CertletError | undefined;
+  #trouble: Trouble | undefined;
+  readonly #startedAt: Date;
   #agent: Agent | undefined;
   #reload = new AbortController();
 
@@ -71,7 +78,8 @@ export class Service {
     this.#clock = edge.clock ?? systemClock();
     this.#settings = settings;
     this.#log = new RecentWarnings(log, () => this.#clock.now());
-    this.#lastTick = this.#clock.now();
+    this.#startedAt = this.#clock.now();
+    this.#lastTick = this.#startedAt;
     this.#settingsSeen = this.#lastTick;
   }
 
@@ -101,29 +109,43 @@ export class Service {
     this.#reload = new AbortController();
     const ended = AbortSignal.any([this.#edge.signal, this.#reload.signal]);
     const settings = this.#settings;
-    const lock = await this.#lock(settings, ended);
-    if (lock === undefined) return;
+    let lock: Lock | undefined;
+    const surroundings = await this.#openSurroundings(settings, async () => lock?.confirm());
+    try {
+      lock = await this.#lock(settings, { ended, surroundings });
+      if (lock !== undefined) await this.#work(settings, { lock, surroundings, ended });
+    } finally {
+      await surroundings.close();
+      await lock?.release();
+    }
+  }
+
+  async #work(
+    settings: Settings,
+    {
+      lock,
+      surroundings,
+      ended,
+    }: { readonly lock: Lock; readonly surroundings: Surroundings; readonly ended: AbortSignal },
+  ): Promise<void> {
     const watcher = watchFiles(
       this.#log,
       (paths) => this.#filesChanged(paths),
       () => this.#agent?.filesChanged(),
     );
-    let surroundings: Surroundings | undefined;
     try {
-      const opened = await this.#openSurroundings(settings, lock.confirm);
-      surroundings = opened;
-      const parts = { after: opened.after, observer: opened.observer, confirmLock: lock.confirm };
+      await surroundings.begin();
+      const { after, observer } = surroundings;
+      const parts = { after, observer, confirmLock: lock.confirm };
       const agent = this.#assemble(settings, parts, (snapshot) => {
         watcher.update([this.#edge.settingsPath, ...(this.#agent?.watchedFiles ?? [])]);
-        this.#tick(snapshot, opened);
+        this.#tick(snapshot, surroundings);
       });
       this.#agent = agent;
       await agent.run(ended);
     } finally {
       this.#agent = undefined;
       await watcher.close();
-      await surroundings?.close();
-      await lock.release();
     }
   }
 
@@ -140,6 +162,7 @@ export class Service {
       confirmLock,
       agent: () => this.#agent,
       warnings: () => log.last,
+      trouble: () => this.#trouble?.error,
       control: this.#control(),
     });
   }
@@ -169,45 +192,39 @@ export class Service {
   }
 
   /** The lock, tried again while the disk refuses it; undefined when stopped or reloaded meanwhile. Throws `ERR_LOCK_HELD` at the start. */
-  async #lock(settings: Settings, ended: AbortSignal): Promise<Lock | undefined> {
-    let server: OpenServer | undefined;
-    try {
-      for (let failures = 1; !ended.aborted; failures += 1) {
-        try {
-          const lock = await acquireLock(settings.certDir, { label: 'certlet run' });
-          this.#hadLock = true;
-          return lock;
-        } catch (thrown) {
-          const error = asCertletError(thrown);
-          // After a reload the lock may be with a `certlet once` that came in between: the daemon does not end over that.
-          if (error.code === 'ERR_INTERNAL' || (error.code === 'ERR_LOCK_HELD' && !this.#hadLock)) throw error;
-          this.#trouble = error;
-          server ??= await this.#openWaiting(settings);
-          await this.#waitForDisk(error, failures, ended);
-        }
+  async #lock(
+    settings: Settings,
+    { ended, surroundings }: { readonly ended: AbortSignal; readonly surroundings: Surroundings },
+  ): Promise<Lock | undefined> {
+    const since = this.#clock.now();
+    for (let tries = 1; !ended.aborted; tries += 1) {
+      try {
+        const lock = await acquireLock(settings.certDir, { label: 'certlet run' });
+        this.#hadLock = true;
+        this.#trouble = undefined;
+        return lock;
+      } catch (thrown) {
+        const error = asCertletError(thrown);
+        // After a reload the lock may be with a `certlet once` that came in between: the daemon does not end over that.
+        if (error.code === 'ERR_INTERNAL' || (error.code === 'ERR_LOCK_HELD' && !this.#hadLock)) throw error;
+        this.#trouble = { error, since, tries };
+        await this.#waitForDisk(settings, this.#trouble, { ended, surroundings });
       }
-      return undefined;
-    } finally {
-      await server?.close();
     }
+    return undefined;
   }
 
-  /** Undefined where the socket cannot be opened: that of another daemon, which has the lock. */
-  async #openWaiting(settings: Settings): Promise<OpenServer | undefined> {
-    try {
-      return await openWaitingControl(settings, this.#control(), () => asCertletError(this.#trouble));
-    } catch (thrown) {
-      const { code, message, remedy } = asCertletError(thrown);
-      this.#log.log('warn', 'No control socket', { code, error: message, remedy });
-      return undefined;
-    }
-  }
-
-  async #waitForDisk(error: CertletError, failures: number, ended: AbortSignal): Promise<void> {
+  async #waitForDisk(
+    settings: Settings,
+    trouble: Trouble,
+    { ended, surroundings }: { readonly ended: AbortSignal; readonly surroundings: Surroundings },
+  ): Promise<void> {
     const now = this.#clock.now();
-    const { refusedBackoffMs } = this.#settings.rotation;
+    const { error, tries: failures } = trouble;
+    const { refusedBackoffMs } = settings.rotation;
     const delayMs = retryDelayMs({ error, failures, roll: 0.5, msToExpiry: undefined, refusedBackoffMs });
     const retry = new Date(now.getTime() + Math.min(delayMs, LONGEST_DISK_WAIT_MS));
+    surroundings.publish(await this.#troubled(settings, trouble, retry));
     logFailure(this.#log, 'Cannot use the cert-dir', error, { retry });
     this.#tellReady(error.message);
     // In slices that keep the watchdog fed; the pause is the one that was told, unless the clock is set back.
@@ -215,6 +232,23 @@ export class Service {
       this.#lastTick = at;
       await this.#clock.sleepUntil(new Date(Math.min(retry.getTime(), at.getTime() + LOOP_ALIVE_MS / 2)), ended);
     }
+  }
+
+  /** What can be told without the cert-dir, and what can be read of it. */
+  async #troubled(settings: Settings, { error, since, tries }: Trouble, retry: Date): Promise<AgentSnapshot> {
+    const { certificatesOnDisk } = await import('./disk-pairs.ts');
+    const { code, message, remedy } = error;
+    const now = this.#clock.now();
+    const store = openStore(settings, this.#log);
+    const found = await certificatesOnDisk(settings, this.#edge.userId, (name) => store.currentPath(name));
+    return troubledSnapshot(found, {
+      nodeName: settings.nodeName,
+      startedAt: this.#startedAt,
+      now,
+      trouble: { code, message, remedy, at: now },
+      failing: { since, tries },
+      retry,
+    });
   }
 
   #tick(snapshot: AgentSnapshot, surroundings: Surroundings): void {

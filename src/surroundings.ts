@@ -5,10 +5,11 @@ import { NodeFileSystem } from './adapters/file-system.ts';
 import type { FlagHaste } from './adapters/hooks/create-rotation-hooks.ts';
 import { UNIT_FOLDERS } from './adapters/host-files.ts';
 import type { RotationHooks } from './adapters/hooks/rotation-hooks.ts';
+import { acquireLock, type Lock } from './adapters/lock.ts';
 import { openMetricsEndpoint } from './adapters/metrics-endpoint.ts';
 import { PublishedFile, statusFilePath } from './adapters/status-file.ts';
 import type { Settings } from './config.ts';
-import { asCertletError } from './errors.ts';
+import { asCertletError, type CertletError } from './errors.ts';
 import { hostHooks, presentPairs } from './host-hooks.ts';
 import { NodeEvents } from './node-events.ts';
 import type { AfterRotation, CertificateStore, Clock, Logger, LogLevel, Observer } from './ports.ts';
@@ -31,6 +32,8 @@ import { timestamp } from './timestamp.ts';
 export interface Surroundings {
   readonly after: AfterRotation;
   readonly observer: Observer;
+  /** The caller has the cert-dir now: hooks that an earlier process owes are made good. Before that `publish` alone does anything. */
+  begin(): Promise<void>;
   /** Called after each round of the loop. */
   publish(snapshot: AgentSnapshot): void;
   /** Resolves when what the last rotation set off has had its first try: what a command waits for before it ends. */
@@ -49,8 +52,10 @@ export interface SurroundingsParts {
   readonly everyMs?: number | undefined;
   readonly version: string;
   readonly store: Pick<CertificateStore, 'current' | 'currentPath'>;
-  /** `confirm` of the lock that the caller holds. */
+  /** `confirm` of the lock that the caller holds from `begin` on. */
   readonly confirmLock: () => Promise<void>;
+  /** Why there is no lock yet. */
+  readonly trouble?: () => CertletError | undefined;
   /** Undefined until it is assembled. */
   readonly agent: () => Agent | undefined;
   /** What the process has had to warn of lately. */
@@ -75,6 +80,9 @@ const TEXTFILE_SPACING_MS = 10_000;
 /** A command that is ordered before the kubelet does not wait a minute for a path unit that may not be there. */
 const ONE_SHOT_HASTE: FlagHaste = { patienceMs: 10_000, unitFolders: UNIT_FOLDERS };
 
+/** Beside the cert-dir's lock, which may be out of reach: who holds this one publishes, so that no second certlet overwrites what the first one tells. */
+const PUBLISHER_LOCK = '.publisher.lock';
+
 /** Opens everything that these settings ask for. What cannot be opened is told and done without: certificates come first. */
 export async function openSurroundings(settings: Settings, parts: SurroundingsParts): Promise<Surroundings> {
   const opened = new OpenSurroundings(settings, parts);
@@ -96,6 +104,10 @@ class OpenSurroundings implements Surroundings {
   readonly #textfile: PublishedFile | undefined;
   readonly #servers: OpenServer[] = [];
   #last: AgentSnapshot | undefined;
+  #place: Lock | undefined;
+  /** Why another certlet publishes here. */
+  #taken: CertletError | undefined;
+  #opened = false;
 
   constructor(settings: Settings, parts: SurroundingsParts) {
     this.#settings = settings;
@@ -129,6 +141,9 @@ class OpenSurroundings implements Surroundings {
   async open(): Promise<void> {
     const { runtimeDir, metrics } = this.#settings;
     const { control } = this.#parts;
+    await this.#claim();
+    if (this.#taken !== undefined || this.#opened) return;
+    this.#opened = true;
     if (control !== undefined) {
       const handlers = this.#handlers(control);
       await this.#serve('No control socket', () => openControlServer(this.#fs, runtimeDir, handlers));
@@ -137,12 +152,19 @@ class OpenSurroundings implements Surroundings {
         await this.#serve('No metrics endpoint', () => openMetricsEndpoint(address, () => this.#metrics()));
       }
     }
+  }
+
+  async begin(): Promise<void> {
+    // Whoever published may have ended meanwhile.
+    await this.open();
+    if (this.#taken !== undefined) this.#warn('Another certlet publishes in the runtime folder', this.#taken);
     const present = await presentPairs(this.#settings, { fs: this.#fs, ...this.#parts });
     await this.#hooks.begin(present, this.#ended.signal);
   }
 
   publish(snapshot: AgentSnapshot): void {
     this.#last = snapshot;
+    if (this.#taken !== undefined) return;
     this.#publishStatus(this.#document(snapshot));
     const period = Math.floor(snapshot.at.getTime() / TEXTFILE_AGE_MS);
     const mark = `${String(period)} ${JSON.stringify(snapshot.managers.map(({ phase, attempts, certificate }) => [phase, attempts, certificate?.serial]))}`;
@@ -165,13 +187,27 @@ class OpenSurroundings implements Surroundings {
     await Promise.all(this.#servers.map((server) => server.close()));
     await this.#events?.close();
     await this.#hooks.stopped();
-    if (this.#last !== undefined) {
+    if (this.#last !== undefined && this.#taken === undefined) {
       const document = this.#document(this.#last);
       const stoppedAt = timestamp(this.#parts.clock.now());
       this.#publishStatus({ ...document, process: { ...document.process, stoppedAt } });
     }
     await this.#statusFile.close();
     await this.#textfile?.close();
+    await this.#place?.release();
+  }
+
+  /** A folder that takes no lock is told of by what cannot be written there. */
+  async #claim(): Promise<void> {
+    if (this.#place !== undefined) return;
+    this.#taken = undefined;
+    try {
+      const label = `certlet ${this.#parts.command}`;
+      this.#place = await acquireLock(this.#settings.runtimeDir, { label, file: PUBLISHER_LOCK });
+    } catch (thrown) {
+      const error = asCertletError(thrown);
+      if (error.code === 'ERR_LOCK_HELD') this.#taken = error;
+    }
   }
 
   #publishStatus(document: StatusDocument): void {
@@ -221,7 +257,11 @@ class OpenSurroundings implements Surroundings {
         return healthOf(this.#document(snapshot), snapshot.lastTick, clock.now());
       },
       purposes: () => this.#settings.specs.map(({ name }) => name),
-      renew: async (purposes) => agent()?.renew(purposes),
+      renew: async (purposes) => {
+        const trouble = this.#parts.trouble?.();
+        if (trouble !== undefined) throw trouble;
+        await agent()?.renew(purposes);
+      },
       reload: () => control.reload(),
       logLevel: () => control.logLevel(),
       setLogLevel: (level) => control.setLogLevel(level),

@@ -128,9 +128,11 @@ t.test(
 t.test('status called a daemon that cannot use its cert-dir not running, and told to start it', async (t) => {
   const { host, stderr, reload } = await running(t, { certDir: '/proc/version/pki' });
   await stderr.shows(/Cannot use the cert-dir/);
-  t.match(await callControl(host.socket, { method: 'GET', path: '/status' }), {
-    status: 500,
-    text: /"code":"ERR_STORE_[A-Z]+"/,
+  const shown = await callControl(host.socket, { method: 'GET', path: '/status' });
+  t.match(shown, { status: 200, text: /"trouble": \{\s+"code": "ERR_STORE_[A-Z]+"/ });
+  t.match(await callControl(host.socket, { method: 'GET', path: '/metrics' }), {
+    status: 200,
+    text: /^certlet_attempts_total\{purpose="client",certificate="client",result="ERR_STORE_[A-Z]+"\} \d+$/m,
   });
   t.match(await callControl(host.socket, { method: 'GET', path: '/health' }), { status: 503, text: /\/proc\/version/ });
   const told = host.session({ userId: 0 });
@@ -155,12 +157,26 @@ t.test('status called a daemon that cannot use its cert-dir not running, and tol
     verbose: false,
   });
   t.match(document.stdout.text, /the daemon can renew nothing: .*\/proc\/version/);
-  t.notOk(existsSync(join(host.runtimeDir, 'status.json')), 'the status file is that of the holder of the lock');
+  const file = readFileSync(join(host.runtimeDir, 'status.json'), 'utf8');
+  t.match(JSON.parse(file), { trouble: { message: /\/proc\/version/ }, certificates: [{ failing: { tries: 1 } }, {}] });
   change(host, { certDir: host.certDir });
   reload();
   await stderr.shows(WAITS);
   t.notMatch(stderr.text, /No control socket/);
   t.match(await callControl(host.socket, { method: 'GET', path: '/status' }), { status: 200 });
+});
+
+t.test('a second daemon wrote the status file and took the socket of the first', async (t) => {
+  const first = await running(t);
+  await first.stderr.shows(WAITS);
+  const path = join(first.host.runtimeDir, 'status.json');
+  const other = new CommandHost(t, { runtimeDir: first.host.runtimeDir, certDir: '/proc/version/pki' });
+  const second = await running(t, {}, other);
+  await second.stderr.shows(/Cannot use the cert-dir/);
+  second.stop.abort();
+  await second.ended;
+  t.notMatch(readFileSync(path, 'utf8'), /proc.version|stoppedAt/, 'the first one publishes');
+  t.match(await callControl(first.host.socket, { method: 'GET', path: '/health' }), { kind: 'answer' });
 });
 
 t.test('a cert-dir that cannot be used is left at once when the settings name another', async (t) => {

@@ -34,7 +34,7 @@ const NOTE_DELAY_MS = 20;
 const NOTE_LIMIT_BYTES = 64 * 1024;
 
 /**
- * Takes the one lock of a cert-dir: a record lock of the kernel (fcntl(2), F_SETLK) on `<cert-dir>/.certlet.lock`, 0600.
+ * Takes the one lock of a cert-dir: a record lock of the kernel (fcntl(2), F_SETLK) on `<cert-dir>/.certlet.lock`, 0600; with `file` one of another name, in another folder.
  * Throws `ERR_LOCK_HELD` with pid and command of the holder, and the errors of file operations.
  *
  * Why this and no other way:
@@ -49,10 +49,13 @@ const NOTE_LIMIT_BYTES = 64 * 1024;
  * Limits: whoever deletes or moves the lock file while a certlet runs lets a second one in, and the first one learns of it by `confirm`, before its
  * next write; a network file system must support record locks.
  */
-export async function acquireLock(certDir: string, options: { readonly label: string }): Promise<Lock> {
+export async function acquireLock(
+  certDir: string,
+  options: { readonly label: string; readonly file?: string },
+): Promise<Lock> {
   const fs = new NodeFileSystem();
   await ensureFolder(fs, resolve(certDir), 0o755);
-  const path = join(await disk.realpath(certDir), '.certlet.lock');
+  const path = join(await disk.realpath(certDir), options.file ?? '.certlet.lock');
   const note: LockHolder = { pid: process.pid, label: options.label, since: new Date().toISOString() };
   const own = HELD.get(path);
   if (own !== undefined) throw heldBy(certDir, path, own.note);

@@ -66,6 +66,7 @@ export async function runOwnAgent(
         if (detached !== undefined || options.seen(snapshot)) done.abort();
       },
     });
+    await surroundings.begin();
     if (options.renew.length > 0) await agent.renew(options.renew);
     const limit = clock.sleepUntil(new Date(clock.now().getTime() + options.timeoutMs), ended).then(() => done.abort());
     await agent.run(ended);

@@ -14,7 +14,7 @@ import { servingNamesOf } from '../rotation/rules/names.ts';
 import { dueAt } from '../rotation/rules/schedule.ts';
 import { rotationReasons } from '../rotation/rules/step.ts';
 import type { DiskCertificate } from '../status/disk.ts';
-import { certificateOnDisk, storeOnDisk } from './disk-pairs.ts';
+import { certificateOnDisk, storeOnDisk } from '../disk-pairs.ts';
 
 /** What a renewal would ask for. */
 export interface RenewalPlan {

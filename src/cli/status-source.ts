@@ -38,7 +38,8 @@ export async function findStatus(
   const socket = controlSocketPath(settings.runtimeDir);
   const reply = await callControl(socket, { method: 'GET', path: '/status' });
   if (reply.kind === 'answer' && reply.status === 200) {
-    return { document: decodeStatus(reply.text, socket), source: { kind: 'socket' }, missing: false };
+    const document = decodeStatus(reply.text, socket);
+    return { document, source: { kind: 'socket' }, missing: false, trouble: document.trouble };
   }
   const trouble = troubleOf(reply);
   const path = statusFilePath(settings.runtimeDir);
@@ -48,7 +49,12 @@ export async function findStatus(
     // An answer of any kind comes from a daemon that lives.
     const running = reply.kind === 'answer' || (reply.kind === 'forbidden' && isProcessAlive(document.process.pid));
     const missing = !running && (await isEnabled(edge.hostRoot));
-    return { document, source: { kind: 'file', path, running }, missing, trouble };
+    return {
+      document,
+      source: { kind: 'file', path, running },
+      missing,
+      trouble: trouble ?? (running ? document.trouble : undefined),
+    };
   }
   if (edge.userId === ROOT) {
     const missing = reply.kind !== 'answer' && (await isEnabled(edge.hostRoot));
@@ -79,7 +85,7 @@ async function fromDisk(
   trouble: Trouble | undefined,
 ): Promise<Omit<FoundStatus, 'missing'>> {
   // Late: with a daemon or a file to read, no store is needed.
-  const { certificateOnDisk, storeOnDisk } = await import('./disk-pairs.ts');
+  const { certificateOnDisk, storeOnDisk } = await import('../disk-pairs.ts');
   const { certDir, nodeName, specs } = settings;
   const view = storeOnDisk(settings, ROOT);
   const certificates = await Promise.all(specs.map((spec) => certificateOnDisk(view, spec)));

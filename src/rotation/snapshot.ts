@@ -73,6 +73,8 @@ export interface AgentSnapshot {
   readonly lastTick: Date;
   /** Only where the kubeconfig is left to root and has to be written anew. */
   readonly kubeconfig?: KubeconfigNeed | undefined;
+  /** Why nothing can be done at all: the cert-dir cannot be used. */
+  readonly trouble?: FailureSnapshot | undefined;
   /** Nothing is due, nothing waits: what `certlet once` waits for. */
   readonly upToDate: boolean;
 }

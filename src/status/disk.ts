@@ -2,7 +2,7 @@ import type { RequestHistory } from '../csr/pending.ts';
 import type { CertificateSpec } from '../csr/spec.ts';
 import type { CertificateFacts } from '../pki/certificate.ts';
 import { dueAt, receivedAt } from '../rotation/rules/schedule.ts';
-import type { ManagerSnapshot } from '../rotation/snapshot.ts';
+import type { AgentSnapshot, FailureSnapshot, ManagerSnapshot } from '../rotation/snapshot.ts';
 import { type StatusDocument, statusDocument } from './document.ts';
 import type { Trouble } from './text.ts';
 
@@ -43,9 +43,47 @@ export function diskStatus(
   return statusDocument(snapshot, { command: 'none', pid: 0, version, now, hooks: [] });
 }
 
+/** What is told of a daemon whose cert-dir cannot be used: what could be read of it, and the trouble. */
+export function troubledSnapshot(
+  certificates: readonly DiskCertificate[],
+  about: {
+    readonly nodeName: string;
+    readonly startedAt: Date;
+    readonly now: Date;
+    readonly trouble: FailureSnapshot;
+    readonly failing: NonNullable<ManagerSnapshot['failing']>;
+    readonly retry: Date;
+  },
+): AgentSnapshot {
+  const { nodeName, startedAt, now, trouble, failing, retry } = about;
+  const managers = certificates.map(
+    (certificate): ManagerSnapshot => ({
+      ...diskManager(certificate, { nodeName, now, idle: trouble }),
+      phase: 'waiting to retry',
+      reason: trouble.message,
+      command: trouble.remedy,
+      since: failing.since,
+      nextAttempt: retry,
+      lastError: trouble,
+      failing,
+      attempts: { [trouble.code]: failing.tries },
+    }),
+  );
+  const unknown = { server: undefined, clockSkewMs: undefined, kubeletVersion: undefined };
+  return { nodeName, startedAt, at: now, managers, ...unknown, trouble, lastTick: now, upToDate: false };
+}
+
 function diskManager(
   { spec, currentPath, facts, history }: DiskCertificate,
-  { nodeName, now, idle }: { readonly nodeName: string; readonly now: Date; readonly idle: Trouble },
+  {
+    nodeName,
+    now,
+    idle,
+  }: {
+    readonly nodeName: string;
+    readonly now: Date;
+    readonly idle: Pick<FailureSnapshot, 'message'> & { readonly remedy?: string | undefined };
+  },
 ): ManagerSnapshot {
   const issued = facts !== undefined && !facts.selfSigned;
   return {

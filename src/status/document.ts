@@ -1,7 +1,7 @@
 import { escaped } from '../adapters/log/printable.ts';
 import { redact } from '../adapters/log/redact.ts';
 import { CertletError } from '../errors.ts';
-import type { AgentSnapshot, ManagerSnapshot, PendingSnapshot, Phase } from '../rotation/snapshot.ts';
+import type { AgentSnapshot, FailureSnapshot, ManagerSnapshot, PendingSnapshot, Phase } from '../rotation/snapshot.ts';
 import { timestamp } from '../timestamp.ts';
 
 /** Changes when a field changes its meaning or goes; new fields come without a change. */
@@ -16,6 +16,8 @@ export interface StatusDocument {
   readonly writtenAt: Timestamp;
   readonly process: ProcessStatus;
   readonly node: NodeStatus;
+  /** Why the daemon can do nothing at all: its cert-dir cannot be used. */
+  readonly trouble?: ErrorStatus;
   /** Nothing is due and nothing waits. */
   readonly upToDate: boolean;
   readonly certificates: readonly CertificateStatus[];
@@ -174,6 +176,7 @@ export function statusDocument(snapshot: AgentSnapshot, parts: StatusParts): Sta
       clockSkewSeconds: clockSkewMs === undefined ? undefined : Math.round(clockSkewMs / 1000),
       kubeletVersion,
     }),
+    trouble: snapshot.trouble && errorStatus(snapshot.trouble),
     upToDate: snapshot.upToDate,
     certificates: snapshot.managers.map(certificateStatus),
     hooks: parts.hooks.map(hookStatus),
@@ -198,16 +201,18 @@ function certificateStatus(manager: ManagerSnapshot): CertificateStatus {
     nextAttempt: optionalTimestamp(manager.nextAttempt),
     pending: pending && pendingStatus(pending),
     lastSuccess: optionalTimestamp(manager.lastSuccess),
-    lastError:
-      lastError &&
-      present({
-        code: lastError.code,
-        message: foreign(lastError.message),
-        remedy: lastError.remedy === undefined ? undefined : foreign(lastError.remedy),
-        at: timestamp(lastError.at),
-      }),
+    lastError: lastError && errorStatus(lastError),
     failing: failing && { since: timestamp(failing.since), tries: failing.tries },
     attempts: manager.attempts,
+  });
+}
+
+function errorStatus({ code, message, remedy, at }: FailureSnapshot): ErrorStatus {
+  return present({
+    code,
+    message: foreign(message),
+    remedy: remedy === undefined ? undefined : foreign(remedy),
+    at: timestamp(at),
   });
 }
 

@@ -51,7 +51,10 @@ export function statusReport(document: StatusDocument, options: TextOptions): st
     ],
     certificates.length === 0 ? [] : certificateTable(certificates, look),
     kubeconfigLines(document, look),
-    ...certificates.map((certificate) => certificateLines(certificate, look, details)),
+    ...certificates
+      // What keeps all of them is told once, above.
+      .filter(({ reason }) => details || reason !== options.trouble?.message)
+      .map((certificate) => certificateLines(certificate, look, details)),
     ...hooks.map((hook) => hookLines(hook, look)),
     warningLines(document.warnings ?? [], look),
   ];

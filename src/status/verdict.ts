@@ -126,6 +126,7 @@ export const LOOP_ALIVE_MS = 90_000;
 export function healthOf(document: StatusDocument, lastTick: Date, now: Date): Health {
   const silentMs = Math.abs(now.getTime() - lastTick.getTime());
   const reasons = [
+    ...(document.trouble === undefined ? [] : [document.trouble.message]),
     ...(silentMs > LOOP_ALIVE_MS ? [`the loop has not come round for ${spanText(silentMs)}`] : []),
     ...document.certificates
       .filter(

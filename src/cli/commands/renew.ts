@@ -156,7 +156,7 @@ async function onDisk(
   settings: Settings,
   purposes: readonly string[],
 ): Promise<StatusDocument> {
-  const { certificateOnDisk, storeOnDisk } = await import('../disk-pairs.ts');
+  const { certificateOnDisk, storeOnDisk } = await import('../../disk-pairs.ts');
   const view = storeOnDisk(settings, context.edge.userId);
   const wanted = settings.specs.filter(({ name }) => purposes.includes(name));
   const certificates = await Promise.all(wanted.map((spec) => certificateOnDisk(view, spec)));

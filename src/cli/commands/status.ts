@@ -29,10 +29,15 @@ export async function runStatus(context: CommandContext, args: StatusArguments):
 function onlyOf(found: FoundStatus, certificate: string | undefined): FoundStatus {
   if (certificate === undefined) return found;
   const mine = ({ purpose }: { readonly purpose: string }): boolean => purpose === certificate;
-  const { certificates, hooks } = found.document;
+  const { certificates, hooks, warnings } = found.document;
   return {
     ...found,
-    document: { ...found.document, certificates: certificates.filter(mine), hooks: hooks.filter(mine) },
+    document: {
+      ...found.document,
+      certificates: certificates.filter(mine),
+      hooks: hooks.filter(mine),
+      ...(warnings !== undefined && { warnings: warnings.filter(({ purpose }) => purpose === certificate) }),
+    },
   };
 }
 
