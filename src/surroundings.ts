@@ -1,14 +1,17 @@
 import type { OpenServer } from './adapters/control/http-server.ts';
 import type { ControlHandlers } from './adapters/control/routes.ts';
 import { openControlServer } from './adapters/control/server.ts';
+import { closedFolderRemedy } from './adapters/file-errors.ts';
 import { NodeFileSystem } from './adapters/file-system.ts';
 import type { FlagHaste } from './adapters/hooks/create-rotation-hooks.ts';
 import { UNIT_FOLDERS } from './adapters/host-files.ts';
 import type { RotationHooks } from './adapters/hooks/rotation-hooks.ts';
 import { acquireLock, type Lock } from './adapters/lock.ts';
 import { openMetricsEndpoint } from './adapters/metrics-endpoint.ts';
+import { isClosedFolder } from './adapters/probe/closed-folder.ts';
 import { PublishedFile, statusFilePath } from './adapters/status-file.ts';
 import type { Settings } from './config.ts';
+import { writtenFolders } from './config/written-folders.ts';
 import { asCertletError, type CertletError } from './errors.ts';
 import { hostHooks, presentPairs } from './host-hooks.ts';
 import { NodeEvents } from './node-events.ts';
@@ -158,6 +161,7 @@ class OpenSurroundings implements Surroundings {
     // Whoever published may have ended meanwhile.
     await this.open();
     if (this.#taken !== undefined) this.#warn('Another certlet publishes in the runtime folder', this.#taken);
+    await this.#tellClosedFolders();
     const present = await presentPairs(this.#settings, { fs: this.#fs, ...this.#parts });
     await this.#hooks.begin(present, this.#ended.signal);
   }
@@ -266,6 +270,19 @@ class OpenSurroundings implements Surroundings {
       logLevel: () => control.logLevel(),
       setLogLevel: (level) => control.setLogLevel(level),
     };
+  }
+
+  /** A sandbox is set up when the service starts: what changed settings name besides stays closed until a restart, and would show at the next renewal only. */
+  async #tellClosedFolders(): Promise<void> {
+    for (const { path, setting } of writtenFolders(this.#settings)) {
+      if (!(await isClosedFolder(path))) continue;
+      const remedy = closedFolderRemedy(path);
+      this.#parts.log.log('warn', 'A folder of the settings is closed to the service', {
+        folder: path,
+        setting,
+        remedy,
+      });
+    }
   }
 
   async #serve(event: string, open: () => Promise<OpenServer>): Promise<void> {

@@ -28,7 +28,7 @@ export function fileError(error: unknown, path: string): unknown {
   if (errno === 'EROFS')
     return new CertletError('ERR_STORE_READ_ONLY', message, {
       cause: error,
-      remedy: readWritePathsRemedy(dirname(failed)),
+      remedy: closedFolderRemedy(dirname(failed)),
     });
   const remedy = operation === 'symlink' ? linkRemedy(errno, failed) : ioRemedy(errno, failed);
   return new CertletError('ERR_STORE_IO', message, { cause: error, remedy });
@@ -74,8 +74,8 @@ function fullRemedy(errno: string, path: string): string {
     : `free space: df -h ${folder}; df -i ${folder}`;
 }
 
-/** systemd.exec(5): ProtectSystem=strict leaves only ReadWritePaths= writable, and the unit lists the default folders only. */
-function readWritePathsRemedy(folder: string): string {
+/** What to do about a folder that is read-only for the service: ProtectSystem=strict leaves only ReadWritePaths= writable (systemd.exec(5)), and the unit lists the default folders only. */
+export function closedFolderRemedy(folder: string): string {
   if (isSharedFolder(folder))
     return `${folder} is not certlet's alone and is never opened to the service: give certDir and plain files a folder of their own; a kubeconfig there is left to root (manageKubeconfig: false, certlet join --write-kubeconfig); else remount it: findmnt -T ${shellWord(folder)}`;
   // Without a backslash where the path has none: a quoted value of a log line doubles them.

@@ -1,4 +1,4 @@
-import { mergeService, mergeTimer, type TimerUnit } from '../kubelet/unit-file.ts';
+import { mergeSandbox, mergeService, mergeTimer, type ServiceSandbox, type TimerUnit } from '../kubelet/unit-file.ts';
 import { HostFiles } from './host-files.ts';
 import { readWantedUnits } from './host-reloads.ts';
 
@@ -10,6 +10,8 @@ export interface OwnUnits extends TimerUnit {
   readonly timer: boolean;
   /** The command that the timer starts; undefined where there is none. */
   readonly command: string | undefined;
+  /** What the service that is started may write: the timer's where it alone is enabled, else the daemon's. Undefined where there is no such unit. */
+  readonly sandbox: ServiceSandbox | undefined;
 }
 
 /** Reads the units below `root`. What may not be read counts as absent. */
@@ -17,11 +19,15 @@ export async function readOwnUnits(root: string): Promise<OwnUnits> {
   const files = new HostFiles(root);
   const wanted = await readWantedUnits(files);
   const timer = mergeTimer(await files.readUnit('certlet-once.timer', []));
-  const { execStart } = mergeService(await files.readUnit('certlet-once.service', []));
+  const once = await files.readUnit('certlet-once.service', []);
+  const service = wanted.has('certlet.service');
+  const byTimer = wanted.has('certlet-once.timer');
+  const writing = byTimer && !service ? once : await files.readUnit('certlet.service', []);
   return {
     ...timer,
-    service: wanted.has('certlet.service'),
-    timer: wanted.has('certlet-once.timer'),
-    command: execStart,
+    service,
+    timer: byTimer,
+    command: mergeService(once).execStart,
+    sandbox: writing.length === 0 ? undefined : mergeSandbox(writing),
   };
 }

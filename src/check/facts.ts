@@ -1,5 +1,6 @@
 import type { RequestHistory } from '../csr/pending.ts';
 import type { HostKubelet } from '../adapters/host-kubelet.ts';
+import type { HostReload } from '../adapters/host-reloads.ts';
 import type { OwnUnits } from '../adapters/own-units.ts';
 import type { FileSystem } from '../adapters/file-system.ts';
 import type { PairView, StoreView } from '../adapters/probe/store-view.ts';
@@ -80,6 +81,17 @@ export interface CheckPorts {
   readonly daemon: (settings: Settings) => Promise<DaemonState>;
   /** How certlet is started on this host. */
   readonly ownUnits: () => Promise<OwnUnits>;
+  /** Root's side of the settings' `reload`. */
+  readonly reloads: () => Promise<RootReloads>;
+}
+
+/** What root has said of units to reload, and what systemd has of them. */
+export interface RootReloads {
+  readonly files: readonly HostReload[];
+  /** Units that are started at boot. */
+  readonly wanted: ReadonlySet<string>;
+  /** Whether there is a unit of that name. */
+  readonly hasUnit: (name: string) => Promise<boolean>;
 }
 
 /** Whether certlet runs. */

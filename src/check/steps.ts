@@ -4,6 +4,7 @@ import { approvalStep, rightsStep, versionsStep } from './steps/authorization.ts
 import { credentialsStep, filesStep, settingsStep } from './steps/host.ts';
 import { networkStep, tlsStep } from './steps/network.ts';
 import { daemonStep, kubeletStep, nameStep, servingStep } from './steps/node.ts';
+import { reloadsStep } from './steps/reloads.ts';
 import { requestsStep } from './steps/requests.ts';
 
 /** The way of a certificate, in its order. */
@@ -21,5 +22,6 @@ export const STEPS: readonly Step[] = [
   nameStep,
   kubeletStep,
   servingStep,
+  reloadsStep,
   daemonStep,
 ];

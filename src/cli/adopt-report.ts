@@ -2,6 +2,7 @@ import type { HostKubelet } from '../adapters/host-kubelet.ts';
 import { shellWord } from '../adapters/file-errors.ts';
 import type { AdoptionInput, AdoptionPlan } from '../kubelet/adoption.ts';
 import { KUBELET_CLIENT, KUBELET_CLIENT_AFTER, KUBELET_SERVING, KUBELET_SERVING_AFTER } from '../csr/spec.ts';
+import type { AdoptedKubeProxy } from './adopted-kube-proxy.ts';
 import { kubeletRestartReasons } from '../kubelet/restart.ts';
 import type { PlannedFile } from '../kubelet/sandbox-drop-in.ts';
 
@@ -21,6 +22,7 @@ export interface Adoption {
   readonly files: readonly ChangedFile[];
   /** The cert-dir does not exist yet. */
   readonly folderMissing: boolean;
+  readonly kubeProxy: AdoptedKubeProxy | undefined;
   readonly written: boolean;
 }
 
@@ -61,6 +63,7 @@ export function adoptionAnswer(adoption: Adoption): object {
       certDir: facts.certDir,
       rotates: rotatedPurposes(facts),
     },
+    ...(adoption.kubeProxy !== undefined && { kubeProxy: proxyAnswer(adoption.kubeProxy) }),
     settings: plan.settings,
     kubeletFlags: plan.kubeletFlags,
     changes: plan.changes,
@@ -76,7 +79,23 @@ function section(title: string, lines: readonly string[]): readonly string[] {
   return lines.length === 0 ? [] : [`${title}:`, ...lines.map((line) => `  ${line}`)];
 }
 
-function found({ host, input }: Adoption): readonly string[] {
+function proxyAnswer({ facts, plan }: AdoptedKubeProxy): object {
+  const { unit, pid, kubeconfig, commonName, sources } = facts;
+  return { unit, pid, read: sources, kubeconfig, commonName, managed: plan.managed };
+}
+
+function foundProxy(kubeProxy: AdoptedKubeProxy | undefined): readonly string[] {
+  if (kubeProxy === undefined) return [];
+  const { unit, pid, kubeconfig, commonName, sources } = kubeProxy.facts;
+  const runs = pid === undefined ? 'not running' : `running as process ${String(pid)}`;
+  return [
+    `kube-proxy: ${unit ?? 'a process without a unit'}, ${runs}`,
+    ...(sources.length === 0 ? [] : [`  read: ${sources.join(', ')}`]),
+    `  kubeconfig: ${kubeconfig ?? 'none'}${commonName === undefined ? '' : `, as ${commonName}`}`,
+  ];
+}
+
+function found({ host, input, kubeProxy }: Adoption): readonly string[] {
   const { facts } = input;
   const rotates = rotatedPurposes(facts);
   return [
@@ -87,6 +106,7 @@ function found({ host, input }: Adoption): readonly string[] {
     `  cert-dir: ${facts.certDir}`,
     `  rotates: ${rotates.length === 0 ? 'nothing' : rotates.join(' and ')}`,
     ...(host.distribution?.explanation ?? []).map((line) => `  ${line}`),
+    ...foundProxy(kubeProxy),
   ];
 }
 
@@ -141,11 +161,16 @@ function flagLines({ plan, host }: Adoption): readonly string[] {
   return [place, ...words.map((word) => `  ${word}`)];
 }
 
-function steps({ host, input, plan, written, folderMissing, files }: Adoption): readonly string[] {
+function steps(adoption: Adoption): readonly string[] {
+  const { host, plan, folderMissing, kubeProxy, files } = adoption;
   const changed = files.some(({ diff }) => diff !== '');
-  const unit = host.unit?.name ?? host.distribution?.unit;
   const runs = plan.kubeletFlags.every((flag) => host.running?.arguments.includes(flag) === true);
-  if (runs && !changed && !folderMissing) return [];
+  const done = runs && !changed && !folderMissing;
+  return [...(done ? [] : kubeletSteps(adoption, changed)), ...(kubeProxy?.next ?? [])];
+}
+
+function kubeletSteps({ host, input, written, folderMissing }: Adoption, changed: boolean): readonly string[] {
+  const unit = host.unit?.name ?? host.distribution?.unit;
   return [
     ...(changed && !written ? ['certlet adopt --write'] : []),
     ...(folderMissing ? [`install -d -m 0755 ${shellWord(input.facts.certDir)}`] : []),

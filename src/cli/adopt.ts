@@ -4,9 +4,16 @@ import { ensureFolder, readIfPresent, replaceFile, sweepTemporaries } from '../a
 import type { HostKubelet } from '../adapters/host-kubelet.ts';
 import { CertletError } from '../errors.ts';
 import { type AdoptionInput, type AdoptionPlan, adoptionPlan } from '../kubelet/adoption.ts';
+import type { KubeProxyFacts } from '../kubelet/kube-proxy.ts';
 import { unifiedDiff } from '../kubelet/unified-diff.ts';
 import { adoptionAnswer, adoptionReport, type ChangedFile } from './adopt-report.ts';
-import { adoptedKubeconfig } from './adopted-kubeconfig.ts';
+import { type AdoptedKubeProxy, adoptedKubeProxy } from './adopted-kube-proxy.ts';
+import {
+  adoptedKubeconfig,
+  kubeletKubeconfig,
+  kubeProxyKubeconfig,
+  type RootKubeconfig,
+} from './adopted-kubeconfig.ts';
 import { mergeSettings, settingsFields } from './adopted-settings.ts';
 
 export interface AdoptRequest {
@@ -15,6 +22,8 @@ export interface AdoptRequest {
   readonly write: boolean;
   /** The kubeconfig becomes root's, also where the settings do not say so yet. */
   readonly writeKubeconfig: boolean;
+  /** Undefined where there is none, or it is to be left alone. */
+  readonly kubeProxy: KubeProxyFacts | undefined;
 }
 
 export interface AdoptPorts {
@@ -47,34 +56,87 @@ export async function adoptKubelet(request: AdoptRequest, ports: AdoptPorts): Pr
   const { host, settingsPath } = request;
   const present = await readIfPresent(ports.fs, join(ports.root, settingsPath), FILE_LIMIT_BYTES);
   const fields = present === undefined ? {} : settingsFields(present, settingsPath);
-  const input = adoptionInput(host, fields, request.writeKubeconfig);
-  if (input === undefined) {
+  const kubelet = adoptionInput(host, fields, request.writeKubeconfig);
+  if (kubelet === undefined) {
     const notes = notFound(host);
     ports.print(`${notes.join('\n')}\n`);
     return { found: false, answer: { found: false, notes } };
   }
-  const planned = adoptionPlan(input);
-  const kubeconfig = await rootKubeconfig(input, ports);
-  const plan = { ...planned, warnings: [...planned.warnings, ...kubeconfig.warnings] };
+  const kubeProxy = await kubeProxyOf(request, { kubelet, fields }, ports);
+  const input = withKubeProxy(kubelet, kubeProxy);
+  const kubeconfigs = await rootKubeconfigs(input, kubeProxy, ports);
+  const plan = planOf(input, kubeProxy, kubeconfigs.warnings);
   const changed = await changedFiles(plan, { path: settingsPath, text: present }, ports);
-  const files = [...changed, ...kubeconfig.files];
+  const files = [...changed, ...kubeconfigs.files];
   const folderMissing = (await ports.fs.stat(join(ports.root, input.facts.certDir))) === undefined;
-  const adoption = { host, input, plan, files, folderMissing, written: request.write };
+  const adoption = { host, input, plan, files, folderMissing, kubeProxy, written: request.write };
   ports.print(adoptionReport(adoption));
   if (request.write) await writeFiles(files, ports);
   return { found: true, answer: adoptionAnswer(adoption) };
 }
 
-/** The kubeconfig among what is written, where it is root's. Its old text may hold a key, so no difference is shown. */
-async function rootKubeconfig(
+async function kubeProxyOf(
+  { kubeProxy }: AdoptRequest,
+  { kubelet, fields }: { readonly kubelet: AdoptionInput; readonly fields: Readonly<Record<string, unknown>> },
+  { root }: AdoptPorts,
+): Promise<AdoptedKubeProxy | undefined> {
+  if (kubeProxy === undefined) return undefined;
+  const { facts, kubeconfigByRoot: byRoot } = kubelet;
+  return adoptedKubeProxy(kubeProxy, { fields, nodeKubeconfig: facts.kubeconfig, byRoot, root });
+}
+
+/** Its kubeconfig needs an open folder, and what it reads in one stays read-only. */
+function withKubeProxy(kubelet: AdoptionInput, kubeProxy: AdoptedKubeProxy | undefined): AdoptionInput {
+  if (kubeProxy === undefined) return kubelet;
+  const { writes } = kubeProxy.plan;
+  return {
+    ...kubelet,
+    furtherKubeconfigs: writes === undefined ? [] : [writes],
+    kubeletFiles: [...kubelet.kubeletFiles, ...kubeProxy.facts.sources],
+  };
+}
+
+function planOf(
+  input: AdoptionInput,
+  kubeProxy: AdoptedKubeProxy | undefined,
+  warnings: readonly string[],
+): AdoptionPlan {
+  const planned = adoptionPlan(input);
+  const { plan, settings } = kubeProxy ?? { plan: { notes: [], warnings: [] }, settings: {} };
+  return {
+    ...planned,
+    settings: { ...planned.settings, ...settings },
+    notes: [...planned.notes, ...plan.notes],
+    warnings: [...planned.warnings, ...plan.warnings, ...warnings],
+  };
+}
+
+interface RootFiles {
+  readonly files: readonly ChangedFile[];
+  readonly warnings: readonly string[];
+}
+
+/** The kubeconfigs among what is written, where they are root's. Their old text may hold a key, so no difference is shown. */
+async function rootKubeconfigs(
   { facts, kubeconfigByRoot }: AdoptionInput,
+  kubeProxy: AdoptedKubeProxy | undefined,
   { fs, root }: AdoptPorts,
-): Promise<{ readonly files: readonly ChangedFile[]; readonly warnings: readonly string[] }> {
-  if (!kubeconfigByRoot) return { files: [], warnings: [] };
-  const { text, warnings } = await adoptedKubeconfig(facts, fs, root);
-  const path = facts.kubeconfig;
-  const diff = `${path}: written anew by root, to name certlet's pair (not shown: it may hold credentials)\n`;
-  return { files: text === undefined ? [] : [{ path, text: text.reveal(), diff, mode: PRIVATE_MODE }], warnings };
+): Promise<RootFiles> {
+  const path = kubeProxy?.plan.byRoot;
+  const wanted: readonly RootKubeconfig[] = [
+    ...(kubeconfigByRoot ? [kubeletKubeconfig(facts.kubeconfig, facts.certDir)] : []),
+    ...(kubeProxy === undefined || path === undefined ? [] : [kubeProxyKubeconfig(path, kubeProxy.certificatesDir)]),
+  ];
+  const files: ChangedFile[] = [];
+  const warnings: string[] = [];
+  for (const each of wanted) {
+    const adopted = await adoptedKubeconfig(each, fs, root);
+    warnings.push(...adopted.warnings);
+    if (adopted.text === undefined) continue;
+    const diff = `${each.path}: written anew by root, to name certlet's pair (not shown: it may hold credentials)\n`;
+    files.push({ path: each.path, text: adopted.text.reveal(), diff, mode: PRIVATE_MODE });
+  }
+  return { files, warnings };
 }
 
 function adoptionInput(
@@ -107,6 +169,7 @@ function adoptionInput(
     clientCommonName: host.clientCommonName,
     kubeconfigEmbedsCertificate: host.kubeconfigEmbedsCertificate,
     kubeconfigByRoot: writeKubeconfig || settings['manageKubeconfig'] === false,
+    furtherKubeconfigs: [],
     kubeletFiles: host.sources,
     servingDecision: typeof decision === 'boolean' ? decision : undefined,
   };

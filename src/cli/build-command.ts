@@ -72,6 +72,7 @@ const BUILDERS: { readonly [Name in CommandName]: (given: Given) => Extract<Comm
     output: given.output(),
     write: given.boolean('write'),
     writeKubeconfig: given.boolean('write-kubeconfig'),
+    kubeProxy: given.unlessOff('kube-proxy'),
   }),
   allow: allowCommand,
   join: joinCommand,
@@ -158,6 +159,11 @@ class Given {
 
   boolean(name: string): boolean {
     return this.#values[name] === true;
+  }
+
+  /** A boolean that holds unless somebody says no. */
+  unlessOff(name: string): boolean {
+    return this.#values[name] !== false;
   }
 
   list(name: string): readonly string[] {

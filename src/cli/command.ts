@@ -55,6 +55,8 @@ export interface AdoptArguments {
   readonly write: boolean;
   /** The node's kubeconfig becomes root's. */
   readonly writeKubeconfig: boolean;
+  /** Also a kube-proxy of the host. */
+  readonly kubeProxy: boolean;
 }
 
 export interface AllowArguments {

@@ -134,6 +134,12 @@ export const COMMANDS: readonly CommandSpec[] = [
         kind: 'boolean',
         summary: "The kubelet's kubeconfig is written by root here, and the service can write it no more.",
       },
+      {
+        name: 'kube-proxy',
+        kind: 'boolean',
+        summary: 'Also the certificate of a kube-proxy that runs on this host; --no-kube-proxy leaves it alone.',
+        fallback: 'true',
+      },
       OUTPUT,
     ],
     settings: true,

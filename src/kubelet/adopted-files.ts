@@ -15,9 +15,9 @@ export interface KubeletUnit {
 /** A folder in it for each entry of `certificates`. */
 const CERTIFICATES = '/var/lib/certlet/certs';
 /** Folders that the shipped units may write (their ReadWritePaths=). */
-const WRITABLE_FOLDERS: readonly string[] = ['/etc/kubernetes', '/var/lib/kubelet/pki', CERTIFICATES];
+export const WRITABLE_FOLDERS: readonly string[] = ['/etc/kubernetes', '/var/lib/kubelet/pki', CERTIFICATES];
 /** Folders below them that the units close again: what can be written there is root on the node, or the cluster's own keys. */
-const CLOSED_FOLDERS: readonly string[] = ['/etc/kubernetes/manifests', '/etc/kubernetes/pki'];
+export const CLOSED_FOLDERS: readonly string[] = ['/etc/kubernetes/manifests', '/etc/kubernetes/pki'];
 /** Both names that the kubelet's drop-in can have: the second where the unit's own drop-ins would come after the first. */
 export const KUBELET_DROP_IN_NAMES = ['20-certlet.conf', 'zz-certlet.conf'] as const;
 
@@ -57,6 +57,8 @@ export interface SandboxNeeds {
   readonly certDir: string;
   /** The kubeconfig is root's: only the cert-dir is open. */
   readonly kubeconfigByRoot: boolean;
+  /** Kubeconfigs that the service writes besides; their folders are its alone. */
+  readonly furtherKubeconfigs: readonly string[];
   /** What the kubelet reads besides: its configuration, environment, static pods, client CA. Never writable, whatever is open. */
   readonly kubeletReads: readonly string[];
 }
@@ -66,10 +68,10 @@ export interface SandboxNeeds {
  * folder of the kubeconfig is open else. Throws `ERR_CONFIG_INVALID`, with the way out, where a folder to be opened is not the service's alone.
  */
 export function pathsDropIns(needs: SandboxNeeds): readonly PlannedFile[] {
-  const { kubeconfig, certDir, kubeconfigByRoot } = needs;
-  const wanted = [...new Set([...(kubeconfigByRoot ? [CERTIFICATES] : [dirname(kubeconfig)]), certDir])].filter(
-    (folder) => !isClosedFolder(folder),
-  );
+  const { kubeconfig, certDir, kubeconfigByRoot, furtherKubeconfigs } = needs;
+  const own = kubeconfigByRoot ? [CERTIFICATES] : [dirname(kubeconfig)];
+  const further = furtherKubeconfigs.map((path) => dirname(path));
+  const wanted = [...new Set([...own, ...further, certDir])].filter((folder) => !isClosedFolder(folder));
   const given = kubeconfigByRoot ? [] : WRITABLE_FOLDERS;
   const missing = wanted.filter((folder) => !given.some((open) => isBelow(folder, open)));
   for (const folder of missing) refuseShared(folder, folder === certDir, needs);

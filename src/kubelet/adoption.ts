@@ -28,7 +28,9 @@ export interface AdoptionInput {
   readonly servingDecision: boolean | undefined;
   /** The kubeconfig is root's, and the service can write it no more. */
   readonly kubeconfigByRoot: boolean;
-  /** Files of the kubelet's unit, environment and configuration. */
+  /** Kubeconfigs that the service writes besides the kubelet's. */
+  readonly furtherKubeconfigs: readonly string[];
+  /** Files of the units, environments and configurations of kubelet and kube-proxy. */
   readonly kubeletFiles: readonly string[];
 }
 
@@ -74,10 +76,10 @@ function filesFor(input: AdoptionInput, kubeletFlags: readonly string[]): readon
   ];
 }
 
-function sandboxNeeds({ facts, kubeletFiles, kubeconfigByRoot }: AdoptionInput): SandboxNeeds {
+function sandboxNeeds({ facts, kubeletFiles, kubeconfigByRoot, furtherKubeconfigs }: AdoptionInput): SandboxNeeds {
   const { kubeconfig, certDir, staticPodPath, clientCAFile } = facts;
   const named = [staticPodPath, clientCAFile].filter((path) => path !== undefined);
-  return { kubeconfig, certDir, kubeconfigByRoot, kubeletReads: [...kubeletFiles, ...named] };
+  return { kubeconfig, certDir, kubeconfigByRoot, furtherKubeconfigs, kubeletReads: [...kubeletFiles, ...named] };
 }
 
 /** The kubelet's unit, where it has another name than certlet expects. */

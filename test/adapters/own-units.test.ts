@@ -23,6 +23,7 @@ t.test('a host without certlet', async (t) => {
     delay: '0',
     fixedDelay: false,
     command: undefined,
+    sandbox: undefined,
   });
 });
 
@@ -45,6 +46,8 @@ t.test('the shipped units, enabled', async (t) => {
     delay: '30min',
     fixedDelay: true,
     command: '/usr/bin/certlet once --every 1h',
+    // That of the daemon, whose unit is not there.
+    sandbox: undefined,
   });
 });
 
@@ -56,3 +59,24 @@ t.test('a drop-in takes the place of the timer: an empty value forgets every tim
   };
   t.match(await readOwnUnits(host(t, files, [])), { calendar: [], spans: ['6h'] });
 });
+
+for (const [enabled, path] of [
+  [[], '/srv/daemon'],
+  [['timers.target.wants/certlet-once.timer'], '/srv/once'],
+  [['timers.target.wants/certlet-once.timer', 'multi-user.target.wants/certlet.service'], '/srv/daemon'],
+] as const) {
+  t.test(`the sandbox of what is started: ${enabled.join(' and ') || 'nothing is enabled'}`, async (t) => {
+    const unit = (folder: string): string =>
+      `[Service]\nProtectSystem=strict\nReadWritePaths=/srv/none\nReadWritePaths=\nReadWritePaths=-${folder}/\nUser=x\nRuntimeDirectory=certlet\n`;
+    const files = {
+      '/usr/lib/systemd/system/certlet.service': unit('/srv/daemon'),
+      '/usr/lib/systemd/system/certlet-once.service': unit('/srv/once'),
+    };
+    const { sandbox } = await readOwnUnits(host(t, files, enabled));
+    t.match(sandbox, { strict: true, user: 'x', closed: [] });
+    t.strictSame(
+      sandbox?.writable.map((each) => each.path),
+      [path, '/run/certlet'],
+    );
+  });
+}

@@ -93,6 +93,7 @@ async function adopt(root: string, options: Options = {}): Promise<Result> {
       settingsPath: '/etc/certlet/config.yaml',
       write: options.write ?? false,
       writeKubeconfig: options.writeKubeconfig ?? false,
+      kubeProxy: undefined,
     },
     ports,
   );

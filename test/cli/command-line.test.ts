@@ -65,12 +65,18 @@ const commands: readonly { readonly line: string; readonly command: Command }[] 
   { line: 'check --output=yaml', command: { name: 'check', output: 'yaml' } },
   { line: 'once --output json', command: { name: 'once', output: 'json', timeoutMs: 300_000 } },
   { line: 'renew --dry-run --output yaml', command: { ...renew, dryRun: true, output: 'yaml' } },
-  { line: 'adopt --output json', command: { name: 'adopt', output: 'json', write: false, writeKubeconfig: false } },
+  {
+    line: 'adopt --output json',
+    command: { name: 'adopt', output: 'json', write: false, writeKubeconfig: false, kubeProxy: true },
+  },
   {
     line: 'reset --output json',
     command: { name: 'reset', output: 'json', yes: false, withBootstrapKubeconfig: false },
   },
-  { line: 'adopt --write', command: { name: 'adopt', output: 'text', write: true, writeKubeconfig: false } },
+  {
+    line: 'adopt --write',
+    command: { name: 'adopt', output: 'text', write: true, writeKubeconfig: false, kubeProxy: true },
+  },
   { line: 'reset --yes', command: { name: 'reset', output: 'text', yes: true, withBootstrapKubeconfig: false } },
   { line: 'reset --yes=false', command: { name: 'reset', output: 'text', yes: false, withBootstrapKubeconfig: false } },
   { line: 'completion zsh', command: { name: 'completion', shell: 'zsh' } },

@@ -336,7 +336,10 @@ t.test('adopt and join as the program calls them', async (t) => {
   t.teardown(() => cluster.close());
   const host = new CommandHost(t, { kubelet: { unit: 'certlet-test-no-such-unit.service', version: 'v1.30.0' } });
   const adopt = host.session();
-  const code = await dispatch({ name: 'adopt', output: 'json', write: false, writeKubeconfig: false }, adopt.context);
+  const code = await dispatch(
+    { name: 'adopt', output: 'json', write: false, writeKubeconfig: false, kubeProxy: true },
+    adopt.context,
+  );
   const answer = JSON.parse(adopt.stdout.text) as { readonly version: number; readonly found: boolean };
   t.equal(answer.version, 1);
   t.equal(answer.found, false, 'a kubelet that runs on this machine is none of the test');

@@ -1,6 +1,20 @@
 /** `certlet allow` as root types it: what it opens is open to the daemon and to the timer's service, and a flag reloads what root has named. */
 import t from 'tap';
-import { attempt, exists, noLab, put, read, reset, run, shell, show, start, stop, until } from './fixtures/lab.ts';
+import {
+  attempt,
+  exists,
+  noLab,
+  put,
+  read,
+  reset,
+  run,
+  shell,
+  show,
+  start,
+  stop,
+  until,
+  untilSaid,
+} from './fixtures/lab.ts';
 
 const DROP_IN = '/etc/systemd/system/certlet.service.d/zz-allowed-folders.conf';
 const RESTART = 'systemctl daemon-reload; systemctl restart certlet';
@@ -141,5 +155,51 @@ t.test(
     t.notOk(exists('/etc/certlet/reload/proxy.env'));
     t.equal(show('certlet-reload@proxy.path', 'ActiveState'), 'inactive');
     t.match(read('/etc/certlet/reload/escaped.env'), String.raw`UNIT='a\x2db.service'`);
+  },
+);
+
+const ENTRY = `certificates:
+  - name: proxy
+    signerName: kubernetes.io/kube-apiserver-client
+    commonName: system:kube-proxy
+    usages: [client auth]
+    certFile: /srv/proxy/tls.crt
+    keyFile: /srv/proxy/tls.key
+    reload: proxy
+`;
+
+interface CheckAnswer {
+  readonly findings: readonly { readonly id: string; readonly remedy?: string }[];
+}
+
+/** Remedies of what check finds wrong on this host with folders and reloads. */
+function remedies(): ReadonlyMap<string, string> {
+  const { findings } = JSON.parse(attempt('certlet', 'check', '--output', 'json').stdout) as CheckAnswer;
+  const ours = findings.filter(({ id }) => id === 'files.sandbox' || id.startsWith('reload.'));
+  return new Map(ours.map(({ id, remedy = '' }) => [id, remedy]));
+}
+
+t.test(
+  'settings that name another folder and a unit: a reload and check say what root has to allow',
+  { skip: noLab },
+  async (t) => {
+    await reset();
+    put('/run/systemd/system/proxy.service', '[Service]\nExecStart=/bin/sleep infinity\n');
+    shell('systemctl daemon-reload');
+    start('certlet');
+    put('/etc/certlet/config.yaml', ENTRY);
+    run('systemctl', 'reload', 'certlet');
+    const line = await untilSaid('certlet', 'A folder of the settings is closed to the service');
+    t.match(line, 'folder=/srv/proxy');
+    t.match(line, 'certlet allow /srv/proxy && systemctl daemon-reload && systemctl restart certlet');
+    const found = remedies();
+    t.strictSame([...found.keys()], ['files.sandbox', 'reload.unnamed']);
+    for (const remedy of found.values()) shell(remedy);
+    t.strictSame([...remedies().keys()], []);
+    t.ok(writable('/srv/proxy'));
+    t.equal(show('certlet-reload@proxy.path', 'ActiveState'), 'active');
+    run('systemctl', 'disable', '--now', 'certlet-reload@proxy.path');
+    shell('rm /run/systemd/system/proxy.service; systemctl daemon-reload');
+    t.strictSame([...remedies().keys()], ['reload.no-unit', 'reload.not-enabled']);
   },
 );

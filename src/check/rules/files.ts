@@ -1,5 +1,7 @@
-import { shellWord } from '../../adapters/file-errors.ts';
+import { allowCommand, closedFolderRemedy, shellWord } from '../../adapters/file-errors.ts';
 import type { FileFacts } from '../../adapters/file-system.ts';
+import type { WrittenFolder } from '../../config/written-folders.ts';
+import { isSharedFolder } from '../../kubelet/shared-folders.ts';
 import { type Finding, finding } from '../finding.ts';
 
 /** A file or folder that check looks at. */
@@ -69,6 +71,15 @@ export function fullFinding(path: string): Finding {
   return finding('problem', 'files.full', `${path} is on a file system that is full`, {
     remedy: `df -h ${word}; df -i ${word}   # then free space or inodes there`,
     evidence: { path },
+  });
+}
+
+/** What must be written and stays closed by the unit's sandbox: root's shell may write there all the same. */
+export function sandboxFinding({ path, setting }: WrittenFolder): Finding {
+  const what = `${path} (${setting}) is closed to the service by the sandbox of its unit`;
+  return finding('problem', 'files.sandbox', what, {
+    remedy: isSharedFolder(path) ? closedFolderRemedy(path) : allowCommand(path),
+    evidence: { path, setting },
   });
 }
 

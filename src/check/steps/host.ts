@@ -2,8 +2,11 @@ import { dirname } from 'node:path';
 import type { FileFacts } from '../../adapters/file-system.ts';
 import { readKubeconfig } from '../../adapters/kubeconfig-files.ts';
 import { serviceUser, type StoreView } from '../../adapters/probe/store-view.ts';
+import type { Settings } from '../../config.ts';
+import { writtenFolders } from '../../config/written-folders.ts';
 import type { RequestHistory } from '../../csr/pending.ts';
 import { asCertletError } from '../../errors.ts';
+import { mayWrite } from '../../kubelet/sandbox-drop-in.ts';
 import type { CertificatePair } from '../../pki/certificate.ts';
 import type { CheckContext, CheckPorts, Facts, Step, StepOutcome } from '../facts.ts';
 import { type Finding, finding, good } from '../finding.ts';
@@ -12,6 +15,7 @@ import {
   type LookedAt,
   modeFindings,
   readOnlyFinding,
+  sandboxFinding,
   shutOutFindings,
   type Use,
 } from '../rules/files.ts';
@@ -148,6 +152,7 @@ export const filesStep: Step = {
       ...findings.flat(),
       ...(await closedFindings(context.ports, used, service)),
       ...(await writtenFindings(context.ports, written, service)),
+      ...(await sandboxFindings(context.ports, settings)),
     ];
     return {
       findings: found.length > 0 ? found : [good('files', 'keys, tokens and their folders are closed to others')],
@@ -166,6 +171,15 @@ async function closedFindings(
     return facts === undefined ? [] : shutOutFindings(path, facts, use, service);
   });
   return (await Promise.all(judged)).flat();
+}
+
+/** Folders of the settings that the unit's sandbox does not open. */
+async function sandboxFindings(ports: CheckPorts, settings: Settings): Promise<readonly Finding[]> {
+  const { sandbox } = await ports.ownUnits();
+  if (sandbox === undefined) return [];
+  return writtenFolders(settings)
+    .filter(({ path }) => !mayWrite(sandbox, path))
+    .map(sandboxFinding);
 }
 
 /** Folders that are on a file system which takes nothing, for being read-only or full. */

@@ -1,4 +1,5 @@
 import { NodeFileSystem } from '../../adapters/file-system.ts';
+import { readHostKubeProxy } from '../../adapters/host-kube-proxy.ts';
 import { askKubeletVersion, readHostKubelet } from '../../adapters/host-kubelet.ts';
 import { EXIT } from '../../errors.ts';
 import { adoptKubelet } from '../adopt.ts';
@@ -16,11 +17,12 @@ export async function runAdopt(context: CommandContext, args: AdoptArguments): P
     askVersion: askKubeletVersion,
     ...(kubelet.version !== undefined && { version: kubelet.version }),
   });
+  const kubeProxy = args.kubeProxy ? await readHostKubeProxy(root) : undefined;
   const { output, write, writeKubeconfig } = args;
   const print = output === 'text' ? context.print : (): void => {};
   const ports = { fs: new NodeFileSystem(), root, print };
   const { found, answer } = await adoptKubelet(
-    { host, settingsPath: context.settingsPath, write, writeKubeconfig },
+    { host, settingsPath: context.settingsPath, write, writeKubeconfig, kubeProxy },
     ports,
   );
   if (output !== 'text') context.print(encodeAnswer({ version: ANSWER_VERSION, ...answer }, output));

@@ -1,5 +1,6 @@
 import { NodeFileSystem } from '../../adapters/file-system.ts';
 import { HostFiles } from '../../adapters/host-files.ts';
+import { readHostKubeProxy } from '../../adapters/host-kube-proxy.ts';
 import { askKubeletVersion, readHostKubelet } from '../../adapters/host-kubelet.ts';
 import type { Settings } from '../../config.ts';
 import { EXIT } from '../../errors.ts';
@@ -45,6 +46,7 @@ async function believedPaths(context: CommandContext, settings: Settings): Promi
     dropIns: 'all',
     ...(kubelet.version !== undefined && { version: kubelet.version }),
   });
+  const proxy = await readHostKubeProxy(context.edge.hostRoot);
   const { staticPodPath, clientCAFile } = host.facts ?? {};
   const named = (what: string, ...paths: readonly (string | undefined)[]): readonly BelievedPath[] =>
     paths.flatMap((path) => (path === undefined ? [] : [{ path, what }]));
@@ -52,6 +54,7 @@ async function believedPaths(context: CommandContext, settings: Settings): Promi
     ...named("the kubelet's folder of static pods", staticPodPath),
     ...named('the CA of those who may give the kubelet orders', clientCAFile),
     ...named("part of the kubelet's unit or configuration", ...host.sources),
+    ...named("part of kube-proxy's unit or configuration", ...(proxy?.sources ?? [])),
     ...named("certlet's own settings", context.settingsPath),
     ...(manageKubeconfig
       ? []

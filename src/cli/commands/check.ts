@@ -3,6 +3,8 @@ import { callControl } from '../../adapters/control/client.ts';
 import { controlSocketPath } from '../../adapters/control/server.ts';
 import { NodeFileSystem } from '../../adapters/file-system.ts';
 import { askKubeletVersion, readHostKubelet } from '../../adapters/host-kubelet.ts';
+import { HostFiles } from '../../adapters/host-files.ts';
+import { readHostReloads, readWantedUnits } from '../../adapters/host-reloads.ts';
 import { readOwnUnits } from '../../adapters/own-units.ts';
 import { isFull } from '../../adapters/probe/free-space.ts';
 import { lookUpName } from '../../adapters/probe/name-lookup.ts';
@@ -11,7 +13,7 @@ import { isReadOnlyMount } from '../../adapters/probe/read-only-mount.ts';
 import { viewStore } from '../../adapters/probe/store-view.ts';
 import { connectOnce } from '../../adapters/probe/tcp-connect.ts';
 import { createRouteProbe } from '../../adapters/route-probe.ts';
-import type { CheckPorts, DaemonState } from '../../check/facts.ts';
+import type { CheckPorts, DaemonState, RootReloads } from '../../check/facts.ts';
 import { checkDocument, checkText, tally } from '../../check/report.ts';
 import { STEPS } from '../../check/steps.ts';
 import { walk } from '../../check/walk.ts';
@@ -73,7 +75,13 @@ export function checkPorts(context: CommandContext): CheckPorts {
     isReadOnlyMount,
     isFull,
     ownUnits: () => readOwnUnits(edge.hostRoot),
+    reloads: () => rootReloads(new HostFiles(edge.hostRoot)),
   };
+}
+
+async function rootReloads(files: HostFiles): Promise<RootReloads> {
+  const hasUnit = (name: string): Promise<boolean> => files.hasUnit(name);
+  return { files: await readHostReloads(files), wanted: await readWantedUnits(files), hasUnit };
 }
 
 async function askDaemon({ runtimeDir }: Settings): Promise<DaemonState> {

@@ -66,6 +66,7 @@ const units = {
   spans: [],
   delay: '30min',
   fixedDelay: true,
+  sandbox: undefined,
   command: 'certlet once --every 1h',
 };
 const notBefore = new Date('2030-01-01T00:00:00Z');
