@@ -1,4 +1,4 @@
-import { dirname } from 'node:path';
+import { dirname, sep } from 'node:path';
 import { CertletError } from './errors.ts';
 import type { AgentSnapshot } from './rotation/snapshot.ts';
 
@@ -22,7 +22,8 @@ export class DetachedFolders {
     // Only what lies in the cert-dir: a kubeconfig or a plain file elsewhere may have been out of reach all along.
     const failed = snapshot.managers.find(
       ({ lastError, currentPath }) =>
-        lastError?.code === 'ERR_STORE_READ_ONLY' && lastError.message.includes(dirname(currentPath)),
+        lastError?.code === 'ERR_STORE_READ_ONLY' &&
+        `${lastError.path ?? ''}${sep}`.startsWith(`${dirname(currentPath)}${sep}`),
     );
     if (failed === undefined) {
       this.#worked ||= snapshot.managers.every(({ phase }) => phase !== 'starting');

@@ -9,6 +9,8 @@ export interface ErrorDetails {
   readonly retryAfterMs?: number;
   /** HTTP status, where an answer came. */
   readonly status?: number;
+  /** The file or folder that an operation failed on. */
+  readonly path?: string;
   readonly cause?: unknown;
 }
 
@@ -22,6 +24,7 @@ export class CertletError extends Error {
   readonly remedy: string | undefined;
   readonly retryAfterMs: number | undefined;
   readonly status: number | undefined;
+  readonly path: string | undefined;
 
   constructor(code: ErrorCode, message: string, details: ErrorDetails = {}) {
     super(message, details.cause === undefined ? undefined : { cause: details.cause });
@@ -29,6 +32,7 @@ export class CertletError extends Error {
     this.remedy = details.remedy;
     this.retryAfterMs = details.retryAfterMs;
     this.status = details.status;
+    this.path = details.path;
   }
 }
 
@@ -42,6 +46,28 @@ export function asCertletError(error: unknown): CertletError {
   if (error instanceof CertletError) return error;
   const text = error instanceof Error ? error.message : String(error);
   return new CertletError('ERR_INTERNAL', `unexpected: ${text}`, { cause: error });
+}
+
+/** What a log line says of an error: the one way to log one. */
+export const errorFields = ({
+  code,
+  message,
+  remedy,
+}: Pick<CertletError, 'code' | 'message' | 'remedy'>): {
+  readonly code: ErrorCode;
+  readonly error: string;
+  readonly remedy: string | undefined;
+} => ({ code, error: message, remedy });
+
+/** What stands against `work`, undefined when it is done: for what may fail without stopping what follows. A defect is thrown. */
+export async function problemOf(work: () => Promise<unknown>): Promise<CertletError | undefined> {
+  try {
+    await work();
+    return undefined;
+  } catch (error) {
+    if (!isCertletError(error)) throw error;
+    return error;
+  }
 }
 
 /**

@@ -3,7 +3,7 @@ import { watchdogIntervalMs } from './adapters/systemd/notify-message.ts';
 import { startWatchdog } from './adapters/systemd/watchdog.ts';
 import type { LogSettings, Settings } from './config/settings.ts';
 import { systemClock } from './daemon.ts';
-import { type CertletError, isCertletError } from './errors.ts';
+import { type CertletError, errorFields, isCertletError } from './errors.ts';
 import type { Clock, Logger, ServiceNotifier } from './ports.ts';
 
 /** What waiting for a name needs of its process. */
@@ -28,13 +28,12 @@ export async function settingsOnceNamed(edge: NameWaitEdge): Promise<Settings | 
   const first = await named(edge);
   if ('settings' in first) return first.settings;
   const log = await edge.openLog({ level: 'info', format: 'auto' });
-  const { code, message, remedy } = first.error;
-  log.log('warn', 'Waiting for a node name', { code, error: message, remedy });
+  log.log('warn', 'Waiting for a node name', errorFields(first.error));
   const notifier = await openNotifier(edge.environment);
   const undoReload = edge.onReload(() => undefined);
   const watchdog = startWatchdog(notifier, watchdogIntervalMs(edge.environment, edge.pid), () => true);
   try {
-    return await waited(edge, notifier, message);
+    return await waited(edge, notifier, first.error.message);
   } finally {
     watchdog();
     undoReload();

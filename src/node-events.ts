@@ -1,4 +1,4 @@
-import { asCertletError, isCertletError } from './errors.ts';
+import { asCertletError, errorFields, isCertletError } from './errors.ts';
 import type { AgentEvent, ApiConnection, Logger, Observer } from './ports.ts';
 import { type EventCall, EventCorrelator, type NodeEvent, nodeEventOf } from './status/node-event.ts';
 
@@ -86,9 +86,9 @@ export class NodeEvents implements Observer {
       return true;
     } catch (thrown) {
       if (this.#ended.signal.aborted) return false;
-      const { code, message, remedy } = asCertletError(thrown);
-      if (!this.#told.has(code)) this.#parts.log.log('warn', 'Cannot send Events', { code, error: message, remedy });
-      this.#told.add(code);
+      const error = asCertletError(thrown);
+      if (!this.#told.has(error.code)) this.#parts.log.log('warn', 'Cannot send Events', errorFields(error));
+      this.#told.add(error.code);
       return !isCertletError(thrown, ...PASSING) || queued.tries >= MAX_TRIES;
     }
   }

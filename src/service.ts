@@ -8,13 +8,12 @@ import type { LevelledLogger } from './adapters/log/logger.ts';
 import { type AgentParts, assembleAgent, openStore, systemClock } from './daemon.ts';
 import type { Settings } from './config.ts';
 import { DetachedFolders } from './detached-folders.ts';
-import { asCertletError, type CertletError } from './errors.ts';
+import { asCertletError, type CertletError, errorFields } from './errors.ts';
 import { READY_WITHIN_MS } from './name-wait.ts';
 import type { Clock, ServiceNotifier } from './ports.ts';
 import type { Agent } from './rotation/agent.ts';
 import { RecentWarnings } from './recent-warnings.ts';
-import { openAt } from './rotation/manager-state.ts';
-import { retryDelayMs } from './rotation/rules/retry.ts';
+import { Backoff } from './rotation/rules/retry.ts';
 import type { AgentSnapshot } from './rotation/snapshot.ts';
 import { troubledSnapshot } from './status/disk.ts';
 import { isUsefulState, statusText } from './status/line.ts';
@@ -197,7 +196,8 @@ export class Service {
     { ended, surroundings }: { readonly ended: AbortSignal; readonly surroundings: Surroundings },
   ): Promise<Lock | undefined> {
     const since = this.#clock.now();
-    for (let tries = 1; !ended.aborted; tries += 1) {
+    const backoff = new Backoff();
+    while (!ended.aborted) {
       try {
         const lock = await acquireLock(settings.certDir, { label: 'certlet run' });
         this.#hadLock = true;
@@ -207,8 +207,8 @@ export class Service {
         const error = asCertletError(thrown);
         // After a reload the lock may be with a `certlet once` that came in between: the daemon does not end over that.
         if (error.code === 'ERR_INTERNAL' || (error.code === 'ERR_LOCK_HELD' && !this.#hadLock)) throw error;
-        this.#trouble = { error, since, tries };
-        await this.#waitForDisk(settings, this.#trouble, { ended, surroundings });
+        this.#trouble = { error, since, tries: backoff.failures + 1 };
+        await this.#waitForDisk(settings, this.#trouble, { ended, surroundings, backoff });
       }
     }
     return undefined;
@@ -217,18 +217,22 @@ export class Service {
   async #waitForDisk(
     settings: Settings,
     trouble: Trouble,
-    { ended, surroundings }: { readonly ended: AbortSignal; readonly surroundings: Surroundings },
+    {
+      ended,
+      surroundings,
+      backoff,
+    }: { readonly ended: AbortSignal; readonly surroundings: Surroundings; readonly backoff: Backoff },
   ): Promise<void> {
     const now = this.#clock.now();
-    const { error, tries: failures } = trouble;
+    const { error } = trouble;
     const { refusedBackoffMs } = settings.rotation;
-    const delayMs = retryDelayMs({ error, failures, roll: 0.5, msToExpiry: undefined, refusedBackoffMs });
-    const retry = new Date(now.getTime() + Math.min(delayMs, LONGEST_DISK_WAIT_MS));
+    const longestMs = LONGEST_DISK_WAIT_MS;
+    const retry = backoff.failed(now, { error, roll: 0.5, msToExpiry: undefined, refusedBackoffMs, longestMs });
     surroundings.publish(await this.#troubled(settings, trouble, retry));
-    logFailure(this.#log, 'Cannot use the cert-dir', error, { retry });
+    this.#log.log('error', 'Cannot use the cert-dir', { ...errorFields(error), retry });
     this.#tellReady(error.message);
     // In slices that keep the watchdog fed; the pause is the one that was told, unless the clock is set back.
-    for (let at = now; !ended.aborted && openAt({ setAt: now, at: retry }, at) !== undefined; at = this.#clock.now()) {
+    for (let at = now; !ended.aborted && backoff.until(at) !== undefined; at = this.#clock.now()) {
       this.#lastTick = at;
       await this.#clock.sleepUntil(new Date(Math.min(retry.getTime(), at.getTime() + LOOP_ALIVE_MS / 2)), ended);
     }
@@ -301,7 +305,7 @@ export class Service {
     } catch (thrown) {
       const error = asCertletError(thrown);
       if (mode === 'always' || error.message !== this.#lastComplaint)
-        logFailure(this.#log, 'The new settings cannot be used; keeping the old ones', error, {});
+        this.#log.log('error', 'The new settings cannot be used; keeping the old ones', errorFields(error));
       this.#lastComplaint = error.message;
       return error;
     } finally {
@@ -313,9 +317,4 @@ export class Service {
 function sayStart(log: LevelledLogger, settings: Settings, version: string): void {
   const { nodeName: node, certDir, kubeconfig, bootstrapKubeconfig, source = 'defaults' } = settings;
   log.log('info', 'Starting certlet', { version, node, certDir, kubeconfig, bootstrapKubeconfig, settings: source });
-}
-
-function logFailure(log: LevelledLogger, event: string, error: CertletError, more: { readonly retry?: Date }): void {
-  const { code, message, remedy } = error;
-  log.log('error', event, { code, error: message, remedy, ...more });
 }

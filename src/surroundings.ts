@@ -12,7 +12,7 @@ import { isClosedFolder } from './adapters/probe/closed-folder.ts';
 import { PublishedFile, statusFilePath } from './adapters/status-file.ts';
 import type { Settings } from './config.ts';
 import { writtenFolders } from './config/written-folders.ts';
-import { asCertletError, type CertletError } from './errors.ts';
+import { asCertletError, type CertletError, errorFields } from './errors.ts';
 import { hostHooks, presentPairs } from './host-hooks.ts';
 import { NodeEvents } from './node-events.ts';
 import type { AfterRotation, CertificateStore, Clock, Logger, LogLevel, Observer } from './ports.ts';
@@ -307,7 +307,6 @@ class OpenSurroundings implements Surroundings {
   }
 
   #warn(event: string, thrown: unknown): void {
-    const { code, message, remedy } = asCertletError(thrown);
-    this.#parts.log.log('warn', event, { code, error: message, remedy });
+    this.#parts.log.log('warn', event, errorFields(asCertletError(thrown)));
   }
 }

@@ -3,9 +3,9 @@ import { DetachedFolders } from '../src/detached-folders.ts';
 import type { AgentSnapshot } from '../src/rotation/snapshot.ts';
 
 /** Only what the watch looks at. */
-const round = (phase: string, code?: string, message = 'open /pki/x: EROFS'): AgentSnapshot =>
+const round = (phase: string, code?: string, message = 'open /pki/x: EROFS', path = '/pki/x'): AgentSnapshot =>
   ({
-    managers: [{ phase, lastError: code && { code, message }, currentPath: '/pki/kubelet-client-current.pem' }],
+    managers: [{ phase, lastError: code && { code, message, path }, currentPath: '/pki/kubelet-client-current.pem' }],
   }) as unknown as AgentSnapshot;
 
 t.test('a folder that was read-only from the start is waited out', async (t) => {
@@ -37,5 +37,17 @@ t.test('a lock that does not hold any more asks for a new process, from the firs
 t.test('a bootstrap kubeconfig in a read-only folder does not start the service anew, again and again', async (t) => {
   const watch = new DetachedFolders();
   t.equal(watch.reasonToRestart(round('valid')), undefined);
-  t.equal(watch.reasonToRestart(round('valid', 'ERR_STORE_READ_ONLY', 'unlink /etc/certlet/b.conf: EROFS')), undefined);
+  t.equal(
+    watch.reasonToRestart(
+      round('valid', 'ERR_STORE_READ_ONLY', 'unlink /etc/certlet/b.conf: EROFS', '/etc/certlet/b.conf'),
+    ),
+    undefined,
+  );
+  t.equal(
+    watch.reasonToRestart(
+      round('valid', 'ERR_STORE_READ_ONLY', 'unlink /pki-old/b.conf, not /pki: EROFS', '/pki-old/b.conf'),
+    ),
+    undefined,
+    'a folder that is named but not meant',
+  );
 });

@@ -8,11 +8,9 @@ const read = (path: string): string => readFileSync(join(root, path), 'utf8');
 /** Event texts that the sources log at warn or error. */
 function loudEvents(): ReadonlySet<string> {
   const events = new Set<string>();
-  const named = /\blogFailure\([^,]+,\s*'([^']+)'/g;
   const call = /\blog\(\s*(?:'(?:warn|error)'|[^,]*'(?:warn|error)'[^,]*),\s*'([^']+)'/g;
   for (const file of globSync('src/**/*.ts', { cwd: root })) {
     const text = read(file);
-    for (const [, event] of text.matchAll(named)) if (event !== undefined) events.add(event);
     for (const [, event] of text.matchAll(call)) if (event !== undefined) events.add(event);
     for (const [, event] of text.matchAll(/context\.warn\(\s*'([A-Z][^']+)'/g))
       if (event !== undefined) events.add(event);

@@ -23,15 +23,16 @@ export function fileError(error: unknown, path: string): unknown {
   if (error instanceof CertletError || errno === undefined) return error;
   const { failed, operation, what } = whatFailed(error, path);
   const message = `${what}: ${reasonOf(error)} (${errno})`;
+  const about = { cause: error, path: failed };
   if (errno === 'ENOSPC' || errno === 'EDQUOT')
-    return new CertletError('ERR_STORE_FULL', message, { cause: error, remedy: fullRemedy(errno, failed) });
+    return new CertletError('ERR_STORE_FULL', message, { ...about, remedy: fullRemedy(errno, failed) });
   if (errno === 'EROFS')
     return new CertletError('ERR_STORE_READ_ONLY', message, {
-      cause: error,
+      ...about,
       remedy: closedFolderRemedy(dirname(failed)),
     });
   const remedy = operation === 'symlink' ? linkRemedy(errno, failed) : ioRemedy(errno, failed);
-  return new CertletError('ERR_STORE_IO', message, { cause: error, remedy });
+  return new CertletError('ERR_STORE_IO', message, { ...about, remedy });
 }
 
 /** Names that replacements are staged under: hidden, and random, so that nothing planted or left over can block them. */

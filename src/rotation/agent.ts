@@ -1,10 +1,11 @@
 import { clockSkewMs, type DateSample, NAMED_SKEW_MS, skewText } from './rules/clock-judge.ts';
-import { AsksAsNode, type CertificateRules, IdentityRules } from './certificate-rules.ts';
+import { AsksAsNode, type CertificateRules, IdentityRules, type NodeParts } from './certificate-rules.ts';
 import type { CertificateSpec } from '../csr/spec.ts';
 import { Connections } from './node/connections.ts';
 import type { ApiConnection } from '../ports.ts';
 import type { RotationContext, RotationPorts, RotationOptions } from './rotation-context.ts';
-import { Credentials } from './node/credentials.ts';
+import { NodeKubeconfigs } from './node/kubeconfigs.ts';
+import { NodeIdentity } from './node/node-identity.ts';
 import { CertificateManager } from './manager.ts';
 import { NodeReader } from './node/node-reader.ts';
 import { Prover } from './proof/prover.ts';
@@ -25,8 +26,7 @@ const SKEW_REPEAT_MS = 3_600_000;
 /** The node's certificates: one loop that decides for each of them and starts what is to be done. */
 export class Agent {
   readonly #context: RotationContext;
-  readonly #credentials: Credentials;
-  readonly #node: NodeReader;
+  readonly #node: NodeParts;
   readonly #prover: Prover;
   /** One for each certificate, that of the node's identity first. */
   readonly #managers: readonly CertificateManager[];
@@ -52,22 +52,16 @@ export class Agent {
       changed: () => this.#tasks.wake(),
     };
     this.#context = context;
-    this.#credentials = new Credentials(context);
-    this.#node = new NodeReader(context, this.#credentials);
-    const node = { credentials: this.#credentials, watch: this.#node };
+    const kubeconfigs = new NodeKubeconfigs(context);
+    const own = new NodeIdentity(context, kubeconfigs, () => this.#identity.current);
+    const node = { identity: own, kubeconfigs, reader: new NodeReader(context, own, kubeconfigs) };
+    this.#node = node;
     const rulesOf = (spec: CertificateSpec): CertificateRules =>
-      spec.isIdentity ? new IdentityRules(spec, context, this.#credentials) : new AsksAsNode(spec, context, node);
+      spec.isIdentity ? new IdentityRules(spec, context, node) : new AsksAsNode(spec, context, node);
     this.#managers = options.specs.map((spec) => new CertificateManager(context, rulesOf(spec)));
     const identity = this.#identity;
-    const own = { credentials: this.#credentials, identity: identity.rules.spec };
-    this.#prover = new Prover(context, own, () => identity.noteRefused(this.#credentials.refusedPair));
-    this.#upkeep = new Upkeep(context, {
-      credentials: this.#credentials,
-      node: this.#node,
-      prover: this.#prover,
-      identity,
-      managers: this.#managers,
-    });
+    this.#prover = new Prover(context, node, (cluster) => kubeconfigs.write(cluster, identity.rules.spec));
+    this.#upkeep = new Upkeep(context, { node, prover: this.#prover, identity, managers: this.#managers });
     this.#tasks = new TaskSet(ports.clock);
   }
 
@@ -100,7 +94,7 @@ export class Agent {
 
   /** Watched files changed (kubeconfig, CA, token): looked at in the next round. `paths` are those known to have changed. */
   filesChanged(paths: readonly string[] = []): void {
-    const { bootstrapKubeconfig: bootstrap } = this.#credentials;
+    const { bootstrap } = this.#node.kubeconfigs;
     const credential = bootstrap.kind === 'usable' ? bootstrap.config.credential : undefined;
     // A fresh token in the same file changes nothing in the kubeconfig itself.
     if (credential?.kind === 'tokenFile' && paths.includes(credential.path)) this.#identity.release();
@@ -110,8 +104,8 @@ export class Agent {
 
   /** Files whose change matters: both kubeconfigs and what they name. */
   get watchedFiles(): readonly string[] {
-    const { nodeKubeconfig, bootstrapKubeconfig } = this.#credentials;
-    return [nodeKubeconfig, bootstrapKubeconfig].flatMap((reading) => {
+    const { node, bootstrap } = this.#node.kubeconfigs;
+    return [node, bootstrap].flatMap((reading) => {
       if (reading.kind === 'absent') return [reading.path];
       return [reading.path, ...(reading.kind === 'usable' ? reading.config.files : (reading.files ?? []))];
     });
@@ -139,8 +133,8 @@ export class Agent {
 
   /** The node's own connection, for what is told beside the rotation; undefined while it has no certificate that it may use. */
   nodeConnection(): ApiConnection | undefined {
-    const usable = this.#credentials.choice().kind === 'node' && this.#credentials.cluster.active !== undefined;
-    return usable ? this.#credentials.forNode().api : undefined;
+    const { identity } = this.#node;
+    return identity.canAsk ? identity.nodeAsker().api : undefined;
   }
 
   snapshot(): AgentSnapshot {
@@ -153,11 +147,11 @@ export class Agent {
       startedAt: this.#startedAt,
       at: clock.now(),
       managers: managers.map((manager) => manager.snapshot()),
-      server: this.#credentials.cluster.active?.server,
+      server: this.#node.kubeconfigs.cluster.active?.server,
       clockSkewMs: clockSkewMs(dateSample),
       kubeletVersion,
       lastTick: this.#lastTick,
-      kubeconfig: this.#credentials.kubeconfigNeed,
+      kubeconfig: this.#node.kubeconfigs.need,
       upToDate: quiet && managers.every((manager) => manager.isValid && isDone(manager.step(undefined))),
     };
   }
@@ -190,9 +184,15 @@ export class Agent {
     const quiet = this.#upkeep.quietUntil(now);
     const proof = this.#prover.due();
     const proofAt = proof !== undefined && quiet !== undefined && quiet > proof ? quiet : proof;
-    if (proofAt !== undefined && proofAt <= now) this.#tasks.launch('proof', () => this.#prover.run(signal));
+    if (proofAt !== undefined && proofAt <= now) this.#tasks.launch('proof', () => this.#prove(signal));
     const steps = this.#managers.map((manager) => this.#decide(manager, quiet, signal));
     return [upkeep, proofAt, ...steps].filter((date) => date !== undefined);
+  }
+
+  /** A round of the proof, and what a restart has to know of it. */
+  async #prove(signal: AbortSignal): Promise<void> {
+    await this.#prover.run(signal);
+    await this.#identity.noteRefused(this.#node.identity.refusedPair);
   }
 
   #decide(manager: CertificateManager, quiet: Date | undefined, signal: AbortSignal): Date | undefined {
@@ -211,4 +211,4 @@ export class Agent {
 }
 
 /** Nothing is due. A retry or the spacing between requests means that something is. */
-const isDone = (step: Step): boolean => step.kind === 'wait' && step.reason === 'valid';
+const isDone = (step: Step): boolean => step.kind === 'wait' && step.cause === 'valid';

@@ -1,17 +1,18 @@
-import { type CertletError, isCertletError } from '../errors.ts';
+import { isCertletError } from '../errors.ts';
 import type { CertificateFacts, CertificatePair } from '../pki/certificate.ts';
 import type { PendingRequest } from '../csr/pending.ts';
 import type { RequestOutcome } from '../csr/outcome.ts';
 import type { ClusterAccess } from '../kubeconfig/client-config.ts';
 import { ApprovalReminder } from './request/approval.ts';
 import { type RotationContext, judgedNow } from './rotation-context.ts';
-import type { Asker } from './node/credentials.ts';
-import { endAttempt, explainTlsDates } from './request/failure.ts';
+import type { Asker } from './node/node-identity.ts';
+import { endingOf, explainTlsDates } from './request/failure.ts';
 import { checkIssued, issuedFingerprint, checkStaged } from './request/received.ts';
-import type { ManagerState } from './manager-state.ts';
+import type { CertificateState } from './manager-state.ts';
 import type { CertificateRules } from './certificate-rules.ts';
-import { settleProof } from './proof/proof.ts';
+import { judgeProof } from './proof/proof.ts';
 import { createPending, obtain, pendingMisfits, requireSigner } from './request/request.ts';
+import type { Phase } from './snapshot.ts';
 
 interface Staged {
   readonly pair: CertificatePair;
@@ -23,9 +24,9 @@ interface Staged {
 export class Attempt {
   readonly #context: RotationContext;
   readonly #rules: CertificateRules;
-  readonly #state: ManagerState;
+  readonly #state: CertificateState;
 
-  constructor(context: RotationContext, rules: CertificateRules, state: ManagerState) {
+  constructor(context: RotationContext, rules: CertificateRules, state: CertificateState) {
     this.#context = context;
     this.#rules = rules;
     this.#state = state;
@@ -47,14 +48,11 @@ export class Attempt {
       const issued = staged ?? (await this.#request(reasons, signal));
       if (issued === undefined) return;
       const pair = this.#check(issued);
-      this.#enter('proving', 'showing the new certificate to the API server');
-      const refusal = await this.#rules.prove(pair, cluster, signal);
-      await settleProof(this.#context, this.#state, pair, refusal);
+      await this.#prove({ pair, cluster, signal });
       await this.#install(issued, { pair, cluster, signal });
     } catch (error) {
-      if (signal.aborted) throw await endAttempt(this.#context, this.#state, signal.reason);
-      if (cluster === undefined || !isCertletError(error, 'ERR_API_TLS_DATES'))
-        throw await endAttempt(this.#context, this.#state, error);
+      if (signal.aborted) throw await this.#end(signal.reason);
+      if (cluster === undefined || !isCertletError(error, 'ERR_API_TLS_DATES')) throw await this.#end(error);
       throw await explainTlsDates(this.#context, cluster, error, signal);
     }
   }
@@ -66,12 +64,23 @@ export class Attempt {
     if (record === undefined || why.length === 0) return;
     const { purpose, name: csr } = record;
     log.log('warn', 'Dropping a pending request that is not for this node', { purpose, csr, why });
-    await this.#dropRecord();
+    await this.#state.dropPending();
   }
 
-  async #dropRecord(): Promise<void> {
-    await this.#context.store.removePending(this.#state.spec.name);
-    this.#state.pending = undefined;
+  /** What a failed attempt means for its request: after a terminal outcome the record goes. Returns what to throw; throws what the store throws. */
+  async #end(thrown: unknown): Promise<unknown> {
+    const { clock, log } = this.#context;
+    const { spec, history, pending } = this.#state;
+    const ending = endingOf(thrown, pending, { spec, history, at: clock.now() });
+    if (ending === undefined) return thrown;
+    const { error, keyEncipherment } = ending;
+    if (keyEncipherment !== undefined)
+      log.log('info', 'The signer wants the other set of usages; asking once more', {
+        purpose: spec.name,
+        keyEncipherment,
+      });
+    await this.#state.endRequest(ending.history);
+    return error;
   }
 
   /**
@@ -82,7 +91,7 @@ export class Attempt {
     const record = this.#state.pending;
     const current = this.#state.current?.chain.leaf.fingerprint;
     if (record?.issuedPem === undefined || current === undefined || reasons().length === 0) return;
-    if (issuedFingerprint(record) === current) await this.#dropRecord();
+    if (issuedFingerprint(record) === current) await this.#state.dropPending();
   }
 
   /** From who asks to the issued chain; undefined when the first contact has shown that nothing needs to be asked. */
@@ -129,14 +138,12 @@ export class Attempt {
   }
 
   async #create(reasons: readonly string[]): Promise<PendingRequest> {
-    const { log, store } = this.#context;
+    const { log } = this.#context;
     const { spec } = this.#state;
     log.log('info', 'Rotating certificates', { purpose: spec.name, reasons });
     const template = this.#rules.template(this.#state.history.keyEncipherment);
     const record = await createPending(this.#context, spec, template);
-    await this.#state.rewriteHistory(store, { ...this.#state.history, lastRequestAt: record.createdAt });
-    this.#state.pending = record;
-    this.#state.pendingApproved = false;
+    await this.#state.requested(record);
     return record;
   }
 
@@ -147,9 +154,7 @@ export class Attempt {
       const issued = await this.#asking(async (asker) => {
         const done = await obtain(this.#context, asker, this.#state.pending ?? record, {
           signal,
-          recorded: (next) => {
-            this.#state.pending = next;
-          },
+          recorded: (next) => this.#state.recorded(next),
           seen: (_csr, outcome) => this.#seen(outcome, reminder),
         });
         this.#rules.accepted(asker);
@@ -167,7 +172,7 @@ export class Attempt {
 
   #seen(outcome: RequestOutcome, reminder: ApprovalReminder): void {
     if (outcome.kind !== 'pending') return;
-    this.#state.pendingApproved = outcome.approved;
+    this.#state.seen(outcome.approved);
     if (outcome.approved) {
       this.#enter(
         'waiting for issuance',
@@ -205,6 +210,19 @@ export class Attempt {
     return pair;
   }
 
+  async #prove({ pair, cluster, signal }: Staged): Promise<void> {
+    const { clock, options } = this.#context;
+    this.#enter('proving', 'showing the new certificate to the API server');
+    const refusal = await this.#rules.prove(pair, cluster, signal);
+    const { refusedAt, error } = judgeProof(pair, refusal, {
+      now: clock.now(),
+      before: this.#state.pending?.refusedAt,
+      giveUpAfterMs: options.proofRetryMs,
+    });
+    await this.#state.noteProofRefused(refusedAt);
+    if (error !== undefined) throw error;
+  }
+
   /** From the swap on. The record goes last: a crash in between resumes here, and every step may be done twice. */
   async #install(issued: PendingRequest, staged: Staged): Promise<void> {
     const { store, clock, log } = this.#context;
@@ -217,9 +235,7 @@ export class Attempt {
     const { path, problem } = await this.#state.inTurn(async () => {
       if (this.#state.hold !== undefined) throw this.#state.hold;
       const installed = await store.install(purpose, staged.pair, now);
-      this.#state.current = staged.pair;
-      // The wish is answered, whether or not the disk takes the note of it.
-      this.#state.forced = false;
+      this.#state.swapped(staged.pair);
       log.log('info', 'Certificate is current', {
         purpose,
         file: installed,
@@ -228,18 +244,16 @@ export class Attempt {
       });
       // What a kubelet starts by goes before what only certlet keeps in mind: a full disk may have room for the first alone.
       await this.#rules.installed(staged.pair, staged.cluster);
-      return { path: installed, problem: await this.#remember(staged.pair, { receivedAt: now, ...issued }) };
+      return { path: installed, problem: await this.#state.received(staged.pair, { receivedAt: now, ...issued }) };
     });
     if (this.#state.toldFor !== leaf.fingerprint) {
       await this.#tellHost(path, staged.signal);
-      this.#state.toldFor = leaf.fingerprint;
+      this.#state.hostTold(leaf.fingerprint);
     }
     // The record stays, so that the note is made up for.
     if (problem !== undefined) throw problem;
-    await this.#dropRecord();
-    this.#state.lastSuccess = now;
-    this.#state.forgetFailures();
-    this.#state.count('issued');
+    await this.#state.dropPending();
+    this.#state.succeeded(now);
     this.#tellObserver(leaf, replaced);
   }
 
@@ -263,27 +277,8 @@ export class Attempt {
     });
   }
 
-  /** What keeps the disk from taking the note, if anything does. */
-  async #remember(
-    pair: CertificatePair,
-    received: { receivedAt: Date; receivedByServer?: Date },
-  ): Promise<CertletError | undefined> {
-    const { refusal: _forgotten, refused: _replaced, renewWantedAt: _fulfilled, ...before } = this.#state.history;
-    const { lastIssuedByServer: _older, ...past } = before;
-    const { receivedAt: lastIssuedAt, receivedByServer: lastIssuedByServer } = received;
-    const byServer = lastIssuedByServer === undefined ? {} : { lastIssuedByServer };
-    const history = { ...past, lastIssuedAt, ...byServer, lastSerial: pair.chain.leaf.serial };
-    try {
-      await this.#state.rewriteHistory(this.#context.store, history);
-      return undefined;
-    } catch (error) {
-      if (!isCertletError(error)) throw error;
-      return error;
-    }
-  }
-
-  #enter(phase: Parameters<ManagerState['enter']>[0], reason: string): void {
-    this.#state.enter(phase, reason, { now: this.#context.clock.now() });
+  #enter(phase: Phase, reason: string): void {
+    this.#state.enter(phase, reason);
     this.#context.changed?.();
   }
 }

@@ -1,40 +1,42 @@
-import { asCertletError, type CertletError } from '../errors.ts';
-import type { CertificatePair } from '../pki/certificate.ts';
+import { asCertletError, type CertletError, errorFields, problemOf } from '../errors.ts';
 import type { PendingRequest, RequestHistory } from '../csr/pending.ts';
 import type { CertificateSpec } from '../csr/spec.ts';
-import type { CertificateStore } from '../ports.ts';
-import { approveCommand } from './request/approval.ts';
-import { receivedAt } from './rules/schedule.ts';
-import type { FailureSnapshot, ManagerSnapshot, Phase } from './snapshot.ts';
+import type { CertificatePair } from '../pki/certificate.ts';
+import { SerialQueue } from '../serial-queue.ts';
+import { isRefusal, pauseOfRefusal, refusalError } from './request/failure.ts';
+import { issuedFingerprint } from './request/received.ts';
+import type { RotationContext } from './rotation-context.ts';
+import type { JudgedTime } from './rules/clock-judge.ts';
+import { Backoff } from './rules/retry.ts';
+import { leftMs } from './rules/schedule.ts';
+import type { FailureSnapshot, Phase } from './snapshot.ts';
 
-/** When the next attempt may come. Valid only while the clock stands between both dates: a clock set back must not postpone it. */
-export interface RetryGate {
-  readonly setAt: Date;
-  readonly at: Date;
-  /** Digest of the template that was refused: another template opens the gate. */
-  readonly refusedDigest?: string | undefined;
-  /** Digest of the credential that was refused: another one opens the gate. Undefined where it is not known. */
-  readonly refusedAsker?: string | undefined;
-}
-
-/** What one manager knows. Changed by the manager and its attempt only. */
+/**
+ * What is known of one certificate, in memory and in its records. Nothing but its own methods changes it: others hold it as `CertificateState`.
+ * The disk's refusal of a mere note is told and keeps nobody from a certificate.
+ */
 export class ManagerState {
   readonly spec: CertificateSpec;
+  readonly #context: Pick<RotationContext, 'clock' | 'log' | 'store'>;
   current: CertificatePair | undefined;
   pending: PendingRequest | undefined;
   pendingApproved = false;
   history: RequestHistory = {};
-  retry: RetryGate | undefined;
+  /** Pending record and history have been read: before that nothing may be decided. */
+  loaded = false;
+  /** Attempts that failed, and the pause before the next. */
+  readonly backoff = new Backoff();
+  /** What the pause is for, where the cluster has said no: another template or credential ends it. */
+  refusal: RequestHistory['refusal'];
   /** When the files are looked at again after they could not be brought in order: for status. */
-  filesRetry: RetryGate | undefined;
-  /** Failed attempts in a row. */
-  failures = 0;
-  /** An administrator has asked for a new certificate: see `wish.ts`. */
+  filesBackoff: Backoff | undefined;
+  /** An administrator has asked for a new certificate. */
   forced = false;
-  /** An administrator has called the files of another program fine, and that is not on the disk yet: see `foreign-writers.ts`. */
+  /** An administrator has called the files of another program fine, and that is not on the disk yet. */
   accepting = false;
   /** Fingerprint of the pair that the rest of the host has been told of. */
   toldFor: string | undefined;
+  /** Why it is left alone until that is over or an administrator decides. */
   hold: CertletError | undefined;
   phase: Phase = 'starting';
   reason = 'starting';
@@ -44,109 +46,283 @@ export class ManagerState {
   since: Date;
   lastError: FailureSnapshot | undefined;
   /** The first failure after the last success, and how many there were. */
-  failing: ManagerSnapshot['failing'];
+  failing: { readonly since: Date; readonly tries: number } | undefined;
   lastSuccess: Date | undefined;
   readonly attempts = new Map<string, number>();
-  #turn: Promise<unknown> = Promise.resolve();
+  readonly #turns = new SerialQueue();
 
-  constructor(spec: CertificateSpec, now: Date) {
+  constructor(spec: CertificateSpec, context: Pick<RotationContext, 'clock' | 'log' | 'store'>) {
     this.spec = spec;
-    this.since = now;
+    this.#context = context;
+    this.since = context.clock.now();
   }
 
   /** Work on this certificate's files, one piece after the other: upkeep must not put an older pair back while a new one is swapped in. */
   inTurn<T>(work: () => Promise<T>): Promise<T> {
-    const done = this.#turn.then(work);
-    this.#turn = done.catch(() => undefined);
-    return done;
+    return this.#turns.run(work);
+  }
+
+  /** This is behind the link; what was wrong with the files is over. */
+  found(pair: CertificatePair | undefined): void {
+    this.current = pair;
+    if (this.filesBackoff !== undefined) this.#forgetFailures();
+    this.filesBackoff = undefined;
+  }
+
+  /** The files could not be brought in order, which is tried again after `backoff`. */
+  filesFailed(error: CertletError, backoff: Backoff): void {
+    this.filesBackoff = backoff;
+    this.#recordFailure(error);
+  }
+
+  /** Reads the records. True where an earlier process was refused, so that nothing is asked for a while. */
+  async load(refusedBackoffMs: number): Promise<boolean> {
+    const { store, clock } = this.#context;
+    this.pending = await store.readPending(this.spec.name);
+    this.history = await store.readHistory(this.spec.name);
+    if (this.loaded) return false;
+    this.loaded = true;
+    if (this.#wishStands()) {
+      this.forced = true;
+      return false;
+    }
+    if (this.pending !== undefined) return false;
+    // A denial or failure before the last restart still holds back; a wish that still stands came after it.
+    const { refusal } = this.history;
+    this.refusal = refusal;
+    this.backoff.recall(refusal && pauseOfRefusal(refusal, this.current, refusedBackoffMs));
+    if (refusal === undefined || this.backoff.until(clock.now()) === undefined) return false;
+    this.lastError = { ...refusalError(refusal, this.spec), at: refusal.at };
+    return true;
   }
 
   /**
-   * Replaces the history in memory and on disk. Call it in the same turn with what was made of `history`: then of two writers (an attempt and an
-   * administrator's wish) none undoes the other. Throws what the store throws.
+   * An administrator asked for a new certificate before the last restart and has none yet. A request that was made after the wish and whose pair
+   * is current has answered it, though the note of that did not come to disk.
    */
-  rewriteHistory(store: CertificateStore, history: RequestHistory): Promise<void> {
-    this.history = history;
-    return store.writeHistory(this.spec.name, history);
+  #wishStands(): boolean {
+    const { pending, current } = this;
+    const { renewWantedAt } = this.history;
+    if (renewWantedAt === undefined) return false;
+    if (pending?.issuedPem === undefined || current === undefined || pending.createdAt < renewWantedAt) return true;
+    return issuedFingerprint(pending) !== current.chain.leaf.fingerprint;
+  }
+
+  /** An administrator wants a new certificate now, and calls the files of other programs fine. Both stand as long as this process lives. */
+  async wish(): Promise<void> {
+    const { clock, log, store } = this.#context;
+    this.forced = true;
+    this.accepting = true;
+    this.#letGo();
+    this.release();
+    const renewWantedAt = clock.now();
+    const noted = this.inTurn(async () => {
+      // Fulfilled while this waited for its turn.
+      if (!this.forced) return;
+      if (!this.loaded) this.history = await store.readHistory(this.spec.name);
+      await this.#rewrite({ ...this.history, renewWantedAt });
+    });
+    const problem = await problemOf(() => noted);
+    if (problem !== undefined)
+      log.log('warn', 'Could not write down that a new certificate is wanted', this.#about(problem));
+    await this.keepDecision();
+  }
+
+  /** Writes down that the files of another program are fine; where the disk cannot take that, it is tried again at each look at the files. */
+  async keepDecision(): Promise<void> {
+    if (!this.accepting) return;
+    const problem = await problemOf(() => this.#context.store.acceptAll(this.spec.name));
+    this.accepting = problem !== undefined;
+    this.#tell('Could not write down that the files of another program are fine', problem);
+  }
+
+  /** Writes down how often the API server has refused the pair in use, or that it does not; nothing is written when that is known already. */
+  async noteRefused(refused: RequestHistory['refused']): Promise<void> {
+    const noted = this.inTurn(async () => {
+      const { refused: before, ...history } = this.history;
+      if (!isSame(before, refused)) await this.#rewrite(refused === undefined ? history : { ...history, refused });
+    });
+    this.#tell('Could not write down that the certificate is refused', await problemOf(() => noted));
+  }
+
+  /** Writes down the machine that the pair is used on. Call it in turn. */
+  async noteMachine(machine: string): Promise<void> {
+    if (this.history.machine === machine) return;
+    const problem = await problemOf(() => this.#rewrite({ ...this.history, machine }));
+    this.#tell('Could not write down the machine', problem);
+  }
+
+  /** Since when the API server refuses what has been issued and is not current yet; undefined: it does not. */
+  async noteProofRefused(refusedAt: Date | undefined): Promise<void> {
+    if (this.pending === undefined || this.pending.refusedAt === refusedAt) return;
+    const { refusedAt: _before, ...record } = this.pending;
+    const next: PendingRequest = refusedAt === undefined ? record : { ...record, refusedAt };
+    this.pending = next;
+    const problem = await problemOf(() => this.#context.store.writePending(this.spec.name, next));
+    this.#tell('Could not write down since when the issued certificate is refused', problem);
+  }
+
+  /** Leaves the certificate alone for this reason, or lets go of it, and of what it told. True where that is another reason than before. */
+  holdFor(reason: CertletError | undefined): boolean {
+    const { hold } = this;
+    const same = reason?.code === hold?.code && (hold?.code !== 'ERR_NODE_NAME' || reason?.message === hold.message);
+    if (same) return false;
+    this.#letGo();
+    if (reason === undefined) return false;
+    this.hold = reason;
+    this.#recordFailure(reason);
+    return true;
+  }
+
+  #letGo(): void {
+    if (this.hold !== undefined && this.lastError?.code === this.hold.code) this.lastError = undefined;
+    this.hold = undefined;
+  }
+
+  /** What may mend the last failure has changed: try at once. */
+  release(): void {
+    this.backoff.reset();
+    this.refusal = undefined;
+  }
+
+  /** A new request is on disk and is about to be made. Throws what the store throws. */
+  async requested(record: PendingRequest): Promise<void> {
+    await this.#rewrite({ ...this.history, lastRequestAt: record.createdAt });
+    this.pending = record;
+    this.pendingApproved = false;
+  }
+
+  /** The record on disk is this one now. */
+  recorded(record: PendingRequest): void {
+    this.pending = record;
+  }
+
+  /** The request was seen pending. */
+  seen(approved: boolean): void {
+    this.pendingApproved = approved;
+  }
+
+  async dropPending(): Promise<void> {
+    await this.#context.store.removePending(this.spec.name);
+    this.pending = undefined;
+  }
+
+  /** The request has ended without a certificate, and this is what is to be remembered of it. Throws what the store throws, with the record still there. */
+  async endRequest(history: RequestHistory): Promise<void> {
+    await this.#rewrite(history);
+    await this.dropPending();
+  }
+
+  /** The link names this pair. The wish is answered, whether or not the disk takes the note of it. */
+  swapped(pair: CertificatePair): void {
+    this.current = pair;
+    this.forced = false;
+  }
+
+  /** Writes down what came and when. Gives what keeps the disk from taking the note. */
+  received(
+    pair: CertificatePair,
+    { receivedAt: lastIssuedAt, receivedByServer }: { readonly receivedAt: Date; readonly receivedByServer?: Date },
+  ): Promise<CertletError | undefined> {
+    const { refusal: _forgotten, refused: _replaced, renewWantedAt: _fulfilled, ...before } = this.history;
+    const { lastIssuedByServer: _older, ...past } = before;
+    const byServer = receivedByServer === undefined ? {} : { lastIssuedByServer: receivedByServer };
+    return problemOf(() => this.#rewrite({ ...past, lastIssuedAt, ...byServer, lastSerial: pair.chain.leaf.serial }));
+  }
+
+  /** The rest of the host has been told of the pair with this fingerprint. */
+  hostTold(fingerprint: string): void {
+    this.toldFor = fingerprint;
+  }
+
+  /** An attempt has ended with a pair in use. */
+  succeeded(at: Date): void {
+    this.lastSuccess = at;
+    this.#forgetFailures();
+    this.#count('issued');
+  }
+
+  /** Notes what went wrong; a refusal ends what an administrator asked for. */
+  failed(thrown: unknown): CertletError {
+    const error = this.#recordFailure(thrown);
+    if (isRefusal(error)) this.forced = false;
+    return error;
+  }
+
+  /** The pause after a failed attempt. A refusal is paced by how often the cluster has said no, not by this process's failures. */
+  pauseAfter(
+    error: CertletError,
+    at: { readonly now: JudgedTime; readonly roll: number; readonly refusedBackoffMs: number },
+  ): Date {
+    this.refusal = isRefusal(error) ? this.history.refusal : undefined;
+    const counted = this.refusal?.count;
+    return this.backoff.failed(at.now.local, {
+      error,
+      counted,
+      refusedPairs: error.code === 'ERR_ISSUED_REFUSED' ? counted : undefined,
+      roll: at.roll,
+      msToExpiry: leftMs(this.current?.chain.leaf, at.now),
+      refusedBackoffMs: at.refusedBackoffMs,
+    });
   }
 
   /** Enters a phase; the moment of entry is kept while phase and reason stay the same. In `valid` nothing is due: what went wrong before is over. */
   enter(
     phase: Phase,
     reason: string,
-    at: { readonly now: Date; readonly command?: string | undefined; readonly spacedUntil?: Date | undefined },
+    more: { readonly command?: string | undefined; readonly spacedUntil?: Date | undefined } = {},
   ): void {
-    if (phase !== this.phase || reason !== this.reason) this.since = at.now;
+    if (phase !== this.phase || reason !== this.reason) this.since = this.#context.clock.now();
     this.phase = phase;
     this.reason = reason;
-    this.command = at.command;
-    this.spacedUntil = at.spacedUntil;
-    if (phase === 'valid' && this.filesRetry === undefined) this.forgetFailures();
+    this.command = more.command;
+    this.spacedUntil = more.spacedUntil;
+    if (phase === 'valid' && this.filesBackoff === undefined) this.#forgetFailures();
   }
 
-  count(result: string): void {
-    this.attempts.set(result, (this.attempts.get(result) ?? 0) + 1);
-  }
-
-  recordFailure(error: unknown, now: Date): CertletError {
-    const known = asCertletError(error);
-    this.lastError = { code: known.code, message: known.message, remedy: known.remedy, at: now };
-    this.failing = { since: this.failing?.since ?? now, tries: (this.failing?.tries ?? 0) + 1 };
-    this.count(known.code);
-    return known;
+  #recordFailure(thrown: unknown): CertletError {
+    const error = asCertletError(thrown);
+    const { code, message, remedy, path } = error;
+    const at = this.#context.clock.now();
+    this.lastError = { code, message, remedy, path, at };
+    this.failing = { since: this.failing?.since ?? at, tries: (this.failing?.tries ?? 0) + 1 };
+    this.#count(code);
+    return error;
   }
 
   /** What went wrong before is over. */
-  forgetFailures(): void {
+  #forgetFailures(): void {
     this.lastError = undefined;
     this.failing = undefined;
   }
+
+  #count(result: string): void {
+    this.attempts.set(result, (this.attempts.get(result) ?? 0) + 1);
+  }
+
+  /**
+   * Replaces the history in memory and on disk. Called in the same turn with what was made of `history`: then of two writers (an attempt and an
+   * administrator's wish) none undoes the other.
+   */
+  #rewrite(history: RequestHistory): Promise<void> {
+    this.history = history;
+    return this.#context.store.writeHistory(this.spec.name, history);
+  }
+
+  #tell(event: string, problem: CertletError | undefined): void {
+    if (problem !== undefined) this.#context.log.log('debug', event, this.#about(problem));
+  }
+
+  #about(problem: CertletError): { readonly purpose: string } & ReturnType<typeof errorFields> {
+    return { purpose: this.spec.name, ...errorFields(problem) };
+  }
 }
 
-/** The gate, if it holds at this moment. */
-export function openAt(gate: RetryGate | undefined, now: Date): Date | undefined {
-  return gate !== undefined && gate.setAt <= now && now < gate.at ? gate.at : undefined;
-}
+/** A state as everybody but its owner holds it. */
+export type CertificateState = Readonly<ManagerState>;
 
-/** What there is to tell of one certificate. */
-export function managerSnapshot(
-  state: ManagerState,
-  at: {
-    readonly currentPath: string;
-    readonly rotationDeadline: Date | undefined;
-    readonly now: Date;
-  },
-): ManagerSnapshot {
-  const { pending, current } = state;
-  const leaf = current?.chain.leaf;
-  const approving = state.phase === 'waiting for approval' && pending !== undefined;
-  return {
-    purpose: state.spec.name,
-    isIdentity: state.spec.isIdentity,
-    phase: state.phase,
-    reason: state.reason,
-    command: approving
-      ? approveCommand(pending.name)
-      : state.phase === 'waiting for issuance'
-        ? 'certlet check'
-        : state.command,
-    since: state.since,
-    certificate: leaf,
-    currentPath: at.currentPath,
-    placeholder: leaf?.selfSigned === true,
-    receivedAt: leaf && receivedAt(leaf, state.history),
-    rotationDeadline: at.rotationDeadline,
-    nextAttempt: openAt(state.retry, at.now) ?? openAt(state.filesRetry, at.now) ?? state.spacedUntil,
-    pending: pending && {
-      name: pending.name,
-      createdAt: pending.createdAt,
-      posted: pending.uid !== undefined,
-      approved: state.pendingApproved,
-      received: pending.issuedPem !== undefined,
-    },
-    lastSuccess: state.lastSuccess ?? state.history.lastIssuedAt,
-    lastError: state.lastError,
-    failing: state.failing,
-    attempts: Object.fromEntries(state.attempts),
-  };
+function isSame(one: RequestHistory['refused'], other: RequestHistory['refused']): boolean {
+  if (one === undefined || other === undefined) return one === other;
+  const since = one.since.getTime() === other.since.getTime();
+  return since && one.count === other.count && one.fingerprint === other.fingerprint;
 }

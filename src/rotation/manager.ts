@@ -1,32 +1,32 @@
-import { CertletError } from '../errors.ts';
+import { CertletError, errorFields } from '../errors.ts';
 import { Attempt } from './attempt.ts';
 import { type RotationContext, judgedNow } from './rotation-context.ts';
 import type { RequestHistory } from '../csr/pending.ts';
 import type { CertificatePair } from '../pki/certificate.ts';
 import { type CertificateTemplate, templateDigest, missingNames } from '../csr/template.ts';
-import { checkWriters, keepDecision, letGo, checkName } from './disk/holds.ts';
-import { eventKind, gateAfter, isRefusal, recallRefusal, sayFailure, sayRecalled } from './request/failure.ts';
-import { managerSnapshot, ManagerState, openAt, type RetryGate } from './manager-state.ts';
 import type { CertificateRules } from './certificate-rules.ts';
+import { nameHold, writersHold } from './disk/holds.ts';
+import { type CertificateState, ManagerState } from './manager-state.ts';
+import { approveCommand } from './request/approval.ts';
+import { eventKind, sayFailure } from './request/failure.ts';
 import { RotationNotice } from './rotation-notice.ts';
-import { dueInRounds, doubtfulUntil, dueAt, laterOf, receivedAt, spacedFrom, spacedUntil } from './rules/schedule.ts';
+import type { Backoff } from './rules/retry.ts';
+import { doubtfulUntil, dueAt, dueInRounds, laterOf, receivedAt, spacedFrom, spacedUntil } from './rules/schedule.ts';
+import { nextStep, REST_PHASES, type RotationFacts, rotationReasons, type Step, type StepInput } from './rules/step.ts';
 import type { ManagerSnapshot } from './snapshot.ts';
-import { nextStep, type RotationFacts, restPhase, rotationReasons, type Step } from './rules/step.ts';
-import { noteRefused, noteWish, wishStands } from './disk/notes.ts';
 
 /** Keeps one certificate of the node fresh: decides by `nextStep`, acts by `Attempt`, remembers by the store. */
 export class CertificateManager {
   readonly rules: CertificateRules;
   readonly #context: RotationContext;
-  readonly #state: ManagerState;
+  readonly #state: CertificateState;
   #running: AbortController | undefined;
-  #loaded = false;
   readonly #notice: RotationNotice;
 
   constructor(context: RotationContext, rules: CertificateRules) {
     this.#context = context;
     this.rules = rules;
-    this.#state = new ManagerState(rules.spec, context.clock.now());
+    this.#state = new ManagerState(rules.spec, context);
     this.#notice = new RotationNotice(context, rules.spec.name);
   }
 
@@ -52,55 +52,80 @@ export class CertificateManager {
 
   /** Pending record and history have been read: before that nothing may be decided. */
   get loaded(): boolean {
-    return this.#loaded;
+    return this.#state.loaded;
   }
 
-  /** Something outside an attempt failed (the disk) and comes again at `gate`: for status. */
-  fault(error: CertletError, gate: RetryGate): void {
-    const now = this.#context.clock.now();
-    this.#state.filesRetry = gate;
-    this.#state.recordFailure(error, now);
-    if (!this.busy) this.#state.enter('waiting to retry', error.message, { now, command: error.remedy });
+  /** Something outside an attempt failed (the disk) and comes again after `backoff`: for status. */
+  fault(error: CertletError, backoff: Backoff): void {
+    this.#state.filesFailed(error, backoff);
+    if (!this.busy) this.#state.enter('waiting to retry', error.message, { command: error.remedy });
   }
 
-  /** Brings the files in order by `adopt`, which gives what is behind the link then, and reads what else the disk has. */
-  refresh(adopt: () => Promise<CertificatePair | undefined>): Promise<void> {
+  /** Brings the files in order by `settle`, which gives what is behind the link then, and reads what else the disk has. */
+  refresh(settle: () => Promise<CertificatePair | undefined>): Promise<void> {
     return this.#state.inTurn(async () => {
-      this.#state.current = await adopt();
-      // What was wrong with the files is over.
-      if (this.#state.filesRetry !== undefined) this.#state.forgetFailures();
-      this.#state.filesRetry = undefined;
+      this.#state.found(await settle());
       // A running attempt knows its request better than the disk does.
-      if (!this.busy) await this.#load();
-      await keepDecision(this.#context, this.#state);
-      await checkWriters(this.#context, this.#state);
-      if (this.rules.spec.isIdentity) await checkName(this.#context, this.#state);
+      if (!this.busy && (await this.#state.load(this.#context.options.refusedBackoffMs))) this.#sayRecalled();
+      await this.#state.keepDecision();
+      await this.#checkHolds();
     });
   }
 
-  async #load(): Promise<void> {
-    const { store, clock, options } = this.#context;
-    this.#state.pending = await store.readPending(this.purpose);
-    this.#state.history = await store.readHistory(this.purpose);
-    if (this.#loaded) return;
-    this.#loaded = true;
-    if (wishStands(this.#state)) this.#state.forced = true;
-    // A denial or failure before the last restart still holds back; a wish that still stands came after it.
-    else if (this.#state.pending === undefined && recallRefusal(this.#state, clock.now(), options.refusedBackoffMs))
-      sayRecalled(this.#context.log, this.#state, this.purpose);
+  /** Why nothing is asked after a start: the line of the refusal itself may be in a journal that is gone. */
+  #sayRecalled(): void {
+    const { lastError, backoff } = this.#state;
+    const { clock, log } = this.#context;
+    if (lastError === undefined) return;
+    log.log('warn', 'An earlier request was refused; waiting before the next one', {
+      purpose: this.purpose,
+      ...errorFields(lastError),
+      at: lastError.at,
+      retry: backoff.until(clock.now()),
+    });
   }
 
-  /**
-   * An administrator wants a new certificate now; also the decision that files of another program are fine. A disk that cannot take the note of
-   * either is told; both stand as long as this process lives.
-   */
-  async force(): Promise<void> {
-    this.#state.forced = true;
-    this.#state.accepting = true;
-    letGo(this.#state);
-    this.release();
-    await noteWish(this.#context, this.#state, this.#loaded);
-    await keepDecision(this.#context, this.#state);
+  /** Whether somebody else's doing speaks against touching this certificate. */
+  async #checkHolds(): Promise<void> {
+    const { log, store } = this.#context;
+    const state = this.#state;
+    const { purpose } = this;
+    const { spec } = this.rules;
+    const files = state.accepting ? [] : await store.foreign(purpose);
+    if (spec.isIdentity) await this.#noteMachine();
+    const hold = writersHold(spec, files) ?? (spec.isIdentity ? this.#nameHold() : undefined);
+    if (!state.holdFor(hold) || hold === undefined) return;
+    const { message: error, remedy } = hold;
+    if (hold.code === 'ERR_NODE_NAME')
+      log.log('warn', 'This host has another name than its certificate; leaving that alone', {
+        purpose,
+        error,
+        remedy,
+      });
+    else if (spec.files.kubelet === undefined)
+      log.log('warn', 'Another program writes here too; leaving this certificate alone', { purpose, files, remedy });
+    else log.log('warn', 'The kubelet rotates here too; leaving this certificate alone', { purpose, files, remedy });
+  }
+
+  /** Which machine works with the pair of this node, so that a clone of its disk is told from a host with a passing name. */
+  async #noteMachine(): Promise<void> {
+    const { nodeName, machine } = this.#context.options;
+    const own = this.#state.current?.chain.leaf.commonName === `system:node:${nodeName}`;
+    if (machine !== undefined && own) await this.#state.noteMachine(machine);
+  }
+
+  #nameHold(): CertletError | undefined {
+    const { nodeName, namedByHost = false, machine } = this.#context.options;
+    const { current, forced, history } = this.#state;
+    const { earliest } = judgedNow(this.#context);
+    const recorded = history.machine;
+    const leaf = current?.chain.leaf;
+    return nameHold({ current: leaf, nodeName, namedByHost, earliest, forced, recorded, machine }, this.purpose);
+  }
+
+  /** An administrator wants a new certificate now; also the decision that files of another program are fine. */
+  force(): Promise<void> {
+    return this.#state.wish();
   }
 
   /** What earlier processes saw of the API server's refusals of the pair in use. */
@@ -108,15 +133,14 @@ export class CertificateManager {
     return this.#state.history.refused;
   }
 
-  /** For `refusedBefore` after a restart. A disk that cannot take the note keeps nobody from a certificate. */
+  /** For `refusedBefore` after a restart. */
   async noteRefused(refused: RequestHistory['refused']): Promise<void> {
-    if (this.#loaded) await noteRefused(this.#context, this.#state, refused);
+    if (this.loaded) await this.#state.noteRefused(refused);
   }
 
   /** What may mend the last failure has changed: try at once. */
   release(): void {
-    this.#state.retry = undefined;
-    this.#state.failures = 0;
+    this.#state.release();
   }
 
   /** What to do now; a pause that what was refused has been changed for ends here. */
@@ -131,7 +155,7 @@ export class CertificateManager {
     return nextStep({
       ...facts,
       pending: this.#state.pending !== undefined,
-      retryAt: openAt(this.#state.retry, this.#context.clock.now()),
+      retryAt: this.#state.backoff.until(this.#context.clock.now()),
       quietUntil,
       spacedUntil: this.#spacedUntil(),
       hold: this.#held(),
@@ -151,9 +175,12 @@ export class CertificateManager {
     };
   }
 
-  #held(): string | undefined {
-    if (!this.#loaded) return this.#state.lastError?.message ?? 'reading the files';
-    return this.#state.hold?.message ?? this.rules.blocked();
+  #held(): StepInput['hold'] {
+    const { loaded, lastError, hold } = this.#state;
+    if (!loaded) return { cause: 'loading', reason: lastError?.message ?? 'reading the files' };
+    if (hold !== undefined) return { cause: 'held', reason: hold.message };
+    const blocked = this.rules.blocked();
+    return blocked === undefined ? undefined : { cause: 'blocked', reason: blocked };
   }
 
   wanted(): CertificateTemplate {
@@ -211,22 +238,51 @@ export class CertificateManager {
   /** The phase between attempts, for status. */
   rest(step: Extract<Step, { kind: 'wait' }>): void {
     const state = this.#state;
-    const phase = restPhase(step, { held: state.hold !== undefined, blocked: this.rules.blocked() !== undefined });
-    const retrying = step.reason === 'waiting to try again';
-    const failing = retrying || !this.#loaded;
-    const command = phase === 'held' ? state.hold?.remedy : failing ? state.lastError?.remedy : step.command;
-    const reason = retrying ? (state.lastError?.message ?? step.reason) : step.reason;
-    const spacedUntil = step.due && step.until;
-    state.enter(phase, reason, { now: this.#context.clock.now(), command, spacedUntil });
+    const { cause } = step;
+    const failing = cause === 'retry' || cause === 'loading';
+    const command = cause === 'held' ? state.hold?.remedy : failing ? state.lastError?.remedy : step.command;
+    const reason = cause === 'retry' ? (state.lastError?.message ?? step.reason) : step.reason;
+    state.enter(REST_PHASES[cause], reason, { command, spacedUntil: step.due && step.until });
     this.#notice.say(state.current?.chain.leaf, this.deadline(), step);
   }
 
+  /** What there is to tell of it. */
   snapshot(): ManagerSnapshot {
-    return managerSnapshot(this.#state, {
-      currentPath: this.#context.store.currentPath(this.purpose),
+    const { clock, store } = this.#context;
+    const state = this.#state;
+    const { pending, phase } = state;
+    const leaf = state.current?.chain.leaf;
+    const now = clock.now();
+    const approving = phase === 'waiting for approval' && pending !== undefined;
+    return {
+      purpose: this.purpose,
+      isIdentity: state.spec.isIdentity,
+      phase,
+      reason: state.reason,
+      command: approving
+        ? approveCommand(pending.name)
+        : phase === 'waiting for issuance'
+          ? 'certlet check'
+          : state.command,
+      since: state.since,
+      certificate: leaf,
+      currentPath: store.currentPath(this.purpose),
+      placeholder: leaf?.selfSigned === true,
+      receivedAt: leaf && receivedAt(leaf, state.history),
       rotationDeadline: this.deadline(),
-      now: this.#context.clock.now(),
-    });
+      nextAttempt: state.backoff.until(now) ?? state.filesBackoff?.until(now) ?? state.spacedUntil,
+      pending: pending && {
+        name: pending.name,
+        createdAt: pending.createdAt,
+        posted: pending.uid !== undefined,
+        approved: state.pendingApproved,
+        received: pending.issuedPem !== undefined,
+      },
+      lastSuccess: state.lastSuccess ?? state.history.lastIssuedAt,
+      lastError: state.lastError,
+      failing: state.failing,
+      attempts: Object.fromEntries(state.attempts),
+    };
   }
 
   /** Of two requests that are both made while one certificate is in use, and of one that supersedes another (`always`). */
@@ -247,35 +303,29 @@ export class CertificateManager {
   #failed(thrown: unknown): void {
     const { clock, log, observer, chance, options } = this.#context;
     const { purpose } = this;
-    const now = clock.now();
     const state = this.#state;
-    const error = state.recordFailure(thrown, now);
-    if (isRefusal(error)) state.forced = false;
+    const error = state.failed(thrown);
     // With the record still there the disk refused to let it go: that is a failure, and paced like one.
     if (error.code === 'ERR_CSR_SUPERSEDED' && state.pending === undefined) {
       log.log('warn', 'Superseding the pending certificate signing request', { purpose, reason: error.message });
       return;
     }
-    state.failures += 1;
-    state.retry = gateAfter(state, error, {
-      now: judgedNow(this.#context),
-      roll: chance.roll(),
-      refusedBackoffMs: options.refusedBackoffMs,
-    });
-    state.enter('waiting to retry', error.message, { now, command: error.remedy });
-    sayFailure(log, error, { purpose, failures: state.failures, retry: state.retry.at });
-    observer.observe({ kind: eventKind(error), purpose, at: now, text: error.message, code: error.code });
+    const { refusedBackoffMs } = options;
+    const retry = state.pauseAfter(error, { now: judgedNow(this.#context), roll: chance.roll(), refusedBackoffMs });
+    state.enter('waiting to retry', error.message, { command: error.remedy });
+    sayFailure(log, error, { purpose, failures: state.backoff.failures, retry });
+    observer.observe({ kind: eventKind(error), purpose, at: clock.now(), text: error.message, code: error.code });
   }
 
   /** Another template, or another credential than the one that was refused: the cluster may say yes to that. */
   #releaseChanged(): void {
-    const { refusedDigest, refusedAsker } = this.#state.retry ?? {};
-    if (refusedAsker !== undefined && (this.rules.askerDigest() ?? refusedAsker) !== refusedAsker) {
+    const { templateDigest: refused, askerDigest } = this.#state.refusal ?? {};
+    if (askerDigest !== undefined && (this.rules.askerDigest() ?? askerDigest) !== askerDigest) {
       this.#context.log.log('info', 'Another credential than the refused one: asking again', { purpose: this.purpose });
       this.release();
       return;
     }
-    if (refusedDigest === undefined || !this.rules.isTemplateFirm()) return;
-    if (refusedDigest !== templateDigest(this.wanted())) this.release();
+    if (refused === undefined || !this.rules.isTemplateFirm()) return;
+    if (refused !== templateDigest(this.wanted())) this.release();
   }
 }

@@ -42,15 +42,15 @@ export class RotationNotice {
   }
 
   /** Once per certificate and reason: who has just added a name looks here for what becomes of it. */
-  #sayDue(leaf: CertificateFacts | undefined, { due: reasons, spread, until }: Wait): void {
+  #sayDue(leaf: CertificateFacts | undefined, { cause, due: reasons, until }: Wait): void {
     if (reasons === undefined) return;
     if (this.#saidDue?.serial !== leaf?.serial) this.#saidDue = undefined;
     this.#saidDue ??= { serial: leaf?.serial, reasons: new Set() };
-    const key = JSON.stringify([reasons, spread]);
+    const key = JSON.stringify([reasons, cause]);
     if (this.#saidDue.reasons.has(key)) return;
     this.#saidDue.reasons.add(key);
     const purpose = this.#purpose;
-    const what = spread === true ? SPREAD : 'Rotation is due, waiting for the spacing between requests';
+    const what = cause === 'spread' ? SPREAD : 'Rotation is due, waiting for the spacing between requests';
     this.#context.log.log('info', what, { purpose, reasons, nextAttempt: until });
   }
 }

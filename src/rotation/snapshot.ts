@@ -31,6 +31,8 @@ export interface FailureSnapshot {
   readonly code: ErrorCode;
   readonly message: string;
   readonly remedy: string | undefined;
+  /** The file or folder that it is about, where it is about one. */
+  readonly path?: string | undefined;
   readonly at: Date;
 }
 

@@ -1,32 +1,18 @@
-import { type CertletError, isCertletError } from '../errors.ts';
+import { type CertletError, errorFields, isCertletError, problemOf } from '../errors.ts';
 import { choosePair, kubeconfigCandidate } from './disk/pair-in-use.ts';
 import { judgedNow, type RotationContext } from './rotation-context.ts';
-import type { Credentials } from './node/credentials.ts';
+import type { NodeParts } from './certificate-rules.ts';
 import type { CertificateManager } from './manager.ts';
-import { openAt, type RetryGate } from './manager-state.ts';
-import type { NodeReader } from './node/node-reader.ts';
 import type { Prover } from './proof/prover.ts';
-import { capWait, retryDelayMs, SHARE_OF_LEFT } from './rules/retry.ts';
+import { Backoff, capWait, endOf, type Pause, SHARE_OF_LEFT } from './rules/retry.ts';
 import { leftMs } from './rules/schedule.ts';
 
 export interface Kept {
-  readonly credentials: Credentials;
-  readonly node: NodeReader;
+  readonly node: NodeParts;
   readonly prover: Prover;
   /** The manager of the node's identity, and all of them, that one first. */
   readonly identity: CertificateManager;
   readonly managers: readonly CertificateManager[];
-}
-
-/** What the disk has against it; a defect is thrown. */
-async function problemOf(work: () => Promise<void>): Promise<CertletError | undefined> {
-  try {
-    await work();
-    return undefined;
-  } catch (thrown) {
-    if (!isCertletError(thrown)) throw thrown;
-    return thrown;
-  }
 }
 
 /** The rounds over the disk and the Node: once at the start, then at the slow pace of the settings and whenever a watched file changes. */
@@ -34,12 +20,11 @@ export class Upkeep {
   readonly #context: RotationContext;
   readonly #kept: Kept;
   #started = false;
-  #failures = 0;
-  #gate: RetryGate | undefined;
+  readonly #backoff = new Backoff();
   /** What was found at the start is noted as certlet's to manage; what could not be is tried again. */
   readonly #unaccepted = new Set<string>();
   #expired = false;
-  #quiet: RetryGate | undefined;
+  #quiet: Pause | undefined;
 
   constructor(context: RotationContext, kept: Kept) {
     this.#context = context;
@@ -53,7 +38,7 @@ export class Upkeep {
 
   /** No request of its own accord before this: a start with a pair in hand is spread over time. */
   quietUntil(now: Date): Date | undefined {
-    return openAt(this.#quiet, now);
+    return endOf(this.#quiet, now);
   }
 
   /** Somebody waits: no spreading. */
@@ -63,7 +48,7 @@ export class Upkeep {
 
   /** The last round failed. */
   get failing(): boolean {
-    return this.#failures > 0;
+    return this.#backoff.failures > 0;
   }
 
   /** The next round is due now. */
@@ -73,9 +58,8 @@ export class Upkeep {
 
   due(now: Date): Date {
     if (this.#expired) return now;
-    const failed = openAt(this.#gate, now);
-    if (!this.#started || this.#failures > 0) return failed ?? now;
-    const refresh = this.#kept.node.nextRefresh();
+    if (!this.#started || this.failing) return this.#backoff.until(now) ?? now;
+    const refresh = this.#kept.node.reader.nextRefresh();
     const quiet = this.quietUntil(now);
     return quiet !== undefined && quiet > refresh ? quiet : refresh;
   }
@@ -85,12 +69,12 @@ export class Upkeep {
     const first = !this.#started;
     this.#expired = false;
     try {
-      const { bootstrapChanges, problem } = await this.#disk(first);
+      const problem = await this.#disk(first);
+      const bootstrapChanges = this.#kept.node.kubeconfigs.takeBootstrapChanges();
       if (!first) await this.#afterFirst(bootstrapChanges, signal);
       else if (this.#kept.managers.some((manager) => manager.loaded)) this.#begin();
       if (problem !== undefined) throw problem;
-      this.#failures = 0;
-      this.#gate = undefined;
+      this.#backoff.reset();
     } catch (thrown) {
       if (signal.aborted) return;
       if (!isCertletError(thrown)) throw thrown;
@@ -99,10 +83,7 @@ export class Upkeep {
   }
 
   /** Link, pairs and kubeconfig as they should be; also what somebody deleted in the meantime. What fails for one does not keep the others. */
-  async #disk(
-    first: boolean,
-  ): Promise<{ readonly bootstrapChanges: readonly string[]; readonly problem: CertletError | undefined }> {
-    const { credentials } = this.#kept;
+  async #disk(first: boolean): Promise<CertletError | undefined> {
     const { managers, node } = this.#kept;
     const { clock, kubeconfigs, log, options } = this.#context;
     if (first) await kubeconfigs.sweep(clock.now());
@@ -112,29 +93,29 @@ export class Upkeep {
           log.log('warn', 'Finished a write of the kubeconfig that was cut short', { file: options.kubeconfigPath });
       }),
     ];
-    const bootstrapChanges = await credentials.reload();
-    if (!this.#started && managers.some(({ rules }) => rules.spec.names.ofNode)) await node.probeRoute();
+    await node.kubeconfigs.reload();
+    if (!this.#started && managers.some(({ rules }) => rules.spec.names.ofNode)) await node.reader.probeRoute();
     for (const manager of managers) problems.push(await problemOf(() => this.#files(manager, first)));
     // Last: a disk that has no room for the note must not keep a kubelet from what it starts by.
     problems.push(await problemOf(() => this.#accept()));
-    return { bootstrapChanges, problem: problems.find((problem) => problem !== undefined) };
+    return problems.find((problem) => problem !== undefined);
   }
 
   /** The files of one certificate, and the kubeconfig that names it where there is a pair that a kubeconfig may name. */
   async #files(manager: CertificateManager, first: boolean): Promise<void> {
-    const { credentials, identity } = this.#kept;
+    const { node, identity } = this.#kept;
+    const { kubeconfigs } = node;
     const { spec } = manager.rules;
-    const elsewhere = spec.isIdentity ? kubeconfigCandidate(this.#context, spec, credentials) : [];
+    const elsewhere = spec.isIdentity ? kubeconfigCandidate(this.#context, spec, kubeconfigs) : [];
     let fit = false;
     await manager.refresh(async () => {
-      const adopted = await choosePair(this.#context, { spec, wanted: manager.wanted(), first, elsewhere });
-      fit = adopted.fit;
-      if (first && !adopted.foreign) this.#unaccepted.add(spec.name);
-      if (spec.isIdentity) credentials.setPair(adopted.pair);
-      return adopted.pair;
+      const chosen = await choosePair(this.#context, { spec, wanted: manager.wanted(), first, elsewhere });
+      fit = chosen.fit;
+      if (first && !chosen.foreign) this.#unaccepted.add(spec.name);
+      return chosen.pair;
     });
-    if (first && spec.isIdentity) credentials.recall(identity.refusedBefore);
-    if (fit && spec.kubeconfig !== undefined) await credentials.repairKubeconfig(spec);
+    if (first && spec.isIdentity) node.identity.recall(identity.refusedBefore);
+    if (fit && spec.kubeconfig !== undefined) await kubeconfigs.repair(spec);
   }
 
   async #accept(): Promise<void> {
@@ -145,31 +126,31 @@ export class Upkeep {
   }
 
   #begin(): void {
-    const { credentials, prover, identity } = this.#kept;
+    const { node, prover, identity } = this.#kept;
     const { clock, chance, options } = this.#context;
     this.#started = true;
     if (identity.current === undefined) {
-      this.#kept.node.postpone();
+      node.reader.postpone();
       return;
     }
     // A thousand agents come back in the second after a power cut: those that have a pair wait for their turn.
     const now = clock.now();
     const spreadMs = capWait(options.startSpreadMs, this.#leastLeftMs(), SHARE_OF_LEFT.failure);
     this.#quiet = { setAt: now, at: new Date(now.getTime() + Math.round(chance.roll() * spreadMs)) };
-    if (credentials.pair !== undefined) prover.want();
+    prover.want();
   }
 
   async #afterFirst(bootstrapChanges: readonly string[], signal: AbortSignal): Promise<void> {
-    const { identity, managers, prover } = this.#kept;
+    const { identity, managers, node, prover } = this.#kept;
     const { log, store, clock } = this.#context;
     if (bootstrapChanges.length > 0) {
-      const { path: file } = this.#kept.credentials.bootstrapKubeconfig;
+      const { path: file } = node.kubeconfigs.bootstrap;
       log.log('info', 'The bootstrap kubeconfig or a file that it names changed', { file, changes: bootstrapChanges });
       identity.release();
-      if (this.#kept.credentials.cluster.offered !== undefined) prover.want();
+      if (node.kubeconfigs.cluster.offered !== undefined) prover.want();
     }
     const quiet = this.quietUntil(clock.now()) !== undefined;
-    if (!quiet && this.#kept.node.nextRefresh() <= clock.now()) await this.#readNode(signal);
+    if (!quiet && this.#kept.node.reader.nextRefresh() <= clock.now()) await this.#readNode(signal);
     for (const manager of managers) {
       if (manager.busy) continue;
       const pruned = await store.prune(manager.purpose, clock.now());
@@ -178,8 +159,9 @@ export class Upkeep {
   }
 
   async #readNode(signal: AbortSignal): Promise<void> {
-    const refused = await this.#kept.node.refresh(signal);
-    if (refused !== undefined) this.#kept.credentials.refused(refused);
+    const { identity, reader } = this.#kept.node;
+    const refused = await reader.refresh(signal);
+    if (refused !== undefined) identity.refused(refused);
   }
 
   /** Of the pairs in hand that are not over yet, the one that ends first; undefined without any. */
@@ -192,18 +174,10 @@ export class Upkeep {
 
   #failed(error: CertletError): void {
     const { clock, chance, log, options } = this.#context;
-    this.#failures += 1;
-    const now = clock.now();
-    const delayMs = retryDelayMs({
-      error,
-      failures: this.#failures,
-      roll: chance.roll(),
-      msToExpiry: this.#leastLeftMs(),
-      refusedBackoffMs: options.refusedBackoffMs,
-    });
-    this.#gate = { setAt: now, at: new Date(now.getTime() + delayMs) };
-    const { code, message, remedy } = error;
-    log.log('error', 'Could not bring the files in order', { code, error: message, remedy, retry: this.#gate.at });
-    for (const manager of this.#kept.managers) manager.fault(error, this.#gate);
+    const { refusedBackoffMs } = options;
+    const msToExpiry = this.#leastLeftMs();
+    const retry = this.#backoff.failed(clock.now(), { error, roll: chance.roll(), msToExpiry, refusedBackoffMs });
+    log.log('error', 'Could not bring the files in order', { ...errorFields(error), retry });
+    for (const manager of this.#kept.managers) manager.fault(error, this.#backoff);
   }
 }

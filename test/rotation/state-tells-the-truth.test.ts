@@ -3,7 +3,9 @@ import { CertletError } from '../../src/errors.ts';
 import { templateDigest } from '../../src/csr/template.ts';
 import { Connections } from '../../src/rotation/node/connections.ts';
 import type { RotationContext } from '../../src/rotation/rotation-context.ts';
-import { Credentials } from '../../src/rotation/node/credentials.ts';
+import { NodeKubeconfigs } from '../../src/rotation/node/kubeconfigs.ts';
+import { NodeIdentity } from '../../src/rotation/node/node-identity.ts';
+import { NodeReader } from '../../src/rotation/node/node-reader.ts';
 import { IdentityRules } from '../../src/rotation/certificate-rules.ts';
 import { CertificateManager } from '../../src/rotation/manager.ts';
 import { apiFault } from '../fixtures/fakes/api.ts';
@@ -141,7 +143,10 @@ t.test('looking at the state changes it', async (t) => {
     dateSample: undefined,
     kubeletVersion: undefined,
   };
-  const rules = new IdentityRules(clientSpec(), context, new Credentials(context));
+  const own = new NodeKubeconfigs(context);
+  const identity = new NodeIdentity(context, own, () => undefined);
+  const reader = new NodeReader(context, identity, own);
+  const rules = new IdentityRules(clientSpec(), context, { identity, kubeconfigs: own, reader });
   const manager = new CertificateManager(context, rules);
   const refused = { ...rules.template(true), commonName: 'system:node:before' };
   const { code, message } = apiFault('ERR_CSR_DENIED', 'no');

@@ -1,6 +1,7 @@
 import { dirname, join } from 'node:path';
 import type { FileSystem } from '../file-system.ts';
 import { ensureFolder, readIfPresent, replaceFile } from '../files.ts';
+import { SerialQueue } from '../../serial-queue.ts';
 
 /** The pair for which hooks were last wanted, and which of them are still to do. */
 export interface HookEntry {
@@ -21,7 +22,7 @@ export class HookRecord {
   readonly #path: string;
   readonly #confirmLock: (() => Promise<void>) | undefined;
   readonly #entries = new Map<string, HookEntry>();
-  #writing: Promise<void> = Promise.resolve();
+  readonly #writing = new SerialQueue();
 
   /** `confirmLock`: asked before each write; what it throws keeps the file as it is. */
   constructor(fs: FileSystem, stateDir: string, confirmLock?: () => Promise<void>) {
@@ -50,9 +51,7 @@ export class HookRecord {
     this.#entries.set(purpose, entry);
     const text = `${JSON.stringify(Object.fromEntries(this.#entries))}\n`;
     // One after the other, in the order of the calls: the last one written is the last one wanted.
-    const written = this.#writing.then(() => this.#write(text));
-    this.#writing = written.catch(() => undefined);
-    await written;
+    await this.#writing.run(() => this.#write(text));
   }
 
   /** At the very first start this comes before the store has made its folder. */

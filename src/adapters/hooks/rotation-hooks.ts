@@ -2,6 +2,7 @@ import { asCertletError } from '../../errors.ts';
 import type { AfterRotation, Clock, Logger, RotationEvent } from '../../ports.ts';
 import type { Hook, HookEvent, HookProblem } from './hook.ts';
 import type { HookRecord } from './hook-record.ts';
+import { SerialQueue } from '../../serial-queue.ts';
 
 /** Pauses after failed attempts. The last failure waits for the next rotation or the next start of certlet. */
 const RETRY_AFTER_MS = [60_000, 5 * 60_000, 15 * 60_000, 60 * 60_000];
@@ -26,7 +27,7 @@ export class RotationHooks implements AfterRotation {
   readonly #running = new Map<string, AbortController>();
   readonly #background = new Set<Promise<void>>();
   readonly #attempting = new Set<Promise<unknown>>();
-  #turn: Promise<unknown> = Promise.resolve();
+  readonly #exclusive = new SerialQueue();
 
   constructor(parts: RotationHooksParts) {
     this.#parts = parts;
@@ -163,8 +164,7 @@ export class RotationHooks implements AfterRotation {
 
   /** `work` never rejects. */
   async #inTurn<T>(hook: Hook, work: () => Promise<T>): Promise<T> {
-    const mine = hook.exclusive ? this.#turn.then(work) : work();
-    if (hook.exclusive) this.#turn = mine;
+    const mine = hook.exclusive ? this.#exclusive.run(work) : work();
     this.#attempting.add(mine);
     return mine.finally(() => this.#attempting.delete(mine));
   }

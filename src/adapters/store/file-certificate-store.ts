@@ -23,6 +23,7 @@ import {
   writePendingRecord,
 } from './records.ts';
 import { pointTo, samePair, settleCurrent, swapTo, touchFiles } from './swap.ts';
+import { SerialQueue } from '../../serial-queue.ts';
 
 export interface FileStoreOptions {
   readonly stateDir: string;
@@ -48,7 +49,7 @@ export interface FileStoreOptions {
 export class FileCertificateStore implements CertificateStore {
   readonly #contexts: ReadonlyMap<string, StoreContext>;
   readonly #options: FileStoreOptions;
-  #last: Promise<unknown> = Promise.resolve();
+  readonly #turns = new SerialQueue();
   /** Folders in which nothing is left of replacements that a kill cut short. */
   readonly #swept = new Set<string>();
   /** Fingerprints of the pairs that watchers have been told of, by certificate. */
@@ -195,14 +196,12 @@ export class FileCertificateStore implements CertificateStore {
 
   #inTurn<T>(name: string, work: (context: StoreContext) => Promise<T>): Promise<T> {
     const context = this.#of(name);
-    const turn = this.#last.then(() =>
+    return this.#turns.run(() =>
       mapped(context.folder, async () => {
         await this.#options.confirmLock?.();
         return await work(context);
       }),
     );
-    this.#last = turn.catch(() => undefined);
-    return turn;
   }
 }
 

@@ -162,7 +162,7 @@ export function kubeconfigPairProblem(
 export function kubeconfigCandidate(
   context: RotationContext,
   spec: CertificateSpec,
-  { nodeKubeconfig: reading, said }: { readonly nodeKubeconfig: KubeconfigReading; readonly said: SaidOnce },
+  { node: reading, said }: { readonly node: KubeconfigReading; readonly said: SaidOnce },
 ): readonly Candidate[] {
   if (reading.kind !== 'usable' || reading.config.credential.kind !== 'certificate') return [];
   if (reading.config.files.includes(context.store.currentPath(spec.name))) return [];

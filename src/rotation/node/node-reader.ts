@@ -1,7 +1,8 @@
 import { isCertletError } from '../../errors.ts';
 import type { NodeFacts } from '../../ports.ts';
 import type { RotationContext } from '../rotation-context.ts';
-import type { Credentials } from './credentials.ts';
+import type { NodeKubeconfigs } from './kubeconfigs.ts';
+import type { NodeIdentity } from './node-identity.ts';
 import { servingNamesOf, settleNames, type SettledNames } from '../rules/names.ts';
 
 /** A Node that cannot be read in this time is done without: the request must not wait for it. */
@@ -10,7 +11,8 @@ const READ_LIMIT_MS = 5_000;
 /** What the cluster and this host say about the node: addresses (debounced) and the kubelet's version. */
 export class NodeReader {
   readonly #context: RotationContext;
-  readonly #credentials: Credentials;
+  readonly #identity: NodeIdentity;
+  readonly #kubeconfigs: NodeKubeconfigs;
   #node: NodeFacts | undefined;
   #route: string | undefined;
   #settled: SettledNames | undefined;
@@ -19,9 +21,10 @@ export class NodeReader {
   #paceMs: number;
   #informed = false;
 
-  constructor(context: RotationContext, credentials: Credentials) {
+  constructor(context: RotationContext, identity: NodeIdentity, kubeconfigs: NodeKubeconfigs) {
     this.#context = context;
-    this.#credentials = credentials;
+    this.#identity = identity;
+    this.#kubeconfigs = kubeconfigs;
     this.#paceMs = context.options.nodeRefreshMs;
   }
 
@@ -57,7 +60,7 @@ export class NodeReader {
 
   /** Looks for the address that routes to the API server; local, no packet leaves. */
   async probeRoute(): Promise<void> {
-    const { active, offered } = this.#credentials.cluster;
+    const { active, offered } = this.#kubeconfigs.cluster;
     const server = (active ?? offered)?.server;
     if (server !== undefined) this.#route = (await this.#context.route.localAddress(server)) ?? this.#route;
   }
@@ -67,8 +70,7 @@ export class NodeReader {
     const { clock, log, options } = this.#context;
     this.#noteReading();
     await this.probeRoute();
-    const mayRead = this.#credentials.choice().kind === 'node' && this.#credentials.cluster.active !== undefined;
-    const refused = mayRead ? await this.#readNode(signal) : undefined;
+    const refused = this.#identity.canAsk ? await this.#readNode(signal) : undefined;
     const before = this.#settled;
     this.#settled = settleNames(before, this.#seen(), clock.now(), options.addressDebounceMs);
     const gained = this.#settled.names.filter((name) => before !== undefined && !before.names.includes(name));
@@ -91,7 +93,7 @@ export class NodeReader {
   }
 
   async #readNode(signal: AbortSignal): Promise<string | undefined> {
-    const { api, fingerprint } = this.#credentials.forNode();
+    const { api, fingerprint } = this.#identity.nodeAsker();
     const limit = new AbortController();
     const stop = (): void => limit.abort(signal.reason);
     signal.addEventListener('abort', stop, { once: true });

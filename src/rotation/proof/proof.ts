@@ -2,8 +2,6 @@ import { CertletError, isCertletError } from '../../errors.ts';
 import type { CertificatePair } from '../../pki/certificate.ts';
 import type { ClusterAccess } from '../../kubeconfig/client-config.ts';
 import type { RotationContext } from '../rotation-context.ts';
-import type { PendingRequest } from '../../csr/pending.ts';
-import type { ManagerState } from '../manager-state.ts';
 
 /** What the proof asks: something each identity may ask about itself. */
 const QUESTION = { verb: 'create', group: 'certificates.k8s.io', resource: 'certificatesigningrequests' } as const;
@@ -33,15 +31,27 @@ export async function proveClientPair(
   }
 }
 
-/** The error for a freshly issued pair that the server does not take (yet). */
-export function freshPairRefused(
+/** What the proof of a pair that is not current yet means for it. */
+export interface Judgement {
+  /** Since when it has been refused, to be remembered: runs that are shorter than `giveUpAfterMs` would else show the same one for ever. */
+  readonly refusedAt: Date | undefined;
+  /** `ERR_ISSUED_UNPROVEN` while it is kept, `ERR_ISSUED_REFUSED` when that time is over; undefined for a pass. */
+  readonly error: CertletError | undefined;
+}
+
+/** `refusal` is what `proveClientPair` gave; `before` the first refusal of this pair, where there was one. */
+export function judgeProof(
   pair: CertificatePair,
-  refusal: CertletError,
-  since: { readonly forMs: number; readonly giveUpAfterMs: number },
-): CertletError {
+  refusal: CertletError | undefined,
+  at: { readonly now: Date; readonly before: Date | undefined; readonly giveUpAfterMs: number },
+): Judgement {
+  if (refusal === undefined) return { refusedAt: undefined, error: undefined };
+  const { now, before, giveUpAfterMs } = at;
+  // One in the future: the clock was set back.
+  const refusedAt = before === undefined || before > now ? now : before;
+  const given = now.getTime() - refusedAt.getTime() >= giveUpAfterMs;
   const { serial, issuer } = pair.chain.leaf;
-  const given = since.forMs >= since.giveUpAfterMs;
-  return new CertletError(
+  const error = new CertletError(
     given ? 'ERR_ISSUED_REFUSED' : 'ERR_ISSUED_UNPROVEN',
     `the API server does not accept the certificate just issued (serial ${serial}, issuer ${issuer}): ${refusal.message}`,
     {
@@ -50,45 +60,5 @@ export function freshPairRefused(
         "compare the API server's --client-ca-file with the CA that signs client certificates (--cluster-signing-cert-file); a load balancer between must pass TLS through",
     },
   );
-}
-
-/**
- * What the proof of a staged pair means for it; `refusal` is undefined for a pass. The moment of the first refusal goes into the pending record:
- * runs that are shorter than the time after which a pair is given up would else show the same one for ever.
- * Throws `ERR_ISSUED_UNPROVEN` while it is kept, `ERR_ISSUED_REFUSED` when that time is over.
- */
-export async function settleProof(
-  context: RotationContext,
-  state: ManagerState,
-  pair: CertificatePair,
-  refusal: CertletError | undefined,
-): Promise<void> {
-  const before = state.pending?.refusedAt;
-  if (refusal === undefined) {
-    await note(context, state, undefined);
-    return;
-  }
-  const now = context.clock.now();
-  // One in the future: the clock was set back.
-  const since = before === undefined || before > now ? now : before;
-  await note(context, state, since);
-  const forMs = now.getTime() - since.getTime();
-  throw freshPairRefused(pair, refusal, { forMs, giveUpAfterMs: context.options.proofRetryMs });
-}
-
-/** Writes nothing when it is known already. A disk that cannot take the note hides neither the refusal nor the pass. */
-async function note(context: RotationContext, state: ManagerState, refusedAt: Date | undefined): Promise<void> {
-  const { store, log } = context;
-  if (state.pending === undefined || state.pending.refusedAt === refusedAt) return;
-  const { refusedAt: _before, ...record } = state.pending;
-  const next: PendingRequest = refusedAt === undefined ? record : { ...record, refusedAt };
-  state.pending = next;
-  try {
-    await store.writePending(next.purpose, next);
-  } catch (error) {
-    if (!isCertletError(error)) throw error;
-    const { code, message, remedy } = error;
-    const fields = { purpose: next.purpose, code, error: message, remedy };
-    log.log('debug', 'Could not write down since when the issued certificate is refused', fields);
-  }
+  return { refusedAt, error };
 }

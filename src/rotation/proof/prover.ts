@@ -1,14 +1,12 @@
-import type { CertificateSpec } from '../../csr/spec.ts';
-import { type ErrorCode, isCertletError } from '../../errors.ts';
+import { type ErrorCode, errorFields, isCertletError } from '../../errors.ts';
 import type { CertificatePair } from '../../pki/certificate.ts';
 import type { ClusterAccess } from '../../kubeconfig/client-config.ts';
 import { clusterDifferences } from '../rules/clusters.ts';
 import { judgedNow, type RotationContext } from '../rotation-context.ts';
-import type { Credentials } from '../node/credentials.ts';
+import type { NodeKubeconfigs } from '../node/kubeconfigs.ts';
+import type { NodeIdentity } from '../node/node-identity.ts';
 import { proveClientPair } from './proof.ts';
-import { removeProvenBootstrap } from './proven-bootstrap.ts';
-import { openAt, type RetryGate } from '../manager-state.ts';
-import { retryDelayMs } from '../rules/retry.ts';
+import { Backoff } from '../rules/retry.ts';
 import { leftMs } from '../rules/schedule.ts';
 
 /**
@@ -17,42 +15,41 @@ import { leftMs } from '../rules/schedule.ts';
  */
 export class Prover {
   readonly #context: RotationContext;
-  readonly #credentials: Credentials;
-  readonly #identity: CertificateSpec;
-  readonly #remember: () => Promise<void>;
+  readonly #identity: NodeIdentity;
+  readonly #kubeconfigs: NodeKubeconfigs;
+  readonly #takeOver: (cluster: ClusterAccess) => Promise<void>;
   /** Fingerprint of the pair whose proof is wanted: one that has been issued since was proved before it became current. */
   #wanted: string | undefined;
-  #gate: RetryGate | undefined;
-  #failures = 0;
+  readonly #backoff = new Backoff();
   /** The offer that was refused last, so that it is not tried for ever. An accepted one is in the kubeconfig, so it is no offer any more. */
   #refusedOffer: ClusterAccess | undefined;
   /** The offer that nobody answered while the pair was good elsewhere. */
   #silentOffer: ClusterAccess | undefined;
 
-  /** `remember` is called after each round, for what a restart has to know of it. */
+  /** `takeOver` makes the node's kubeconfig name a cluster that has accepted the pair. */
   constructor(
     context: RotationContext,
-    node: { readonly credentials: Credentials; readonly identity: CertificateSpec },
-    remember: () => Promise<void>,
+    node: { readonly identity: NodeIdentity; readonly kubeconfigs: NodeKubeconfigs },
+    takeOver: (cluster: ClusterAccess) => Promise<void>,
   ) {
     this.#context = context;
-    this.#credentials = node.credentials;
     this.#identity = node.identity;
-    this.#remember = remember;
+    this.#kubeconfigs = node.kubeconfigs;
+    this.#takeOver = takeOver;
   }
 
   /** A proof is wanted as soon as possible. */
   want(): void {
-    this.#wanted = this.#credentials.pair?.chain.leaf.fingerprint;
-    this.#gate = undefined;
+    this.#wanted = this.#identity.current?.chain.leaf.fingerprint;
+    this.#backoff.recall(undefined);
     this.#refusedOffer = undefined;
     this.#silentOffer = undefined;
   }
 
   /** Nothing to prove now: the pair is accepted (or there is none to prove). */
   get idle(): boolean {
-    const { offered } = this.#credentials.cluster;
-    const onlyAnOffer = !this.#isWanted() && this.#credentials.refusals === undefined;
+    const { offered } = this.#kubeconfigs.cluster;
+    const onlyAnOffer = !this.#isWanted() && this.#identity.refusals === undefined;
     // An offer that nobody answers is looked at again, but nothing waits for it.
     return !this.#needed() || (onlyAnOffer && offered !== undefined && sameAs(this.#silentOffer, offered));
   }
@@ -61,48 +58,42 @@ export class Prover {
   due(): Date | undefined {
     if (!this.#needed()) return undefined;
     const now = this.#context.clock.now();
-    return openAt(this.#gate, now) ?? now;
+    return this.#backoff.until(now) ?? now;
   }
 
   /** One round. Throws only defects. */
   async run(signal: AbortSignal): Promise<void> {
-    await this.#round(signal);
-    await this.#remember();
-  }
-
-  async #round(signal: AbortSignal): Promise<void> {
-    const { pair } = this.#credentials;
+    const pair = this.#identity.current;
     try {
       if (await this.#settled(pair, signal)) {
-        await removeProvenBootstrap(this.#context, this.#credentials);
+        await this.#kubeconfigs.removeProvenBootstrap();
         this.#wanted = undefined;
         // The pair is good, but an offer that nobody answered is looked at again slowly: it may stay so for years.
-        this.#silentOffer = this.#credentials.cluster.offered;
+        this.#silentOffer = this.#kubeconfigs.cluster.offered;
         if (this.#needed()) this.#again('ERR_API_TLS', undefined);
-        else this.#rest();
+        else this.#backoff.reset();
       } else {
-        if (pair !== undefined) this.#credentials.refused(pair.chain.leaf.fingerprint);
-        if (this.#credentials.refusals === undefined) this.#rest();
-        else this.#again('ERR_API_UNAUTHORIZED', undefined);
+        const meant = pair && this.#identity.refused(pair.chain.leaf.fingerprint);
+        if (meant === 'current') this.#again('ERR_API_UNAUTHORIZED', undefined);
+        else this.#backoff.reset();
       }
     } catch (error) {
       if (signal.aborted) return;
       if (!isCertletError(error)) throw error;
       const retry = this.#again(error.code, error.retryAfterMs);
-      const { code, message, remedy } = error;
-      this.#context.log.log('warn', 'Could not prove the client certificate', { code, error: message, remedy, retry });
+      this.#context.log.log('warn', 'Could not prove the client certificate', { ...errorFields(error), retry });
     }
   }
 
   /** True when the pair was accepted somewhere; false when it was refused; throws when nobody answered. */
   async #settled(pair: CertificatePair | undefined, signal: AbortSignal): Promise<boolean> {
-    const { cluster } = this.#credentials;
+    const { cluster } = this.#kubeconfigs;
     if (pair === undefined || cluster.active === undefined) return true;
     const offered = cluster.offered === undefined ? 'none' : await this.#proveOffered(pair, cluster.offered, signal);
     if (offered === 'accepted') return true;
     try {
       const refusal = await proveClientPair(this.#context, cluster.active, pair, signal);
-      if (refusal === undefined) this.#credentials.accepted(pair.chain.leaf.fingerprint);
+      if (refusal === undefined) this.#identity.accepted(pair.chain.leaf.fingerprint);
       return refusal === undefined;
     } catch (error) {
       // The old cluster entry does not answer and the new one answers with a refusal: that is a refusal.
@@ -117,11 +108,11 @@ export class Prover {
     signal: AbortSignal,
   ): Promise<'accepted' | 'refused' | 'no answer'> {
     const { log } = this.#context;
-    const { active } = this.#credentials.cluster;
+    const { active } = this.#kubeconfigs.cluster;
     const differences = active === undefined ? [] : clusterDifferences(active, offered);
     try {
       const refusal = await proveClientPair(this.#context, offered, pair, signal);
-      this.#credentials.said.over(`offer of ${offered.server}`);
+      this.#kubeconfigs.said.over(`offer of ${offered.server}`);
       if (refusal !== undefined) {
         this.#refusedOffer = offered;
         log.log('warn', 'The bootstrap kubeconfig names a cluster that refuses the client certificate', {
@@ -131,50 +122,37 @@ export class Prover {
         return 'refused';
       }
       log.log('info', 'Taking over the cluster entry of the bootstrap kubeconfig', { differences });
-      this.#credentials.accepted(pair.chain.leaf.fingerprint);
-      await this.#credentials.writeKubeconfig(offered, this.#identity);
+      this.#identity.accepted(pair.chain.leaf.fingerprint);
+      await this.#takeOver(offered);
       return 'accepted';
     } catch (error) {
       if (!isCertletError(error)) throw error;
-      const { code, message, remedy } = error;
       // It may stay so for years, and is looked at again every few minutes.
-      if (!this.#credentials.said.isNews(`offer of ${offered.server}`, code)) return 'no answer';
-      log.log('warn', 'Could not reach the cluster that the bootstrap kubeconfig names', {
-        code,
-        error: message,
-        remedy,
-      });
+      if (!this.#kubeconfigs.said.isNews(`offer of ${offered.server}`, error.code)) return 'no answer';
+      log.log('warn', 'Could not reach the cluster that the bootstrap kubeconfig names', errorFields(error));
       return 'no answer';
     }
   }
 
   #isWanted(): boolean {
-    return this.#wanted !== undefined && this.#wanted === this.#credentials.pair?.chain.leaf.fingerprint;
-  }
-
-  #rest(): void {
-    this.#failures = 0;
-    this.#gate = undefined;
+    return this.#wanted !== undefined && this.#wanted === this.#identity.current?.chain.leaf.fingerprint;
   }
 
   #again(code: ErrorCode, retryAfterMs: number | undefined): Date {
     const { clock, chance, options } = this.#context;
-    this.#failures += 1;
-    const now = clock.now();
-    const delayMs = retryDelayMs({
-      error: { code: this.#credentials.choice().kind === 'node' ? code : 'ERR_ISSUED_REFUSED', retryAfterMs },
-      failures: this.#failures,
+    const usable = this.#identity.choice().kind === 'node';
+    return this.#backoff.failed(clock.now(), {
+      error: { code: usable ? code : 'ERR_ISSUED_REFUSED', retryAfterMs },
       roll: chance.roll(),
-      msToExpiry: leftMs(this.#credentials.pair?.chain.leaf, judgedNow(this.#context)),
+      msToExpiry: leftMs(this.#identity.current?.chain.leaf, judgedNow(this.#context)),
       refusedBackoffMs: options.refusedBackoffMs,
     });
-    this.#gate = { setAt: now, at: new Date(now.getTime() + delayMs) };
-    return this.#gate.at;
   }
 
   /** A pair that is expired or for another node needs no proof; a refused one is shown again, slowly, in case the server comes to its senses. */
   #needed(): boolean {
-    const { pair, refusals, cluster } = this.#credentials;
+    const { current: pair, refusals } = this.#identity;
+    const { cluster } = this.#kubeconfigs;
     if (pair === undefined) return false;
     const usable = this.#context.clock.now() <= pair.chain.leaf.notAfter;
     const offered = cluster.offered !== undefined && !sameAs(this.#refusedOffer, cluster.offered);

@@ -4,7 +4,7 @@ import type { ApiConnection } from '../../ports.ts';
 import { isCertletError } from '../../errors.ts';
 import type { PendingRequest } from '../../csr/pending.ts';
 import type { RotationContext } from '../rotation-context.ts';
-import type { Asker } from '../node/credentials.ts';
+import type { Asker } from '../node/node-identity.ts';
 
 /** The command that approves a request. */
 export const approveCommand = (name: string): string => `kubectl certificate approve ${name}`;

@@ -1,48 +1,52 @@
+import { asCertletError, CertletError, type ErrorCode, errorFields, isCertletError } from '../../errors.ts';
+import { ERROR_RULES } from '../../error-rules.ts';
 import { refusedRemedy } from '../../csr/outcome.ts';
-import { asCertletError, CertletError, isCertletError } from '../../errors.ts';
 import type { PendingRequest, RequestHistory } from '../../csr/pending.ts';
 import type { CertificateSpec } from '../../csr/spec.ts';
 import { type CertificateTemplate, templateDigest } from '../../csr/template.ts';
-import type { RotationContext } from '../rotation-context.ts';
-import { type ManagerState, openAt, type RetryGate } from '../manager-state.ts';
-import { endsRequest } from './request.ts';
-import { ERROR_RULES, type ErrorCode } from '../../error-rules.ts';
-import type { AgentEvent, Logger } from '../../ports.ts';
-import { type JudgedTime, NAMED_SKEW_MS, skewText } from '../rules/clock-judge.ts';
-import { capWait, refusalBackoffMs, retryDelayMs, SHARE_OF_LEFT } from '../rules/retry.ts';
-import { leftMs } from '../rules/schedule.ts';
 import type { ClusterAccess } from '../../kubeconfig/client-config.ts';
+import type { CertificatePair } from '../../pki/certificate.ts';
+import type { AgentEvent, Logger } from '../../ports.ts';
+import type { RotationContext } from '../rotation-context.ts';
+import { NAMED_SKEW_MS, skewText } from '../rules/clock-judge.ts';
+import { capWait, type Pause, refusalBackoffMs, SHARE_OF_LEFT } from '../rules/retry.ts';
+import { leftMs } from '../rules/schedule.ts';
+import { endsRequest } from './request.ts';
+
+/** What the end of a request leaves: what to throw, and what is to be remembered of it. */
+export interface Ending {
+  readonly error: CertletError;
+  readonly history: RequestHistory;
+  /** The usages of the next request, where this one has shown that the signer wants the other set. */
+  readonly keyEncipherment?: boolean;
+}
 
 /**
- * What a failed attempt means for its request: after a terminal outcome the record goes, and a refusal is kept, so that a restart does not ask
- * again at once. Returns what to throw; throws what the store throws, with the record still there.
+ * What a failed attempt means for its request; undefined where that goes on. A refusal is remembered, so that a restart does not ask again at once.
  */
-export async function endAttempt(context: RotationContext, state: ManagerState, thrown: unknown): Promise<unknown> {
-  const { store, log, clock } = context;
-  const { spec, pending: record } = state;
+export function endingOf(
+  thrown: unknown,
+  record: PendingRequest | undefined,
+  past: { readonly spec: CertificateSpec; readonly history: RequestHistory; readonly at: Date },
+): Ending | undefined {
+  const { spec, history } = past;
   const error = usagesTriedTwice(asCertletError(thrown), record, spec);
-  if (record === undefined || !endsRequest(error, record)) return thrown;
-  const { purpose } = record;
-  let next: RequestHistory = state.history;
+  if (record === undefined || !endsRequest(error, record)) return undefined;
   if (error.code === 'ERR_CSR_USAGES') {
     const keyEncipherment = !spec.usages.includes('key encipherment');
-    log.log('info', 'The signer wants the other set of usages; asking once more', { purpose, keyEncipherment });
-    const { lastRequestAt: _spacing, ...history } = state.history;
-    next = { ...history, keyEncipherment };
-  } else if (error.code === 'ERR_CSR_FAILED' && isCertletError(error.cause, 'ERR_CSR_USAGES')) {
-    // Neither set is taken today: after the hours of a refusal both are tried again, since signers are upgraded.
-    const { keyEncipherment: _switched, renewWantedAt: _wish, ...history } = state.history;
-    const refused = { ...record, templateDigest: templateDigest(byDefault(record, spec)) };
-    next = { ...history, refusal: refusalOf(refused, error, { state, at: clock.now() }) };
-  } else if (isRefusal(error)) {
-    // What an administrator asked for stays asked for, unless the cluster has said no.
-    const { renewWantedAt: _wish, ...history } = state.history;
-    next = { ...history, refusal: refusalOf(record, error, { state, at: clock.now() }) };
+    const { lastRequestAt: _spacing, ...before } = history;
+    return { error, history: { ...before, keyEncipherment }, keyEncipherment };
   }
-  await state.rewriteHistory(store, next);
-  await store.removePending(purpose);
-  state.pending = undefined;
-  return error;
+  if (error.code === 'ERR_CSR_FAILED' && isCertletError(error.cause, 'ERR_CSR_USAGES')) {
+    // Neither set is taken today: after the hours of a refusal both are tried again, since signers are upgraded.
+    const { keyEncipherment: _switched, renewWantedAt: _wish, ...before } = history;
+    const refused = { ...record, templateDigest: templateDigest(byDefault(record, spec)) };
+    return { error, history: { ...before, refusal: refusalOf(refused, error, past) } };
+  }
+  if (!isRefusal(error)) return { error, history };
+  // What an administrator asked for stays asked for, unless the cluster has said no.
+  const { renewWantedAt: _wish, ...before } = history;
+  return { error, history: { ...before, refusal: refusalOf(record, error, past) } };
 }
 
 /** The template of a request as its spec alone would have it. */
@@ -69,9 +73,9 @@ function usagesTriedTwice(
 function refusalOf(
   record: PendingRequest,
   error: CertletError,
-  past: { readonly state: ManagerState; readonly at: Date },
+  past: { readonly history: RequestHistory; readonly at: Date },
 ): NonNullable<RequestHistory['refusal']> {
-  const count = (past.state.history.refusal?.count ?? 0) + 1;
+  const count = (past.history.refusal?.count ?? 0) + 1;
   const { templateDigest: refused, askerDigest } = record;
   const asker = askerDigest === undefined ? {} : { askerDigest };
   return { code: error.code, message: error.message, at: past.at, count, templateDigest: refused, ...asker };
@@ -94,69 +98,31 @@ export function eventKind(error: CertletError): Extract<AgentEvent['kind'], 'den
   return isRefusal(error) ? 'failed' : 'error';
 }
 
-/** When to try again after a failed attempt. A refusal is paced by how often the cluster has said no, not by this process's failures. */
-export function gateAfter(
-  state: Pick<ManagerState, 'current' | 'history' | 'failures'>,
-  error: CertletError,
-  at: { readonly now: JudgedTime; readonly roll: number; readonly refusedBackoffMs: number },
-): RetryGate {
-  const refusal = isRefusal(error) ? state.history.refusal : undefined;
-  const delayMs = retryDelayMs({
-    error,
-    failures: refusal?.count ?? state.failures,
-    refusedPairs: error.code === 'ERR_ISSUED_REFUSED' ? refusal?.count : undefined,
-    roll: at.roll,
-    msToExpiry: leftMs(state.current?.chain.leaf, at.now),
-    refusedBackoffMs: at.refusedBackoffMs,
-  });
-  return {
-    setAt: at.now.local,
-    at: new Date(at.now.local.getTime() + delayMs),
-    refusedDigest: refusal?.templateDigest,
-    refusedAsker: refusal?.askerDigest,
-  };
-}
+/** A refusal of an earlier process. */
+type Refusal = NonNullable<RequestHistory['refusal']>;
 
-/** After a restart: the gate that an earlier refusal still is, and what it said, so that the pause has its reason. False when it is none any more. */
-export function recallRefusal(
-  state: Pick<ManagerState, 'current' | 'history' | 'retry' | 'lastError' | 'spec'>,
-  now: Date,
+/** After a restart: the pause that an earlier refusal still is. */
+export function pauseOfRefusal(
+  { code, count, at }: Refusal,
+  current: CertificatePair | undefined,
   refusedBackoffMs: number,
-): boolean {
-  const { refusal } = state.history;
-  state.retry = gateOfRefusal(state, refusedBackoffMs);
-  if (refusal === undefined || openAt(state.retry, now) === undefined) return false;
-  const code = isErrorCode(refusal.code) ? refusal.code : 'ERR_CSR_FAILED';
-  const { message, at } = refusal;
-  const { name: purpose, expirationSeconds } = state.spec;
-  state.lastError = { code, message, remedy: refusedRemedy({ purpose, expirationSeconds }, message), at };
-  return true;
+): Pause {
+  const left = leftMs(current?.chain.leaf, { earliest: at, latest: at });
+  const pauseMs = capWait(refusalBackoffMs(code, count, refusedBackoffMs), left, SHARE_OF_LEFT.refusal);
+  return { setAt: at, at: new Date(at.getTime() + pauseMs) };
 }
 
-/** Says at a start why nothing is asked: the line of the refusal itself may be in a journal that is gone. */
-export function sayRecalled(log: Logger, state: Pick<ManagerState, 'lastError' | 'retry'>, purpose: string): void {
-  const { code, message, remedy, at } = state.lastError ?? {};
-  const event = 'An earlier request was refused; waiting before the next one';
-  log.log('warn', event, { purpose, code, error: message, at, remedy, retry: state.retry?.at });
-}
+/** What it said, so that the pause has its reason. */
+export const refusalError = (
+  { code, message }: Refusal,
+  { name: purpose, expirationSeconds }: CertificateSpec,
+): Pick<CertletError, 'code' | 'message' | 'remedy'> => ({
+  code: isErrorCode(code) ? code : 'ERR_CSR_FAILED',
+  message,
+  remedy: refusedRemedy({ purpose, expirationSeconds }, message),
+});
 
 const isErrorCode = (code: string): code is ErrorCode => Object.hasOwn(ERROR_RULES, code);
-
-function gateOfRefusal(
-  { current, history: { refusal } }: Pick<ManagerState, 'current' | 'history'>,
-  refusedBackoffMs: number,
-): RetryGate | undefined {
-  if (refusal === undefined) return undefined;
-  const left = leftMs(current?.chain.leaf, { earliest: refusal.at, latest: refusal.at });
-  const hoursMs = refusalBackoffMs(refusal.code, refusal.count, refusedBackoffMs);
-  const backoffMs = capWait(hoursMs, left, SHARE_OF_LEFT.refusal);
-  return {
-    setAt: refusal.at,
-    at: new Date(refusal.at.getTime() + backoffMs),
-    refusedDigest: refusal.templateDigest,
-    refusedAsker: refusal.askerDigest,
-  };
-}
 
 /** How a failure is told: more loudly from the fourth in a row on, and in client-go's words where the signer has said no. */
 export function sayFailure(
@@ -165,8 +131,7 @@ export function sayFailure(
   at: { readonly purpose: string; readonly failures: number; readonly retry: Date },
 ): void {
   const { purpose, failures, retry } = at;
-  const { code, message, remedy } = error;
-  const fields = { purpose, code, error: message, remedy, retry };
+  const fields = { purpose, ...errorFields(error), retry };
   if (isCertletError(error, 'ERR_CSR_DENIED', 'ERR_CSR_FAILED', 'ERR_CSR_USAGES')) {
     log.log(failures > 3 ? 'error' : 'warn', 'Certificate request was not signed', fields);
   } else {

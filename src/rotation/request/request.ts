@@ -11,7 +11,7 @@ import { createRequest } from '../../pki/pkcs10.ts';
 import type { ApiConnection } from '../../ports.ts';
 import type { JudgedTime } from '../rules/clock-judge.ts';
 import { judgedNow, type RotationContext } from '../rotation-context.ts';
-import type { Asker } from '../node/credentials.ts';
+import type { Asker } from '../node/node-identity.ts';
 import { type FinalOutcome, readRequest, waitForOutcome } from './wait.ts';
 
 /**

@@ -2,11 +2,15 @@ import type { ClusterAccess, ClientConfig } from '../../kubeconfig/client-config
 import type { KubeconfigReading } from '../../ports.ts';
 import { credentialKey } from './asker.ts';
 
-/** What differs between two ways to reach a cluster, as words for a log line; empty means the same. */
-export function clusterDifferences(left: ClusterAccess, right: ClusterAccess): readonly string[] {
+/** What differs between two ways to reach a cluster, as words for a log line; empty means the same. `authority` is what to call the CA. */
+export function clusterDifferences(
+  left: ClusterAccess,
+  right: ClusterAccess,
+  authority = 'certificate-authority',
+): readonly string[] {
   return [
     ...(left.server === right.server ? [] : [`server ${left.server} became ${right.server}`]),
-    ...(normalPem(left.caPem) === normalPem(right.caPem) ? [] : ['certificate-authority changed']),
+    ...(normalPem(left.caPem) === normalPem(right.caPem) ? [] : [`${authority} changed`]),
     ...(left.tlsServerName === right.tlsServerName ? [] : ['tls-server-name changed']),
     ...(left.proxyUrl?.reveal() === right.proxyUrl?.reveal() ? [] : ['proxy-url changed']),
     ...(left.insecureSkipTlsVerify === right.insecureSkipTlsVerify ? [] : ['insecure-skip-tls-verify changed']),
@@ -74,9 +78,7 @@ function configChanges(before: ClientConfig, after: ClientConfig): readonly stri
   const { caPath } = after.cluster;
   const inFile = caPath !== undefined && caPath === before.cluster.caPath;
   return [
-    ...clusterDifferences(before.cluster, after.cluster).map((words) =>
-      inFile && words.startsWith('certificate-authority ') ? `certificate-authority ${caPath} changed` : words,
-    ),
+    ...clusterDifferences(before.cluster, after.cluster, inFile ? `certificate-authority ${caPath}` : undefined),
     ...(credentialKey(before.credential) === credentialKey(after.credential) ? [] : ['credential changed']),
   ];
 }

@@ -68,6 +68,60 @@ export interface RetryInput {
   readonly refusedBackoffMs: number;
 }
 
+/** Valid only while the clock stands between both dates: a clock set back must not postpone what comes after it. */
+export interface Pause {
+  readonly setAt: Date;
+  readonly at: Date;
+}
+
+/** The end of a pause, if it holds at this moment. */
+export function endOf(pause: Pause | undefined, now: Date): Date | undefined {
+  return pause !== undefined && pause.setAt <= now && now < pause.at ? pause.at : undefined;
+}
+
+/** One thing that is tried again: how often in a row it has failed, and the pause after the last time. */
+export class Backoff {
+  #failures = 0;
+  #pause: Pause | undefined;
+
+  /** In a row. */
+  get failures(): number {
+    return this.#failures;
+  }
+
+  /** No try before this; undefined where nothing holds one back. */
+  until(now: Date): Date | undefined {
+    return endOf(this.#pause, now);
+  }
+
+  /** It has failed once more. Tells when to try again: after `retryDelayMs`, and after `longestMs` at the latest; `counted` goes before the own count. */
+  failed(
+    now: Date,
+    {
+      counted,
+      longestMs,
+      ...input
+    }: Omit<RetryInput, 'failures'> & { counted?: number | undefined; longestMs?: number },
+  ): Date {
+    this.#failures += 1;
+    const delayMs = retryDelayMs({ ...input, failures: counted ?? this.#failures });
+    const at = new Date(now.getTime() + Math.min(delayMs, longestMs ?? delayMs));
+    this.#pause = { setAt: now, at };
+    return at;
+  }
+
+  /** A pause that an earlier process began. */
+  recall(pause: Pause | undefined): void {
+    this.#pause = pause;
+  }
+
+  /** It worked, or what may mend it has changed: at once. */
+  reset(): void {
+    this.#failures = 0;
+    this.#pause = undefined;
+  }
+}
+
 /**
  * How long to wait after a failed attempt: full jitter between the floor of the action and an exponential delay. `Retry-After` is a lower bound,
  * spread by up to a quarter. Neither takes more than `capWait` leaves of the life of the certificate in use.

@@ -11,14 +11,16 @@ export type Step =
   /** Nothing to do before `until`. */
   | {
       readonly kind: 'wait';
+      readonly cause: WaitCause;
       readonly until: Date | undefined;
       readonly reason: string;
       readonly command?: string;
       /** Why a request is due all the same: it is made at `until`. Only where nothing but the spacing, or the spread of a start, holds it back. */
       readonly due?: readonly string[];
-      /** With `due`: what holds it back is the spread of a start. */
-      readonly spread?: true;
     };
+
+/** Why nothing is done. `loading`: the files have not been read; `blocked`: another certificate is needed first. */
+export type WaitCause = 'loading' | 'held' | 'blocked' | 'retry' | 'spread' | 'spacing' | 'clock' | 'doubt' | 'valid';
 
 export interface StepInput {
   readonly now: JudgedTime;
@@ -40,7 +42,7 @@ export interface StepInput {
   /** An administrator asked for a new certificate. */
   readonly forced: boolean;
   /** Why nothing may be done at all, such as another writer in the same folder. */
-  readonly hold: string | undefined;
+  readonly hold: { readonly cause: 'loading' | 'held' | 'blocked'; readonly reason: string } | undefined;
   /** What speaks against the certificate though nothing is due. */
   readonly doubt?: string | undefined;
 }
@@ -52,36 +54,37 @@ export type RotationFacts = Pick<
 >;
 
 /** What to call the state of a certificate for which nothing is done now. */
-export function restPhase(
-  step: Extract<Step, { kind: 'wait' }>,
-  why: { readonly held: boolean; readonly blocked: boolean },
-): Phase {
-  if (why.held) return 'held';
-  if (why.blocked) return 'waiting for the client certificate';
-  if (step.reason.startsWith('clock:')) return 'waiting for the clock';
-  if (step.due !== undefined) return 'waiting to request';
-  return step.reason === 'valid' ? 'valid' : 'waiting to retry';
-}
+export const REST_PHASES: Readonly<Record<WaitCause, Phase>> = {
+  loading: 'waiting to retry',
+  held: 'held',
+  blocked: 'waiting for the client certificate',
+  retry: 'waiting to retry',
+  spread: 'waiting to request',
+  spacing: 'waiting to request',
+  clock: 'waiting for the clock',
+  doubt: 'waiting to retry',
+  valid: 'valid',
+};
 
 /**
  * The whole decision for one certificate. `forced` overrides the spacing, never a hold nor the retry (which an administrator's wish has cleared
  * when it came); a pending request is always resumed before a new one is made.
  */
 export function nextStep(input: StepInput): Step {
-  if (input.hold !== undefined) return { kind: 'wait', until: undefined, reason: input.hold };
+  if (input.hold !== undefined) return { kind: 'wait', until: undefined, ...input.hold };
   if (input.retryAt !== undefined && input.now.local < input.retryAt) {
-    return { kind: 'wait', until: input.retryAt, reason: 'waiting to try again' };
+    return { kind: 'wait', cause: 'retry', until: input.retryAt, reason: 'waiting to try again' };
   }
   const reasons = input.pending ? ['a request is pending'] : rotationReasons(input);
   if (reasons.length === 0) return restingUntilDue(input);
   if (input.quietUntil !== undefined && input.now.local < input.quietUntil) {
     const reason = `${reasons.join('; ')}; first request by ${timestamp(input.quietUntil)} (spread over time after a start)`;
-    return { kind: 'wait', until: input.quietUntil, reason, due: reasons, spread: true };
+    return { kind: 'wait', cause: 'spread', until: input.quietUntil, reason, due: reasons };
   }
   if (input.pending) return { kind: 'request', reasons };
   if (!input.forced && input.spacedUntil !== undefined && input.now.local < input.spacedUntil) {
     const reason = `${reasons.join('; ')}; waits for the spacing between requests`;
-    return { kind: 'wait', until: input.spacedUntil, reason, due: reasons };
+    return { kind: 'wait', cause: 'spacing', until: input.spacedUntil, reason, due: reasons };
   }
   return { kind: 'request', reasons };
 }
@@ -114,8 +117,12 @@ function isDue({ now, deadline, doubtfulUntil }: RotationFacts, current: Certifi
 }
 
 function restingUntilDue(input: StepInput): Step {
-  const wait = { kind: 'wait', until: input.deadline, reason: clockDoubt(input) ?? 'valid' } as const;
-  return input.doubt === undefined ? wait : { ...wait, reason: input.doubt, command: 'certlet check' };
+  const wait = { kind: 'wait', until: input.deadline } as const;
+  if (input.doubt !== undefined) return { ...wait, cause: 'doubt', reason: input.doubt, command: 'certlet check' };
+  const wrong = clockDoubt(input);
+  return wrong === undefined
+    ? { ...wait, cause: 'valid', reason: 'valid' }
+    : { ...wait, cause: 'clock', reason: wrong };
 }
 
 /** A certificate that begins in the future by every clock means a wrong clock, not a reason to ask for another. */

@@ -4,6 +4,9 @@ import { Connections, credentialOf } from '../../../src/rotation/node/connection
 import { apiFault, FakeApi } from '../../fixtures/fakes/api.ts';
 import { FakeClock } from '../../fixtures/fakes/clock.ts';
 import { CLUSTER, DAY, FakeHost, HOUR, MINUTE } from '../../fixtures/fakes/host.ts';
+import { NodeKubeconfigs } from '../../../src/rotation/node/kubeconfigs.ts';
+import { NodeIdentity } from '../../../src/rotation/node/node-identity.ts';
+import type { RotationContext } from '../../../src/rotation/rotation-context.ts';
 
 interface Shown {
   readonly what: string;
@@ -165,10 +168,8 @@ t.test('an answer for a certificate that was replaced meanwhile clears the refus
   await host.agent?.renew(['client']);
   await host.clock.advance(MINUTE);
   const newer = host.store.shelves.client.pairs[0]?.pair as CertificatePair;
-  const { Credentials } = await import('../../../src/rotation/node/credentials.ts');
-  const { Connections } = await import('../../../src/rotation/node/connections.ts');
-  const { clock, chance, log, store, kubeconfigs, api } = host;
-  const credentials = new Credentials({
+  const { clock, chance, log, store, kubeconfigs, api, options } = host;
+  const context: RotationContext = {
     clock,
     chance,
     log,
@@ -178,19 +179,24 @@ t.test('an answer for a certificate that was replaced meanwhile clears the refus
     route: { localAddress: async () => undefined },
     after: { rotated: async () => undefined },
     observer: { observe: () => undefined },
-    options: host.options,
+    options,
     connections: new Connections(api),
     dateSample: undefined,
     kubeletVersion: undefined,
-  });
-  credentials.setPair(newer);
+  };
+  let current = newer;
+  const identity = new NodeIdentity(context, new NodeKubeconfigs(context), () => current);
   const { fingerprint } = newer.chain.leaf;
-  credentials.refused(older.chain.leaf.fingerprint);
-  t.equal(credentials.refusals, undefined);
-  credentials.refused(fingerprint);
-  t.equal(credentials.refusals?.count, 1);
-  credentials.accepted(older.chain.leaf.fingerprint);
-  t.equal(credentials.refusals?.count, 1);
-  credentials.accepted(fingerprint);
-  t.equal(credentials.refusals, undefined);
+  t.equal(identity.refused(older.chain.leaf.fingerprint), 'replaced');
+  t.equal(identity.refusals, undefined);
+  t.equal(identity.refused(fingerprint), 'current');
+  t.equal(identity.refusals?.count, 1);
+  identity.accepted(older.chain.leaf.fingerprint);
+  t.equal(identity.refusals?.count, 1);
+  current = older;
+  t.equal(identity.refusals, undefined, 'the pair is read where it is kept: what was refused is not this one');
+  t.equal(identity.refusedPair, undefined);
+  current = newer;
+  identity.accepted(fingerprint);
+  t.equal(identity.refusals, undefined);
 });

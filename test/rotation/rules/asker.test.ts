@@ -1,9 +1,85 @@
-import * as fc from 'fast-check';
 import t from 'tap';
+import type { CertificateFacts } from '../../../src/pki/certificate.ts';
+import {
+  chooseIdentity,
+  isDead,
+  type Refusals,
+  refusedOnceMore,
+  credentialDigest,
+  subjectDigest,
+} from '../../../src/rotation/rules/asker.ts';
+import * as fc from 'fast-check';
 import type { Credential } from '../../../src/kubeconfig/client-config.ts';
-import { credentialDigest, subjectDigest } from '../../../src/rotation/rules/asker.ts';
 import { Secret } from '../../../src/secret.ts';
 import { createAuthority } from '../../fixtures/cluster/authority.ts';
+
+const MINUTE = 60_000;
+const HOUR = 3_600_000;
+const DAY = 24 * 3_600_000;
+const NOW = new Date('2030-06-01T00:00:00Z');
+const at = (ms: number): Date => new Date(NOW.getTime() + ms);
+
+const leaf: CertificateFacts = {
+  commonName: 'system:node:n1',
+  organizations: ['system:nodes'],
+  dnsNames: [],
+  ipAddresses: [],
+  extendedKeyUsages: ['client auth'],
+  notBefore: at(-50 * DAY),
+  notAfter: at(50 * DAY),
+  serial: '1',
+  fingerprint: 'f',
+  issuer: 'CN=ca',
+  selfSigned: false,
+  isCa: false,
+} as unknown as CertificateFacts;
+
+t.test('isDead: five refusals over five minutes, not fewer, not faster', async (t) => {
+  let refusals: Refusals | undefined;
+  for (let count = 1; count <= 10; count += 1) refusals = refusedOnceMore(refusals, at(count));
+  t.equal(isDead(refusals, at(10), 5 * MINUTE), false, 'ten in a moment');
+  t.equal(isDead(refusals, at(1 + 5 * MINUTE), 5 * MINUTE), true);
+  t.equal(isDead({ count: 4, since: NOW }, at(HOUR), 5 * MINUTE), false, 'four in an hour');
+  t.equal(isDead(undefined, NOW, 0), false);
+});
+
+t.test('refusedOnceMore: a first refusal in the future is a clock that was set back', async (t) => {
+  t.strictSame(refusedOnceMore({ count: 3, since: at(365 * DAY) }, NOW), { count: 4, since: NOW });
+});
+
+for (const row of [
+  { name: 'its own certificate while it is good', input: {}, kind: 'node' },
+  { name: 'without one', input: { current: undefined }, kind: 'bootstrap', reason: 'no client certificate yet' },
+  {
+    name: 'with one for another name',
+    input: { wantedCommonName: 'system:node:n2' },
+    kind: 'bootstrap',
+    reason: 'the client certificate is for system:node:n1',
+  },
+  {
+    name: 'with an expired one',
+    input: { now: at(51 * DAY) },
+    kind: 'bootstrap',
+    reason: `the client certificate expired at ${at(50 * DAY).toISOString()}`,
+  },
+  {
+    name: 'with a dead one',
+    input: { dead: true },
+    kind: 'bootstrap',
+    reason: 'the API server refuses the client certificate',
+  },
+]) {
+  t.test(`chooseIdentity: ${row.name}`, async (t) => {
+    const choice = chooseIdentity({
+      current: leaf,
+      wantedCommonName: 'system:node:n1',
+      dead: false,
+      now: NOW,
+      ...row.input,
+    });
+    t.match(choice, { kind: row.kind, ...(row.reason === undefined ? {} : { reason: row.reason }) });
+  });
+}
 
 const authority = createAuthority({ name: 'ca' });
 const NODE = { commonName: 'system:node:n1', organizations: ['system:nodes'] };

@@ -1,0 +1,199 @@
+import { CertletError, errorFields, isCertletError, problemOf } from '../../errors.ts';
+import type { CertificateSpec } from '../../csr/spec.ts';
+import type { ClientConfig, ClusterAccess } from '../../kubeconfig/client-config.ts';
+import type { KubeconfigReading } from '../../ports.ts';
+import { SaidOnce } from '../../said-once.ts';
+import { SerialQueue } from '../../serial-queue.ts';
+import type { RotationContext } from '../rotation-context.ts';
+import {
+  chooseCluster,
+  clusterDifferences,
+  type ClusterChoice,
+  type KubeconfigNeed,
+  kubeconfigNeeds,
+  readingChanges,
+} from '../rules/clusters.ts';
+
+type UnsafeReading = KubeconfigReading & { readonly kind: 'unusable'; readonly error: CertletError };
+
+const isUnsafe = (reading: KubeconfigReading): reading is UnsafeReading =>
+  reading.kind === 'unusable' && isCertletError(reading.error, 'ERR_KUBECONFIG_UNSAFE');
+
+/**
+ * The node's kubeconfig and the bootstrap kubeconfig as they are now, and the cluster that they name.
+ * The files are read again for each attempt, so a fresh token or a changed CA needs no restart.
+ */
+export class NodeKubeconfigs {
+  readonly #context: RotationContext;
+  #node: KubeconfigReading;
+  #bootstrap: KubeconfigReading;
+  /** The bootstrap kubeconfig as it was when its changes were asked for last. */
+  #bootstrapBefore: KubeconfigReading;
+  /** The node's kubeconfig as it was last usable in this process. */
+  #lastUsable: KubeconfigReading | undefined;
+  /** One write after the other, so that a repair cannot put back the cluster that was just replaced. */
+  readonly #writes = new SerialQueue();
+  /** For what is met at every look at the files. */
+  readonly said = new SaidOnce();
+  /** Where the kubeconfig is root's: the cluster that has accepted the pair while that file names another. */
+  #proven: ClusterAccess | undefined;
+  #need: KubeconfigNeed | undefined;
+
+  constructor(context: RotationContext) {
+    this.#context = context;
+    this.#node = { kind: 'absent', path: context.options.kubeconfigPath };
+    this.#bootstrap = { kind: 'absent', path: '' };
+    this.#bootstrapBefore = this.#bootstrap;
+  }
+
+  get node(): KubeconfigReading {
+    return this.#node;
+  }
+
+  get bootstrap(): KubeconfigReading {
+    return this.#bootstrap;
+  }
+
+  /** A kubeconfig that others can write since counts as it was before, and is put back. */
+  get cluster(): ClusterChoice {
+    const node = isUnsafe(this.#node) ? (this.#lastUsable ?? this.#node) : this.#node;
+    const choice = chooseCluster(node, this.#bootstrap);
+    const { offered } = choice;
+    const proven = offered !== undefined && this.#proven !== undefined && sameCluster(this.#proven, offered);
+    return proven ? { active: offered, offered: undefined } : choice;
+  }
+
+  /** The cluster to talk to. Throws `ERR_CREDENTIAL_MISSING` or what is wrong with the node's kubeconfig where nothing names one. */
+  activeCluster(): ClusterAccess {
+    const { active } = this.cluster;
+    if (active !== undefined) return active;
+    if (this.#node.kind === 'unusable' && this.#node.error instanceof CertletError) throw this.#node.error;
+    throw new CertletError(
+      'ERR_CREDENTIAL_MISSING',
+      `no kubeconfig says where the API server is: neither ${this.#node.path} nor ${this.#bootstrap.path} is usable`,
+      { remedy: `put a kubeconfig at ${this.#bootstrap.path || this.#node.path}` },
+    );
+  }
+
+  /** What root has to do about the node's kubeconfig, where it is not managed here. */
+  get need(): KubeconfigNeed | undefined {
+    return this.#need;
+  }
+
+  /** Reads both again, and says once what is to be said about them. */
+  async reload(): Promise<void> {
+    const { kubeconfigs, log } = this.#context;
+    this.#node = await kubeconfigs.readNode();
+    if (this.#node.kind === 'usable') this.#lastUsable = this.#node;
+    this.#bootstrap = await kubeconfigs.readBootstrap();
+    for (const reading of [this.#node, this.#bootstrap]) {
+      if (reading.kind !== 'usable') continue;
+      for (const warning of reading.config.warnings) {
+        if (!this.said.isNews(warning, '')) continue;
+        log.log('warn', warning, { file: reading.path });
+      }
+    }
+  }
+
+  /** What the bootstrap kubeconfig says otherwise than at the last call, whoever has read it since. For the one place that acts on it. */
+  takeBootstrapChanges(): readonly string[] {
+    const changes = readingChanges(this.#bootstrapBefore, this.#bootstrap);
+    this.#bootstrapBefore = this.#bootstrap;
+    return changes;
+  }
+
+  /** The bootstrap credential and its cluster. Throws `ERR_CREDENTIAL_MISSING`, with `reason` for needing one, or what makes the file unusable. */
+  bootstrapConfig(reason: string): ClientConfig {
+    const reading = this.#bootstrap;
+    if (reading.kind === 'usable') {
+      if (reading.config.credential.kind !== 'none') return reading.config;
+      throw new CertletError('ERR_CREDENTIAL_MISSING', `${reading.path} names no credential, and ${reason}`, {
+        remedy: 'kubeadm token create (on a control plane node), then put the token into that file',
+      });
+    }
+    if (reading.kind === 'unusable') throw reading.error;
+    throw new CertletError('ERR_CREDENTIAL_MISSING', `no bootstrap kubeconfig at ${reading.path}, and ${reason}`, {
+      remedy: `put a bootstrap kubeconfig with a fresh token at ${reading.path}; certlet notices it by itself (kubeadm token create, or certlet join)`,
+    });
+  }
+
+  /**
+   * By option, deletes the bootstrap kubeconfig once the certificate it led to is proven. A file that cannot be deleted is told and left: the
+   * certificate is current all the same, and the next proof tries again.
+   */
+  async removeProvenBootstrap(): Promise<void> {
+    const { options, kubeconfigs, log } = this.#context;
+    const { path: file, kind } = this.#bootstrap;
+    if (!options.deleteBootstrapKubeconfig || kind === 'absent') return;
+    const problem = await problemOf(() => kubeconfigs.removeBootstrap());
+    if (problem !== undefined) {
+      log.log('warn', 'Could not delete the bootstrap kubeconfig', { file, ...errorFields(problem) });
+      return;
+    }
+    log.log('info', 'Deleted the bootstrap kubeconfig: its certificate is proven', { file });
+    await this.reload();
+    // That it is gone is our own doing.
+    this.takeBootstrapChanges();
+  }
+
+  /** Writes the kubeconfig of a certificate for this cluster unless it names cluster and pair already. */
+  write(cluster: ClusterAccess, spec: CertificateSpec): Promise<void> {
+    return this.#writes.run(async () => {
+      if (spec.isIdentity && !this.#context.options.manageKubeconfig) this.#proven = cluster;
+      await this.#write(cluster, spec);
+    });
+  }
+
+  /** Makes the kubeconfig of a certificate name the pair in use. Throws `ERR_CREDENTIAL_MISSING` or what is wrong with the file when nothing names a server. */
+  repair(spec: CertificateSpec): Promise<void> {
+    return this.#writes.run(async () => {
+      await this.reload();
+      await this.#write(this.activeCluster(), spec);
+      // Its folder, or the CA that it names, may be what others can write.
+      if (spec.isIdentity && isUnsafe(this.#node)) throw this.#node.error;
+    });
+  }
+
+  async #write(cluster: ClusterAccess, { name, isIdentity, kubeconfig: file }: CertificateSpec): Promise<void> {
+    const { store, kubeconfigs, log, options } = this.#context;
+    const pairPath = store.currentPath(name);
+    if (file === undefined) return;
+    if (!isIdentity) {
+      const changed = await kubeconfigs.write(file, cluster, pairPath);
+      if (changed) log.log('info', 'Wrote the kubeconfig', { purpose: name, file, server: cluster.server });
+      return;
+    }
+    const reading = await kubeconfigs.readNode();
+    const needs = kubeconfigNeeds(reading, cluster, pairPath);
+    if (!options.manageKubeconfig) {
+      this.#leaveToRoot(needs);
+      await this.reload();
+      return;
+    }
+    if (needs.length === 0) return;
+    if (isUnsafe(reading) && this.said.isNews(reading.error.message, '')) {
+      log.log('warn', 'The kubeconfig is not believed and is written anew', { why: reading.error.message });
+    }
+    const changed = await kubeconfigs.writeNode(cluster, pairPath);
+    if (changed) log.log('info', 'Wrote the kubeconfig', { file, server: cluster.server });
+    await this.reload();
+  }
+
+  /** Each need is told once, and again when it has become another. */
+  #leaveToRoot(needs: readonly string[]): void {
+    const { options, log } = this.#context;
+    const before = this.#need?.reason;
+    const reason = needs.join('; ');
+    const { kubeconfigPath: path, kubeconfigCommand: command } = options;
+    this.#need = reason === '' ? undefined : { path, reason, command };
+    if (this.#need !== undefined && before !== reason)
+      log.log('warn', 'The kubeconfig has to be written anew, which is left to root', {
+        file: path,
+        why: reason,
+        remedy: this.#need.command,
+      });
+  }
+}
+
+const sameCluster = (left: ClusterAccess, right: ClusterAccess): boolean =>
+  clusterDifferences(left, right).length === 0;
