@@ -212,5 +212,11 @@ export const isExtended = (usage: string): boolean => usage === 'client auth' ||
 /** Whether servers are meant to show it. */
 export const servesWith = (spec: Pick<CertificateSpec, 'usages'>): boolean => spec.usages.includes('server auth');
 
+/** Those that changed settings manage no more, by their names. */
+export const droppedSpecs = (
+  before: readonly CertificateSpec[],
+  after: readonly CertificateSpec[],
+): readonly CertificateSpec[] => before.filter(({ name }) => !after.some((spec) => spec.name === name));
+
 /** Text of a spec with the node's name put in. */
 export const ofNode = (text: string, nodeName: string): string => text.replaceAll(NODE_NAME, nodeName);

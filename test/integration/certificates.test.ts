@@ -88,10 +88,47 @@ t.test('run: two more certificates by settings alone; one more and one less afte
 
   node.writeSettings('');
   await program.said('Settings reloaded', 2);
+  const named = 'Certificate is in the settings no more; its files are left and not renewed';
+  await program.said(named, 2);
+  const left = program.of(named);
+  t.match(left, [
+    { level: 'warn', purpose: 'kube-proxy', files: [/kube-proxy-current\.pem$/, node.file('kube-proxy.conf')] },
+    { purpose: 'node-exporter', files: [link, join(folder, 'tls.crt'), join(folder, 'tls.key')] },
+  ]);
+  t.equal(left.length, 2, 'each once, and not the one that stays');
   await program.until(() => program.of('Certificate rotation deadline determined').length >= 6);
   t.ok(existsSync(link), 'what was dropped from the settings is left');
   t.equal(await program.end(), 0);
 });
+
+t.test(
+  'a signer that refuses lifetimes: expirationSeconds is taken out by a reload, and the request is made anew at once',
+  async (t) => {
+    const { cluster, node } = await prepare(t);
+    const entry = (more: string): string =>
+      `expirationSeconds: 86400\ncertificatesDir: ${node.file('certs')}\ncertificates:\n  - {name: agent, signerName: example.com/agents, commonName: agent, usages: [client auth]${more}}`;
+    const own = () => cluster.csrs.filter(({ signerName }) => signerName === 'example.com/agents');
+    node.writeSettings(entry(', expirationSeconds: 3600'));
+    const program = ended(t, node.run('run'));
+    await cluster.until(() => own().length === 1);
+    t.equal(own()[0]?.expirationSeconds, 3600);
+    cluster.fail(own()[0]?.name ?? '', 'Policy', 'spec.expirationSeconds is not taken by this signer');
+    await program.said('Certificate request was not signed');
+    t.match(program.of('Certificate request was not signed')[0], {
+      remedy: /^Leave expirationSeconds of the agent certificate out of the settings, then: systemctl reload certlet/,
+    });
+    node.writeSettings(entry(''));
+    program.signal('SIGHUP');
+    await cluster.until(() => own().length === 2);
+    t.strictSame(
+      new Set(own().map(({ expirationSeconds }) => expirationSeconds)),
+      new Set([3600, undefined]),
+      "the kubelet's lifetime is not inherited",
+    );
+    const kubelets = cluster.csrs.filter(({ signerName }) => signerName?.startsWith('kubernetes.io/'));
+    t.ok(kubelets.every(({ expirationSeconds }) => expirationSeconds === 86_400));
+  },
+);
 
 t.test('a key for a group goes into no folder that has not been given to one', async (t) => {
   const { cluster, node } = await prepare(t);

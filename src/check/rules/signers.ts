@@ -2,6 +2,22 @@ import { type CsrServer, reachesSigner, unreachedSigner } from '../../csr/signer
 import type { CertificateSpec } from '../../csr/spec.ts';
 import { type Finding, finding } from '../finding.ts';
 
+/** `spec.expirationSeconds` exists since 1.22 (gate CSRDuration); servers before drop it without a word. */
+const FIRST_WITH_LIFETIMES = 22;
+
+/** Lifetimes that are asked for in vain; nothing is said where the server hides its version. */
+export function lifetimeFindings(
+  specs: readonly Pick<CertificateSpec, 'name' | 'expirationSeconds'>[],
+  { version, minor }: CsrServer,
+): readonly Finding[] {
+  const asking = specs.filter(({ expirationSeconds }) => expirationSeconds !== undefined).map(({ name }) => name);
+  const drops = version === 'v1beta1' || (minor !== undefined && minor < FIRST_WITH_LIFETIMES);
+  if (!drops || asking.length === 0) return [];
+  const what = `the API server drops expirationSeconds (Kubernetes before 1.22): ${asking.join(', ')} will live as long as the signer likes`;
+  const remedy = 'nothing; expirationSeconds may as well be left out of the settings until the cluster is upgraded';
+  return [finding('note', 'versions.lifetime', what, { remedy, evidence: { certificates: asking } })];
+}
+
 /** Certificates whose signer never sees a request, since the server is older than the names of signers. Nothing is said of the others. */
 export function signersFindings(
   specs: readonly Pick<CertificateSpec, 'name' | 'signerName'>[],

@@ -12,7 +12,7 @@ import {
   entryApprovalFindings,
   servingApprovalFindings,
 } from '../rules/authorization.ts';
-import { signersFindings } from '../rules/signers.ts';
+import { lifetimeFindings, signersFindings } from '../rules/signers.ts';
 import { askerOf, lostRoles, weightOf, withApi } from '../targets.ts';
 
 const CSRS = { group: 'certificates.k8s.io', resource: 'certificatesigningrequests' } as const;
@@ -45,7 +45,8 @@ export const versionsStep: Step = {
               ),
             ];
       const specs = context.facts.settings?.specs ?? [];
-      findings.push(...signersFindings(specs, { version: apiVersion, minor: serverMinor }));
+      const served = { version: apiVersion, minor: serverMinor };
+      findings.push(...signersFindings(specs, served), ...lifetimeFindings(specs, served));
       return { findings, facts: { apiVersion, ...(serverMinor === undefined ? {} : { serverMinor }) } };
     });
   },

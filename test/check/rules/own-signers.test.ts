@@ -1,6 +1,7 @@
 /** What is said of requests for signers besides the kubelet's: whose they are, who approves, who signs. */
 import t from 'tap';
 import { entryApprovalFindings } from '../../../src/check/rules/authorization.ts';
+import { lifetimeFindings } from '../../../src/check/rules/signers.ts';
 import { type RequestsSeen, requestsFindings } from '../../../src/check/rules/requests.ts';
 import type { CertificateSpec } from '../../../src/csr/spec.ts';
 import { templateOf } from '../../../src/csr/template.ts';
@@ -124,6 +125,22 @@ t.test(
     t.ok(ids(PROXY).includes('requests.nobody-signs'));
   },
 );
+
+for (const { version, minor, found: told } of [
+  { version: 'v1beta1', minor: undefined, found: true },
+  { version: 'v1', minor: 21, found: true },
+  { version: 'v1', minor: 22, found: false },
+  { version: 'v1', minor: undefined, found: false },
+] as const)
+  t.test(
+    `a lifetime asked of ${version}, release ${minor === undefined ? 'hidden' : `1.${String(minor)}`}`,
+    async (t) => {
+      const findings = lifetimeFindings(SPECS, { version, minor });
+      t.match(findings, told ? [{ id: 'versions.lifetime', verdict: 'note', what: /: exporter will live/ }] : []);
+      t.equal(findings.length, told ? 1 : 0);
+      t.strictSame(lifetimeFindings([PROXY], { version, minor }), [], 'nothing is said where none is asked for');
+    },
+  );
 
 t.test('who approves is told for each certificate of the settings, with the right that it takes', async (t) => {
   t.match(entryApprovalFindings(SPECS), [
