@@ -43,6 +43,8 @@ export interface FileSystem {
   mountPoints(): Promise<ReadonlySet<string>>;
   /** Whole content of a regular file, links followed. EFBIG above `limitBytes`, EINVAL for what is no regular file (a FIFO does not block). */
   read(path: string, limitBytes: number): Promise<Uint8Array>;
+  /** Whether what lies in a folder is gone with the power in any case: a tmpfs, or what is like it. */
+  isVolatile(path: string): Promise<boolean>;
   /** Makes names in a folder durable. File systems that cannot sync folders are taken as they are. */
   syncFolder(path: string): Promise<void>;
   rename(from: string, to: string): Promise<void>;
@@ -63,6 +65,9 @@ export interface FileSystem {
   mkdir(path: string, mode: number): Promise<void>;
   chmod(path: string, mode: number): Promise<void>;
 }
+
+/** statfs(2): TMPFS_MAGIC and RAMFS_MAGIC. */
+const VOLATILE: readonly number[] = [0x0102_1994, 0x8584_58f6];
 
 /** The real disk. */
 export class NodeFileSystem implements FileSystem {
@@ -105,6 +110,10 @@ export class NodeFileSystem implements FileSystem {
     } finally {
       await handle.close();
     }
+  }
+
+  async isVolatile(path: string): Promise<boolean> {
+    return VOLATILE.includes((await disk.statfs(path)).type);
   }
 
   async syncFolder(path: string): Promise<void> {

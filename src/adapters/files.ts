@@ -10,27 +10,60 @@ export interface GroupMode {
   readonly gid: number;
 }
 
+/** What a power cut right after a replacement may leave: the new file alone, the old one or the new one, or (not even that) an empty one. */
+type Durability = 'new' | 'old or new' | 'anything';
+
 /**
- * Puts `bytes` at `path` so that every reader, also after a power cut, finds the old file or the new one, whole. The new file is
- * private from its first byte and gets `mode` (whatever the umask) before it takes the name. A link at `path` is replaced, not followed.
- * Throws `ERR_STORE_FULL`, `ERR_STORE_READ_ONLY`, `ERR_STORE_IO`, and `ERR_STORE_UNSAFE` where the new file has another group than it must have;
- * nothing is left behind then.
+ * Puts `bytes` at `path` so that every reader, also after a power cut, finds the old file or the new one, whole, and the new one once this has
+ * resolved. The new file is private from its first byte and gets `mode` (whatever the umask) before it takes the name. A link at `path` is
+ * replaced, not followed. Throws `ERR_STORE_FULL`, `ERR_STORE_READ_ONLY`, `ERR_STORE_IO`, and `ERR_STORE_UNSAFE` where the new file has another
+ * group than it must have; nothing is left behind then.
  */
-export async function replaceFile(
+export function replaceFile(
   fs: FileSystem,
   path: string,
   bytes: string | Uint8Array,
   mode: number | GroupMode,
 ): Promise<void> {
+  return replace(fs, path, bytes, { mode, after: 'new' });
+}
+
+/** As `replaceFile`, for what may be done twice: a power cut may bring the old file back until its folder is synced for something else. */
+export function replaceUnhurried(
+  fs: FileSystem,
+  path: string,
+  bytes: string | Uint8Array,
+  mode: number,
+): Promise<void> {
+  return replace(fs, path, bytes, { mode, after: 'old or new' });
+}
+
+/** As `replaceFile`, for what nobody reads after a power cut, such as files on a tmpfs: nothing is synced. */
+export function replaceVolatile(
+  fs: FileSystem,
+  path: string,
+  bytes: string | Uint8Array,
+  mode: number | GroupMode,
+): Promise<void> {
+  return replace(fs, path, bytes, { mode, after: 'anything' });
+}
+
+async function replace(
+  fs: FileSystem,
+  path: string,
+  bytes: string | Uint8Array,
+  { mode, after }: { readonly mode: number | GroupMode; readonly after: Durability },
+): Promise<void> {
   const staged = temporaryName(path);
   try {
-    await writeSynced(fs, staged, typeof bytes === 'string' ? Buffer.from(bytes, 'utf8') : bytes, mode);
+    const content = typeof bytes === 'string' ? Buffer.from(bytes, 'utf8') : bytes;
+    await writeStaged(fs, staged, content, { mode, sync: after !== 'anything' });
     await fs.rename(staged, path);
   } catch (error) {
     await discard(fs, staged);
     throw fileError(error, path);
   }
-  await syncFolderOf(fs, path);
+  if (after === 'new') await syncFolderOf(fs, path);
 }
 
 /** Points the link at `linkPath` to `target` in one step: there is no moment without a link. Errors as `replaceFile`. */
@@ -126,13 +159,18 @@ function temporaryName(path: string): string {
   return join(dirname(path), `.${basename(path)}.${randomBytes(8).toString('hex')}.certlet-tmp`);
 }
 
-async function writeSynced(fs: FileSystem, path: string, bytes: Uint8Array, mode: number | GroupMode): Promise<void> {
+async function writeStaged(
+  fs: FileSystem,
+  path: string,
+  bytes: Uint8Array,
+  { mode, sync }: { readonly mode: number | GroupMode; readonly sync: boolean },
+): Promise<void> {
   const file = await fs.create(path, 0o600);
   try {
     if (typeof mode !== 'number') await refuseOtherGroup(file, dirname(path), mode.gid);
     await file.write(bytes);
     await file.chmod(typeof mode === 'number' ? mode : mode.mode);
-    await file.sync();
+    if (sync) await file.sync();
   } finally {
     await file.close();
   }

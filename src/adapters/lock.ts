@@ -6,7 +6,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { CertletError, defectIn, isDefect } from '../errors.ts';
 import { fileError, shellWord } from './file-errors.ts';
 import { NodeFileSystem } from './file-system.ts';
-import { ensureFolder, readIfPresent, replaceFile } from './files.ts';
+import { ensureFolder, readIfPresent, replaceVolatile } from './files.ts';
 import { isProcessAlive } from './process-alive.ts';
 
 /** Who has a cert-dir. */
@@ -64,7 +64,8 @@ export async function acquireLock(
   try {
     held.identity = await prepareLockFile(path);
     held.database = await lockedDatabase(fs, certDir, path);
-    await replaceFile(fs, notePath(path), `${JSON.stringify(note)}\n`, 0o600);
+    // Without the lock, which a power cut ends, nobody goes by it.
+    await replaceVolatile(fs, notePath(path), `${JSON.stringify(note)}\n`, 0o600);
   } catch (error) {
     drop(path);
     throw error;

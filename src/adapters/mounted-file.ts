@@ -2,13 +2,15 @@ import { basename, dirname, join } from 'node:path';
 import { CertletError } from '../errors.ts';
 import { errnoOf, fileError, shellWord } from './file-errors.ts';
 import type { FileFacts, FileSystem } from './file-system.ts';
-import { type GroupMode, replaceFile } from './files.ts';
+import { type GroupMode, replaceFile, replaceVolatile } from './files.ts';
 
 /** How a file is put in place that may be a mount point of its own. */
 export interface Placing {
   readonly mode: number | GroupMode;
   /** The bytes hold a key or a password: they never go into a file that others can read. */
   readonly secret: boolean;
+  /** Nobody reads it after a power cut: nothing is synced. */
+  readonly volatile?: boolean;
   /** Called before the first byte goes into a mounted file. Others find it half written for a moment, and after a crash. */
   readonly beforeInPlace: (path: string) => Promise<void> | void;
 }
@@ -23,7 +25,7 @@ const PERHAPS_MOUNTED: readonly (string | undefined)[] = ['EBUSY', 'EROFS', 'EAC
  */
 export async function placeFile(fs: FileSystem, path: string, text: string, placing: Placing): Promise<void> {
   try {
-    await replaceFile(fs, path, text, placing.mode);
+    await (placing.volatile === true ? replaceVolatile : replaceFile)(fs, path, text, placing.mode);
   } catch (error) {
     if (!PERHAPS_MOUNTED.includes(errnoOf(error)) || !(await isMountPoint(fs, path))) throw error;
     await writeInPlace(fs, path, Buffer.from(text, 'utf8'), placing);

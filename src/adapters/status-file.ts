@@ -87,6 +87,7 @@ export class PublishedFile {
       await placeFile(fs, path, wanted.text(), {
         mode: 0o644,
         secret: false,
+        volatile: await fs.isVolatile(dirname(path)),
         beforeInPlace: () => this.#tellInPlace(),
       });
       this.#writtenMark = wanted.mark;

@@ -1,6 +1,6 @@
 import { dirname, join } from 'node:path';
 import type { FileSystem } from '../file-system.ts';
-import { ensureFolder, readIfPresent, replaceFile } from '../files.ts';
+import { ensureFolder, readIfPresent, replaceFile, replaceUnhurried } from '../files.ts';
 import { SerialQueue } from '../../serial-queue.ts';
 
 /** The pair for which hooks were last wanted, and which of them are still to do. */
@@ -22,6 +22,8 @@ export class HookRecord {
   readonly #path: string;
   readonly #confirmLock: (() => Promise<void>) | undefined;
   readonly #entries = new Map<string, HookEntry>();
+  /** Path of the pair that is noted for each certificate. */
+  #onDisk: ReadonlyMap<string, string> = new Map();
   readonly #writing = new SerialQueue();
 
   /** `confirmLock`: asked before each write; what it throws keeps the file as it is. */
@@ -40,6 +42,7 @@ export class HookRecord {
       const entry = hookEntry(value);
       if (entry !== undefined) this.#entries.set(purpose, entry);
     }
+    this.#onDisk = this.#paths();
   }
 
   get(purpose: string): HookEntry | undefined {
@@ -49,23 +52,54 @@ export class HookRecord {
   /** Durable before it resolves. Throws `ERR_STORE_FULL`, `ERR_STORE_READ_ONLY`, `ERR_STORE_IO`, and what `confirmLock` throws; the entry counts in this process all the same. */
   async set(purpose: string, entry: HookEntry): Promise<void> {
     this.#entries.set(purpose, entry);
+    await this.#save(replaceFile);
+  }
+
+  /**
+   * As `set`, for several at once and before anything has rotated: the store syncs this folder at its first look, before it puts any pair in place.
+   */
+  async begin(entries: ReadonlyMap<string, HookEntry>): Promise<void> {
+    for (const [purpose, entry] of entries) this.#entries.set(purpose, entry);
+    await this.#save(replaceUnhurried);
+  }
+
+  /**
+   * What is due for a pair. Written only where nothing, or that pair, is noted on disk: from the note of another one the next start finds the
+   * same hooks due. Errors as `set`.
+   */
+  async want(purpose: string, entry: HookEntry): Promise<void> {
+    const noted = this.#onDisk.get(purpose);
+    if (noted === undefined || noted === entry.pairPath) return this.set(purpose, entry);
+    this.#entries.set(purpose, entry);
+  }
+
+  async #save(replace: typeof replaceUnhurried): Promise<void> {
     const text = `${JSON.stringify(Object.fromEntries(this.#entries))}\n`;
     // One after the other, in the order of the calls: the last one written is the last one wanted.
-    await this.#writing.run(() => this.#write(text));
+    const paths = this.#paths();
+    await this.#writing.run(async () => {
+      await this.#write(text, replace);
+      this.#onDisk = paths;
+    });
+  }
+
+  #paths(): ReadonlyMap<string, string> {
+    return new Map([...this.#entries].map(([purpose, { pairPath }]) => [purpose, pairPath]));
   }
 
   /** At the very first start this comes before the store has made its folder. */
-  async #write(text: string): Promise<void> {
+  async #write(text: string, replace: typeof replaceUnhurried): Promise<void> {
     await this.#confirmLock?.();
     await ensureFolder(this.#fs, dirname(this.#path), 0o700);
-    await replaceFile(this.#fs, this.#path, text, 0o600);
+    await replace(this.#fs, this.#path, text, 0o600);
   }
 
-  /** Strikes one hook off, if it is still for that pair. Errors as `set`. */
+  /** Strikes one hook off, if it is still for that pair. A power cut may bring it back: hooks run at least once. Errors as `set`. */
   async strike(purpose: string, pairPath: string, id: string): Promise<void> {
     const entry = this.#entries.get(purpose);
     if (entry?.pairPath !== pairPath || !entry.pending.includes(id)) return;
-    await this.set(purpose, { pairPath, pending: entry.pending.filter((other) => other !== id) });
+    this.#entries.set(purpose, { pairPath, pending: entry.pending.filter((other) => other !== id) });
+    await this.#save(replaceUnhurried);
   }
 }
 

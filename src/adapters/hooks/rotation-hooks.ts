@@ -40,12 +40,14 @@ export class RotationHooks implements AfterRotation {
   async begin(present: readonly PresentPair[], signal: AbortSignal): Promise<void> {
     const { record } = this.#parts;
     await this.#orLog('hook record cannot be read', () => record.load());
+    const unknown = present.filter(({ purpose }) => record.get(purpose) === undefined);
     for (const pair of present) {
       const { purpose, pairPath } = pair;
       const entry = record.get(purpose);
-      if (entry === undefined) await this.#note({ ...pair, pairPath: pairPath ?? '' }, []);
-      else if (pairPath !== undefined) await this.#resume({ ...pair, pairPath }, entry, signal);
+      if (entry !== undefined && pairPath !== undefined) await this.#resume({ ...pair, pairPath }, entry, signal);
     }
+    const noted = unknown.map(({ purpose, pairPath = '' }) => [purpose, { pairPath, pending: [] }] as const);
+    if (noted.length > 0) await this.#orLog('hook record cannot be written', () => record.begin(new Map(noted)));
   }
 
   async rotated(event: RotationEvent, signal: AbortSignal): Promise<void> {
@@ -93,10 +95,11 @@ export class RotationHooks implements AfterRotation {
     );
   }
 
-  async #note(event: HookEvent, pending: readonly string[]): Promise<void> {
+  async #note({ purpose, pairPath }: HookEvent, pending: readonly string[]): Promise<void> {
     const { record } = this.#parts;
+    const entry = { pairPath, pending };
     await this.#orLog('hook record cannot be written', () =>
-      record.set(event.purpose, { pairPath: event.pairPath, pending }),
+      pending.length > 0 ? record.want(purpose, entry) : record.set(purpose, entry),
     );
   }
 

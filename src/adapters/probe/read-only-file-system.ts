@@ -15,6 +15,7 @@ export function readOnly(fs: FileSystem): FileSystem {
     realpath: (path) => fs.realpath(path),
     readdir: (path) => fs.readdir(path),
     mountPoints: () => fs.mountPoints(),
+    isVolatile: (path) => fs.isVolatile(path),
     create: refuse,
     openExisting: refuse,
     rename: refuse,

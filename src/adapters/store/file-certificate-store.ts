@@ -182,8 +182,8 @@ export class FileCertificateStore implements CertificateStore {
     const { fs, folder, stateDir } = context;
     const unswept = [folder, stateDir].filter((each) => !this.#swept.has(each));
     for (const each of unswept) await attempted(context, each, () => sweepTemporaries(fs, each));
-    for (const each of new Set(unswept.flatMap(withAncestors)))
-      await attempted(context, each, () => fs.syncFolder(each));
+    const ways = await Promise.all(unswept.map((each) => perhapsMade(fs, each)));
+    for (const each of new Set(ways.flat().sort())) await attempted(context, each, () => fs.syncFolder(each));
     for (const each of unswept) this.#swept.add(each);
   }
 
@@ -216,8 +216,13 @@ async function settled(context: StoreContext, path: string): Promise<string> {
   return path;
 }
 
-/** An absolute path and every folder above it, the root first. */
-function withAncestors(path: string): readonly string[] {
-  const above = dirname(path);
-  return above === path ? [path] : [...withAncestors(above), path];
+/**
+ * A folder, and those above it with names that certlet may have made: whoever makes a folder on the way to another puts nothing else into it, so
+ * what has more than one name in it was there before.
+ */
+async function perhapsMade(fs: FileSystem, folder: string): Promise<readonly string[]> {
+  const above = dirname(folder);
+  if (above === folder) return [folder];
+  const names = await fs.readdir(above).catch(() => []);
+  return names.length === 1 ? [folder, ...(await perhapsMade(fs, above))] : [folder, above];
 }

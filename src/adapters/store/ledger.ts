@@ -15,7 +15,7 @@ const REMEMBERED = 32;
 export async function readLedger(context: StoreContext): Promise<ReadonlySet<string> | undefined> {
   const path = ledgerPath(context);
   const text = await readIfPresent(context.fs, path, FILE_LIMIT_BYTES);
-  if (text === undefined) return undefined;
+  if (text === undefined) return context.taken.empty ? new Set() : undefined;
   const names = decode(text);
   // Without a ledger the folder counts as not taken over yet: a lost record must not make our own files look foreign.
   if (names === undefined) await moveAside(context, path, 'it is no ledger of pair files');
@@ -30,10 +30,13 @@ export async function announce(context: StoreContext, name: string): Promise<voi
   await write(context, [...kept, name, ...absentNames(known, present)]);
 }
 
-/** Notes everything present as certlet's to manage. */
+/** Notes everything present as certlet's to manage. Nothing is written where that says nothing new, or nothing at all. */
 export async function acceptPresent(context: StoreContext): Promise<void> {
   const present = await presentNames(context);
-  await write(context, [...present, ...absentNames(await readLedger(context), present)]);
+  const known = await readLedger(context);
+  const names = new Set([...present, ...absentNames(known, present)]);
+  if (known === undefined && names.size === 0) context.taken.empty = true;
+  else if (known?.size !== names.size || ![...names].every((name) => known.has(name))) await write(context, [...names]);
 }
 
 /**

@@ -9,7 +9,7 @@ import {
 } from '../../csr/pending.ts';
 import { isCertletError } from '../../errors.ts';
 import { errnoOf } from '../file-errors.ts';
-import { readIfPresent, replaceFile } from '../files.ts';
+import { readIfPresent, replaceFile, replaceUnhurried } from '../files.ts';
 import { FILE_LIMIT_BYTES, mapped, type StoreContext } from './store-context.ts';
 import { moveAside } from './quarantine.ts';
 
@@ -21,26 +21,34 @@ export async function readPendingRecord(context: StoreContext): Promise<PendingR
   });
 }
 
+/** Durable before it resolves, but for what the API server tells again: to a repeated POST it answers 409, and the object is compared. */
 export async function writePendingRecord(context: StoreContext, record: PendingRequest): Promise<void> {
-  await replaceFile(context.fs, recordPath(context, 'pending'), encodePending(record).reveal(), 0o600);
+  const told = record.uid !== undefined && record.issuedPem === undefined && record.refusedAt === undefined;
+  const replace = told ? replaceUnhurried : replaceFile;
+  await replace(context.fs, recordPath(context, 'pending'), encodePending(record).reveal(), 0o600);
 }
 
-/** Durable before it resolves, so that a finished request does not come back with the power. */
+/** A finished request may come back with the power: its every step may be done twice, and the next record beside it makes this durable. */
 export async function removePendingRecord(context: StoreContext): Promise<void> {
   const path = recordPath(context, 'pending');
-  await mapped(path, async () => {
-    if ((await context.fs.lstat(path)) === undefined) return;
-    await context.fs.unlink(path);
-    await context.fs.syncFolder(context.stateDir);
-  });
+  await mapped(path, () => context.fs.unlink(path));
 }
 
 export async function readHistoryRecord(context: StoreContext): Promise<RequestHistory> {
   return (await readRecord(context, recordPath(context, 'history'), decodeHistory)) ?? {};
 }
 
+/** Durable before it resolves where it holds a request back or asks for one. When the last one was is in the pending record or in the pair, too. */
 export async function writeHistoryRecord(context: StoreContext, history: RequestHistory): Promise<void> {
-  await replaceFile(context.fs, recordPath(context, 'history'), encodeHistory(history), 0o600);
+  const {
+    lastRequestAt: _asked,
+    lastIssuedAt: _issued,
+    lastIssuedByServer: _byServer,
+    lastSerial: _serial,
+    ...binding
+  } = history;
+  const replace = Object.values(binding).every((value) => value === undefined) ? replaceUnhurried : replaceFile;
+  await replace(context.fs, recordPath(context, 'history'), encodeHistory(history), 0o600);
 }
 
 /** Errors of the disk pass; a record whose content is at fault is moved aside and counts as none. */

@@ -23,6 +23,8 @@ export interface StoreContext {
   readonly warn: WarningSink;
   /** What stays wrong is met at every look at the disk, for years perhaps: said once, and again when it changes. */
   readonly said: SaidOnce;
+  /** A folder without pair files that this process has taken over: the ledger is written with the first name. */
+  readonly taken: { empty: boolean };
 }
 
 /** The context of one certificate. Throws nothing; looks at no disk. */
@@ -30,7 +32,7 @@ export function storeContext(
   { name, files }: Pick<CertificateSpec, 'name' | 'files'>,
   shared: Pick<StoreContext, 'fs' | 'stateDir' | 'uid' | 'warn' | 'said'>,
 ): StoreContext {
-  return { ...shared, name, files, folder: resolve(files.folder) };
+  return { ...shared, name, files, folder: resolve(files.folder), taken: { empty: false } };
 }
 
 /** No file of the store comes near this; what is larger was not written by certlet or a kubelet. */

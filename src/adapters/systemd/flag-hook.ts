@@ -1,9 +1,9 @@
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { CertletError, defectIn, isDefect } from '../../errors.ts';
 import type { Clock } from '../../ports.ts';
 import { fileError } from '../file-errors.ts';
 import type { FileSystem } from '../file-system.ts';
-import { ensureFolder, replaceFile } from '../files.ts';
+import { ensureFolder, replaceFile, replaceVolatile } from '../files.ts';
 import type { Hook, HookEvent } from '../hooks/hook.ts';
 
 /** When to look whether a raised flag was taken, before the last look. */
@@ -89,7 +89,8 @@ async function flagged(
 /** Level-triggered: the flag stands until its unit removes it, so nothing is lost when the unit is busy or not yet started. */
 async function raise(host: FlagHost, flag: string, event: HookEvent): Promise<void> {
   try {
-    await replaceFile(host.fs, flag, `${event.purpose}\n`, 0o644);
+    const replace = (await host.fs.isVolatile(dirname(flag))) ? replaceVolatile : replaceFile;
+    await replace(host.fs, flag, `${event.purpose}\n`, 0o644);
   } catch (error) {
     if (isDefect(error)) throw defectIn(`flag ${flag}`, error);
     throw new CertletError(

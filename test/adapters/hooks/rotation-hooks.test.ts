@@ -250,3 +250,33 @@ t.test('hook records were written into a cert-dir whose lock was lost', async (t
   );
   t.equal(readFileSync(join(stateDir, 'hooks.json'), 'utf8'), before);
 });
+
+t.test(
+  'killed between a swap and the end of its hooks: the next start runs those that were not struck off',
+  async (t) => {
+    const { start, stop, owed } = host(t);
+    const [first, second] = [new ScriptedHook('first'), new ScriptedHook('second')];
+    second.failures = 9;
+    const hooks = start(first, second);
+    await hooks.begin([hookEvent('old.pem')], stop.signal);
+    first.failures = 9;
+    await hooks.rotated(hookEvent('new.pem'), stop.signal);
+    await hooks.settled();
+    t.match(
+      owed(),
+      { client: { pairPath: /old\.pem$/ } },
+      'nothing is written for what the next start finds by itself',
+    );
+    first.failures = 0;
+    const again = start(first, second);
+    await again.begin([hookEvent('new.pem')], stop.signal);
+    await again.settled();
+    t.match(owed(), { client: { pairPath: /new\.pem$/, pending: ['second'] } });
+    second.failures = 0;
+    const third = start(first, second);
+    await third.begin([hookEvent('new.pem')], stop.signal);
+    await third.settled();
+    t.match(owed(), { client: { pending: [] } });
+    t.equal(first.attempts.length, 2, 'once in vain, once with success, and not a third time');
+  },
+);

@@ -60,6 +60,10 @@ export class StoppingFileSystem implements FileSystem {
     return new Set();
   }
 
+  async isVolatile(): Promise<boolean> {
+    return false;
+  }
+
   read(path: string, limitBytes: number): Promise<Uint8Array> {
     return this.#run('read', path, () => this.#disk.read(path, limitBytes));
   }
