@@ -2,7 +2,7 @@ import type { Phase } from '../rotation/snapshot.ts';
 import type { CertificateStatus } from './document.ts';
 import { type Paint, STATE_COLOURS } from './paint.ts';
 import { type Cell, type Column, tableLines } from './table.ts';
-import { distanceText, spanText } from './times.ts';
+import { spanText } from './times.ts';
 import { certificateVerdict } from './verdict.ts';
 
 /** A line for each certificate: what is held, when it ends, what comes next and what that waits for. */
@@ -54,7 +54,7 @@ function nextText({ phase, nextAttempt, rotationDeadline }: CertificateStatus, n
   const next = nextAttempt ?? (phase === 'valid' ? rotationDeadline : undefined);
   if (next === undefined) return NOTHING;
   const date = new Date(next);
-  return date <= now ? 'now' : distanceText(date, now);
+  return date <= now ? 'now' : spanText(date.getTime() - now.getTime());
 }
 
 const WAITS_FOR: Readonly<Record<Phase, string>> = {

@@ -16,7 +16,7 @@ export interface Column {
 
 const GAP = '  ';
 /** The last column is broken into lines; narrower than this it cannot be read. */
-const LEAST_LAST = 12;
+const LEAST_LAST = 9;
 
 /** A heading and a line for each row, columns as wide as they must be, as kubectl has them. `columns` is the width of the terminal; undefined never breaks or leaves out. */
 export function tableLines(

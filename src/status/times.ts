@@ -21,11 +21,9 @@ export function spanText(spanMs: number): string {
   return `${String(count)} ${name}${count === 1 ? '' : 's'}`;
 }
 
-/** `in 43 days`, `5 minutes ago`. */
-export function distanceText(date: Date, now: Date): string {
-  const aheadMs = date.getTime() - now.getTime();
-  return aheadMs >= 0 ? `in ${spanText(aheadMs)}` : `${spanText(aheadMs)} ago`;
-}
-
 /** `in 43 days (2027-01-03T04:11:00Z)`, `5 minutes ago (…)`. */
-export const relativeText = (date: Date, now: Date): string => `${distanceText(date, now)} (${timestamp(date)})`;
+export function relativeText(date: Date, now: Date): string {
+  const aheadMs = date.getTime() - now.getTime();
+  const distance = aheadMs >= 0 ? `in ${spanText(aheadMs)}` : `${spanText(aheadMs)} ago`;
+  return `${distance} (${timestamp(date)})`;
+}

@@ -72,9 +72,9 @@ t.test('a node that waits, from the socket', async (t) => {
   certlet         0.1.0 (run), process PID, started SPAN ago (DATE)
   API server      https://SERVER
 
-CERTIFICATE  STATE        EXPIRES               LEFT      NEXT         WAITS FOR
-client       valid        DATE  SPAN  in SPAN  -
-serving      self-signed  -                     -         -            approval
+CERTIFICATE  STATE        EXPIRES               LEFT      NEXT      WAITS FOR
+client       valid        DATE  SPAN  SPAN  -
+serving      self-signed  -                     -         -         approval
 
 serving  waiting for approval; a self-signed pair stands in until the first one is issued
   reason          the request waits for approval
@@ -91,8 +91,8 @@ serving  waiting for approval; a self-signed pair stands in until the first one 
   certlet         0.1.0 (run), process PID, started SPAN ago (DATE)
   API server      https://SERVER
 
-CERTIFICATE  STATE  EXPIRES               LEFT      NEXT         WAITS FOR
-client       valid  DATE  SPAN  in SPAN  -
+CERTIFICATE  STATE  EXPIRES               LEFT      NEXT      WAITS FOR
+client       valid  DATE  SPAN  SPAN  -
 
 client   valid (SPAN left)
   subject         O=system:nodes, CN=system:node:n1

@@ -23,7 +23,10 @@ for (const { columns, lines } of [
     ],
   },
   { columns: 24, lines: ['NAME    WHY', 'one     some words that', '        are long', 'second  -'] },
-  { columns: 5, lines: ['NAME    WHY', 'one     some words', '        that are', '        long', 'second  -'] },
+  {
+    columns: 5,
+    lines: ['NAME    WHY', 'one     some', '        words', '        that are', '        long', 'second  -'],
+  },
 ]) {
   t.test(`a table at ${String(columns)} columns`, async (t) => {
     t.strictSame(tableLines(table, { paint: paintFor(false), columns }), lines);

@@ -75,9 +75,9 @@ t.test('a node that waits for the approval of its serving certificate', async (t
   API server      https://192.0.2.1:6443
   kubelet         v1.20.2
 
-CERTIFICATE  STATE        EXPIRES               LEFT     NEXT       WAITS FOR
-client       valid        2027-01-03T04:11:00Z  43 days  in 9 days  -
-serving      self-signed  -                     -        -          approval
+CERTIFICATE  STATE        EXPIRES               LEFT     NEXT    WAITS FOR
+client       valid        2027-01-03T04:11:00Z  43 days  9 days  -
+serving      self-signed  -                     -        -       approval
 
 client   valid (43 days left)
   subject         O=system:nodes, CN=system:node:n1
@@ -159,8 +159,8 @@ t.test('a night of trouble: expired, refused, clock off, a hook that fails', asy
   clock           5 minutes behind the API server
   fix:            timedatectl set-ntp true
 
-CERTIFICATE  STATE    EXPIRES               LEFT          NEXT           WAITS FOR
-client       EXPIRED  2026-11-20T04:11:00Z  24 hours ago  in 49 minutes  the next try
+CERTIFICATE  STATE    EXPIRES               LEFT          NEXT        WAITS FOR
+client       EXPIRED  2026-11-20T04:11:00Z  24 hours ago  49 minutes  the next try
 
 client   EXPIRED 24 hours ago; waiting to retry
   subject         O=system:nodes, CN=system:node:n1
