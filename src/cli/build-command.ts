@@ -84,7 +84,11 @@ const BUILDERS: { readonly [Name in CommandName]: (given: Given) => Extract<Comm
   }),
   approve: approveCommand,
   version: (given) => ({ name: 'version', output: given.output() }),
-  completion: (given) => ({ name: 'completion', shell: given.positionalChoice(['bash', 'zsh', 'fish']) }),
+  completion: (given) => ({
+    name: 'completion',
+    wanted: given.positionalChoice(['bash', 'zsh', 'fish', 'certificates']),
+    settingsPath: given.text('config'),
+  }),
 };
 
 function allowCommand(given: Given): AllowArguments {

@@ -27,6 +27,8 @@ export interface PositionalSpec {
   readonly suggestions?: readonly string[];
   readonly fallback?: string;
   readonly completes?: 'file' | 'folder';
+  /** Completion offers the names of the entries of `certificates`, as the settings have them then. */
+  readonly namesCertificates?: true;
 }
 
 /** One command, as data. */

@@ -111,7 +111,9 @@ export interface ApproveArguments {
 
 export interface CompletionArguments {
   readonly name: 'completion';
-  readonly shell: 'bash' | 'zsh' | 'fish';
+  /** A script for this shell, or the names that it asks for. */
+  readonly wanted: 'bash' | 'zsh' | 'fish' | 'certificates';
+  readonly settingsPath: string | undefined;
 }
 
 /** A command line, understood. */

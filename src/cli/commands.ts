@@ -67,6 +67,7 @@ export const COMMANDS: readonly CommandSpec[] = [
       summary: 'Only this one: client, serving, or the name of an entry of `certificates`.',
       required: false,
       suggestions: ['client', 'serving'],
+      namesCertificates: true,
     },
     flags: [
       OUTPUT,
@@ -94,6 +95,7 @@ export const COMMANDS: readonly CommandSpec[] = [
       summary: 'Which one: client, serving, the name of an entry of `certificates`, or all.',
       required: false,
       suggestions: ['client', 'serving', 'all'],
+      namesCertificates: true,
       fallback: 'all',
     },
     flags: [
@@ -274,9 +276,16 @@ export const COMMANDS: readonly CommandSpec[] = [
   {
     name: 'completion',
     summary: 'Print a completion script for a shell.',
-    description: [],
-    positional: { name: 'shell', summary: 'Which shell.', required: true, choices: ['bash', 'zsh', 'fish'] },
-    flags: [],
+    description: [
+      'With certificates in place of a shell: the names of the entries of `certificates`, a line each, and nothing where the settings cannot be read. The scripts ask for them.',
+    ],
+    positional: {
+      name: 'shell',
+      summary: 'Which shell.',
+      required: true,
+      choices: ['bash', 'zsh', 'fish', 'certificates'],
+    },
+    flags: [CONFIG_FLAG],
     settings: false,
     exits: [],
     examples: ['certlet completion bash > /usr/share/bash-completion/completions/certlet'],

@@ -34,6 +34,16 @@ ${COMMANDS.flatMap(positionalCase).join('\n')}
   esac
 }
 _certlet_words() { mapfile -t COMPREPLY < <(compgen -W "$1" -- "$current"); }
+# Names of certificates are those of the settings at this moment, those of --config where the line has it.
+_certlet_certificates() {
+  local at config=()
+  for ((at = 1; at < COMP_CWORD; at++)); do
+    [[ \${COMP_WORDS[at]} == --config ]] || continue
+    config=(--config "\${COMP_WORDS[at+1]}")
+    [[ \${config[1]} == = ]] && config[1]=\${COMP_WORDS[at+2]}
+  done
+  _certlet_words "$1 $("\${COMP_WORDS[0]}" completion certificates "\${config[@]}" 2>/dev/null)"
+}
 _certlet_paths() { compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen "$1" -- "$current"); }
 complete -F _certlet certlet
 `;
@@ -59,6 +69,8 @@ function offer(flag: FlagSpec): string {
 
 function positionalCase({ name, positional }: CommandSpec): readonly string[] {
   const words = positional?.choices ?? positional?.suggestions;
+  if (positional?.namesCertificates === true)
+    return [`    ${name}:*) _certlet_certificates '${words?.join(' ') ?? ''}' ;;`];
   if (positional?.completes !== undefined) return [`    ${name}:*) _certlet_paths ${PATHS[positional.completes]} ;;`];
   return words === undefined ? [] : [`    ${name}:*) _certlet_words '${words.join(' ')}' ;;`];
 }

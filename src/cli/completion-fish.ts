@@ -22,6 +22,9 @@ function afterCommand(command: CommandSpec): readonly string[] {
   const words = command.positional?.choices ?? command.positional?.suggestions;
   return [
     ...(words === undefined ? [] : [`${condition} -a ${quoted(words.join(' '))}`]),
+    ...(command.positional?.namesCertificates === true
+      ? [`${condition} -a '(certlet completion certificates 2>/dev/null)'`]
+      : []),
     ...(command.positional?.completes === 'folder' ? [`${condition} -a '(__fish_complete_directories)'`] : []),
     ...flagsOf(command).map((flag) => `${condition} ${option(flag)}`),
   ];

@@ -41,6 +41,9 @@ function commandCase(command: CommandSpec): string {
   ].join('\n');
 }
 
+/** Those of the settings at this moment, a line each. */
+const NAMES = '${(f)"$(certlet completion certificates 2>/dev/null)"}';
+
 /** Of zsh's own completion. */
 const PATHS = { file: '_files', folder: '_files -/' } as const;
 
@@ -58,8 +61,15 @@ function argument(flag: FlagSpec): string {
   return quoted(`${repeated}--${flag.name}=${about}:${colonSafe(flag.value ?? flag.name)}:${action(flag)}`);
 }
 
-function positional({ name, choices, suggestions, completes }: NonNullable<CommandSpec['positional']>): string {
+function positional({
+  name,
+  choices,
+  suggestions,
+  completes,
+  namesCertificates,
+}: NonNullable<CommandSpec['positional']>): string {
   const words = choices ?? suggestions;
+  if (namesCertificates === true) return quoted(`1:${name}:{compadd -- ${words?.join(' ') ?? ''} ${NAMES}}`);
   if (completes !== undefined) return quoted(`1:${name}:${PATHS[completes]}`);
   return quoted(`1:${name}:${words === undefined ? ' ' : `(${words.join(' ')})`}`);
 }

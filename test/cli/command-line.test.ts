@@ -79,7 +79,7 @@ const commands: readonly { readonly line: string; readonly command: Command }[] 
   },
   { line: 'reset --yes', command: { name: 'reset', output: 'text', yes: true, withBootstrapKubeconfig: false } },
   { line: 'reset --yes=false', command: { name: 'reset', output: 'text', yes: false, withBootstrapKubeconfig: false } },
-  { line: 'completion zsh', command: { name: 'completion', shell: 'zsh' } },
+  { line: 'completion zsh', command: { name: 'completion', wanted: 'zsh', settingsPath: '/etc/certlet/config.yaml' } },
   {
     line: 'join 192.0.2.1:6443 --token-file - --discovery-token-ca-cert-hash sha256:aa --discovery-token-ca-cert-hash=sha256:bb',
     command: {
@@ -179,7 +179,7 @@ for (const [line, message, help] of [
     'CERTIFICATE: expected client, serving, all or another name of a certificate, got "Both"',
     'certlet renew --help',
   ],
-  ['completion', 'SHELL: expected one of bash, zsh, fish, got nothing', 'certlet completion --help'],
+  ['completion', 'SHELL: expected one of bash, zsh, fish, certificates, got nothing', 'certlet completion --help'],
   ['status --output xml', '--output: expected one of text, json, yaml, got "xml"', 'certlet status --help'],
   ['check --output xml', '--output: expected one of text, json, yaml, got "xml"', 'certlet check --help'],
   ['once --timeout', '--timeout: needs a value', 'certlet once --help'],

@@ -1,9 +1,11 @@
 import { spawnSync } from 'node:child_process';
-import { writeFileSync } from 'node:fs';
+import { chmodSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
+import { runCompletion } from '../../src/cli/commands/completion.ts';
 import { COMMANDS } from '../../src/cli/commands.ts';
 import { completionScript } from '../../src/cli/completion.ts';
+import { CommandHost } from '../fixtures/command-host.ts';
 
 /** A path of the shell; undefined (and a skipped test) where it is not installed. */
 function shell(name: string): string | undefined {
@@ -14,10 +16,16 @@ function shell(name: string): string | undefined {
 const bash = shell('bash');
 const folder = t.testdir({ 'a.yaml': '', 'with blank.yaml': '', sub: {} });
 
-/** What bash itself would offer, by its own way of splitting words. */
+/** What bash itself would offer, by its own way of splitting words. In place of certlet stands a function that knows two entries, and a third with --config. */
 function offered(line: string): readonly string[] {
   const script = `
     ${completionScript('bash')}
+    certlet() {
+      [[ "$1 $2" == 'completion certificates' ]] || return 1
+      printf 'kube-proxy\\nexporter\\n'
+      [[ $3 != --config ]] || echo "of-$4"
+      echo broken settings >&2
+    }
     cd "$1"
     line=$2
     # As readline does: = is a word of its own.
@@ -46,8 +54,14 @@ for (const row of [
   { line: 'certlet ', words: COMMANDS.map(({ name }) => name) },
   { line: 'certlet r', words: ['run', 'renew', 'reset'] },
   { line: 'certlet --h', words: ['--help'] },
-  { line: 'certlet renew ', words: ['client', 'serving', 'all'] },
+  { line: 'certlet renew ', words: ['client', 'serving', 'all', 'kube-proxy', 'exporter'] },
   { line: 'certlet renew s', words: ['serving'] },
+  { line: 'certlet renew k', words: ['kube-proxy'] },
+  { line: 'certlet status e', words: ['exporter'] },
+  { line: 'certlet renew --config x o', words: ['of-x'] },
+  { line: 'certlet renew --config=x o', words: ['of-x'] },
+  { line: 'certlet renew --wait --timeout=5m k', words: ['kube-proxy'] },
+  { line: 'certlet allow s', words: ['sub'] },
   { line: 'certlet renew --w', words: ['--wait'] },
   { line: 'certlet renew --wait c', words: ['client'] },
   { line: 'certlet status --output ', words: ['text', 'json', 'yaml'] },
@@ -90,3 +104,37 @@ for (const name of ['zsh', 'fish'] as const) {
     }
   });
 }
+
+for (const { name, text, names, mode = 0o600 } of [
+  {
+    name: 'two entries',
+    text: 'certificates: [{name: kube-proxy}, {name: exporter}]',
+    names: 'kube-proxy\nexporter\n',
+  },
+  { name: 'settings that certlet would refuse elsewhere', text: 'certDri: x\ncertificates: [{name: a}]', names: 'a\n' },
+  {
+    name: 'words that a shell would run',
+    text: 'certificates: [{name: "$(id)"}, {name: "a b"}, {name: [x]}, x]',
+    names: '',
+  },
+  { name: 'no YAML', text: 'certificates: {', names: '' },
+  { name: 'no entries', text: '', names: '' },
+  { name: 'settings that others can change', text: 'certificates: [{name: a}]', names: '', mode: 0o666 },
+]) {
+  t.test(`names for a shell: ${name}`, async (t) => {
+    const { context, stdout, stderr } = new CommandHost(t).session();
+    const settingsPath = join(t.testdir(), 'config.yaml');
+    writeFileSync(settingsPath, text);
+    chmodSync(settingsPath, mode);
+    t.equal(await runCompletion(context, { name: 'completion', wanted: 'certificates', settingsPath }), 0);
+    t.equal(stdout.text, names);
+    t.equal(stderr.text, '');
+  });
+}
+
+t.test('names for a shell: no settings file', async (t) => {
+  const { context, stdout } = new CommandHost(t).session();
+  const settingsPath = join(t.testdir(), 'none.yaml');
+  t.equal(await runCompletion(context, { name: 'completion', wanted: 'certificates', settingsPath }), 0);
+  t.equal(stdout.text, '');
+});
