@@ -2,7 +2,7 @@ import { openNotifier } from './adapters/systemd/notifier.ts';
 import { watchdogIntervalMs } from './adapters/systemd/notify-message.ts';
 import { startWatchdog } from './adapters/systemd/watchdog.ts';
 import type { LogSettings, Settings } from './config/settings.ts';
-import { systemClock } from './daemon.ts';
+import { systemClock } from './assembly.ts';
 import { type CertletError, errorFields, isCertletError } from './errors.ts';
 import type { Clock, Logger, ServiceNotifier } from './ports.ts';
 

@@ -6,7 +6,7 @@ import { watchdogIntervalMs } from './adapters/systemd/notify-message.ts';
 import { startWatchdog } from './adapters/systemd/watchdog.ts';
 import { watchFiles } from './adapters/watcher.ts';
 import type { LevelledLogger } from './adapters/log/logger.ts';
-import { type AgentParts, assembleAgent, openStore, systemClock } from './daemon.ts';
+import { type AgentParts, assembleAgent, openStore, systemClock } from './assembly.ts';
 import type { Settings } from './config.ts';
 import { type CertificateSpec, droppedSpecs } from './csr/spec.ts';
 import { DetachedFolders } from './detached-folders.ts';

@@ -5,7 +5,7 @@ import t from 'tap';
 import { callControl, type ControlCall } from '../src/adapters/control/client.ts';
 import { CertletError } from '../src/errors.ts';
 import { hookEvent } from './adapters/hooks/hook-fakes.ts';
-import { openStore, systemClock } from '../src/daemon.ts';
+import { openStore, systemClock } from '../src/assembly.ts';
 import { openSurroundings } from '../src/surroundings.ts';
 import { CertletHost } from './fixtures/certlet-host.ts';
 import { CommandHost } from './fixtures/command-host.ts';

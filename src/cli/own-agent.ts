@@ -1,6 +1,6 @@
 import { acquireLock } from '../adapters/lock.ts';
 import type { Settings } from '../config.ts';
-import { assembleAgent, openStore, systemClock } from '../daemon.ts';
+import { assembleAgent, openStore, systemClock } from '../assembly.ts';
 import { detachedBy } from '../detached-folders.ts';
 import type { CertletError } from '../errors.ts';
 import type { Logger } from '../ports.ts';

@@ -61,7 +61,7 @@ export interface RotationPorts {
   readonly observer: Observer;
 }
 
-/** What both certificates of a node share. `options` is replaced as a whole on reload. */
+/** What all certificates of a node share. `options` is replaced as a whole on reload. */
 export interface RotationContext extends RotationPorts {
   options: RotationOptions;
   readonly connections: Connections;

@@ -3,7 +3,7 @@ import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { loadSettings, type Settings } from '../../../src/config.ts';
-import { assembleAgent, systemClock } from '../../../src/daemon.ts';
+import { assembleAgent, systemClock } from '../../../src/assembly.ts';
 import type { LogFields, Logger, LogLevel } from '../../../src/ports.ts';
 import type { AgentSnapshot } from '../../../src/rotation/snapshot.ts';
 import type { WorkerCommand, WorkerPlan, WorkerReport } from './messages.ts';

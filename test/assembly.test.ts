@@ -1,6 +1,6 @@
 import t from 'tap';
 import { loadSettings } from '../src/config.ts';
-import { rotationOptions } from '../src/daemon.ts';
+import { rotationOptions } from '../src/assembly.ts';
 
 for (const { name, filePath, fileText, command } of [
   {
