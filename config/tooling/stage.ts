@@ -81,7 +81,7 @@ function stageSettings(at: (path: string) => string): void {
   text(at('etc/certlet/kubelet-unit.env'), KUBELET_UNIT, 0o644);
   file(join(root, 'config/config.schema.json'), at('usr/share/certlet/config.schema.json'));
   file(join(root, 'config/status.schema.json'), at('usr/share/certlet/status.schema.json'));
-  for (const folder of ['rbac', 'certificates', 'prometheus', 'grafana'])
+  for (const folder of ['rbac', 'approver', 'certificates', 'prometheus', 'grafana'])
     tree(join(root, 'config', folder), at(`usr/share/certlet/${folder}`));
 }
 

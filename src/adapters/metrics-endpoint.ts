@@ -4,13 +4,14 @@ import { openHttpServer, type OpenServer } from './control/http-server.ts';
 import { type ControlAnswer, METRICS_TYPE } from './control/routes.ts';
 import { errnoOf } from './file-errors.ts';
 
-/** `GET /metrics` on a loopback address and nothing else. Throws `ERR_CONTROL` where it cannot listen. */
+/** `GET /metrics`, and `/healthz` where `isAlive` is given, and nothing else. Throws `ERR_CONTROL` where it cannot listen. */
 export async function openMetricsEndpoint(
   address: { readonly host: string; readonly port: number },
   metrics: () => string,
+  isAlive?: () => boolean,
 ): Promise<OpenServer> {
   try {
-    return await openHttpServer(address, async (request) => answer(request, metrics));
+    return await openHttpServer(address, async (request) => answer(request, metrics, isAlive));
   } catch (error) {
     const place = `${address.host}:${String(address.port)}`;
     if (isDefect(error)) throw defectIn(`metrics at ${place}`, error);
@@ -21,8 +22,12 @@ export async function openMetricsEndpoint(
   }
 }
 
-function answer(request: IncomingMessage, metrics: () => string): ControlAnswer {
+function answer(request: IncomingMessage, metrics: () => string, isAlive: (() => boolean) | undefined): ControlAnswer {
   const path = (request.url ?? '').split('?', 1)[0];
+  if (path === '/healthz' && isAlive !== undefined)
+    return isAlive()
+      ? { status: 200, type: 'text/plain', text: 'ok\n' }
+      : { status: 503, type: 'text/plain', text: 'hangs\n' };
   if (path !== '/metrics') return { status: 404, type: 'text/plain', text: 'there is /metrics\n' };
   if (request.method !== 'GET' && request.method !== 'HEAD') {
     return { status: 405, type: 'text/plain', text: 'GET or HEAD\n', allow: 'GET, HEAD' };

@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { performance } from 'node:perf_hooks';
+import type { Times } from '../approve/time.ts';
 import type { Chance, Clock } from '../ports.ts';
 
 /** Far deadlines are slept in slices: timers stop in suspend, overflow past 24.8 days and do not see a clock that is set. */
@@ -65,4 +66,16 @@ export class SystemChance implements Chance {
 /** Milliseconds since some fixed moment, unmoved by a clock that is set. For measuring how long something took. */
 export function monotonicMs(): number {
   return performance.now();
+}
+
+/** The clocks of this host, as the cluster's side wants them. */
+export function systemTimes(): Times {
+  return {
+    now: () => new Date(),
+    ticks: monotonicMs,
+    async pause(ms, signal) {
+      // Aborting is no error here: whoever waits looks at the signal.
+      await delay(ms, undefined, { signal }).catch(() => undefined);
+    },
+  };
 }

@@ -14,11 +14,15 @@ export type Outcome =
   | { readonly kind: 'gone' }
   /** The settings have nothing to do with it. */
   | { readonly kind: 'foreign' }
+  /** The Lease may be another's by now: nothing was written. */
+  | { readonly kind: 'stopped' }
   | { readonly kind: 'pending'; readonly judgement: Judgement };
 
 export interface ActOptions {
   /** Approve whatever the rules say: a person has named this request. */
   readonly force: boolean;
+  /** Asked right before a decision is written; a person may always. */
+  readonly mayAct?: () => boolean;
 }
 
 /** Each round begins with what the object has become. */
@@ -42,14 +46,33 @@ export async function act(
     if (judgement === undefined) return { kind: 'foreign' };
     const condition = conditionFor(judgement, parts, options);
     if (condition === undefined) return { kind: 'pending', judgement };
-    try {
-      await parts.cluster.decide(object, condition, signal);
-      if (condition.type === 'Approved') note(judgement, parts, condition.at);
+    if (options.mayAct?.() === false) return { kind: 'stopped' };
+    if (await isWritten(object, { condition, judgement, isLast: round === MAX_ROUNDS }, parts, signal))
       return { kind: 'decided', condition, judgement };
-    } catch (error) {
-      if (round === MAX_ROUNDS || !meansLookAgain(error)) throw error;
-    }
   }
+}
+
+interface Decided {
+  readonly condition: NewCondition;
+  readonly judgement: Judgement;
+  readonly isLast: boolean;
+}
+
+/** False where the object has become another meanwhile. */
+async function isWritten(
+  object: Readonly<Record<string, unknown>>,
+  { condition, judgement, isLast }: Decided,
+  parts: JudgeParts,
+  signal: AbortSignal,
+): Promise<boolean> {
+  try {
+    await parts.cluster.decide(object, condition, signal);
+  } catch (error) {
+    if (isLast || !meansLookAgain(error)) throw error;
+    return false;
+  }
+  if (condition.type === 'Approved') note(judgement, parts, condition.at);
+  return true;
 }
 
 /** The object while it is pending, and still the one that was meant; else what became of it. */

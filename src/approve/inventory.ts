@@ -6,6 +6,8 @@ import { type IpRange, parseIpRange, rangeHolds } from '../pki/ip-range.ts';
 
 /** Which names and addresses nodes may have, as an administrator wrote it. */
 export interface Inventory {
+  /** The file as it was read, to tell whether another reading is another inventory. */
+  readonly text: string;
   /** Whether an entry about this node has this DNS name or address; a node's own name is always its. */
   allows(nodeName: string, text: string): boolean;
 }
@@ -32,6 +34,7 @@ export function parseInventory(text: string, path: string): Inventory {
   const entries = root.objects('nodes').map((node, index) => readEntry(node, { path, document, index }));
   const of = (nodeName: string): readonly Entry[] => entries.filter(({ matches }) => matches(nodeName));
   return {
+    text,
     allows: (nodeName, text) =>
       of(nodeName).some(
         ({ names, patterns, ranges }) =>

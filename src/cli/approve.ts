@@ -137,6 +137,7 @@ function doneWord(outcome: Outcome): NonNullable<RequestRow['done']> {
     case 'gone':
       return 'gone';
     case 'foreign':
+    case 'stopped':
     case 'pending':
       return 'left pending';
   }

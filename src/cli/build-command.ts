@@ -125,8 +125,20 @@ function joinCommand(given: Given): JoinCommandArguments {
   };
 }
 
+/** What goes with one request makes no sense for a service. */
+const BY_HAND = ['yes', 'dry-run', 'force', 'output'];
+
 function approveCommand(given: Given): ApproveArguments {
+  const watch = given.boolean('watch');
+  const printRbac = given.boolean('print-rbac');
+  if (watch && (given.words.length > 0 || BY_HAND.some((name) => given.has(name))))
+    given.problem('--watch', 'takes neither names of requests nor --yes, --dry-run, --force or --output');
+  if (watch && printRbac) given.problem('--print-rbac', 'prints and ends; leave --watch out');
+  if (given.has('service-account') && !printRbac) given.problem('--service-account', 'goes with --print-rbac');
   return {
+    watch,
+    printRbac,
+    serviceAccount: given.serviceAccount(),
     name: 'approve',
     output: given.output(),
     names: given.words,
@@ -159,6 +171,21 @@ class Given {
 
   text(name: string): string | undefined {
     return textOf(this.#values[name]) ?? this.#spec.flags.find((flag) => flag.name === name)?.fallback;
+  }
+
+  /** Whether the flag stands on the line. */
+  has(name: string): boolean {
+    return this.#values[name] !== undefined;
+  }
+
+  /** `NAMESPACE:NAME`, as kubectl has it. */
+  serviceAccount(): { readonly namespace: string; readonly name: string } | undefined {
+    const text = this.text('service-account');
+    if (text === undefined) return undefined;
+    const [, namespace, name] = /^([a-z0-9-]+):([a-z0-9.-]+)$/.exec(text) ?? [];
+    if (namespace !== undefined && name !== undefined) return { namespace, name };
+    this.problem('--service-account', `expected NAMESPACE:NAME, got ${JSON.stringify(text)}`);
+    return undefined;
   }
 
   boolean(name: string): boolean {

@@ -31,6 +31,23 @@ export const APPROVE: CommandSpec = {
       value: 'NAME,...',
       summary: 'Approve these requests whatever the rules say; what is overridden is told and stands in the request.',
     },
+    {
+      name: 'watch',
+      kind: 'boolean',
+      summary:
+        'Approve what passes as it comes, until stopped; of several that run one acts. For certlet-approver.service.',
+    },
+    {
+      name: 'print-rbac',
+      kind: 'boolean',
+      summary: 'Print the roles and bindings that these settings need, and end.',
+    },
+    {
+      name: 'service-account',
+      kind: 'text',
+      value: 'NAMESPACE:NAME',
+      summary: 'With --print-rbac: bind them to this service account, not to the user certlet-approver.',
+    },
     ...ACCESS,
     CONFIG_FLAG,
     OUTPUT,
@@ -41,5 +58,10 @@ export const APPROVE: CommandSpec = {
     [1, 'the answer was no, or a request that was named was not approved'],
     [64, 'the command line cannot be used, or nobody can be asked and --yes is missing'],
   ],
-  examples: ['certlet approve', 'certlet approve --dry-run --output json', 'certlet approve --yes csr-x7k2p'],
+  examples: [
+    'certlet approve',
+    'certlet approve --dry-run --output json',
+    'certlet approve --yes csr-x7k2p',
+    'certlet approve --print-rbac | kubectl apply -f -',
+  ],
 };

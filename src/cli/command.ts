@@ -105,6 +105,11 @@ export interface ApproveArguments {
   readonly force: readonly string[];
   readonly yes: boolean;
   readonly dryRun: boolean;
+  /** Goes on until it is told to stop. */
+  readonly watch: boolean;
+  readonly printRbac: boolean;
+  /** Whom the printed roles are for; undefined for the user `certlet-approver`. */
+  readonly serviceAccount: { readonly namespace: string; readonly name: string } | undefined;
   readonly access: AccessChoice;
   readonly settingsPath: string | undefined;
 }

@@ -1,22 +1,43 @@
-import { lookUpName } from '../../adapters/probe/name-lookup.ts';
 import { forTerminal } from '../../adapters/log/printable.ts';
 import { Cluster } from '../../approve/cluster.ts';
 import { ApprovalCounts } from '../../approve/counts.ts';
 import type { JudgeParts } from '../../approve/judge.ts';
 import { NodeIndex } from '../../approve/nodes.ts';
-import { canonicalIpAddress } from '../../pki/ip-address.ts';
+import { APPROVER, type ApproverSubject, rbacObjects } from '../../approve/rbac.ts';
+import { EXIT } from '../../errors.ts';
+import { encodeYaml } from '../../kubeconfig/yaml.ts';
 import { ANSWER_VERSION, encodeAnswer, wordsFor } from '../answer.ts';
 import { approveByHand } from '../approve.ts';
 import { readApproverSettings, readInventory } from '../approver-settings.ts';
 import { clientConfigFor, openCluster } from '../cluster-access.ts';
 import type { ApproveArguments } from '../command.ts';
 import type { CommandContext } from '../command-context.ts';
+import { addressesOf } from '../name-addresses.ts';
 import { asker } from '../question.ts';
 
-const LOOKUP_MS = 5_000;
-
-/** `certlet approve` by hand: `approveByHand` of src/cli/approve.ts with the real cluster. */
+/** `certlet approve`: by hand, as a service, or the roles for it. */
 export async function runApprove(context: CommandContext, args: ApproveArguments): Promise<number> {
+  if (args.printRbac) return printRbac(context, args);
+  // Late: by hand nothing of a service is needed.
+  if (args.watch) return (await import('./approve-watch.ts')).runApproveWatch(context, args);
+  return runByHand(context, args);
+}
+
+/** What these settings need, to be applied by an administrator; nothing is asked of any cluster. */
+async function printRbac({ edge, print }: CommandContext, args: ApproveArguments): Promise<number> {
+  const { approve } = await readApproverSettings(args.settingsPath, edge);
+  const subject: ApproverSubject =
+    args.serviceAccount === undefined
+      ? { kind: 'User', name: APPROVER }
+      : { kind: 'ServiceAccount', ...args.serviceAccount };
+  const objects = rbacObjects(approve, subject);
+  if (args.output === 'json') print(encodeAnswer({ apiVersion: 'v1', kind: 'List', items: objects }, 'json'));
+  else print(objects.map((object) => encodeYaml(object)).join('---\n'));
+  return EXIT.ok;
+}
+
+/** `approveByHand` of src/cli/approve.ts with the real cluster. */
+async function runByHand(context: CommandContext, args: ApproveArguments): Promise<number> {
   const { edge, signal } = context;
   const complain = (text: string): void => void edge.stderr.write(forTerminal(`certlet: ${text}\n`));
   const { approve } = await readApproverSettings(args.settingsPath, edge);
@@ -54,11 +75,4 @@ export async function runApprove(context: CommandContext, args: ApproveArguments
   } finally {
     await api.close();
   }
-}
-
-/** What a name resolves to, by the means of this host; undefined where nothing came. */
-export async function addressesOf(name: string): Promise<readonly string[] | undefined> {
-  const found = await lookUpName(name, { timeoutMs: LOOKUP_MS, ticks: () => performance.now() });
-  if (found.kind === 'failed') return undefined;
-  return found.addresses.map((address) => canonicalIpAddress(address) ?? address);
 }

@@ -1,0 +1,244 @@
+import { asCertletError, type CertletError } from '../errors.ts';
+import type { Chance, LogFields, Logger } from '../ports.ts';
+import { act, type Outcome } from './act.ts';
+import { NODES } from './cluster.ts';
+import { reasonsText } from './decide.ts';
+import type { ApproverFigures } from './figures.ts';
+import type { Judgement, JudgeParts } from './judge.ts';
+import { decodeNodeEntry } from './node-object.ts';
+import { type Pending, PendingRequests } from './pending.ts';
+import { nodeOf, policyOf } from './policy.ts';
+import type { SigningRequest } from './request.ts';
+import { signersOf } from './settings.ts';
+import { countApproval, loadNodes, readItem } from './survey.ts';
+import type { Times } from './time.ts';
+import { delayMs, follow, type WatchParts } from './watching.ts';
+
+export interface ApproverParts extends JudgeParts {
+  readonly times: Times;
+  readonly chance: Chance;
+  readonly log: Logger;
+  readonly figures: ApproverFigures;
+  /** Asked right before each decision is written. */
+  readonly mayAct: () => boolean;
+  /** Tells a person at the Node why a request is not approved. Never throws. */
+  readonly tellNode: (judgement: Judgement, text: string) => void;
+  /** Called whenever something has happened, for the watchdog. */
+  readonly alive: () => void;
+}
+
+/** How often the loop shows that it is alive while nothing happens. */
+const IDLE_MS = 30_000;
+const STOPPED_MS = 500;
+/** What the API server refuses for one request alone; the others go on, and this one again after the next list. */
+const OF_ONE_REQUEST = [
+  'ERR_API_FORBIDDEN',
+  'ERR_API_REJECTED',
+  'ERR_API_PROTOCOL',
+  'ERR_API_NOT_FOUND',
+  'ERR_API_CONFLICT',
+];
+
+/** Decides requests one after another, in order of arrival, for as long as it may. */
+export class Approver {
+  readonly #parts: ApproverParts;
+  readonly #pending = new PendingRequests();
+  #wake = new AbortController();
+  /** What was listed whole: nothing is judged before the Nodes are known, nor before it is known which request came first. */
+  readonly #listed = new Set<string>();
+
+  constructor(parts: ApproverParts) {
+    this.#parts = parts;
+  }
+
+  /** Resolves when `signal` aborts; throws `ERR_INTERNAL` alone. */
+  async run(signal: AbortSignal): Promise<void> {
+    const { cluster, settings, times, chance, log, figures } = this.#parts;
+    const over = new AbortController();
+    const ended = AbortSignal.any([signal, over.signal]);
+    const failed = (code: string): void => figures.failed(code);
+    const parts: WatchParts = { api: cluster.api, times, chance, log, failed };
+    const tasks = [
+      follow(this.#nodes(), parts, ended),
+      ...signersOf(settings).map((signerName) => follow(this.#requests(signerName), parts, ended)),
+      this.#decideAll(ended),
+    ];
+    try {
+      await Promise.all(tasks);
+    } finally {
+      over.abort();
+      this.#wake.abort();
+      await Promise.allSettled(tasks);
+    }
+  }
+
+  #nodes(): Parameters<typeof follow>[0] {
+    const { cluster, nodes, settings, figures } = this.#parts;
+    const changed = (type: 'ADDED' | 'MODIFIED' | 'DELETED', object: unknown): void => {
+      const entry = decodeNodeEntry(object, settings.withholdLabel);
+      const isNews = type === 'DELETED' ? nodes.remove(entry.name) : nodes.put(entry);
+      figures.nodes = nodes.size;
+      if (isNews) this.#nodeChanged(entry.name);
+    };
+    const list = async (signal: AbortSignal): Promise<string> => {
+      const from = await loadNodes(cluster, nodes, settings, signal);
+      figures.nodes = nodes.size;
+      this.#wasListed(NODES);
+      return from;
+    };
+    return { what: 'Nodes', path: NODES, query: () => ({}), list, changed };
+  }
+
+  #wasListed(what: string): void {
+    this.#listed.add(what);
+    this.#wakeUp();
+  }
+
+  get #isComplete(): boolean {
+    return this.#listed.size > signersOf(this.#parts.settings).length;
+  }
+
+  #nodeChanged(nodeName: string): void {
+    this.#pending.nodeChanged(nodeName);
+    this.#wakeUp();
+  }
+
+  #requests(signerName: string): Parameters<typeof follow>[0] {
+    const { cluster, log } = this.#parts;
+    const complain = (error: Error): void =>
+      log.log('warn', 'A signing request cannot be read', { error: error.message });
+    const changed = (type: 'ADDED' | 'MODIFIED' | 'DELETED', object: unknown): void => {
+      const request = readItem(object, complain);
+      if (request === undefined || request.signerName !== signerName) return;
+      if (type === 'DELETED') this.#pending.remove(request.uid);
+      else this.#seen(request, 'once');
+      this.#wakeUp();
+    };
+    const list = async (signal: AbortSignal): Promise<string> => {
+      let from = '';
+      const uids = new Set<string>();
+      for await (const { items, resourceVersion } of cluster.requestPages(signerName, signal)) {
+        from = resourceVersion;
+        for (const item of items) {
+          const request = readItem(item, complain);
+          if (request?.signerName !== signerName) continue;
+          if (request.decided === undefined) uids.add(request.uid);
+          this.#seen(request, 'again');
+        }
+      }
+      this.#pending.keepOnly(signerName, uids);
+      this.#wasListed(signerName);
+      return from;
+    };
+    const { path } = cluster.requestsOf(signerName);
+    const query = (): Readonly<Record<string, string>> => cluster.requestsOf(signerName).query;
+    return { what: `requests for ${signerName}`, path, query, list, changed };
+  }
+
+  #seen(request: SigningRequest, mode: 'again' | 'once'): void {
+    const { settings, figures } = this.#parts;
+    if (request.decided !== undefined) {
+      this.#pending.remove(request.uid);
+      countApproval(request, this.#parts);
+    } else if (policyOf(request, settings) !== undefined) {
+      const { name, uid, createdAt, signerName } = request;
+      this.#pending.add({ name, uid, createdAt, signerName, nodeName: nodeOf(request.username) }, mode);
+    }
+    figures.pending = this.#pending.size;
+  }
+
+  #wakeUp(): void {
+    this.#wake.abort();
+  }
+
+  async #decideAll(signal: AbortSignal): Promise<void> {
+    const { times, alive, counts, now } = this.#parts;
+    while (!signal.aborted) {
+      alive();
+      const pending = this.#isComplete ? this.#pending.next() : undefined;
+      if (pending !== undefined) await this.#decide(pending, signal);
+      else {
+        counts.sweep(now());
+        await times.pause(IDLE_MS, AbortSignal.any([signal, this.#wake.signal]));
+        if (this.#wake.signal.aborted) this.#wake = new AbortController();
+      }
+    }
+  }
+
+  /** Tries until it is done, or until it is plain that trying does not help. */
+  async #decide(pending: Pending, signal: AbortSignal): Promise<void> {
+    const { times, chance, mayAct, alive } = this.#parts;
+    for (let failures = 1; !signal.aborted; failures += 1) {
+      alive();
+      try {
+        const outcome = await act(pending, this.#parts, { force: false, mayAct }, signal);
+        this.#became(pending, outcome);
+        // The Lease is renewed in a moment, or the end of this term is near.
+        if (outcome.kind === 'stopped') await times.pause(STOPPED_MS, signal);
+        return;
+      } catch (thrown) {
+        if (signal.aborted) return;
+        const error = asCertletError(thrown);
+        if (error.code === 'ERR_INTERNAL') throw error;
+        this.#tellFailure(pending, error);
+        if (OF_ONE_REQUEST.includes(error.code)) return;
+        await times.pause(error.retryAfterMs ?? delayMs(failures, chance.roll()), signal);
+      }
+    }
+  }
+
+  #tellFailure(pending: Pending, error: CertletError): void {
+    const { log, figures } = this.#parts;
+    figures.failed(error.code);
+    const { code, message, remedy } = error;
+    if (this.#pending.isNews(pending.uid, code))
+      log.log('warn', 'A request could not be decided', { request: pending.name, code, error: message, remedy });
+  }
+
+  #became(pending: Pending, outcome: Outcome): void {
+    const { figures } = this.#parts;
+    switch (outcome.kind) {
+      case 'decided':
+        this.#pending.remove(pending.uid);
+        this.#tellDecision(outcome);
+        break;
+      case 'pending':
+        this.#pending.isAbout(pending.uid, outcome.judgement.policy.nodeName);
+        this.#tellObjections(outcome.judgement);
+        break;
+      case 'others':
+      case 'gone':
+      case 'foreign':
+        this.#pending.remove(pending.uid);
+        break;
+      case 'stopped':
+        this.#pending.add(pending, 'again');
+        break;
+    }
+    figures.pending = this.#pending.size;
+  }
+
+  #tellDecision({ condition, judgement }: Outcome & { readonly kind: 'decided' }): void {
+    const { log, figures, tellNode } = this.#parts;
+    const isApproved = condition.type === 'Approved';
+    figures.decided(judgement.request.signerName, isApproved ? 'approved' : 'denied');
+    log.log(isApproved ? 'info' : 'warn', isApproved ? 'Approved' : 'Denied', fieldsOf(judgement, condition.message));
+    if (!isApproved) tellNode(judgement, condition.message);
+  }
+
+  /** Once for the same reasons. */
+  #tellObjections(judgement: Judgement): void {
+    const { log, figures, tellNode } = this.#parts;
+    const text = reasonsText(judgement.decision);
+    if (!this.#pending.isNews(judgement.request.uid, text)) return;
+    for (const { rule } of judgement.decision.failures) figures.objected(rule);
+    const waits = judgement.decision.verdict === 'wait';
+    log.log(waits ? 'info' : 'warn', waits ? 'Waiting before approval' : 'Not approved', fieldsOf(judgement, text));
+    if (!waits) tellNode(judgement, text);
+  }
+}
+
+function fieldsOf({ request, policy }: Judgement, reason: string): LogFields {
+  const { name, username, signerName } = request;
+  return { request: name, node: policy.nodeName, requester: username, signerName, reason };
+}

@@ -1,0 +1,113 @@
+import { type ApproveSettings, signersOf } from './settings.ts';
+
+/** The name of everything that the approver needs or has: user, roles, Lease. */
+export const APPROVER = 'certlet-approver';
+/** Events of Nodes lie in this namespace: Nodes have none of their own. */
+export const EVENTS_NAMESPACE = 'default';
+/** Tokens are Secrets here. */
+export const TOKENS_NAMESPACE = 'kube-system';
+
+/** Who is given the roles. */
+export type ApproverSubject =
+  | { readonly kind: 'User'; readonly name: string }
+  | { readonly kind: 'ServiceAccount'; readonly namespace: string; readonly name: string };
+
+/** One rule of a role, as RBAC has it. */
+export interface PolicyRule {
+  readonly apiGroups: readonly string[];
+  readonly resources: readonly string[];
+  readonly resourceNames?: readonly string[];
+  readonly verbs: readonly string[];
+}
+
+const GROUP = 'rbac.authorization.k8s.io';
+const API_VERSION = `${GROUP}/v1`;
+const CSRS = 'certificatesigningrequests';
+const CERTIFICATES = 'certificates.k8s.io';
+
+/** What the approver may do in the whole cluster: exactly what these settings make it do. */
+export function clusterRules(settings: ApproveSettings): readonly PolicyRule[] {
+  const asks =
+    settings.clientBootstrap === 'bound' || (settings.permission && (settings.serving || settings.clientRenewals));
+  return [
+    { apiGroups: [CERTIFICATES], resources: [CSRS], verbs: ['get', 'list', 'watch'] },
+    { apiGroups: [CERTIFICATES], resources: [`${CSRS}/approval`], verbs: ['update'] },
+    { apiGroups: [CERTIFICATES], resources: ['signers'], resourceNames: signersOf(settings), verbs: ['approve'] },
+    { apiGroups: [''], resources: ['nodes'], verbs: ['list', 'watch'] },
+    ...(asks ? [{ apiGroups: ['authorization.k8s.io'], resources: ['subjectaccessreviews'], verbs: ['create'] }] : []),
+  ];
+}
+
+/** A role in one namespace. */
+interface Namespaced {
+  readonly name: string;
+  readonly namespace: string;
+  readonly rules: readonly PolicyRule[];
+}
+
+/** What it may do in single namespaces, beside. */
+export function namespacedRules(settings: ApproveSettings): readonly Namespaced[] {
+  const lease = { apiGroups: ['coordination.k8s.io'], resources: ['leases'] };
+  return [
+    ...(settings.leaseNamespace === undefined
+      ? []
+      : [
+          {
+            name: `${APPROVER}-lease`,
+            namespace: settings.leaseNamespace,
+            rules: [
+              // A create names no object that rules could know.
+              { ...lease, verbs: ['create'] },
+              { ...lease, resourceNames: [APPROVER], verbs: ['get', 'update'] },
+            ],
+          },
+        ]),
+    ...(settings.events
+      ? [
+          {
+            name: `${APPROVER}-events`,
+            namespace: EVENTS_NAMESPACE,
+            rules: [{ apiGroups: [''], resources: ['events'], verbs: ['create'] }],
+          },
+        ]
+      : []),
+    ...(settings.deleteTokens
+      ? [
+          {
+            name: `${APPROVER}-tokens`,
+            namespace: TOKENS_NAMESPACE,
+            rules: [{ apiGroups: [''], resources: ['secrets'], verbs: ['get', 'list', 'delete'] }],
+          },
+        ]
+      : []),
+  ];
+}
+
+/** Roles and bindings for these settings, as API objects in the order in which they are to be applied. */
+export function rbacObjects(settings: ApproveSettings, subject: ApproverSubject): readonly object[] {
+  const cluster = clusterRules(settings);
+  return [
+    { apiVersion: API_VERSION, kind: 'ClusterRole', metadata: { name: APPROVER }, rules: cluster },
+    {
+      apiVersion: API_VERSION,
+      kind: 'ClusterRoleBinding',
+      metadata: { name: APPROVER },
+      roleRef: { apiGroup: GROUP, kind: 'ClusterRole', name: APPROVER },
+      subjects: [subjectObject(subject)],
+    },
+    ...namespacedRules(settings).flatMap(({ name, namespace, rules }) => [
+      { apiVersion: API_VERSION, kind: 'Role', metadata: { name, namespace }, rules },
+      {
+        apiVersion: API_VERSION,
+        kind: 'RoleBinding',
+        metadata: { name, namespace },
+        roleRef: { apiGroup: GROUP, kind: 'Role', name },
+        subjects: [subjectObject(subject)],
+      },
+    ]),
+  ];
+}
+
+function subjectObject(subject: ApproverSubject): object {
+  return subject.kind === 'User' ? { apiGroup: GROUP, ...subject } : subject;
+}

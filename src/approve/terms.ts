@@ -1,0 +1,70 @@
+import { asCertletError } from '../errors.ts';
+import type { Chance, Logger } from '../ports.ts';
+import type { Election } from './election.ts';
+import type { Times } from './time.ts';
+import { delayMs } from './watching.ts';
+
+/** What one after another of the times in office takes. */
+export interface TermParts {
+  /** Undefined for an approver that is alone by its settings. */
+  readonly election: Election | undefined;
+  readonly times: Times;
+  readonly chance: Chance;
+  readonly log: Logger;
+  /** Decides requests while it may; resolves when `signal` aborts. */
+  readonly serve: (mayAct: () => boolean, signal: AbortSignal) => Promise<void>;
+  readonly becameLeader: (isLeader: boolean) => void;
+  readonly failed: (code: string) => void;
+}
+
+/** Waits for the Lease, serves while it is held, and again, until `signal` aborts; then gives it up. Throws `ERR_INTERNAL` alone. */
+export async function serveTerms(parts: TermParts, signal: AbortSignal): Promise<void> {
+  const { election, times, chance, log, failed } = parts;
+  for (let failures = 0; !signal.aborted; ) {
+    try {
+      await oneTerm(parts, () => (failures = 0), signal);
+    } catch (thrown) {
+      if (signal.aborted) break;
+      const error = asCertletError(thrown);
+      if (error.code === 'ERR_INTERNAL') throw error;
+      failures += 1;
+      failed(error.code);
+      const { code, message, remedy } = error;
+      log.log('warn', 'Cannot begin to approve', { code, error: message, remedy });
+      await times.pause(error.retryAfterMs ?? delayMs(failures, chance.roll()), signal);
+    }
+  }
+  // The signal has aborted; what is left to say gets its own short time.
+  const end = new AbortController();
+  const done = new AbortController();
+  void times.pause(RELEASE_MS, done.signal).then(() => end.abort());
+  await election?.release(end.signal);
+  done.abort();
+}
+
+const RELEASE_MS = 3_000;
+
+async function oneTerm(parts: TermParts, begun: () => void, signal: AbortSignal): Promise<void> {
+  const { election, log, serve, becameLeader } = parts;
+  const held = election === undefined ? 'alone' : await election.acquire(signal);
+  begun();
+  if (election === undefined || held !== 'held') {
+    if (held === 'unsupported')
+      log.log('warn', 'This cluster has no Leases (before 1.14): run one approver and no more', {});
+    becameLeader(true);
+    await serve(() => true, signal);
+    return;
+  }
+  log.log('info', 'Holding the Lease: this approver acts', {});
+  becameLeader(true);
+  const term = new AbortController();
+  const inTerm = AbortSignal.any([signal, term.signal]);
+  const kept = election.keep(inTerm).finally(() => term.abort());
+  try {
+    await serve(() => election.mayAct(), inTerm);
+  } finally {
+    becameLeader(false);
+    term.abort();
+    await kept;
+  }
+}
