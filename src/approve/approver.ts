@@ -12,6 +12,7 @@ import type { SigningRequest } from './request.ts';
 import { signersOf } from './settings.ts';
 import { countApproval, loadNodes, readItem } from './survey.ts';
 import type { Times } from './time.ts';
+import { TokenCleaner } from './token-cleaner.ts';
 import { delayMs, follow, type WatchParts } from './watching.ts';
 
 export interface ApproverParts extends JudgeParts {
@@ -43,12 +44,14 @@ const OF_ONE_REQUEST = [
 export class Approver {
   readonly #parts: ApproverParts;
   readonly #pending = new PendingRequests();
+  readonly #tokens: TokenCleaner;
   #wake = new AbortController();
   /** What was listed whole: nothing is judged before the Nodes are known, nor before it is known which request came first. */
   readonly #listed = new Set<string>();
 
   constructor(parts: ApproverParts) {
     this.#parts = parts;
+    this.#tokens = new TokenCleaner(parts.cluster.api, parts.settings, parts.log);
   }
 
   /** Resolves when `signal` aborts; throws `ERR_INTERNAL` alone. */
@@ -136,6 +139,7 @@ export class Approver {
   }
 
   #seen(request: SigningRequest, mode: 'again' | 'once'): void {
+    this.#tokens.seen(request);
     const { settings, figures } = this.#parts;
     if (request.decided !== undefined) {
       this.#pending.remove(request.uid);

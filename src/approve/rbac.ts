@@ -1,11 +1,10 @@
+import { TOKENS_NAMESPACE } from '../token/bootstrap-token-object.ts';
 import { type ApproveSettings, signersOf } from './settings.ts';
 
 /** The name of everything that the approver needs or has: user, roles, Lease. */
 export const APPROVER = 'certlet-approver';
 /** Events of Nodes lie in this namespace: Nodes have none of their own. */
 export const EVENTS_NAMESPACE = 'default';
-/** Tokens are Secrets here. */
-export const TOKENS_NAMESPACE = 'kube-system';
 
 /** Who is given the roles. */
 export type ApproverSubject =
@@ -76,7 +75,7 @@ export function namespacedRules(settings: ApproveSettings): readonly Namespaced[
           {
             name: `${APPROVER}-tokens`,
             namespace: TOKENS_NAMESPACE,
-            rules: [{ apiGroups: [''], resources: ['secrets'], verbs: ['get', 'list', 'delete'] }],
+            rules: [{ apiGroups: [''], resources: ['secrets'], verbs: ['get', 'delete'] }],
           },
         ]
       : []),

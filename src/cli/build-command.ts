@@ -1,6 +1,7 @@
 import { isAbsolute, resolve } from 'node:path';
 import { parseDurationMs } from '../config/duration.ts';
 import {
+  type AccessChoice,
   type AllowArguments,
   type ApproveArguments,
   type Command,
@@ -8,9 +9,12 @@ import {
   OUTPUT_FORMS,
   type OutputForm,
   type ParsedLine,
+  type TokenArguments,
 } from './command.ts';
 import type { CommandName, CommandSpec } from './command-spec.ts';
 import { nameProblem, parseReloadChoice, type ReloadChoice } from '../kubelet/reload-file.ts';
+import { isHostName } from '../pki/dns-name.ts';
+import { isTokenGroup } from '../token/groups.ts';
 import { settingFlags } from './flags.ts';
 import { checkedValues } from './line-values.ts';
 import type { CheckedValues, RawValues } from './line-values.ts';
@@ -83,6 +87,7 @@ const BUILDERS: { readonly [Name in CommandName]: (given: Given) => Extract<Comm
     withBootstrapKubeconfig: given.boolean('with-bootstrap-kubeconfig'),
   }),
   approve: approveCommand,
+  token: tokenCommand,
   version: (given) => ({ name: 'version', output: given.output() }),
   completion: (given) => ({
     name: 'completion',
@@ -125,6 +130,43 @@ function joinCommand(given: Given): JoinCommandArguments {
   };
 }
 
+/** Where the token goes: one of them must be chosen, since nobody can read it later. */
+const TOKEN_GOES_TO = ['write', 'show-token', 'print-secret', 'print-csv'];
+
+function tokenCommand(given: Given): TokenArguments {
+  const action = given.positionalChoice(['create', 'list', 'delete']);
+  const common = { name: 'token' as const, output: given.output(), access: accessOf(given) };
+  if (action !== 'create' && TOKEN_FLAGS.some((name) => given.has(name)))
+    given.problem('ACTION', `${action} takes no flags of create`);
+  if (action !== 'delete' && given.words.length > 0) given.problem('ID', `${action} takes none`);
+  if (action === 'list') return { ...common, action };
+  if (action === 'delete') {
+    if (given.words.length === 0) given.problem('ID', 'say which: ids as certlet token list shows them');
+    return { ...common, action, ids: given.words };
+  }
+  if (!TOKEN_GOES_TO.some((name) => given.has(name)))
+    given.problem('--write', 'say where the token goes: --write DIR, --show-token, --print-secret or --print-csv');
+  return {
+    ...common,
+    action,
+    nodes: given.nodeNames('node'),
+    ttlMs: given.text('ttl') === '0' ? 0 : given.durationMs('ttl'),
+    once: given.boolean('once'),
+    groups: given.tokenGroups('groups'),
+    description: given.text('description'),
+    writeFolder: given.text('write'),
+    showToken: given.boolean('show-token'),
+    printSecret: given.boolean('print-secret'),
+    printCsv: given.boolean('print-csv'),
+  };
+}
+
+const TOKEN_FLAGS = ['node', 'ttl', 'once', 'groups', 'description', ...TOKEN_GOES_TO];
+
+function accessOf(given: Given): AccessChoice {
+  return { kubeconfig: given.text('kubeconfig'), context: given.text('context') };
+}
+
 /** What goes with one request makes no sense for a service. */
 const BY_HAND = ['yes', 'dry-run', 'force', 'output'];
 
@@ -145,7 +187,7 @@ function approveCommand(given: Given): ApproveArguments {
     force: given.list('force'),
     yes: given.boolean('yes'),
     dryRun: given.boolean('dry-run'),
-    access: { kubeconfig: given.text('kubeconfig'), context: given.text('context') },
+    access: accessOf(given),
     settingsPath: given.text('config'),
   };
 }
@@ -176,6 +218,25 @@ class Given {
   /** Whether the flag stands on the line. */
   has(name: string): boolean {
     return this.#values[name] !== undefined;
+  }
+
+  /** Names of Nodes, in lower case as kubelets register them. */
+  nodeNames(name: string): readonly string[] {
+    const names = [...new Set(this.list(name).map((text) => text.toLowerCase()))];
+    for (const text of names)
+      if (!isHostName(text)) this.problem(`--${name}`, `${JSON.stringify(text)} is not the name of a Node`);
+    return names;
+  }
+
+  tokenGroups(name: string): readonly string[] {
+    const groups = this.list(name);
+    for (const group of groups)
+      if (!isTokenGroup(group))
+        this.problem(
+          `--${name}`,
+          `${JSON.stringify(group)}: groups of tokens are system:bootstrappers: with a-z, 0-9, : and - behind it`,
+        );
+    return groups;
   }
 
   /** `NAMESPACE:NAME`, as kubectl has it. */

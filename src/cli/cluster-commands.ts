@@ -65,3 +65,55 @@ export const APPROVE: CommandSpec = {
     'certlet approve --print-rbac | kubectl apply -f -',
   ],
 };
+
+/** `certlet token`. */
+export const TOKEN: CommandSpec = {
+  name: 'token',
+  summary: 'Make, list and delete bootstrap tokens, each bound to a node.',
+  description: [
+    'create makes a token for each --node, or one for any node. A bound token gets the certificate of its node and of no other, where the approver runs with clientBootstrap: bound and nothing else approves first requests (docs/tokens.md).',
+    'A token is shown, or written into a file, only where a flag asks for it. list shows ids and never the other half.',
+    'Needs a kubeconfig of an administrator.',
+  ],
+  positional: { name: 'action', summary: 'What to do.', required: true, choices: ['create', 'list', 'delete'] },
+  words: { name: 'id', summary: 'Tokens to delete.' },
+  flags: [
+    { name: 'node', kind: 'list', value: 'NAME,...', summary: 'Bind to this node; a token for each.' },
+    { name: 'ttl', kind: 'duration', value: 'TIME', summary: 'How long it lives; 0 for ever.', fallback: '24h' },
+    {
+      name: 'once',
+      kind: 'boolean',
+      summary: 'The approver deletes it when its node has asked as itself (approve.deleteTokens).',
+    },
+    {
+      name: 'groups',
+      kind: 'list',
+      value: 'GROUP,...',
+      summary: "Further groups, in place of kubeadm's for a token for any node.",
+    },
+    { name: 'description', kind: 'text', value: 'TEXT', summary: 'A note for people.' },
+    {
+      name: 'write',
+      kind: 'text',
+      value: 'DIR',
+      summary: 'Write a bootstrap kubeconfig for each node into this folder, 0600.',
+      completes: 'folder',
+    },
+    { name: 'show-token', kind: 'boolean', summary: 'Show the token, with the line for certlet join.' },
+    { name: 'print-secret', kind: 'boolean', summary: 'Print the Secrets as YAML, and change nothing.' },
+    {
+      name: 'print-csv',
+      kind: 'boolean',
+      summary: 'Print lines for a static token file (--token-auth-file), and change nothing.',
+    },
+    ...ACCESS,
+    OUTPUT,
+  ],
+  settings: false,
+  exits: [],
+  examples: [
+    'certlet token create --node worker-1,worker-2 --once --write tokens/',
+    'certlet token list',
+    'certlet token delete abcdef',
+  ],
+};

@@ -12,6 +12,7 @@ export const COMMAND_NAMES = [
   'join',
   'reset',
   'approve',
+  'token',
   'version',
   'completion',
 ] as const;

@@ -83,6 +83,42 @@ export interface ResetArguments {
   readonly withBootstrapKubeconfig: boolean;
 }
 
+export interface TokenCreateArguments {
+  readonly name: 'token';
+  readonly action: 'create';
+  readonly output: OutputForm;
+  /** A token each, bound to it; empty for one token for any node. */
+  readonly nodes: readonly string[];
+  /** 0 for a token that does not end. */
+  readonly ttlMs: number;
+  readonly once: boolean;
+  readonly groups: readonly string[];
+  readonly description: string | undefined;
+  /** Where bootstrap kubeconfigs are written. */
+  readonly writeFolder: string | undefined;
+  readonly showToken: boolean;
+  readonly printSecret: boolean;
+  readonly printCsv: boolean;
+  readonly access: AccessChoice;
+}
+
+export interface TokenListArguments {
+  readonly name: 'token';
+  readonly action: 'list';
+  readonly output: OutputForm;
+  readonly access: AccessChoice;
+}
+
+export interface TokenDeleteArguments {
+  readonly name: 'token';
+  readonly action: 'delete';
+  readonly output: OutputForm;
+  readonly ids: readonly string[];
+  readonly access: AccessChoice;
+}
+
+export type TokenArguments = TokenCreateArguments | TokenListArguments | TokenDeleteArguments;
+
 export interface VersionArguments {
   readonly name: 'version';
   readonly output: OutputForm;
@@ -133,6 +169,7 @@ export type Command =
   | JoinCommandArguments
   | ResetArguments
   | ApproveArguments
+  | TokenArguments
   | VersionArguments
   | CompletionArguments;
 

@@ -1,4 +1,4 @@
-import { APPROVE } from './cluster-commands.ts';
+import { APPROVE, TOKEN } from './cluster-commands.ts';
 import type { CommandSpec } from './command-spec.ts';
 import { CONFIG_FLAG, GLOBAL_FLAGS, OUTPUT, settingFlags } from './flags.ts';
 import type { FlagSpec } from './flags.ts';
@@ -264,6 +264,7 @@ export const COMMANDS: readonly CommandSpec[] = [
     examples: ['certlet reset', 'certlet reset --yes --with-bootstrap-kubeconfig'],
   },
   APPROVE,
+  TOKEN,
   {
     name: 'version',
     summary: 'Show the version.',

@@ -19,6 +19,7 @@ const RUNNERS: {
   join: async (context, command) => (await import('./commands/join.ts')).runJoin(context, command),
   reset: async (context, command) => (await import('./commands/reset.ts')).runReset(context, command),
   approve: async (context, command) => (await import('./commands/approve.ts')).runApprove(context, command),
+  token: async (context, command) => (await import('./commands/token.ts')).runToken(context, command),
   version: async (context, command) => (await import('./commands/version.ts')).runVersion(context, command),
   completion: async (context, command) => (await import('./commands/completion.ts')).runCompletion(context, command),
 };

@@ -5,7 +5,7 @@ import { RULES } from '../../src/approve/decide.ts';
 import { parseInventory } from '../../src/approve/inventory.ts';
 import { policyOf } from '../../src/approve/policy.ts';
 import { CLIENT_SIGNER } from '../../src/approve/settings.ts';
-import { bindingGroup } from '../../src/approve/token-binding.ts';
+import { bindingGroup } from '../../src/token/binding.ts';
 import type { ClusterFacts } from '../../src/approve/view.ts';
 import { testRequestPem } from '../fixtures/cluster/test-request.ts';
 import {

@@ -1,5 +1,5 @@
 import { POLICY_KINDS, put } from '../policy.ts';
-import { bindingGroup } from '../token-binding.ts';
+import { bindingGroup } from '../../token/binding.ts';
 import type { ClusterFacts, Objection, ReadView } from '../view.ts';
 import { isNever } from './never.ts';
 import { against, againstAll, notYet, quoted, type Rule } from './rule.ts';

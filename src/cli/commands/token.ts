@@ -1,0 +1,99 @@
+import { randomBytes } from 'node:crypto';
+import { forTerminal } from '../../adapters/log/printable.ts';
+import { NodeFileSystem } from '../../adapters/file-system.ts';
+import type { ClusterApi } from '../../approve/ports.ts';
+import { EXIT } from '../../errors.ts';
+import type { ClientConfig } from '../../kubeconfig/client-config.ts';
+import { encodeYaml } from '../../kubeconfig/yaml.ts';
+import { ANSWER_VERSION, encodeAnswer } from '../answer.ts';
+import { clientConfigFor, openCluster } from '../cluster-access.ts';
+import type { TokenArguments, TokenCreateArguments } from '../command.ts';
+import type { CommandContext } from '../command-context.ts';
+import { createTokens, type MadeToken, printedLines, printedSecrets, type TokenPorts } from '../token.ts';
+import { deleteToken, listTokens, tokenTable } from '../token-list.ts';
+
+/** `certlet token create`, `list`, `delete`. */
+export async function runToken(context: CommandContext, args: TokenArguments): Promise<number> {
+  switch (args.action) {
+    case 'create':
+      return create(context, args);
+    case 'list':
+      return withCluster(context, args, async ({ api }) => {
+        const tokens = await listTokens(api, context.signal);
+        if (args.output !== 'text') context.print(encodeAnswer({ version: ANSWER_VERSION, tokens }, args.output));
+        else context.print(tokenTable(tokens, context.edge.now()));
+      });
+    case 'delete':
+      return withCluster(context, args, async ({ api }) => {
+        const deleted: string[] = [];
+        for (const text of args.ids) deleted.push(await deleteToken(api, text, context.signal));
+        if (args.output !== 'text') context.print(encodeAnswer({ version: ANSWER_VERSION, deleted }, args.output));
+        else for (const id of deleted) context.print(`deleted: ${id}\n`);
+      });
+  }
+}
+
+async function create(context: CommandContext, args: TokenCreateArguments): Promise<number> {
+  const { edge, signal, print } = context;
+  const ports: TokenPorts = { random: (count) => randomBytes(count), now: edge.now(), fs: new NodeFileSystem() };
+  // What holds a token goes to standard output alone, past everything that could keep it.
+  const reveal = (text: string): void => void edge.stdout.write(text);
+  if (args.printSecret) {
+    reveal(
+      printedSecrets(args, ports)
+        .map((object) => encodeYaml(object))
+        .join('---\n'),
+    );
+    return EXIT.ok;
+  }
+  if (args.printCsv) {
+    for (const line of printedLines(args, ports)) reveal(`${line.reveal()}\n`);
+    edge.stderr.write(
+      'certlet: append this to the file of --token-auth-file on every API server, 0600, and restart them\n',
+    );
+    return EXIT.ok;
+  }
+  return withCluster(context, args, async ({ api, config }) => {
+    const made = await createTokens(args, { api, cluster: config.cluster }, ports, signal);
+    if (args.output !== 'text') reveal(encodeAnswer({ version: ANSWER_VERSION, tokens: made }, args.output));
+    else if (args.showToken) reveal(made.map(madeText).join('\n'));
+    else print(made.map(madeText).join('\n'));
+  });
+}
+
+function madeText({ id, node, expiresAt, join, file, token }: MadeToken): string {
+  const end = expiresAt === undefined ? 'does not end' : `until ${expiresAt.toISOString()}`;
+  return [
+    `token ${id}${node === undefined ? ', for any node' : ` for the node ${node}`}, ${end}`,
+    ...(file === undefined
+      ? []
+      : [`  bootstrap kubeconfig: ${file}   # to /etc/kubernetes/bootstrap-kubelet.conf on the node, 0600`]),
+    ...(token === undefined
+      ? []
+      : [`  token: ${token}`, `  ${join}   # on the node, with the token on standard input`]),
+    '',
+  ].join('\n');
+}
+
+interface Opened {
+  readonly api: ClusterApi;
+  readonly config: ClientConfig;
+}
+
+async function withCluster(
+  context: CommandContext,
+  { access }: Pick<TokenArguments, 'access'>,
+  work: (opened: Opened) => Promise<void>,
+): Promise<number> {
+  const { edge } = context;
+  const complain = (text: string): void => void edge.stderr.write(forTerminal(`certlet: ${text}\n`));
+  const config = await clientConfigFor(access, edge);
+  for (const warning of config.warnings) complain(warning);
+  const api = openCluster(config, edge, complain);
+  try {
+    await work({ api, config });
+    return EXIT.ok;
+  } finally {
+    await api.close();
+  }
+}
