@@ -19,7 +19,7 @@ export function thirdPartyLicenses(packages: readonly LockedPackage[] = shippedP
 }
 
 function chapter({ place, name, version, license = 'no licence is named' }: LockedPackage): string {
-  const folder = join(root, place);
+  const folder = resolve(root, place);
   const files = readdirSync(folder)
     .filter((file) => NOTICE.test(file))
     .sort();

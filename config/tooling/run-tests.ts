@@ -1,5 +1,5 @@
 /**
- * `node config/tooling/run-tests.ts [unit|staged|cluster|systemd|faults] [--coverage-report] [--log=FILE] [--jobs=N] [FILE...]`: runs a suite, or files of it, in as
+ * `node config/tooling/run-tests.ts [unit|staged|cluster|systemd|packages|faults] [--coverage-report] [--log=FILE] [--jobs=N] [FILE...]`: runs a suite, or files of it, in as
  * many processes as there are processors. Shows a line a file, what failed, and `N passed, N failed[, N skipped]` (assertions); the whole
  * output, TAP, is in `.tap/SUITE.log` or FILE.
  */
@@ -34,13 +34,15 @@ interface Suite {
   readonly wrapper?: readonly string[];
   /** Runs the shipped program: what `CERTLET_PROGRAM` names, or what is staged for this one run. */
   readonly staged?: boolean;
+  /** Installs packages: those in the folder that `CERTLET_PACKAGES` names, or what is made for this one run, hardly compressed. */
+  readonly packaged?: boolean;
 }
 
 const suites = {
   unit: {
     command: 'npm test --',
     files: 'test/**/*.test.ts',
-    without: /^test\/(cluster|systemd|faults)\//,
+    without: /^test\/(cluster|systemd|packages|faults)\//,
     jobs: Math.max(2, availableParallelism()),
     timeoutMs: 10 * MINUTE_MS,
     apart: false,
@@ -67,6 +69,14 @@ const suites = {
     timeoutMs: 5 * MINUTE_MS,
     apart: true,
     wrapper: [join(root, 'test/systemd/sdlab'), 'run'],
+  },
+  packages: {
+    command: 'npm run test:packages --',
+    files: 'test/packages/*.test.ts',
+    jobs: 2,
+    timeoutMs: 10 * MINUTE_MS,
+    apart: true,
+    packaged: true,
   },
   faults: {
     command: 'npm run test:faults --',
@@ -143,6 +153,15 @@ async function stageBelow(folder: string): Promise<string> {
   return join(folder, 'staged');
 }
 
+/** Packages for this run alone. Throws with the tool's words where one cannot be made. */
+function packageBelow(folder: string): string {
+  const output = join(folder, 'packages');
+  const tool = join(import.meta.dirname, 'package/package.ts');
+  const { status } = spawnSync(process.execPath, [tool, output, '--quick'], { stdio: ['ignore', 'ignore', 'inherit'] });
+  if (status !== 0) throw new Error('the packages could not be made');
+  return output;
+}
+
 function removeAndEnd(run: Run): void {
   for (const tests of run.processes) tests.kill();
   rmSync(run.folder, { recursive: true, force: true });
@@ -165,6 +184,7 @@ async function runSuite(
   if (coverage === 'none') environment['NODE_COMPILE_CACHE'] = compileCache(folder);
   else environment['NODE_V8_COVERAGE'] = startCoverage();
   if (suite.staged === true) environment['CERTLET_PROGRAM'] ??= await stageBelow(folder);
+  if (suite.packaged === true) environment['CERTLET_PACKAGES'] ??= packageBelow(folder);
   const log = (text: string): void => appendFileSync(logPath, text);
   const run: Run = { suite, queue: files, folder, environment, log, processes: new Set() };
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => removeAndEnd(run));

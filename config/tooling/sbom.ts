@@ -9,12 +9,19 @@ import { type LockedPackage, lockedPackages } from './lockfile.ts';
 
 const root = resolve(import.meta.dirname, '../..');
 
-/** The document for one architecture (`x64`, `arm64`): the packages of the bundle and the Node that runs it. Ends in a newline. */
-export function sbom(architecture: string = process.arch): string {
+/** A library of the distribution that goes along where the host may lack it. */
+export interface SystemLibrary {
+  /** Debian's package of it, and the package's version. */
+  readonly name: string;
+  readonly version: string;
+}
+
+/** The document for one architecture (`x64`, `arm64`): the packages of the bundle, the Node that runs it, and libraries that go along. Ends in a newline. */
+export function sbom(architecture: string = process.arch, libraries: readonly SystemLibrary[] = []): string {
   const { name, version, license } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as Readonly<
     Record<'name' | 'version' | 'license', string>
   >;
-  const components = shippedPackages(architecture).map(componentOf);
+  const components = [...shippedPackages(architecture).map(componentOf), ...libraries.map(libraryComponent)];
   const subject = {
     type: 'application',
     'bom-ref': `pkg:npm/${name}@${version}`,
@@ -48,6 +55,11 @@ function isOwn({ link, place, name }: LockedPackage): boolean {
 /** https://github.com/package-url/purl-spec: the `@` of a scope is escaped. */
 function reference({ name, version }: LockedPackage): string {
   return `pkg:npm/${name.replace('@', '%40')}@${version}`;
+}
+
+function libraryComponent({ name, version }: SystemLibrary): object {
+  const purl = `pkg:deb/debian/${encodeURIComponent(name)}@${encodeURIComponent(version)}`;
+  return { type: 'library', 'bom-ref': purl, name, version, purl };
 }
 
 function componentOf(entry: LockedPackage): object {

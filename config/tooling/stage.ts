@@ -1,6 +1,6 @@
 /**
- * Lays the program out as it stands on a host: `npm run stage -- DIR`, and prints how root installs it, and how root upgrades it, also while it runs,
- * which leaves the settings alone. The same sources give the same bytes on every machine, whatever else is installed there; with SOURCE_DATE_EPOCH
+ * Lays the program out as it stands on a host: `npm run stage -- DIR`, and prints how root installs or upgrades it there, also while it runs. The
+ * same sources give the same bytes on every machine, whatever else is installed there; with SOURCE_DATE_EPOCH
  * the same times too.
  */
 import {
@@ -22,7 +22,7 @@ import { completionScript } from '../../src/cli/completion.ts';
 import { bundle, BUNDLES, NODE_FLAGS } from './bundle.ts';
 import { thirdPartyLicenses } from './licenses.ts';
 import { programPage, settingsPage } from './man.ts';
-import { sbom } from './sbom.ts';
+import { sbom, shippedPackages } from './sbom.ts';
 import { stripElf } from './strip-elf.ts';
 
 const root = resolve(import.meta.dirname, '../..');
@@ -40,63 +40,84 @@ const CACHE_BUILDER = `#!/bin/sh
 exec /usr/lib/certlet/node ${NODE_FLAGS.join(' ')} /usr/lib/certlet/build-cache.cjs
 `;
 
-const KUBELET_UNIT = `# The kubelet's unit, for certlet-kubelet-restart.service; kubelet.unit in config.yaml should say the same.
+const KUBELET_UNIT = `# The kubelet's unit, for certlet-kubelet-restart.service: /etc/certlet/kubelet-unit.env. kubelet.unit in config.yaml should say the same.
 # KUBELET_UNIT=k3s-agent.service
 `;
 
-/** Fills `folder`, which may hold an earlier stage. */
-export async function stage(folder: string): Promise<void> {
+/** For whom it is laid out. */
+export interface StageTarget {
+  /** As Node names it: `x64`, `arm64`. */
+  readonly architecture: string;
+  /** Folder of the npm package with the Node for it. */
+  readonly nodePackage: string;
+}
+
+/** This machine's architecture, with the Node of `npm ci`. */
+export const hostTarget = (): StageTarget => ({
+  architecture: process.arch,
+  nodePackage: join(root, `node_modules/node-linux-${process.arch}`),
+});
+
+/** Fills `folder`, which may hold an earlier stage. Everything is below `usr`: settings are their owner's. */
+export async function stage(folder: string, target: StageTarget = hostTarget()): Promise<void> {
   const at = (path: string): string => join(folder, path);
   rmSync(at('usr/lib/certlet'), { recursive: true, force: true });
   mkdirSync(at('usr/lib/certlet'), { recursive: true });
   for (const { entry, file } of BUNDLES) await bundle(entry, at(`usr/lib/certlet/${file}`));
-  stageNode(at('usr/lib/certlet/node'));
+  stageNode(at('usr/lib/certlet/node'), target);
   text(at('usr/bin/certlet'), LAUNCHER, 0o755);
   text(at('usr/lib/certlet/certlet-cache'), CACHE_BUILDER, 0o755);
   stageUnits(at);
   stageSettings(at);
-  stageDocuments(at);
+  stageDocuments(at, target);
   settleModesAndTimes(folder);
 }
 
-function stageNode(target: string): void {
-  const source = join(root, `node_modules/node-linux-${process.arch}/bin/node`);
-  if (!existsSync(source)) throw new Error(`no Node for ${process.arch} in node_modules: npm ci`);
-  writeFileSync(target, stripElf(readFileSync(source)));
-  chmodSync(target, 0o755);
+function stageNode(path: string, { architecture, nodePackage }: StageTarget): void {
+  const source = join(nodePackage, 'bin/node');
+  if (!existsSync(source)) throw new Error(`no Node for ${architecture} in ${nodePackage}: npm ci`);
+  writeFileSync(path, stripElf(readFileSync(source)));
+  chmodSync(path, 0o755);
 }
 
 function stageUnits(at: (path: string) => string): void {
   const units = join(root, 'systemd');
   for (const name of readdirSync(units).filter((name) => /\.(service|timer|path)$/.test(name)))
     file(join(units, name), at(`usr/lib/systemd/system/${name}`));
-  for (const folder of ['tmpfiles.d', 'sysusers.d'])
+  for (const folder of ['tmpfiles.d', 'sysusers.d', 'system-preset'])
     for (const name of readdirSync(join(units, folder)))
-      file(join(units, folder, name), at(`usr/lib/${folder}/${name}`));
+      file(
+        join(units, folder, name),
+        at(`usr/lib/${folder === 'system-preset' ? `systemd/${folder}` : folder}/${name}`),
+      );
   tree(join(units, 'drop-ins'), at('usr/share/certlet/drop-ins'));
 }
 
 function stageSettings(at: (path: string) => string): void {
-  file(join(root, 'config/config.example.yaml'), at('etc/certlet/config.yaml'));
-  text(at('etc/certlet/kubelet-unit.env'), KUBELET_UNIT, 0o644);
+  file(join(root, 'config/config.example.yaml'), at('usr/share/certlet/config.example.yaml'));
+  text(at('usr/share/certlet/kubelet-unit.example.env'), KUBELET_UNIT, 0o644);
   file(join(root, 'config/config.schema.json'), at('usr/share/certlet/config.schema.json'));
   file(join(root, 'config/status.schema.json'), at('usr/share/certlet/status.schema.json'));
   for (const folder of ['rbac', 'approver', 'certificates', 'prometheus', 'grafana'])
     tree(join(root, 'config', folder), at(`usr/share/certlet/${folder}`));
 }
 
-function stageDocuments(at: (path: string) => string): void {
+function stageDocuments(at: (path: string) => string, { architecture, nodePackage }: StageTarget): void {
+  const isNode = (name: string): boolean => name === `node-linux-${architecture}`;
+  const shipped = shippedPackages(architecture).map((entry) =>
+    isNode(entry.name) ? { ...entry, place: nodePackage } : entry,
+  );
   text(at('usr/share/man/man8/certlet.8'), programPage(), 0o644);
   text(at('usr/share/man/man5/certlet-config.5'), settingsPage(), 0o644);
   text(at('usr/share/bash-completion/completions/certlet'), completionScript('bash'), 0o644);
   text(at('usr/share/zsh/vendor-completions/_certlet'), completionScript('zsh'), 0o644);
   text(at('usr/share/fish/vendor_completions.d/certlet.fish'), completionScript('fish'), 0o644);
   file(join(root, 'LICENSE'), at('usr/share/doc/certlet/LICENSE'));
-  text(at('usr/share/doc/certlet/THIRD-PARTY-LICENSES'), thirdPartyLicenses(), 0o644);
+  text(at('usr/share/doc/certlet/THIRD-PARTY-LICENSES'), thirdPartyLicenses(shipped), 0o644);
   for (const name of ['README.md', 'CHANGELOG.md', 'SECURITY.md'])
     file(join(root, name), at(`usr/share/doc/certlet/${name}`));
   tree(join(root, 'docs'), at('usr/share/doc/certlet/docs'));
-  text(at('usr/share/doc/certlet/sbom.cdx.json'), sbom(), 0o644);
+  text(at('usr/share/doc/certlet/sbom.cdx.json'), sbom(architecture), 0o644);
 }
 
 function file(source: string, target: string): void {
@@ -134,8 +155,7 @@ function nextSteps(folder: string): string {
   const word = shellWord(folder);
   return [
     `${folder}: certlet as it stands on a host; as root there:`,
-    `  new:     cp -r --no-preserve=ownership ${word}/. /`,
-    `  upgrade: cp -r --no-preserve=ownership --remove-destination ${word}/usr/. /usr/   # the settings stay`,
+    `  cp -r --no-preserve=ownership --remove-destination ${word}/usr/. /usr/   # also while it runs`,
   ].join('\n');
 }
 
