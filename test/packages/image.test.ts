@@ -19,6 +19,8 @@ interface Config {
 }
 interface Image {
   readonly root: string;
+  /** For what a node has; empty. */
+  readonly node: string;
   readonly config: Config;
 }
 
@@ -26,7 +28,7 @@ const sha256 = (content: Buffer): string => `sha256:${createHash('sha256').updat
 
 /** Unpacks an archive as a runtime does, holding every digest and size against its content. */
 function unpack(t: Test, architecture: string): Image {
-  const folder = t.testdir({ layout: {}, root: {} });
+  const folder = t.testdir({ layout: {}, root: {}, node: {} });
   const layout = join(folder, 'layout');
   execFileSync('tar', ['-xf', packageNamed(new RegExp(`${architecture}\\.oci\\.tar$`)), '-C', layout]);
   const json = (path: string): unknown => JSON.parse(readFileSync(join(layout, path), 'utf8'));
@@ -54,7 +56,7 @@ function unpack(t: Test, architecture: string): Image {
     'for docker load',
   );
   execFileSync('tar', ['-xzf', layer, '--no-same-owner', '-C', join(folder, 'root')]);
-  return { root: join(folder, 'root'), config };
+  return { root: join(folder, 'root'), node: join(folder, 'node'), config };
 }
 
 t.test('amd64: an image of certlet and the libraries that it needs', async (t) => {
@@ -71,10 +73,14 @@ t.test('amd64: an image of certlet and the libraries that it needs', async (t) =
     return;
   }
   mkdirSync(join(root, 'dev'), { recursive: true });
-  const told = spawnSync('chroot', ['--userspec=65532:65532', root, ...config.config.Entrypoint, '--version'], {
-    encoding: 'utf8',
-    env: Object.fromEntries(config.config.Env.map((line) => line.split('=', 2))) as Record<string, string>,
-  });
+  const told = spawnSync(
+    '/usr/sbin/chroot',
+    ['--userspec=65532:65532', root, ...config.config.Entrypoint, '--version'],
+    {
+      encoding: 'utf8',
+      env: Object.fromEntries(config.config.Env.map((line) => line.split('=', 2))) as Record<string, string>,
+    },
+  );
   t.match(told, { status: 0, stdout: /^certlet \d/ }, told.stderr);
 });
 
@@ -84,10 +90,10 @@ t.test(
   'arm64: a whole bootstrap under qemu-user',
   { skip: qemu ? false : 'no qemu-aarch64-static (apt-get install qemu-user-static)' },
   async (t) => {
-    const { root, config } = unpack(t, 'arm64');
+    const { root, node: nodeFolder, config } = unpack(t, 'arm64');
     const cluster = await startFakeCluster({ approveServing: true });
     t.teardown(() => cluster.close());
-    const folder = new NodeFolder(t.testdir({}));
+    const folder = new NodeFolder(nodeFolder);
     folder.writeSettings();
     folder.writeBootstrap(cluster.bootstrapKubeconfig());
     const [node = '', ...words] = config.config.Entrypoint.map((word) =>

@@ -13,7 +13,8 @@ for (const architecture of ['x86_64', 'aarch64'])
   t.test(`what the rpm of ${architecture} asks for and carries`, { skip: noRpm }, async (t) => {
     const file = packageNamed(new RegExp(`${architecture}\\.rpm$`));
     const requires = rpm('-qp', '--requires', file);
-    t.match(requires, [/^libatomic\.so\.1\(\)\(64bit\)$/m, /^libstdc\+\+\.so\.6\(GLIBCXX_/m, /^systemd >= 247$/m]);
+    for (const wanted of [/^libatomic\.so\.1\(\)\(64bit\)$/m, /^libstdc\+\+\.so\.6\(GLIBCXX_/m, /^systemd >= 247$/m])
+      t.match(requires, wanted);
     t.match(requires, /GLIBC_2\.28/, 'the oldest glibc that Node runs on');
     t.notMatch(rpm('-qp', '--provides', file), /\.so/, 'nobody else is promised its libraries');
     const paths = rpm('-qpl', file).trim().split('\n');
@@ -39,7 +40,17 @@ t.test('rpm --root: installed, upgraded, erased, and what the kubelet reads stay
     (name) => !['dev', 'proc', 'sys', 'run', 'tmp', 'boot', 'var'].includes(name),
   ))
     cpSync(join(tree.folder, name), join(root, name), { recursive: true, verbatimSymlinks: true });
-  for (const name of ['var/lib/rpm', 'var/lib/kubelet/pki', 'var/cache/certlet', 'dev', 'proc', 'run', 'tmp'])
+  for (const name of [
+    'var/lib/rpm',
+    'var/lib/kubelet/pki',
+    'var/cache/certlet',
+    'etc/kubernetes',
+    'etc/certlet',
+    'dev',
+    'proc',
+    'run',
+    'tmp',
+  ])
     mkdirSync(join(root, name), { recursive: true });
   const at = (path: string): string => join(root, path);
   const file = packageNamed(/x86_64\.rpm$/);
@@ -49,7 +60,7 @@ t.test('rpm --root: installed, upgraded, erased, and what the kubelet reads stay
   const wanted = spawnSync('rpm', ['--root', root, '-U', '--nosignature', '--test', file], { encoding: 'utf8' });
   t.match(wanted.stderr, 'libatomic.so.1()(64bit) is needed');
 
-  t.match(install(), [/Nothing was started/, /certlet adopt/]);
+  t.match(install(), /Nothing was started[^]*certlet adopt/);
   t.match(execFileSync('chroot', [root, '/usr/bin/certlet', '--version'], { encoding: 'utf8' }), /^certlet \d/);
   t.equal(rpm('--root', root, '-V', 'certlet', '--nodeps'), '', 'everything is as the package says');
   t.notOk(existsSync(at('etc/systemd/system/multi-user.target.wants/certlet.service')), 'not enabled');
