@@ -22,6 +22,8 @@ export interface MadeFilesOptions {
   readonly specs: readonly CertificateSpec[];
   /** Only where it shall go too. */
   readonly bootstrapKubeconfig: string | undefined;
+  /** What `certlet join --seal` made: the same, sealed and opened. */
+  readonly sealedBootstrap?: readonly string[];
   /** What a stopped daemon leaves for others to read: status file, metrics file. Listed where they are there. */
   readonly published?: readonly string[];
   /** Files that stay, whose interrupted writes go all the same: a token may be in one. */
@@ -56,6 +58,10 @@ const STATE_FILES = [
   /-ledger\.json$/u,
 ] as const;
 
+async function listPresent(fs: FileSystem, paths: readonly string[], remark: string, lists: Lists): Promise<void> {
+  for (const path of paths) if ((await fs.lstat(path)) !== undefined) lists.remove.push({ path, remark });
+}
+
 /** Looks at the disk, changes nothing. Pairs count as certlet's when its ledger has them: written by it, or there when it took the folder over. */
 export async function listMadeFiles(options: MadeFilesOptions): Promise<MadeFiles> {
   const { fs, uid, specs, bootstrapKubeconfig } = options;
@@ -63,13 +69,10 @@ export async function listMadeFiles(options: MadeFilesOptions): Promise<MadeFile
   const shared = { fs, stateDir, uid, warn: () => undefined, said: new SaidOnce() };
   const contexts = specs.map((spec) => ({ spec, context: storeContext(spec, shared) }));
   const lists: Lists = { remove: [], keep: [] };
-  for (const path of options.published ?? []) {
-    if ((await fs.lstat(path)) !== undefined) lists.remove.push({ path, remark: 'told about these files' });
-  }
+  await listPresent(fs, options.published ?? [], 'told about these files', lists);
   for (const { spec, context } of contexts) await listKubeconfig(context, spec, lists);
-  if (bootstrapKubeconfig !== undefined && (await fs.lstat(bootstrapKubeconfig)) !== undefined) {
-    lists.remove.push({ path: bootstrapKubeconfig, remark: 'the bootstrap kubeconfig' });
-  }
+  const bootstrap = bootstrapKubeconfig === undefined ? [] : [bootstrapKubeconfig];
+  await listPresent(fs, [...bootstrap, ...(options.sealedBootstrap ?? [])], 'the bootstrap kubeconfig', lists);
   for (const { context } of contexts) await listPairs(context, lists);
   for (const { context } of contexts) await listKubeletFiles(context, lists);
   const folders = contexts.map(({ context }) => context.folder);

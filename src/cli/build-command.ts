@@ -126,6 +126,7 @@ function joinCommand(given: Given): JoinCommandArguments {
       timeoutMs: given.durationMs('timeout'),
       force: given.boolean('force'),
       writeKubeconfig: given.boolean('write-kubeconfig'),
+      seal: given.boolean('seal'),
     },
   };
 }

@@ -228,6 +228,12 @@ export const COMMANDS: readonly CommandSpec[] = [
         summary:
           "Also write the kubelet's kubeconfig, for manageKubeconfig: false. Alone: from the bootstrap kubeconfig that is there.",
       },
+      {
+        name: 'seal',
+        kind: 'boolean',
+        summary:
+          'Seal the bootstrap kubeconfig to this host (systemd-creds, systemd 250 and later) in place of a plain file.',
+      },
       { name: 'force', kind: 'boolean', summary: 'Replace a bootstrap kubeconfig of another cluster.' },
       OUTPUT,
       TIMEOUT,

@@ -17,6 +17,8 @@ export interface JoinArguments {
   readonly force: boolean;
   /** Also write the node's kubeconfig; without an endpoint and a file, from the bootstrap kubeconfig that is there. */
   readonly writeKubeconfig: boolean;
+  /** Seal the bootstrap kubeconfig to this host, and write no plain file. */
+  readonly seal: boolean;
 }
 
 export type TokenSource =
@@ -41,7 +43,10 @@ export function joinPlan(args: JoinArguments): JoinPlan {
     );
     return { kind: 'file', file: args.discoveryFile, token };
   }
-  if (args.endpoint === undefined && args.writeKubeconfig && token === undefined) return { kind: 'present' };
+  if (args.endpoint === undefined && args.writeKubeconfig && token === undefined) {
+    refuse(args.seal, '--seal has nothing to seal here: give ENDPOINT and a token');
+    return { kind: 'present' };
+  }
   if (args.endpoint === undefined)
     throw usage('ENDPOINT is missing (HOST:PORT of the API server), or use --discovery-file');
   if (token === undefined)

@@ -14,6 +14,8 @@ import {
 import { CertletError } from '../errors.ts';
 import { parseYaml } from '../kubeconfig/yaml.ts';
 import { parseChain } from '../pki/certificate.ts';
+import { type SealedPlaces, writeSealed } from './sealed-bootstrap.ts';
+import type { Sealer } from '../adapters/systemd/sealer.ts';
 import type { KubeconfigFiles, KubeconfigReading } from '../ports.ts';
 import type { Secret } from '../secret.ts';
 import { type JoinArguments, joinPlan, type TokenSource } from './join-plan.ts';
@@ -25,10 +27,13 @@ export interface JoinFiles {
   readonly bootstrapPath: string;
   readonly kubeconfigs: Pick<KubeconfigFiles, 'readBootstrap' | 'readNode' | 'writeNode'>;
   readonly node: RootKubeconfig;
+  /** For `--seal`. */
+  readonly sealed: Omit<SealedPlaces, 'bootstrapPath'>;
 }
 
 export interface JoinPorts extends DiscoveryPorts {
   readonly fs: FileSystem;
+  readonly sealer: Sealer;
   readonly readStdin: () => Promise<string>;
   /** One line of warning, on standard error. */
   readonly warn: (line: string) => void;
@@ -68,26 +73,23 @@ export async function joinCluster(
 ): Promise<Joined> {
   const plan = joinPlan(args);
   if (plan.kind === 'present') return await renewKubeconfig(files, ports);
+  if (args.seal) await ports.sealer.check();
   const found =
     plan.kind === 'file' ? await fromFile(plan, ports, signal) : await fromCluster(plan, args.timeoutMs, ports, signal);
   await refuseOtherCluster(found.cluster, args.force, files, ports);
   await ensureFolder(ports.fs, dirname(files.bootstrapPath), 0o755);
   // A join that was killed left its token there.
   await sweepTemporaries(ports.fs, dirname(files.bootstrapPath), basename(files.bootstrapPath));
-  await replaceFile(
-    ports.fs,
-    files.bootstrapPath,
-    encodeBootstrapKubeconfig(found.cluster, found.token).reveal(),
-    0o600,
-  );
+  const written = await writeBootstrap(encodeBootstrapKubeconfig(found.cluster, found.token), args, files, ports);
   const joined = {
     server: found.cluster.server,
     caPins: parseChain(found.cluster.caPem).certificates.map(caPinOf),
-    written: files.bootstrapPath,
+    written,
   };
+  const start = [...(args.seal ? ['systemctl start certlet-unseal'] : []), 'systemctl enable --now certlet'];
   if (!args.writeKubeconfig) {
     await warnAboutNodeKubeconfig(found.cluster, files, ports);
-    return { ...joined, next: ['systemctl enable --now certlet'] };
+    return { ...joined, next: start };
   }
   const { kubeconfigs, node } = files;
   const access = { ...found.cluster, insecureSkipTlsVerify: false };
@@ -95,8 +97,25 @@ export async function joinCluster(
   return {
     ...joined,
     kubeconfig: node.path,
-    next: [...(await nextForRoot(node, ports)), 'systemctl enable --now certlet'],
+    next: [...(await nextForRoot(node, ports)), ...start],
   };
+}
+
+/** The bootstrap kubeconfig, plain or sealed; gives the path of the file that holds it now. */
+async function writeBootstrap(
+  content: Secret,
+  { seal }: JoinArguments,
+  { bootstrapPath, sealed }: JoinFiles,
+  { fs, sealer }: JoinPorts,
+): Promise<string> {
+  if (seal) {
+    await writeSealed(fs, sealer, content, { ...sealed, bootstrapPath });
+    return sealed.sealed;
+  }
+  await replaceFile(fs, bootstrapPath, content.reveal(), 0o600);
+  // An older token, which nothing names any more.
+  for (const path of [sealed.sealed, sealed.opened]) await fs.unlink(path);
+  return bootstrapPath;
 }
 
 /** The node's kubeconfig anew from the bootstrap kubeconfig, which has the cluster's new CA or server. */

@@ -27,6 +27,7 @@ const join = {
   timeoutMs: 300_000,
   force: false,
   writeKubeconfig: false,
+  seal: false,
 };
 const renew = {
   name: 'renew',

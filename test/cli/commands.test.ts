@@ -355,6 +355,7 @@ t.test('adopt and join as the program calls them', async (t) => {
     timeoutMs: 1_000,
     force: false,
     writeKubeconfig: false,
+    seal: false,
     discoveryFile,
   };
   t.equal(await dispatch({ name: 'join', output: 'json', join: join_ }, joined.context), 0);

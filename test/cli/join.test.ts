@@ -7,6 +7,7 @@ import t, { type Test } from 'tap';
 import { parse } from 'yaml';
 import { createDiscoveryFetch, type DiscoveryFetch } from '../../src/adapters/discovery-fetch.ts';
 import { NodeFileSystem } from '../../src/adapters/file-system.ts';
+import type { Sealer } from '../../src/adapters/systemd/sealer.ts';
 import { joinCluster, joinedText } from '../../src/cli/join.ts';
 import type { JoinArguments } from '../../src/cli/join-plan.ts';
 import { caPinOf } from '../../src/discovery/ca-pin.ts';
@@ -30,6 +31,12 @@ const BASE: JoinArguments = {
   timeoutMs: 60_000,
   force: false,
   writeKubeconfig: false,
+  seal: false,
+};
+
+const NO_SEALER: Sealer = {
+  check: () => Promise.reject(new CertletError('ERR_USAGE', 'this host cannot seal')),
+  seal: () => Promise.reject(new Error('sealed without being asked to')),
 };
 
 interface Run {
@@ -94,6 +101,7 @@ async function run(t: Test, args: Partial<JoinArguments>, options: RunOptions = 
     progress: (text: string) => progress.push(text),
     warn: (line: string) => warned.push(line),
     readStdin: async () => options.stdin ?? '',
+    sealer: NO_SEALER,
   };
   const files = {
     bootstrapPath: path,
@@ -114,6 +122,7 @@ async function run(t: Test, args: Partial<JoinArguments>, options: RunOptions = 
       settingsPath,
       kubeletUnit: options.kubeletUnit ?? 'k3s-agent.service',
     },
+    sealed: { sealed: join(folder, 'etc/sealed.cred'), opened: join(folder, 'opened.conf') },
   };
   let error: unknown;
   try {
@@ -545,6 +554,15 @@ t.test('a join that was killed leaves no token: the next one sweeps its temporar
   const result = await run(t, args, { stdin: TOKEN, folder });
   t.equal(result.error, undefined);
   t.strictSame(readdirSync(join(folder, 'etc')), ['bootstrap-kubelet.conf']);
+});
+
+t.test('--seal on a host that cannot seal asks nobody and writes nothing', async (t) => {
+  const server = await serve(t, { answer: good });
+  const args = { endpoint: server.endpoint, tokenFile: '-', caCertHashes: [pinOf(server)], seal: true };
+  const { error, path } = await run(t, args, { stdin: TOKEN });
+  t.match(error, { code: 'ERR_USAGE', message: 'this host cannot seal' });
+  t.equal(server.requests.length, 0);
+  t.notOk(existsSync(path));
 });
 
 t.test("--write-kubeconfig writes the node's kubeconfig too, and says how to close it to the service", async (t) => {

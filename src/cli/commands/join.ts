@@ -3,11 +3,13 @@ import { NodeFileSystem } from '../../adapters/file-system.ts';
 import { createKubeconfigFiles } from '../../adapters/kubeconfig-files.ts';
 import { serviceUser } from '../../adapters/probe/store-view.ts';
 import { SystemChance, SystemClock } from '../../adapters/system-clock.ts';
+import { createSealer } from '../../adapters/systemd/sealer.ts';
 import { EXIT } from '../../errors.ts';
 import { ANSWER_VERSION, encodeAnswer } from '../answer.ts';
 import type { JoinCommandArguments } from '../command.ts';
 import type { CommandContext } from '../command-context.ts';
 import { joinCluster, joinedText } from '../join.ts';
+import { refuseUnopened, sealedPlaces } from '../sealed-bootstrap.ts';
 import { readAllInput } from '../standard-input.ts';
 
 /** `certlet join`: `joinCluster` of src/cli/join.ts with the real network and disk. */
@@ -34,13 +36,16 @@ export async function runJoin(context: CommandContext, args: JoinCommandArgument
   const ports = {
     fetch: createDiscoveryFetch(edge.environment),
     fs,
+    sealer: createSealer(trusted.searchPath),
     clock: new SystemClock(),
     chance: new SystemChance(),
     readStdin: () => readAllInput(edge.stdin),
     warn: complain,
     progress: complain,
   };
-  const joined = await joinCluster(args.join, { bootstrapPath, kubeconfigs, node }, ports, context.signal);
+  const sealed = sealedPlaces(context.settingsPath, settings.runtimeDir);
+  if (args.join.seal) refuseUnopened(sealed, uid);
+  const joined = await joinCluster(args.join, { bootstrapPath, kubeconfigs, node, sealed }, ports, context.signal);
   const { output } = args;
   context.print(output === 'text' ? joinedText(joined) : encodeAnswer({ version: ANSWER_VERSION, ...joined }, output));
   return EXIT.ok;

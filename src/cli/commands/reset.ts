@@ -6,17 +6,20 @@ import type { CommandContext } from '../command-context.ts';
 import { refuseForeignState } from '../foreign-state.ts';
 import { asker } from '../question.ts';
 import { type ResetAnswer, resetNode } from '../reset.ts';
+import { sealedPlaces } from '../sealed-bootstrap.ts';
 
 /** `certlet reset`: shows and removes what certlet made. */
 export async function runReset(context: CommandContext, args: ResetArguments): Promise<number> {
   const { certDir, stateDir, bootstrapKubeconfig, specs, runtimeDir, metrics } = await context.loadSettings();
   await refuseForeignState({ certDir, stateDir }, 'reset', context.edge.userId);
+  const sealed = sealedPlaces(context.settingsPath, runtimeDir);
   const files = {
     fs: new NodeFileSystem(),
     certDir,
     stateDir,
     specs,
     bootstrapKubeconfig: args.withBootstrapKubeconfig ? bootstrapKubeconfig : undefined,
+    sealedBootstrap: args.withBootstrapKubeconfig ? [sealed.opened, sealed.sealed] : [],
     leftovers: [bootstrapKubeconfig],
     published: [statusFilePath(runtimeDir), ...(metrics.textfile === undefined ? [] : [metrics.textfile])],
     uid: context.edge.userId,
