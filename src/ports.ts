@@ -152,6 +152,12 @@ export interface ServerGlimpse {
     readonly notBefore: Date;
     readonly notAfter: Date;
     readonly names: string;
+    /** Hex. */
+    readonly serial?: string;
+    /** SHA-256, as openssl prints it. */
+    readonly fingerprint?: string;
+    /** Of the CA, where the server sends it. */
+    readonly issuerFingerprint?: string;
   };
   readonly serverDate?: Date;
 }

@@ -11,6 +11,7 @@ import type { CertificateSpec } from '../csr/spec.ts';
 import type { CsrApiVersion } from '../csr/wire.ts';
 import type { ClusterAccess, Credential } from '../kubeconfig/client-config.ts';
 import type { ApiConnector, KubeconfigReading, NodeFacts, RouteProbe } from '../ports.ts';
+import type { StatusDocument } from '../status/document.ts';
 import type { Finding } from './finding.ts';
 
 /** Which of the node's two credentials. */
@@ -79,6 +80,8 @@ export interface CheckPorts {
   readonly readKubelet: (settings: Settings) => Promise<HostKubelet>;
   /** Whether a daemon holds the cert-dir now: a text that names it, undefined when none does or nobody can tell. */
   readonly daemon: (settings: Settings) => Promise<DaemonState>;
+  /** What the daemon says of itself; undefined where it may not be asked or has just started. */
+  readonly daemonStatus: (settings: Settings) => Promise<StatusDocument | undefined>;
   /** How certlet is started on this host. */
   readonly ownUnits: () => Promise<OwnUnits>;
   /** Root's side of the settings' `reload`. */

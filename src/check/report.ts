@@ -1,3 +1,4 @@
+import { timestamp } from '../timestamp.ts';
 import { BOLD, type Paint, paintFor } from '../status/paint.ts';
 import { wrapped } from '../status/wrapped.ts';
 import type { Cause, Finding, StepReport, Verdict } from './finding.ts';
@@ -22,7 +23,7 @@ export function tally(reports: readonly StepReport[]): Readonly<Record<Verdict, 
 export function checkDocument(reports: readonly StepReport[], facts: CheckFacts): object {
   return {
     version: CHECK_VERSION,
-    checkedAt: facts.now.toISOString(),
+    checkedAt: timestamp(facts.now),
     certlet: facts.program,
     node: facts.nodeName,
     summary: tally(reports),

@@ -1,3 +1,4 @@
+import { timestamp } from '../timestamp.ts';
 import {
   type CertificateChain,
   type CertificateFacts,
@@ -65,9 +66,8 @@ function dateProblems(chain: CertificateChain, wanted: WantedCertificate): reado
     const which = index === 0 ? '' : `certificate ${String(index + 1)} of the chain: `;
     const problems: IssuedProblem[] = [];
     if (notBefore.getTime() > latestStart)
-      problems.push({ kind: 'not yet valid', text: `${which}not valid before ${notBefore.toISOString()}` });
-    if (notAfter <= wanted.now)
-      problems.push({ kind: 'expired', text: `${which}expired at ${notAfter.toISOString()}` });
+      problems.push({ kind: 'not yet valid', text: `${which}not valid before ${timestamp(notBefore)}` });
+    if (notAfter <= wanted.now) problems.push({ kind: 'expired', text: `${which}expired at ${timestamp(notAfter)}` });
     return problems;
   });
 }

@@ -1,3 +1,4 @@
+import { timestamp } from '../timestamp.ts';
 import { CertletError } from '../errors.ts';
 import { parseChain } from '../pki/certificate.ts';
 import type { PrivateKey } from '../pki/keys.ts';
@@ -77,7 +78,7 @@ export function refusedRemedy(
 function expiredProblems(certificatePem: string, now: Date): readonly string[] {
   try {
     const expired = parseChain(certificatePem).certificates.filter((certificate) => certificate.validToDate <= now);
-    return expired.map((certificate) => `its certificate expired at ${certificate.validToDate.toISOString()}`);
+    return expired.map((certificate) => `its certificate expired at ${timestamp(certificate.validToDate)}`);
   } catch (error) {
     if (error instanceof CertletError) return [`its certificate cannot be read: ${error.message}`];
     throw error;

@@ -1,3 +1,4 @@
+import { timestamp } from '../timestamp.ts';
 import { createPublicKey, verify } from 'node:crypto';
 import type { KeyObject } from 'node:crypto';
 import { isObjectIdentifier, readElement, readElements, unlessMalformed } from './der-reader.ts';
@@ -314,7 +315,7 @@ function form(text: string): Finding {
 }
 
 function isoOf(time: number): string {
-  return new Date(time).toISOString();
+  return timestamp(new Date(time));
 }
 
 function same(one: Uint8Array, other: Uint8Array): boolean {

@@ -1,3 +1,4 @@
+import { timestamp } from '../timestamp.ts';
 import { isCertletError } from '../errors.ts';
 import type { CertificateFacts, CertificatePair } from '../pki/certificate.ts';
 import type { PendingRequest } from '../csr/pending.ts';
@@ -272,7 +273,7 @@ export class Attempt {
       kind: 'rotated',
       purpose,
       at,
-      text: `${purpose} certificate ${leaf.serial} is current until ${leaf.notAfter.toISOString()}`,
+      text: `${purpose} certificate ${leaf.serial} is current until ${timestamp(leaf.notAfter)}`,
       ...(age === undefined ? {} : { replacedAgeSeconds: age }),
     });
   }

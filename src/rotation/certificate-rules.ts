@@ -1,3 +1,4 @@
+import { timestamp } from '../timestamp.ts';
 import type { CertletError } from '../errors.ts';
 import type { CertificateSpec } from '../csr/spec.ts';
 import { type CertificateTemplate, templateOf } from '../csr/template.ts';
@@ -118,7 +119,7 @@ export class IdentityRules extends CertificateRules {
     const { refusals } = this.node.identity;
     if (refusals === undefined) return undefined;
     const times = refusals.count === 1 ? 'once' : `${String(refusals.count)} times`;
-    return `the API server refuses the client certificate: ${times} since ${refusals.since.toISOString()}`;
+    return `the API server refuses the client certificate: ${times} since ${timestamp(refusals.since)}`;
   }
 
   blocked(): undefined {

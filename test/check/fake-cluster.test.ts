@@ -95,7 +95,7 @@ const rows: readonly Row[] = [
     id: 'tls.wrong-ca',
     what: /not signed by the CA/,
     causes: [
-      /another cluster, or the cluster's CA has changed \(the server's certificate is from CN=fake-server-ca\)/,
+      /another cluster, or the cluster's CA has changed: it trusts CN=other \(serial \w+, sha256 (?:\w\w:){7}\w\w…\); the server's certificate \(serial \w+, sha256 [\w:]+…\) is from CN=fake-server-ca/,
       /proxy or load balancer/,
     ],
   },

@@ -1,3 +1,4 @@
+import { timestamp } from '../../src/timestamp.ts';
 import { createPublicKey } from 'node:crypto';
 import t from 'tap';
 import { issuedProblems } from '../../src/csr/issued.ts';
@@ -111,25 +112,25 @@ for (const row of [
     name: 'NotBefore beyond the tolerance',
     template: client,
     pem: sign(client, { notBefore: at(6) }),
-    problems: [{ kind: 'not yet valid', text: `not valid before ${at(6).toISOString()}` }],
+    problems: [{ kind: 'not yet valid', text: `not valid before ${timestamp(at(6))}` }],
   },
   {
     name: 'a certificate that expires this instant',
     template: client,
     pem: sign(client, { notAfter: NOW }),
-    problems: [{ kind: 'expired', text: `expired at ${NOW.toISOString()}` }],
+    problems: [{ kind: 'expired', text: `expired at ${timestamp(NOW)}` }],
   },
   {
     name: 'an expired intermediate',
     template: client,
     pem: sign(client, {}, stale),
-    problems: [{ kind: 'expired', text: `certificate 2 of the chain: expired at ${at(-1).toISOString()}` }],
+    problems: [{ kind: 'expired', text: `certificate 2 of the chain: expired at ${timestamp(at(-1))}` }],
   },
   {
     name: 'an intermediate of the future',
     template: client,
     pem: sign(client, {}, early),
-    problems: [{ kind: 'not yet valid', text: `certificate 2 of the chain: not valid before ${at(10).toISOString()}` }],
+    problems: [{ kind: 'not yet valid', text: `certificate 2 of the chain: not valid before ${timestamp(at(10))}` }],
   },
 ]) {
   t.test(`issuedProblems: ${row.name}`, async (t) => {

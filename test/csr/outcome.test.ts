@@ -1,3 +1,4 @@
+import { timestamp } from '../../src/timestamp.ts';
 import t from 'tap';
 import { refusedRemedy, requestIncompatibilities, requestOutcome } from '../../src/csr/outcome.ts';
 import { clientTemplate, servingTemplate } from '../fixtures/specs.ts';
@@ -110,12 +111,12 @@ for (const row of [
   {
     name: 'an expired certificate',
     csr: { certificatePem: issued(0) },
-    reasons: [`its certificate expired at ${NOW.toISOString()}`],
+    reasons: [`its certificate expired at ${timestamp(NOW)}`],
   },
   {
     name: 'an expired intermediate',
     csr: { certificatePem: issued(1) + issued(-1) },
-    reasons: [`its certificate expired at ${at(-1).toISOString()}`],
+    reasons: [`its certificate expired at ${timestamp(at(-1))}`],
   },
   {
     name: 'a certificate that is none',

@@ -86,6 +86,11 @@ function certificateOf(socket: TLSSocket): Pick<ServerGlimpse, 'certificate'> {
       notBefore: certificate.validFromDate,
       notAfter: certificate.validToDate,
       names: shown(certificate.subjectAltName),
+      serial: certificate.serialNumber,
+      fingerprint: certificate.fingerprint256,
+      ...(certificate.issuerCertificate === undefined
+        ? {}
+        : { issuerFingerprint: certificate.issuerCertificate.fingerprint256 }),
     },
   };
 }

@@ -1,3 +1,4 @@
+import { timestamp } from '../../timestamp.ts';
 import { X509Certificate } from 'node:crypto';
 import { type CertificateFacts, type CertificateChain, isIssuedBy, splitCertificates } from '../../pki/certificate.ts';
 import { isCertletError } from '../../errors.ts';
@@ -44,7 +45,7 @@ export function certificateCauses(refusal: CertificateRefusal): readonly Cause[]
     ...(serverNow > leaf.notAfter
       ? [
           {
-            what: `it expired at ${leaf.notAfter.toISOString()} by the server's clock`,
+            what: `it expired at ${timestamp(leaf.notAfter)} by the server's clock`,
             sure: 'certain',
             remedy: 'timedatectl set-ntp true; certlet renew client',
           } as const,
@@ -53,7 +54,7 @@ export function certificateCauses(refusal: CertificateRefusal): readonly Cause[]
     ...(serverNow < leaf.notBefore
       ? [
           {
-            what: `it is not valid before ${leaf.notBefore.toISOString()} by the server's clock`,
+            what: `it is not valid before ${timestamp(leaf.notBefore)} by the server's clock`,
             sure: 'certain',
             remedy: 'date -u   # on the control plane node and here',
           } as const,

@@ -1,3 +1,4 @@
+import { timestamp } from '../../timestamp.ts';
 import { isCertletError } from '../../errors.ts';
 import { parseChain } from '../../pki/certificate.ts';
 import type { KubeconfigReading } from '../../ports.ts';
@@ -22,7 +23,7 @@ export function certificateNameFindings(
       `${node.path} holds a certificate for ${leaf.commonName}, but this node is ${nodeName}`,
       {
         remedy: `kubectl get nodes   # then set hostnameOverride to the Node's name, or certlet reset where the host has a new name`,
-        evidence: { certificate: leaf.commonName, wanted, notAfter: leaf.notAfter.toISOString() },
+        evidence: { certificate: leaf.commonName, wanted, notAfter: timestamp(leaf.notAfter) },
       },
     ),
   ];

@@ -1,3 +1,4 @@
+import { timestamp } from '../../timestamp.ts';
 import type { PairView } from '../../adapters/probe/store-view.ts';
 import { shellWord } from '../../adapters/file-errors.ts';
 import type { RequestHistory } from '../../csr/pending.ts';
@@ -82,8 +83,8 @@ function leafFindings(question: PairQuestion, leaf: CertificateFacts): readonly 
     subject: leaf.subject,
     issuer: leaf.issuer,
     serial: leaf.serial,
-    notBefore: leaf.notBefore.toISOString(),
-    notAfter: leaf.notAfter.toISOString(),
+    notBefore: timestamp(leaf.notBefore),
+    notAfter: timestamp(leaf.notAfter),
   };
   const problem = (kind: string, what: string, remedy: string): readonly Finding[] => [
     finding('problem', `${id}-${kind}`, `the ${purpose} certificate ${what}`, { evidence, remedy }),
@@ -94,14 +95,14 @@ function leafFindings(question: PairQuestion, leaf: CertificateFacts): readonly 
   }
   if (now > leaf.notAfter) {
     const age = spanText(now.getTime() - leaf.notAfter.getTime());
-    return problem('expired', `expired ${age} ago (${leaf.notAfter.toISOString()})`, expiredRemedy(spec));
+    return problem('expired', `expired ${age} ago (${timestamp(leaf.notAfter)})`, expiredRemedy(spec));
   }
   if (leaf.commonName !== commonName)
     return problem('name', `is for ${leaf.commonName}, not for ${commonName}`, NAME_REMEDY);
   const reasons = unfitReasons(leaf, { commonName, usages: spec.usages, now });
   if (reasons.length > 0) return problem('unfit', `does not do: ${reasons.join(', ')}`, 'systemctl restart certlet');
   if (now < leaf.notBefore) {
-    const what = `is not valid before ${leaf.notBefore.toISOString()} by this host's clock`;
+    const what = `is not valid before ${timestamp(leaf.notBefore)} by this host's clock`;
     return problem('early', what, 'timedatectl set-ntp true   # compare with: date -u');
   }
   return [lifeFinding(question, leaf, evidence)];
@@ -127,5 +128,5 @@ function lifeFinding(
     const what = `the ${purpose} certificate expires ${relativeText(leaf.notAfter, now)}, and its renewal was due ${relativeText(deadline, now)}`;
     return finding('warning', `${id}-overdue`, what, { evidence, remedy: `certlet renew ${purpose} --wait` });
   }
-  return good(id, `the ${purpose} certificate is valid until ${leaf.notAfter.toISOString()}`, evidence);
+  return good(id, `the ${purpose} certificate is valid until ${timestamp(leaf.notAfter)}`, evidence);
 }

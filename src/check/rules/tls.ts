@@ -5,6 +5,7 @@ import { oneLine, splitCertificates } from '../../pki/certificate.ts';
 import type { ServerGlimpse } from '../../ports.ts';
 import { NAMED_SKEW_MS, skewText } from '../../rotation/rules/clock-judge.ts';
 import { spanText } from '../../status/times.ts';
+import { timestamp } from '../../timestamp.ts';
 import type { Target } from '../facts.ts';
 import { type Cause, type Evidence, type Finding, finding, good, unitWord } from '../finding.ts';
 import { fromError } from '../walk.ts';
@@ -73,8 +74,17 @@ function certificateFindings({ target, glimpse, at: now }: TlsSeen): readonly Fi
 function shown(glimpse: ServerGlimpse | undefined): Readonly<Record<string, string>> {
   const certificate = glimpse?.certificate;
   if (certificate === undefined) return {};
-  const { subject, issuer, names, notBefore, notAfter } = certificate;
-  return { subject, issuer, names, notBefore: notBefore.toISOString(), notAfter: notAfter.toISOString() };
+  const { subject, issuer, names, notBefore, notAfter, serial, fingerprint, issuerFingerprint } = certificate;
+  return {
+    subject,
+    issuer,
+    names,
+    notBefore: timestamp(notBefore),
+    notAfter: timestamp(notAfter),
+    ...(serial === undefined ? {} : { serial }),
+    ...(fingerprint === undefined ? {} : { fingerprint }),
+    ...(issuerFingerprint === undefined ? {} : { issuerFingerprint }),
+  };
 }
 
 function untrustedFinding(
@@ -112,9 +122,8 @@ function untrustedFinding(
 }
 
 function caCauses({ target, glimpse }: TlsSeen, unit: string): readonly Cause[] {
-  const issuer = glimpse?.certificate?.issuer;
-  const by = issuer === undefined ? '' : ` (the server's certificate is from ${issuer})`;
   const { role, source } = target;
+  const by = identities(target, glimpse);
   return [
     {
       what: `${source} is from another cluster, or the cluster's CA has changed${by}`,
@@ -133,11 +142,27 @@ function caCauses({ target, glimpse }: TlsSeen, unit: string): readonly Cause[] 
 }
 
 /** Subjects of the CAs that a kubeconfig gives, to hold against the issuer that was seen. */
+/** Every cluster's CA is called `CN=kubernetes`: serial and fingerprint tell them apart. */
+function identities(target: Target, glimpse: ServerGlimpse | undefined): string {
+  const { issuer, serial, fingerprint, issuerFingerprint } = glimpse?.certificate ?? {};
+  if (issuer === undefined) return '';
+  const sent = issuerFingerprint === undefined ? '' : ` with sha256 ${short(issuerFingerprint)}`;
+  const shown =
+    serial === undefined || fingerprint === undefined ? '' : ` (serial ${serial}, sha256 ${short(fingerprint)})`;
+  return `: it trusts ${trustedSubjects(target).join(', ')}; the server's certificate${shown} is from ${issuer}${sent}`;
+}
+
+/** Enough to compare with what `openssl x509 -noout -fingerprint -sha256` prints. */
+const short = (fingerprint: string): string => `${fingerprint.slice(0, 23)}…`;
+
 function trustedSubjects(target: Target): readonly string[] {
   const { caPem } = target.cluster;
   if (caPem === undefined) return ["the host's own roots"];
   try {
-    return splitCertificates(caPem).map((pem) => oneLine(new X509Certificate(pem).subject));
+    return splitCertificates(caPem).map((pem) => {
+      const { subject, serialNumber, fingerprint256 } = new X509Certificate(pem);
+      return `${oneLine(subject)} (serial ${serialNumber}, sha256 ${short(fingerprint256)})`;
+    });
   } catch (error) {
     if (isCertletError(error)) return [];
     throw error;
@@ -151,8 +176,8 @@ function datesFinding(seen: TlsSeen, error: CertletError): Finding {
   const skewMs = serverDate === undefined ? 0 : at.getTime() - serverDate.getTime();
   const evidence = {
     server: target.cluster.server,
-    now: at.toISOString(),
-    serverDate: serverDate?.toISOString(),
+    now: timestamp(at),
+    serverDate: serverDate && timestamp(serverDate),
     ...shown(glimpse),
   };
   if (Math.abs(skewMs) >= NAMED_SKEW_MS) {
@@ -179,11 +204,11 @@ function serverDatesFinding(
   const { server } = target.cluster;
   if (at > notAfter) {
     const age = spanText(at.getTime() - notAfter.getTime());
-    const what = `the certificate of ${server} expired ${age} ago (${notAfter.toISOString()})${agreed}`;
+    const what = `the certificate of ${server} expired ${age} ago (${timestamp(notAfter)})${agreed}`;
     const remedy = 'kubeadm certs renew apiserver   # on the control plane node, then restart kube-apiserver';
     return finding(weight, 'tls.server-expired', what, { ...details, remedy });
   }
-  const what = `the certificate of ${server} is not valid before ${notBefore.toISOString()}, in ${spanText(notBefore.getTime() - at.getTime())}${agreed}`;
+  const what = `the certificate of ${server} is not valid before ${timestamp(notBefore)}, in ${spanText(notBefore.getTime() - at.getTime())}${agreed}`;
   return finding(weight, 'tls.server-early', what, { ...details, remedy: 'date -u   # on the control plane and here' });
 }
 

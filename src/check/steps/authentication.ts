@@ -1,3 +1,4 @@
+import { timestamp } from '../../timestamp.ts';
 import { type CertletError, isCertletError } from '../../errors.ts';
 import { parseBootstrapToken } from '../../discovery/bootstrap-token.ts';
 import { CLUSTER_INFO_PATH, readClusterInfo } from '../../discovery/cluster-info.ts';
@@ -83,7 +84,7 @@ async function whyRefused(context: CheckContext, target: Target): Promise<Why> {
     const serverNow = new Date(context.ports.now().getTime() - (context.facts.skewMs ?? 0));
     const { leaf } = chain;
     const { caPem } = cluster;
-    const evidence = { issuer: leaf.issuer, serial: leaf.serial, notAfter: leaf.notAfter.toISOString() };
+    const evidence = { issuer: leaf.issuer, serial: leaf.serial, notAfter: timestamp(leaf.notAfter) };
     const kubeletUnit = context.facts.settings?.kubelet.unit ?? 'kubelet.service';
     return {
       causes: certificateCauses({ leaf, chain, caPem, serverNow, source, kubeletUnit }),

@@ -3,8 +3,11 @@ import { missingNames, templateOf } from '../../csr/template.ts';
 import type { NodeFacts } from '../../ports.ts';
 import { servingNamesOf } from '../../rotation/rules/names.ts';
 import { receivedAt } from '../../rotation/rules/schedule.ts';
-import type { CheckContext, DaemonState, Facts, Step, StepOutcome } from '../facts.ts';
+import type { OwnUnits } from '../../adapters/own-units.ts';
+import type { Settings } from '../../config.ts';
+import type { CheckContext, Facts, Step, StepOutcome } from '../facts.ts';
 import { type Finding, finding, good } from '../finding.ts';
+import { daemonFindings, kubeletUnitFinding } from '../rules/daemon.ts';
 import { kubeletFindings } from '../rules/kubelet.ts';
 import { certificateNameFindings } from '../rules/names.ts';
 import { servingFindings } from '../rules/serving.ts';
@@ -120,10 +123,24 @@ export const daemonStep: Step = {
     if (settings === undefined) return NO_SETTINGS;
     const units = await context.ports.ownUnits();
     const timer = timerFindings(units, pairs === undefined ? [] : wholePairs(pairs));
-    const state = daemonFinding(await context.ports.daemon(settings), units.timer);
-    return { findings: [...(state === undefined ? [] : [state]), ...timer] };
+    const { ports } = context;
+    const state = await ports.daemon(settings);
+    const document = state === 'running' ? await ports.daemonStatus(settings) : undefined;
+    const own = daemonFindings({ state, units, document, now: ports.now() });
+    return { findings: [...own, ...timer, ...(await kubeletUnit(context, settings, units))] };
   },
 };
+
+/** Judged where certlet has units itself: elsewhere nobody reads the flag that restarts. */
+async function kubeletUnit(
+  { ports }: CheckContext,
+  { kubelet }: Settings,
+  { sandbox }: OwnUnits,
+): Promise<readonly Finding[]> {
+  if (sandbox === undefined || kubelet.restart === 'never') return [];
+  const unit = kubelet.unit.endsWith('.service') ? kubelet.unit : `${kubelet.unit}.service`;
+  return (await (await ports.reloads()).hasUnit(unit)) ? [] : [kubeletUnitFinding(unit)];
+}
 
 const wholePairs = (pairs: NonNullable<Facts['pairs']>): Parameters<typeof timerFindings>[1] =>
   pairs.flatMap(({ spec: { name: purpose }, view: { reading }, history }) => {
@@ -131,16 +148,3 @@ const wholePairs = (pairs: NonNullable<Facts['pairs']>): Parameters<typeof timer
     const facts = reading.pair.chain.leaf;
     return [{ purpose, facts, receivedAt: receivedAt(facts, history) }];
   });
-
-/** Undefined where a timer does the work of the daemon. */
-function daemonFinding(state: DaemonState, timer: boolean): Finding | undefined {
-  if (state === 'running') return good('daemon', 'certlet runs on this host');
-  if (state === 'unknown')
-    return finding('skipped', 'daemon.unknown', 'whether the daemon runs cannot be seen by this user', {
-      remedy: 'certlet status',
-    });
-  if (timer) return undefined;
-  const what = 'no certlet daemon runs on this host: nothing is renewed, unless a timer starts certlet once';
-  const remedy = 'systemctl enable --now certlet   # or look for the timer: systemctl list-timers certlet*';
-  return finding('warning', 'daemon.down', what, { remedy });
-}

@@ -1,3 +1,4 @@
+import { timestamp } from '../../timestamp.ts';
 import type { RecordView } from '../../adapters/probe/store-view.ts';
 import type { PendingRequest, RequestHistory } from '../../csr/pending.ts';
 import { type CertificateSigningRequest, decodeCsr } from '../../csr/wire.ts';
@@ -72,6 +73,8 @@ async function list(context: CheckContext, asker: Target): Promise<Listed | { re
 function heldFindings(purpose: string, view: RecordView<RequestHistory> | undefined, now: Date): readonly Finding[] {
   if (view?.kind !== 'read' || view.value.refusal === undefined) return [];
   const { code, message, at, count } = view.value.refusal;
+  // An administrator has asked since then: nothing waits for hours.
+  if (view.value.renewWantedAt !== undefined && view.value.renewWantedAt >= at) return [];
   // Refusals of long ago hold nothing back any more.
   if (now.getTime() - at.getTime() > 86_400_000) return [];
   return [
@@ -81,7 +84,7 @@ function heldFindings(purpose: string, view: RecordView<RequestHistory> | undefi
       `after ${String(count)} refused ${purpose} request${count === 1 ? '' : 's'} certlet waits for hours before the next one (${message})`,
       {
         remedy: `certlet renew ${purpose}`,
-        evidence: { code, at: at.toISOString(), count },
+        evidence: { code, at: timestamp(at), count },
       },
     ),
   ];

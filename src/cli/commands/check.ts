@@ -19,6 +19,7 @@ import { STEPS } from '../../check/steps.ts';
 import { walk } from '../../check/walk.ts';
 import type { Settings } from '../../config.ts';
 import { EXIT, isCertletError } from '../../errors.ts';
+import { decodeStatus, type StatusDocument } from '../../status/document.ts';
 import { encodeAnswer } from '../answer.ts';
 import type { CheckArguments } from '../command.ts';
 import { type CommandContext, showsColour } from '../command-context.ts';
@@ -72,6 +73,7 @@ export function checkPorts(context: CommandContext): CheckPorts {
         ...(kubelet.version !== undefined && { version: kubelet.version }),
       }),
     daemon: askDaemon,
+    daemonStatus,
     isReadOnlyMount,
     isFull,
     ownUnits: () => readOwnUnits(edge.hostRoot),
@@ -91,6 +93,17 @@ async function askDaemon({ runtimeDir }: Settings): Promise<DaemonState> {
     return kind === 'absent' ? 'down' : 'unknown';
   } catch (error) {
     if (isCertletError(error, 'ERR_CONTROL')) return 'unknown';
+    throw error;
+  }
+}
+
+async function daemonStatus({ runtimeDir }: Settings): Promise<StatusDocument | undefined> {
+  const socket = controlSocketPath(runtimeDir);
+  try {
+    const reply = await callControl(socket, { method: 'GET', path: '/status' });
+    return reply.kind === 'answer' && reply.status === 200 ? decodeStatus(reply.text, socket) : undefined;
+  } catch (error) {
+    if (isCertletError(error, 'ERR_CONTROL')) return undefined;
     throw error;
   }
 }

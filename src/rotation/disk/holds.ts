@@ -1,3 +1,4 @@
+import { timestamp } from '../../timestamp.ts';
 import { isNoName } from '../../csr/node-name.ts';
 import type { CertificateSpec } from '../../csr/spec.ts';
 import { CertletError } from '../../errors.ts';
@@ -53,7 +54,7 @@ export function nameHold(question: NameQuestion, purpose: string): CertletError 
   const held = heldNodeName(question);
   if (held === undefined) return undefined;
   const { nodeName, current } = question;
-  const until = current?.notAfter.toISOString() ?? '';
+  const until = current === undefined ? '' : timestamp(current.notAfter);
   return new CertletError(
     'ERR_NODE_NAME',
     `this host is called ${nodeName} now, and holds a certificate of node ${held} until ${until}`,

@@ -1,3 +1,4 @@
+import { timestamp } from '../../timestamp.ts';
 import { createSelfSigned } from '../../pki/self-signed.ts';
 import { type CertificateFacts, type CertificatePair, parseChain, parsePair } from '../../pki/certificate.ts';
 import { generatePrivateKey } from '../../pki/keys.ts';
@@ -35,7 +36,7 @@ export function unfitReasons(
     ...(leaf.selfSigned ? ['self-signed'] : []),
     ...(leaf.commonName === wanted.commonName ? [] : [`for ${leaf.commonName}`]),
     ...wanted.usages.filter((usage) => !allowsUsage(leaf, usage)).map((usage) => `no ${usage} usage`),
-    ...(wanted.now > leaf.notAfter ? [`expired at ${leaf.notAfter.toISOString()}`] : []),
+    ...(wanted.now > leaf.notAfter ? [`expired at ${timestamp(leaf.notAfter)}`] : []),
   ];
 }
 

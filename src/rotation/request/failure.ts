@@ -1,3 +1,4 @@
+import { timestamp } from '../../timestamp.ts';
 import { asCertletError, CertletError, type ErrorCode, errorFields, isCertletError } from '../../errors.ts';
 import { ERROR_RULES } from '../../error-rules.ts';
 import { refusedRemedy } from '../../csr/outcome.ts';
@@ -154,12 +155,12 @@ export async function explainTlsDates(
     const { certificate, serverDate } = await context.connector.glimpse(cluster, signal);
     const skewMs = serverDate === undefined ? undefined : now.getTime() - serverDate.getTime();
     const dates = certificate
-      ? `; the server's certificate is valid from ${certificate.notBefore.toISOString()} to ${certificate.notAfter.toISOString()}`
+      ? `; the server's certificate is valid from ${timestamp(certificate.notBefore)} to ${timestamp(certificate.notAfter)}`
       : '';
     const clock =
       skewMs === undefined || Math.abs(skewMs) < NAMED_SKEW_MS
-        ? `this node's clock (${now.toISOString()}) agrees with the server's`
-        : `this node's clock (${now.toISOString()}) is ${skewText(skewMs)} the server's`;
+        ? `this node's clock (${timestamp(now)}) agrees with the server's`
+        : `this node's clock (${timestamp(now)}) is ${skewText(skewMs)} the server's`;
     const ours = skewMs !== undefined && Math.abs(skewMs) >= NAMED_SKEW_MS;
     return new CertletError('ERR_API_TLS_DATES', `${error.message}${dates}; ${clock}`, {
       cause: error,

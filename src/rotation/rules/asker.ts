@@ -1,3 +1,4 @@
+import { timestamp } from '../../timestamp.ts';
 import { type CertificateFacts, parseChain } from '../../pki/certificate.ts';
 import type { Credential } from '../../kubeconfig/client-config.ts';
 import { shortDigest } from '../../pki/short-digest.ts';
@@ -59,7 +60,7 @@ export function chooseIdentity(input: {
     return { kind: 'bootstrap', reason: `the client certificate is for ${current.commonName}` };
   }
   if (input.now > current.notAfter) {
-    return { kind: 'bootstrap', reason: `the client certificate expired at ${current.notAfter.toISOString()}` };
+    return { kind: 'bootstrap', reason: `the client certificate expired at ${timestamp(current.notAfter)}` };
   }
   if (input.dead) return { kind: 'bootstrap', reason: 'the API server refuses the client certificate' };
   return { kind: 'node' };

@@ -97,7 +97,7 @@ export function rotationReasons(input: RotationFacts): readonly string[] {
   const expired = input.now.earliest > current.notAfter;
   const due = !expired && isDue(input, current);
   return [
-    ...(expired ? [`certificate is expired since ${current.notAfter.toISOString()}`] : []),
+    ...(expired ? [`certificate is expired since ${timestamp(current.notAfter)}`] : []),
     ...(input.refused ? ['the API server refuses the certificate'] : []),
     ...templateMismatches(current, input.wanted),
     ...(due ? ['rotation deadline reached'] : []),
@@ -130,7 +130,7 @@ function clockDoubt(input: StepInput): string | undefined {
   const { current } = input;
   if (current === undefined) return undefined;
   if (input.now.latest < current.notBefore) {
-    return `clock: the certificate begins at ${current.notBefore.toISOString()}, which is in the future`;
+    return `clock: the certificate begins at ${timestamp(current.notBefore)}, which is in the future`;
   }
   const doubtful = input.now.latest >= current.notAfter && input.now.earliest < current.notAfter;
   return doubtful ? 'clock: expired by one clock and valid by the other' : undefined;

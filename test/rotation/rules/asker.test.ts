@@ -1,3 +1,4 @@
+import { timestamp } from '../../../src/timestamp.ts';
 import t from 'tap';
 import type { CertificateFacts } from '../../../src/pki/certificate.ts';
 import {
@@ -60,7 +61,7 @@ for (const row of [
     name: 'with an expired one',
     input: { now: at(51 * DAY) },
     kind: 'bootstrap',
-    reason: `the client certificate expired at ${at(50 * DAY).toISOString()}`,
+    reason: `the client certificate expired at ${timestamp(at(50 * DAY))}`,
   },
   {
     name: 'with a dead one',

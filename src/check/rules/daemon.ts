@@ -1,0 +1,82 @@
+import type { OwnUnits } from '../../adapters/own-units.ts';
+import type { CertificateStatus, StatusDocument } from '../../status/document.ts';
+import { spanText } from '../../status/times.ts';
+import type { DaemonState } from '../facts.ts';
+import { type Finding, finding, good, unitWord } from '../finding.ts';
+
+/** What is known of the daemon: whether it runs, how it is started, and what it says itself. */
+export interface DaemonFacts {
+  readonly state: DaemonState;
+  readonly units: Pick<OwnUnits, 'service' | 'timer' | 'sandbox'>;
+  /** Undefined where it may not be asked, or knows nothing yet. */
+  readonly document: StatusDocument | undefined;
+  readonly now: Date;
+}
+
+/** Whether certlet is at work on this host, will be after the next boot, and what it could not do. Its own error is never nothing. */
+export function daemonFindings(facts: DaemonFacts): readonly Finding[] {
+  const state = stateFinding(facts);
+  if (facts.state !== 'running') return state === undefined ? [] : [state];
+  const troubles = facts.document === undefined ? [] : troubleFindings(facts.document, facts.now);
+  return [...(state === undefined || (troubles.length > 0 && state.verdict === 'ok') ? [] : [state]), ...troubles];
+}
+
+/** Undefined where a timer does the work of the daemon. */
+function stateFinding({ state, units }: DaemonFacts): Finding | undefined {
+  if (state === 'running') {
+    // Without a unit of ours somebody else starts it: a container, a person.
+    if (units.service || units.sandbox === undefined) return good('daemon', 'certlet runs on this host');
+    const what = 'certlet runs, and will not after the next boot: certlet.service is not enabled';
+    return finding('warning', 'daemon.not-enabled', what, { remedy: 'systemctl enable certlet' });
+  }
+  if (state === 'unknown') {
+    return finding('skipped', 'daemon.unknown', 'whether the daemon runs cannot be seen by this user', {
+      remedy: 'certlet status',
+    });
+  }
+  if (units.service) {
+    const what = 'certlet.service is enabled and does not run: nothing is renewed';
+    return finding('problem', 'daemon.stopped', what, {
+      remedy: 'systemctl start certlet   # why it ended: journalctl -u certlet -e',
+    });
+  }
+  if (units.timer) return undefined;
+  const what = 'no certlet daemon runs on this host, and no timer is enabled: nothing is renewed';
+  return finding('warning', 'daemon.down', what, {
+    remedy: 'systemctl enable --now certlet   # or: systemctl enable --now certlet-once.timer',
+  });
+}
+
+function troubleFindings({ trouble, certificates, hooks }: StatusDocument, now: Date): readonly Finding[] {
+  if (trouble !== undefined) {
+    const { code, message, remedy } = trouble;
+    const what = `the daemon can renew nothing: ${message}`;
+    return [finding('problem', 'daemon.trouble', what, { remedy, evidence: { code } })];
+  }
+  return [
+    ...certificates.flatMap((status) => failingFinding(status, now)),
+    ...hooks.map(({ hook, purpose, message, remedy }) =>
+      finding('warning', 'daemon.hook', `hook ${hook} failed after the ${purpose} rotation: ${message}`, { remedy }),
+    ),
+  ];
+}
+
+function failingFinding({ purpose, lastError, failing, command }: CertificateStatus, now: Date): readonly Finding[] {
+  if (lastError === undefined) return [];
+  const { code, message, at, remedy } = lastError;
+  const since = failing?.since ?? at;
+  const tries = failing === undefined ? '' : `, ${String(failing.tries)} ${failing.tries === 1 ? 'try' : 'tries'}`;
+  const span = spanText(now.getTime() - Date.parse(since));
+  const what = `the daemon fails to renew the ${purpose} certificate (since ${span}${tries}): ${message}`;
+  return [
+    finding('problem', `daemon.${purpose}-failing`, what, { remedy: command ?? remedy, evidence: { code, since } }),
+  ];
+}
+
+/** The unit that is restarted or reloaded after a rotation must be there: otherwise the kubelet keeps the old pair, and everything else looks well. */
+export function kubeletUnitFinding(unit: string): Finding {
+  const what = `${unit}, which is to be restarted after a rotation, is no unit of this host`;
+  return finding('problem', 'kubelet.no-unit', what, {
+    remedy: `systemctl list-unit-files --type=service '*kube*'   # then its name in the settings, in place of ${unitWord(unit)}: kubelet: { unit: NAME }`,
+  });
+}

@@ -1,0 +1,91 @@
+import t from 'tap';
+import { daemonFindings, type DaemonFacts, kubeletUnitFinding } from '../../../src/check/rules/daemon.ts';
+import type { ServiceSandbox } from '../../../src/kubelet/unit-file.ts';
+import { type StatusDocument, statusDocument } from '../../../src/status/document.ts';
+import { NOW, sampleManager, sampleSnapshot } from '../../fixtures/snapshots.ts';
+
+const good: StatusDocument = statusDocument(sampleSnapshot({ managers: [sampleManager()] }), {
+  command: 'run',
+  pid: 7,
+  version: '0',
+  now: NOW,
+  hooks: [],
+});
+const sandbox: ServiceSandbox = { strict: true, writable: [], closed: [], user: undefined };
+const installed = { service: true, timer: false, sandbox };
+const failed = {
+  code: 'ERR_STORE_FULL',
+  message: '/pki is full',
+  remedy: 'df -h /pki',
+  at: new Date('2026-11-21T04:10:00Z'),
+} as const;
+const failing = statusDocument(
+  sampleSnapshot({
+    managers: [sampleManager({ lastError: failed, failing: { since: new Date('2026-11-21T03:48:00Z'), tries: 9 } })],
+  }),
+  { command: 'run', pid: 7, version: '0', now: NOW, hooks: [] },
+);
+const troubled = statusDocument(sampleSnapshot({ managers: [sampleManager()], trouble: failed }), {
+  command: 'run',
+  pid: 7,
+  version: '0',
+  now: NOW,
+  hooks: [],
+});
+
+for (const { name, facts, found } of [
+  { name: 'all is well', facts: { state: 'running', document: good }, found: ['ok daemon'] },
+  {
+    name: 'no unit of ours: a container',
+    facts: { state: 'running', units: { ...installed, service: false, sandbox: undefined } },
+    found: ['ok daemon'],
+  },
+  {
+    name: 'it runs until the next boot',
+    facts: { state: 'running', units: { ...installed, service: false } },
+    found: ['warning daemon.not-enabled: systemctl enable certlet'],
+  },
+  { name: 'it may not be asked', facts: { state: 'unknown' }, found: ['skipped daemon.unknown: certlet status'] },
+  {
+    name: 'it is enabled and stopped',
+    facts: { state: 'down' },
+    found: ['problem daemon.stopped: systemctl start certlet   # why it ended: journalctl -u certlet -e'],
+  },
+  {
+    name: 'the timer does its work',
+    facts: { state: 'down', units: { ...installed, service: false, timer: true } },
+    found: [],
+  },
+  {
+    name: 'nothing is enabled',
+    facts: { state: 'down', units: { ...installed, service: false } },
+    found: ['warning daemon.down: systemctl enable --now certlet   # or: systemctl enable --now certlet-once.timer'],
+  },
+  {
+    name: 'its own error was nothing wrong',
+    facts: { state: 'running', document: failing },
+    found: ['problem daemon.client-failing: df -h /pki'],
+  },
+  {
+    name: 'a cert-dir that it cannot use was nothing wrong',
+    facts: { state: 'running', document: troubled },
+    found: ['problem daemon.trouble: df -h /pki'],
+  },
+] as readonly { name: string; facts: Partial<DaemonFacts>; found: readonly string[] }[]) {
+  t.test(`the daemon: ${name}`, async (t) => {
+    const findings = daemonFindings({ state: 'running', units: installed, document: undefined, now: NOW, ...facts });
+    t.strictSame(
+      findings.map(({ verdict, id, remedy }) => `${verdict} ${id}${remedy === undefined ? '' : `: ${remedy}`}`),
+      found,
+    );
+  });
+}
+
+t.test('a failure has the time since it began and the tries', async (t) => {
+  const [found] = daemonFindings({ state: 'running', units: installed, document: failing, now: NOW });
+  t.equal(found?.what, 'the daemon fails to renew the client certificate (since 23 minutes, 9 tries): /pki is full');
+});
+
+t.test('a unit to restart that does not exist', async (t) => {
+  t.match(kubeletUnitFinding('kubelt.service'), { verdict: 'problem', what: /kubelt\.service, .* is no unit/ });
+});
