@@ -7,6 +7,7 @@ import { createKubeconfigFiles } from './adapters/kubeconfig-files.ts';
 import { createRouteProbe } from './adapters/route-probe.ts';
 import { SystemChance, SystemClock } from './adapters/system-clock.ts';
 import { DEFAULT_SETTINGS_PATH, type Settings } from './config.ts';
+import { afterPlainFiles, tellMended } from './host-hooks.ts';
 import type { AfterRotation, Clock, Logger, Observer } from './ports.ts';
 import { Agent } from './rotation/agent.ts';
 import type { RotationOptions } from './rotation/rotation-context.ts';
@@ -32,7 +33,7 @@ export interface AgentParts {
 
 /** The composition root: the agent over this host's disk, network and clock. The caller holds the lock of the cert-dir. */
 export function assembleAgent(settings: Settings, parts: AgentParts): Agent {
-  const { log, clock, environment, version, after, observer } = parts;
+  const { log, clock, environment, version, observer } = parts;
   const connector = createApiConnector({
     version,
     environment,
@@ -41,7 +42,10 @@ export function assembleAgent(settings: Settings, parts: AgentParts): Agent {
     onPluginOutput: (plugin, text) => log.log('warn', 'Exec plugin failed, and said', { plugin, text }),
     onServerDate: (serverDate, receivedAt) => agent.observeDate({ serverDate, receivedAt }),
   });
-  const store = openStore(settings, log, parts.confirmLock);
+  const store: FileCertificateStore = openStore(settings, log, parts.confirmLock, (name, pairPath) =>
+    tellMended(parts.after, settings, store, { name, pairPath }),
+  );
+  const after = afterPlainFiles(parts.after, settings.specs, store);
   const kubeconfigs = createKubeconfigFiles({
     fs: new NodeFileSystem(),
     bootstrapPath: settings.bootstrapKubeconfig,
@@ -58,7 +62,12 @@ export function assembleAgent(settings: Settings, parts: AgentParts): Agent {
 }
 
 /** The store of these settings; it tells what it finds wrong through the log. Whoever writes holds the lock and gives its `confirm`. */
-export function openStore(settings: Settings, log: Logger, confirmLock?: () => Promise<void>): FileCertificateStore {
+export function openStore(
+  settings: Settings,
+  log: Logger,
+  confirmLock?: () => Promise<void>,
+  onPlainFilesMended?: (name: string, pairPath: string) => Promise<void>,
+): FileCertificateStore {
   const { stateDir, rotation, specs } = settings;
   const { keepOldFiles, pruneGraceMs } = rotation;
   return new FileCertificateStore({
@@ -67,6 +76,7 @@ export function openStore(settings: Settings, log: Logger, confirmLock?: () => P
     keepOldFiles,
     pruneGraceMs,
     confirmLock,
+    onPlainFilesMended,
     fs: new NodeFileSystem(),
     onWarning: (event, fields) => log.log('warn', event, fields),
   });

@@ -3,7 +3,8 @@ import type { FileSystem } from './adapters/file-system.ts';
 import { createRotationHooks, type FlagHaste } from './adapters/hooks/create-rotation-hooks.ts';
 import type { PresentPair, RotationHooks } from './adapters/hooks/rotation-hooks.ts';
 import type { Settings } from './config.ts';
-import type { CertificateStore, Clock, Logger } from './ports.ts';
+import type { CertificateSpec } from './csr/spec.ts';
+import type { AfterRotation, CertificateStore, Clock, Logger } from './ports.ts';
 import { kubeletRestartReasons } from './kubelet/restart.ts';
 
 export interface HostHooksParts {
@@ -13,8 +14,16 @@ export interface HostHooksParts {
   readonly flagHaste?: FlagHaste | undefined;
   /** `confirm` of the lock that the caller holds. */
   readonly confirmLock?: (() => Promise<void>) | undefined;
-  readonly store: Pick<CertificateStore, 'current' | 'currentPath'>;
+  readonly store: HookStore;
 }
+
+/** What the hooks ask of the store. */
+export interface HookStore extends Pick<CertificateStore, 'current' | 'currentPath'> {
+  /** Whether the plain files of this certificate are not those of its current pair. */
+  arePlainFilesBehind(name: string): Promise<boolean>;
+}
+
+type HookSettings = Pick<Settings, 'specs' | 'kubeconfig'> & { readonly kubelet: Pick<Settings['kubelet'], 'version'> };
 
 /** The hooks that these settings ask for; nothing runs yet. */
 export function hostHooks(
@@ -37,17 +46,68 @@ export function hostHooks(
   });
 }
 
-/** What stands behind the links now: the hooks compare it with what an earlier process has told the host. What cannot be read counts as absent. */
+/**
+ * What stands behind the links now: the hooks compare it with what an earlier process has told the host. What cannot be read counts as absent, and so
+ * does a pair whose plain files are behind: its programs are told when those are mended.
+ */
 export async function presentPairs(settings: Settings, { fs, store }: HostHooksParts): Promise<readonly PresentPair[]> {
-  const { kubelet, specs } = settings;
   return Promise.all(
-    specs.map(async ({ name: purpose, after, kubeconfig: kubeconfigPath = settings.kubeconfig }) => {
-      const currentPath = store.currentPath(purpose);
-      const pair = await store.current(purpose).catch(() => undefined);
+    settings.specs.map(async (spec) => {
+      const currentPath = store.currentPath(spec.name);
+      const pair = await store.current(spec.name).catch(() => undefined);
       const target = await fs.readlink(currentPath).catch(() => undefined);
       const issued = pair !== undefined && !pair.chain.leaf.selfSigned && target !== undefined;
-      const pairPath = issued ? resolve(dirname(currentPath), target) : undefined;
-      return { purpose, after, currentPath, pairPath, kubeconfigPath, kubeletVersion: kubelet.version };
+      const ready = issued && !(await isBehind(spec, store));
+      const pairPath = ready ? resolve(dirname(currentPath), target) : undefined;
+      return { ...hookFacts(settings, spec, store), pairPath };
     }),
   );
+}
+
+/**
+ * Tells of a rotation only once the plain files are there, for those who read them: a program that reloads between the two would meet a pair that does
+ * not match. What was held back is made up for by `tellMended`, or at the next start.
+ */
+export function afterPlainFiles(
+  after: AfterRotation,
+  specs: readonly CertificateSpec[],
+  store: Pick<HookStore, 'arePlainFilesBehind'>,
+): AfterRotation {
+  return {
+    async rotated(event, signal) {
+      const spec = specs.find(({ name }) => name === event.purpose);
+      if (spec === undefined || !(await isBehind(spec, store))) await after.rotated(event, signal);
+    },
+  };
+}
+
+/** Plain files were put right without a rotation: who reads them is told as after one. */
+export async function tellMended(
+  after: AfterRotation,
+  settings: HookSettings,
+  store: Pick<HookStore, 'currentPath'>,
+  mended: { readonly name: string; readonly pairPath: string },
+): Promise<void> {
+  const spec = settings.specs.find(({ name }) => name === mended.name);
+  if (spec === undefined) return;
+  const event = { ...hookFacts(settings, spec, store), pairPath: mended.pairPath, first: false };
+  await after.rotated(event, new AbortController().signal);
+}
+
+function hookFacts(
+  { kubelet, kubeconfig }: HookSettings,
+  { name: purpose, after, kubeconfig: kubeconfigPath = kubeconfig }: CertificateSpec,
+  store: Pick<HookStore, 'currentPath'>,
+): Omit<PresentPair, 'pairPath'> {
+  const currentPath = store.currentPath(purpose);
+  return { purpose, after, currentPath, kubeconfigPath, kubeletVersion: kubelet.version };
+}
+
+/** The kubelet reads the link and is told at once, whatever becomes of its plain files. What cannot be looked at holds nothing back. */
+async function isBehind(
+  { name, files }: CertificateSpec,
+  store: Pick<HookStore, 'arePlainFilesBehind'>,
+): Promise<boolean> {
+  if (files.plain === undefined || files.kubelet !== undefined) return false;
+  return await store.arePlainFilesBehind(name).catch(() => false);
 }

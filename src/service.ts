@@ -1,4 +1,3 @@
-import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { acquireLock, type Lock } from './adapters/lock.ts';
 import { openNotifier } from './adapters/systemd/notifier.ts';
@@ -8,7 +7,6 @@ import { watchFiles } from './adapters/watcher.ts';
 import type { LevelledLogger } from './adapters/log/logger.ts';
 import { type AgentParts, assembleAgent, openStore, systemClock } from './assembly.ts';
 import type { Settings } from './config.ts';
-import { type CertificateSpec, droppedSpecs } from './csr/spec.ts';
 import { DetachedFolders } from './detached-folders.ts';
 import { asCertletError, type CertletError, errorFields } from './errors.ts';
 import { READY_WITHIN_MS } from './name-wait.ts';
@@ -299,11 +297,9 @@ export class Service {
       // The service manager must not take the end of a reload for the end of the start.
       announced = this.#ready;
       if (announced) this.#notifier?.reloading();
-      const dropped = droppedSpecs(this.#settings.specs, settings.specs);
       this.#settings = settings;
       this.#log.setLevel(this.#settings.log.level);
       this.#log.log('info', 'Settings reloaded', { file: this.#edge.settingsPath });
-      for (const spec of dropped) sayDropped(this.#log, spec);
       this.#reload.abort();
       return undefined;
     } catch (thrown) {
@@ -321,15 +317,4 @@ export class Service {
 function sayStart(log: LevelledLogger, settings: Settings, version: string): void {
   const { nodeName: node, certDir, kubeconfig, bootstrapKubeconfig, source = 'defaults' } = settings;
   log.log('info', 'Starting certlet', { version, node, certDir, kubeconfig, bootstrapKubeconfig, settings: source });
-}
-
-/** Whoever reads these files will not get another pair: the last word on them. */
-function sayDropped(log: LevelledLogger, { name: purpose, files, kubeconfig }: CertificateSpec): void {
-  const { certFile, keyFile } = files.plain ?? {};
-  const pair = join(files.folder, `${files.prefix}-current.pem`);
-  const left = [pair, certFile, keyFile, kubeconfig].filter((path) => path !== undefined);
-  log.log('warn', 'Certificate is in the settings no more; its files are left and not renewed', {
-    purpose,
-    files: left,
-  });
 }

@@ -13,9 +13,10 @@ import { PublishedFile, statusFilePath } from './adapters/status-file.ts';
 import type { Settings } from './config.ts';
 import { writtenFolders } from './config/written-folders.ts';
 import { asCertletError, type CertletError, errorFields } from './errors.ts';
-import { hostHooks, presentPairs } from './host-hooks.ts';
+import { type HookStore, hostHooks, presentPairs } from './host-hooks.ts';
+import { LeftBehind } from './left-behind.ts';
 import { NodeEvents } from './node-events.ts';
-import type { AfterRotation, CertificateStore, Clock, Logger, LogLevel, Observer } from './ports.ts';
+import type { AfterRotation, Clock, Logger, LogLevel, Observer } from './ports.ts';
 import type { Agent } from './rotation/agent.ts';
 import type { AgentSnapshot } from './rotation/snapshot.ts';
 import { EventCounters } from './status/counters.ts';
@@ -54,7 +55,7 @@ export interface SurroundingsParts {
   /** When a command that ends by itself runs again. */
   readonly everyMs?: number | undefined;
   readonly version: string;
-  readonly store: Pick<CertificateStore, 'current' | 'currentPath'>;
+  readonly store: HookStore;
   /** `confirm` of the lock that the caller holds from `begin` on. */
   readonly confirmLock: () => Promise<void>;
   /** Why there is no lock yet. */
@@ -102,6 +103,7 @@ class OpenSurroundings implements Surroundings {
   readonly #counters = new EventCounters();
   readonly #ended = new AbortController();
   readonly #hooks: RotationHooks;
+  readonly #left: LeftBehind;
   readonly #events: NodeEvents | undefined;
   readonly #statusFile: PublishedFile;
   readonly #textfile: PublishedFile | undefined;
@@ -117,6 +119,9 @@ class OpenSurroundings implements Surroundings {
     this.#parts = parts;
     const flagHaste = parts.control === undefined ? ONE_SHOT_HASTE : undefined;
     this.#hooks = hostHooks(settings, { fs: this.#fs, ...parts, flagHaste });
+    const { log, store, confirmLock } = parts;
+    const currentPath = (name: string): string => store.currentPath(name);
+    this.#left = new LeftBehind({ fs: this.#fs, log, currentPath, confirmLock });
     // A hook outlives the attempt that set it off, so it goes by the end of all this.
     this.after = { rotated: (event) => this.#hooks.rotated(event, this.#ended.signal) };
     const connection = (): ReturnType<Agent['nodeConnection']> => parts.agent()?.nodeConnection();
@@ -162,6 +167,7 @@ class OpenSurroundings implements Surroundings {
     await this.open();
     if (this.#taken !== undefined) this.#warn('Another certlet publishes in the runtime folder', this.#taken);
     await this.#tellClosedFolders();
+    await this.#left.begin(this.#settings);
     const present = await presentPairs(this.#settings, { fs: this.#fs, ...this.#parts });
     await this.#hooks.begin(present, this.#ended.signal);
   }
@@ -169,6 +175,7 @@ class OpenSurroundings implements Surroundings {
   publish(snapshot: AgentSnapshot): void {
     this.#last = snapshot;
     if (this.#taken !== undefined) return;
+    this.#left.refresh();
     this.#publishStatus(this.#document(snapshot));
     const period = Math.floor(snapshot.at.getTime() / TEXTFILE_AGE_MS);
     const mark = `${String(period)} ${JSON.stringify(snapshot.managers.map(({ phase, attempts, certificate }) => [phase, attempts, certificate?.serial]))}`;
@@ -228,6 +235,7 @@ class OpenSurroundings implements Surroundings {
       now: clock.now(),
       hooks: this.#hooks.problems(),
       warnings: this.#parts.warnings?.() ?? [],
+      left: this.#left.files,
     });
   }
 

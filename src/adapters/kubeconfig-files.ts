@@ -92,9 +92,9 @@ async function writeKubeconfig(
 ): Promise<boolean> {
   const { fs } = options;
   const text = encodeNodeKubeconfig(cluster, pairPath).reveal();
-  // Ours with a wider mode goes back to 0600: others could have written it at any moment since.
-  if ((await readIfPresent(fs, path, MAX_BYTES)) === text && !(await isLax(fs, path, options))) return false;
   try {
+    // Ours with a wider mode goes back to 0600: others could have written it at any moment since.
+    if ((await readIfPresent(fs, path, MAX_BYTES)) === text && !(await isLax(fs, path, options))) return false;
     await ensureFolder(fs, dirname(path), 0o755);
     await sweepTemporaries(fs, dirname(path), basename(path));
     await replaceFile(fs, path, text, 0o600);

@@ -55,6 +55,7 @@ const STATE_FILES = [
   /-history\.json$/u,
   /^hooks\.json$/u,
   /^kubeconfig-write\.json$/u,
+  /^certificates\.json$/u,
   /-ledger\.json$/u,
 ] as const;
 

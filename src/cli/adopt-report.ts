@@ -1,7 +1,13 @@
 import type { HostKubelet } from '../adapters/host-kubelet.ts';
 import { shellWord } from '../adapters/file-errors.ts';
 import type { AdoptionInput, AdoptionPlan } from '../kubelet/adoption.ts';
-import { KUBELET_CLIENT, KUBELET_CLIENT_AFTER, KUBELET_SERVING, KUBELET_SERVING_AFTER } from '../csr/spec.ts';
+import {
+  KUBELET_CLIENT,
+  KUBELET_CLIENT_AFTER,
+  KUBELET_SERVING,
+  KUBELET_SERVING_AFTER,
+  rotatedByKubelet,
+} from '../csr/spec.ts';
 import type { AdoptedKubeProxy } from './adopted-kube-proxy.ts';
 import { kubeletRestartReasons } from '../kubelet/restart.ts';
 import type { PlannedFile } from '../kubelet/sandbox-drop-in.ts';
@@ -61,7 +67,7 @@ export function adoptionAnswer(adoption: Adoption): object {
       kubeconfig: facts.kubeconfig,
       bootstrapKubeconfig: facts.bootstrapKubeconfig,
       certDir: facts.certDir,
-      rotates: rotatedPurposes(facts),
+      rotates: rotatedByKubelet(facts),
     },
     ...(adoption.kubeProxy !== undefined && { kubeProxy: proxyAnswer(adoption.kubeProxy) }),
     settings: plan.settings,
@@ -97,7 +103,7 @@ function foundProxy(kubeProxy: AdoptedKubeProxy | undefined): readonly string[] 
 
 function found({ host, input, kubeProxy }: Adoption): readonly string[] {
   const { facts } = input;
-  const rotates = rotatedPurposes(facts);
+  const rotates = rotatedByKubelet(facts);
   return [
     `kubelet: ${kubeletName(host)}, ${host.version ?? 'version unknown'}, ${processText(host)}`,
     ...(host.sources.length === 0 ? [] : [`  read: ${host.sources.join(', ')}`]),
@@ -108,10 +114,6 @@ function found({ host, input, kubeProxy }: Adoption): readonly string[] {
     ...(host.distribution?.explanation ?? []).map((line) => `  ${line}`),
     ...foundProxy(kubeProxy),
   ];
-}
-
-function rotatedPurposes({ rotatesClient, rotatesServing }: AdoptionInput['facts']): readonly string[] {
-  return [...(rotatesClient ? ['client' as const] : []), ...(rotatesServing ? ['serving' as const] : [])];
 }
 
 function kubeletName({ unit, distribution }: HostKubelet): string {

@@ -1,3 +1,4 @@
+import { KUBELET_NAMES } from '../csr/spec.ts';
 import { APPROVE, TOKEN } from './cluster-commands.ts';
 import type { CommandSpec } from './command-spec.ts';
 import { CONFIG_FLAG, GLOBAL_FLAGS, OUTPUT, settingFlags } from './flags.ts';
@@ -94,7 +95,7 @@ export const COMMANDS: readonly CommandSpec[] = [
       name: 'certificate',
       summary: 'Which one: client, serving, the name of an entry of `certificates`, or all.',
       required: false,
-      suggestions: ['client', 'serving', 'all'],
+      suggestions: [...KUBELET_NAMES, 'all'],
       namesCertificates: true,
       fallback: 'all',
     },

@@ -2,7 +2,9 @@ import { dirname, join } from 'node:path';
 import {
   type Approval,
   type CertificateSpec,
+  KUBELET_NAMES,
   kubeletClientSpec,
+  type KubeletName,
   type KubeletOptions,
   kubeletServingSpec,
   NODE_NAME,
@@ -15,19 +17,18 @@ import type { SettingsFile } from './fields.ts';
 type CertificateEntry = SettingsFile['certificates'][number];
 
 /** Names that 1.9 kubelets and guides use for pairs in two files. */
-const PLAIN_NAMES = { client: 'kubelet-client', serving: 'kubelet' } as const;
+const PLAIN_NAMES: Readonly<Record<KubeletName, string>> = { client: 'kubelet-client', serving: 'kubelet' };
 
 /** Every certificate that these settings manage: the node's identity first, then the kubelet's serving certificate, then the entries of `certificates`. */
 export function certificateSpecs(file: SettingsFile): readonly CertificateSpec[] {
   const { certDir, keyAlgorithm, keyEncipherment, expirationSeconds } = file;
-  const plain = { client: plainFiles(file, 'client'), serving: plainFiles(file, 'serving') };
   const options: KubeletOptions = {
     certDir,
     kubeconfigPath: file.kubeconfig,
     keyAlgorithm,
     keyEncipherment,
     expirationSeconds,
-    plainFiles: { ...(plain.client && { client: plain.client }), ...(plain.serving && { serving: plain.serving }) },
+    plainFiles: Object.fromEntries(KUBELET_NAMES.flatMap((name) => plainFiles(file, name))),
   };
   const kubelets = [
     kubeletClientSpec(options),
@@ -36,11 +37,12 @@ export function certificateSpecs(file: SettingsFile): readonly CertificateSpec[]
   return [...kubelets, ...file.certificates.map((entry) => entrySpec(file, entry))];
 }
 
-function plainFiles(file: SettingsFile, kind: 'client' | 'serving'): PlainFiles | undefined {
-  const given = file.plainFiles[kind];
-  if (given === undefined) return undefined;
-  const stem = join(file.certDir, PLAIN_NAMES[kind]);
-  return { certFile: given.certFile ?? `${stem}.crt`, keyFile: given.keyFile ?? `${stem}.key` };
+/** None where the settings ask for none. */
+function plainFiles(file: SettingsFile, name: KubeletName): readonly (readonly [KubeletName, PlainFiles])[] {
+  const given = file.plainFiles[name];
+  if (given === undefined) return [];
+  const stem = join(file.certDir, PLAIN_NAMES[name]);
+  return [[name, { certFile: given.certFile ?? `${stem}.crt`, keyFile: given.keyFile ?? `${stem}.key` }]];
 }
 
 function entrySpec(file: SettingsFile, entry: CertificateEntry): CertificateSpec {
@@ -115,7 +117,7 @@ export function certificateProblems(file: SettingsFile, nodeName: string): reado
 }
 
 const reservedName = (name: string): string | undefined =>
-  name === 'client' || name === 'serving' || name === 'all'
+  [...KUBELET_NAMES, 'all'].includes(name)
     ? `${name} stands for certificates of the kubelet; take another name`
     : undefined;
 

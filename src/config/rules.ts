@@ -1,6 +1,6 @@
 import { isIP } from 'node:net';
 import { basename, dirname } from 'node:path';
-import type { CertificateSpec } from '../csr/spec.ts';
+import { type CertificateSpec, KUBELET_NAMES } from '../csr/spec.ts';
 import type { Problem, SettingPath } from './codec.ts';
 import { nearest } from './nearest.ts';
 import type { Settings } from './settings.ts';
@@ -118,7 +118,7 @@ function occupied({ certDir, stateDir, runtimeDir, specs }: Settings, path: stri
 
 function hookProblems({ hooks, privilegedHooks, specs }: Settings): Problem[] {
   const problems: Problem[] = [];
-  const names = ['client', 'serving', ...specs.map((spec) => spec.name)];
+  const names = [...KUBELET_NAMES, ...specs.map((spec) => spec.name)];
   hooks.forEach((hook, index) => {
     if (hooks.findIndex((other) => other.name === hook.name) < index) {
       problems.push({ path: ['hooks', index, 'name'], text: `${hook.name} is the name of an earlier hook` });

@@ -110,6 +110,15 @@ export interface AfterSwap {
 /** Names of the kubelet's two certificates. */
 export const KUBELET_CLIENT = 'client';
 export const KUBELET_SERVING = 'serving';
+export const KUBELET_NAMES = [KUBELET_CLIENT, KUBELET_SERVING] as const;
+export type KubeletName = (typeof KUBELET_NAMES)[number];
+
+/** Which of the two a kubelet rotates by itself, by what its configuration and flags say. */
+export const rotatedByKubelet = (facts: {
+  readonly rotatesClient: boolean;
+  readonly rotatesServing: boolean;
+}): readonly KubeletName[] =>
+  KUBELET_NAMES.filter((name) => (name === KUBELET_CLIENT ? facts.rotatesClient : facts.rotatesServing));
 
 /** client-go re-reads the files at each handshake and every five minutes since 1.18 (kubernetes pull request 79083). */
 export const KUBELET_CLIENT_AFTER: AfterSwap = { lastStaticKubelet: 17 };
@@ -124,7 +133,7 @@ export interface KubeletOptions {
   /** Three usages (with key encipherment) or two: signers up to 1.24 take exactly the three, later ones either set. */
   readonly keyEncipherment: boolean;
   readonly expirationSeconds: number | undefined;
-  readonly plainFiles: Readonly<Partial<Record<'client' | 'serving', PlainFiles>>>;
+  readonly plainFiles: Readonly<Partial<Record<KubeletName, PlainFiles>>>;
 }
 
 /** The node's identity: CN `system:node:<name>`, O `system:nodes`, no names; signer `kubernetes.io/kube-apiserver-client-kubelet`. */
@@ -211,12 +220,6 @@ export const isExtended = (usage: string): boolean => usage === 'client auth' ||
 
 /** Whether servers are meant to show it. */
 export const servesWith = (spec: Pick<CertificateSpec, 'usages'>): boolean => spec.usages.includes('server auth');
-
-/** Those that changed settings manage no more, by their names. */
-export const droppedSpecs = (
-  before: readonly CertificateSpec[],
-  after: readonly CertificateSpec[],
-): readonly CertificateSpec[] => before.filter(({ name }) => !after.some((spec) => spec.name === name));
 
 /** Text of a spec with the node's name put in. */
 export const ofNode = (text: string, nodeName: string): string => text.replaceAll(NODE_NAME, nodeName);

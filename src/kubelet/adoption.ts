@@ -8,6 +8,7 @@ import {
   restartUnitFile,
   type SandboxNeeds,
 } from './adopted-files.ts';
+import { rotatedByKubelet } from '../csr/spec.ts';
 import type { Distribution } from './distribution.ts';
 import { type KubeletFacts, minorOf } from './facts.ts';
 import type { PlannedFile } from './sandbox-drop-in.ts';
@@ -199,7 +200,7 @@ function nodeName({ facts, hostname, clientCommonName }: AdoptionInput): NodeNam
 }
 
 function rotationWarnings({ facts, kubeconfigEmbedsCertificate, kubeconfigByRoot }: AdoptionInput): readonly string[] {
-  const rotates = [...(facts.rotatesClient ? ['client'] : []), ...(facts.rotatesServing ? ['serving'] : [])];
+  const rotates = rotatedByKubelet(facts);
   return [
     ...(rotates.length === 0
       ? []

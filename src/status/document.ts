@@ -25,6 +25,8 @@ export interface StatusDocument {
   readonly hooks: readonly HookStatus[];
   /** The last lines at warn and above that this process has logged, the newest last. */
   readonly warnings?: readonly WarningStatus[];
+  /** Files of certificates that the settings named once and name no more, as long as they are there. */
+  readonly left?: readonly LeftStatus[];
   /** The node's kubeconfig, where it is left to root and has to be written anew. */
   readonly kubeconfig?: KubeconfigStatus;
 }
@@ -39,6 +41,12 @@ export interface WarningStatus {
   readonly code?: string;
   /** How often it was logged in a row. */
   readonly times: number;
+}
+
+/** What is left of one certificate. */
+export interface LeftStatus {
+  readonly purpose: string;
+  readonly files: readonly string[];
 }
 
 export interface KubeconfigStatus {
@@ -141,6 +149,7 @@ export interface StatusParts {
   readonly now: Date;
   readonly hooks: readonly HookProblemFacts[];
   readonly warnings?: readonly WarningStatus[];
+  readonly left?: readonly { readonly name: string; readonly files: readonly string[] }[];
 }
 
 /** A hook's problem with its dates as dates. */
@@ -181,9 +190,13 @@ export function statusDocument(snapshot: AgentSnapshot, parts: StatusParts): Sta
     certificates: snapshot.managers.map(certificateStatus),
     hooks: parts.hooks.map(hookStatus),
     warnings: parts.warnings === undefined || parts.warnings.length === 0 ? undefined : parts.warnings,
+    left: leftStatus(parts.left ?? []),
     kubeconfig: kubeconfig && { ...kubeconfig, reason: foreign(kubeconfig.reason) },
   });
 }
+
+const leftStatus = (left: NonNullable<StatusParts['left']>): readonly LeftStatus[] | undefined =>
+  left.length === 0 ? undefined : left.map(({ name: purpose, files }) => ({ purpose, files }));
 
 function certificateStatus(manager: ManagerSnapshot): CertificateStatus {
   const { purpose, phase, reason, command, since, placeholder, pending, lastError, failing } = manager;

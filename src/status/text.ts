@@ -1,6 +1,14 @@
+import { KUBELET_SERVING } from '../csr/spec.ts';
 import { certificateDetails, certificateHeadline, certificateTrouble } from './certificate-rows.ts';
 import { certificateTable } from './certificate-table.ts';
-import type { CertificateStatus, HookStatus, StatusDocument, Timestamp, WarningStatus } from './document.ts';
+import type {
+  CertificateStatus,
+  HookStatus,
+  LeftStatus,
+  StatusDocument,
+  Timestamp,
+  WarningStatus,
+} from './document.ts';
 import { BOLD, type Paint, paintFor, STATE_COLOURS } from './paint.ts';
 import { FIX, optional, type Row, rowLines } from './rows.ts';
 import { relativeText, spanText } from './times.ts';
@@ -55,6 +63,7 @@ export function statusReport(document: StatusDocument, options: TextOptions): st
       // What keeps all of them is told once, above.
       .filter(({ reason }) => details || reason !== options.trouble?.message)
       .map((certificate) => certificateLines(certificate, look, details)),
+    ...(document.left ?? []).map((left) => leftLines(left, look)),
     ...hooks.map((hook) => hookLines(hook, look)),
     warningLines(document.warnings ?? [], look),
   ];
@@ -70,6 +79,12 @@ function kubeconfigLines({ kubeconfig }: StatusDocument, look: Look): readonly s
     [FIX, command],
   ];
   return [...heading(path, 'has to be written anew, which is left to root', look), ...rowLines(rows, look)];
+}
+
+/** Nothing to worry about: whoever dropped a certificate may still have a program that reads it. */
+function leftLines({ purpose, files }: LeftStatus, look: Look): readonly string[] {
+  const rows = files.map((file) => ['file', file] as const);
+  return [...heading(purpose, 'not in the settings any more; its files are left', look), ...rowLines(rows, look)];
 }
 
 function headRows(document: StatusDocument, { source, now, trouble, verdict }: TextOptions): readonly Row[] {
@@ -130,7 +145,7 @@ function certificateLines(status: CertificateStatus, look: Look, details: boolea
 }
 
 /** As wide as the kubelet's two need, so that the same node always looks the same. */
-const NAME_WIDTH = 'serving'.length;
+const NAME_WIDTH = KUBELET_SERVING.length;
 
 function heading(
   name: string,

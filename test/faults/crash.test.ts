@@ -4,12 +4,12 @@
  */
 import t, { type Test } from 'tap';
 import { seededChance } from '../fixtures/fakes/chance.ts';
-import { Machine, type Recording, recordBootstrap, recordRotation } from './fixtures/crash-machine.ts';
+import { Machine, type Recording, recordBootstrap, recordRotation, recordTwoMore } from './fixtures/crash-machine.ts';
 import { figures, problemsOf, problemsOfKillThenCut, SEED } from './fixtures/crash-replay.ts';
 import { cutStates } from './fixtures/crash-states.ts';
 import { violations } from './fixtures/disk-checks.ts';
 import { type Image, listing } from './fixtures/disk-image.ts';
-import { BOOTSTRAP_KUBECONFIG } from './fixtures/disk-node.ts';
+import { BOOTSTRAP_KUBECONFIG, FOUR } from './fixtures/disk-node.ts';
 
 const MINUTE_MS = 60_000;
 
@@ -18,7 +18,7 @@ function noProblems(t: Test, problems: readonly string[]): void {
   t.equal(problems.length, 0, 'every state is safe and every start from it finishes');
 }
 
-t.setTimeout(8 * MINUTE_MS);
+t.setTimeout(15 * MINUTE_MS);
 
 t.test('a power cut at any moment of a bootstrap', async (t) => {
   t.setTimeout(4 * MINUTE_MS);
@@ -55,6 +55,36 @@ t.test('… of a rotation of both certificates', async (t) => {
   const recording = await recordRotation();
   t.ok(recording.changes.length > 60, `${String(recording.changes.length)} changes`);
   noProblems(t, await problemsOf(recording));
+});
+
+/** Changes among files that belong to the certificates of the settings, and the records of those. */
+function ofTheTwoMore({ start, changes }: Recording): (index: number) => boolean {
+  const image = cutStates(start, changes, seededChance(SEED))[0]!.image;
+  const inodes = new Set<number>();
+  for (const [path, inode] of listing(image)) {
+    if (!/\/certs\/|kube-proxy|exporter/.test(path)) continue;
+    for (const [number, each] of image) if (each === inode) inodes.add(number);
+  }
+  return (index) => {
+    const change = changes[index]!;
+    const name = 'at' in change ? change.at.name : 'to' in change ? change.to.name : '';
+    return ('inode' in change && inodes.has(change.inode)) || /kube-proxy|exporter|^\.?tls\./.test(name);
+  };
+}
+
+t.test('… of the first issuance of two more certificates, one as two files for a group', async (t) => {
+  t.setTimeout(4 * MINUTE_MS);
+  const recording = await recordTwoMore();
+  t.ok(recording.changes.length > 60, `${String(recording.changes.length)} changes`);
+  const problems = await problemsOf(recording, ofTheTwoMore(recording));
+  noProblems(t, problems);
+});
+
+t.test('… of a rotation of all four', async (t) => {
+  t.setTimeout(4 * MINUTE_MS);
+  const recording = await recordRotation(FOUR);
+  t.ok(recording.changes.length > 120, `${String(recording.changes.length)} changes`);
+  noProblems(t, await problemsOf(recording, ofTheTwoMore(recording)));
 });
 
 t.test(

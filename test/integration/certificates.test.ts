@@ -1,8 +1,9 @@
-import { chmodSync, chownSync, existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, chownSync, existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { parsePair } from '../../src/pki/certificate.ts';
 import { Secret } from '../../src/secret.ts';
+import type { StatusDocument } from '../../src/status/document.ts';
 import { startFakeCluster } from '../fixtures/cluster/fake-cluster.ts';
 import { NodeFolder, type Program } from './program.ts';
 
@@ -88,17 +89,37 @@ t.test('run: two more certificates by settings alone; one more and one less afte
 
   node.writeSettings('');
   await program.said('Settings reloaded', 2);
-  const named = 'Certificate is in the settings no more; its files are left and not renewed';
-  await program.said(named, 2);
-  const left = program.of(named);
-  t.match(left, [
-    { level: 'warn', purpose: 'kube-proxy', files: [/kube-proxy-current\.pem$/, node.file('kube-proxy.conf')] },
-    { purpose: 'node-exporter', files: [link, join(folder, 'tls.crt'), join(folder, 'tls.key')] },
-  ]);
-  t.equal(left.length, 2, 'each once, and not the one that stays');
-  await program.until(() => program.of('Certificate rotation deadline determined').length >= 6);
+  await program.said(LEFT, 2);
   t.ok(existsSync(link), 'what was dropped from the settings is left');
+  const named = program.of(LEFT).map(({ purpose, files }) => ({ purpose, files }));
+  const proxys = [node.file('certs/kube-proxy/kube-proxy-current.pem'), node.file('kube-proxy.conf')];
+  const exporters = [link, join(folder, 'tls.crt'), join(folder, 'tls.key')];
+  t.strictSame(named, [
+    { purpose: 'kube-proxy', files: proxys },
+    { purpose: 'node-exporter', files: exporters },
+  ]);
   t.equal(await program.end(), 0);
+
+  // What was said once is not said at the next start, and status goes on naming it until somebody has removed it.
+  const again = ended(t, node.run('once'));
+  t.equal(await again.exited, 0);
+  t.strictSame(again.of(LEFT), []);
+  t.match(statusOf(node).left, [
+    { purpose: 'kube-proxy', files: proxys },
+    { purpose: 'node-exporter', files: exporters },
+  ]);
+  for (const file of exporters) rmSync(file);
+  t.equal(await ended(t, node.run('once')).exited, 0);
+  t.strictSame(statusOf(node).left, [{ purpose: 'kube-proxy', files: proxys }]);
+
+  // Back in the settings, and out again: that is news.
+  node.writeSettings(proxy(node));
+  t.equal(await ended(t, node.run('once')).exited, 0);
+  t.equal(statusOf(node).left, undefined);
+  node.writeSettings('');
+  const once = ended(t, node.run('once'));
+  t.equal(await once.exited, 0);
+  t.match(once.of(LEFT), [{ purpose: 'kube-proxy', files: proxys, remedy: /^when nobody reads them any more: rm / }]);
 });
 
 t.test(
@@ -129,6 +150,11 @@ t.test(
     t.ok(kubelets.every(({ expirationSeconds }) => expirationSeconds === 86_400));
   },
 );
+
+const LEFT = 'The settings do not name these files any more; they are left';
+
+const statusOf = (node: NodeFolder): StatusDocument =>
+  JSON.parse(readFileSync(node.file('run/status.json'), 'utf8')) as StatusDocument;
 
 t.test('a key for a group goes into no folder that has not been given to one', async (t) => {
   const { cluster, node } = await prepare(t);

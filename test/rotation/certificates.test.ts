@@ -1,39 +1,10 @@
 import t, { type Test } from 'tap';
 import type { CertificateSpec } from '../../src/csr/spec.ts';
 import { DAY, FakeHost, HOUR, MINUTE } from '../fixtures/fakes/host.ts';
-import { clientSpec, kubeletSpecs } from '../fixtures/specs.ts';
+import { clientSpec, exporterSpec, kubeletSpecs, proxySpec } from '../fixtures/specs.ts';
 
-/** A kube-proxy's identity, as an entry of `certificates` describes it. */
-const PROXY: CertificateSpec = {
-  ...clientSpec(),
-  name: 'kube-proxy',
-  signerName: 'kubernetes.io/kube-apiserver-client',
-  commonName: 'system:kube-proxy',
-  organizations: ['system:node-proxier'],
-  usages: ['digital signature', 'client auth'],
-  usagesNegotiable: false,
-  isIdentity: false,
-  files: { folder: '/certs/kube-proxy', prefix: 'kube-proxy', groupReadable: false, touched: false },
-  kubeconfig: '/etc/kubernetes/kube-proxy.kubeconfig',
-  approval: { by: 'person' },
-  after: { reload: 'kube-proxy' },
-};
-
-/** A server's certificate of a signer of somebody, with the names of the node. */
-const EXPORTER: CertificateSpec = {
-  ...PROXY,
-  name: 'exporter',
-  signerName: 'example.com/monitoring',
-  commonName: '{nodeName}',
-  organizations: [],
-  usages: ['server auth'],
-  names: { ofNode: true, listed: ['metrics.example'] },
-  proof: 'none',
-  files: { ...PROXY.files, folder: '/certs/exporter', prefix: 'exporter' },
-  kubeconfig: undefined,
-  approval: { by: 'approver' },
-  after: {},
-};
+const PROXY = proxySpec();
+const EXPORTER = exporterSpec();
 
 function newHost(t: Test, ...more: readonly CertificateSpec[]): FakeHost {
   const host = new FakeHost({ specs: [...kubeletSpecs(), ...more] });

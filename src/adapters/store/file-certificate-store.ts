@@ -13,7 +13,7 @@ import { type Inspection, inspectPairs } from './inspection.ts';
 import { acceptPresent, unknownNames } from './ledger.ts';
 import { currentPath, linkTarget } from './pair-files.ts';
 import { readPair } from './pair-reading.ts';
-import { writePlainFiles } from './plain-files.ts';
+import { arePlainFilesBehind, type PlainFilesChange, writePlainFiles } from './plain-files.ts';
 import { prunePairs } from './pruning.ts';
 import {
   readHistoryRecord,
@@ -34,6 +34,8 @@ export interface FileStoreOptions {
   readonly specs: readonly Pick<CertificateSpec, 'name' | 'files'>[];
   readonly fs: FileSystem;
   readonly onWarning?: WarningSink;
+  /** Told when plain files were put right after all: they were behind the pair, or somebody had changed them. `pairPath`: the pair that they now hold. */
+  readonly onPlainFilesMended?: ((name: string, pairPath: string) => Promise<void>) | undefined;
   /** The user that may own what is trusted, besides root; the effective user of this process unless told. */
   readonly uid?: number;
   /** Asked before whatever reads or changes files in turn; what it throws keeps that from being done. */
@@ -78,9 +80,23 @@ export class FileCertificateStore implements CertificateStore {
       const [first] = inspection.pairs;
       // A crash may have come between a swap and what follows it.
       if (first?.origin === 'current')
-        await attempted(context, first.path, () => this.#afterSwap(context, first.pair, undefined));
+        await attempted(context, first.path, async () => {
+          const change = await this.#afterSwap(context, first.pair, undefined);
+          // A kubelet that is given plain files for the first time reads others until it is started with these.
+          if (change === 'replaced' || (change === 'made' && context.files.kubelet === undefined))
+            await this.#options.onPlainFilesMended?.(name, first.path);
+        });
       return inspection;
     });
+  }
+
+  /** Whether the plain files of a certificate are not those of the pair behind its link; false for one without either. Changes nothing. */
+  async arePlainFilesBehind(name: string): Promise<boolean> {
+    const context = this.#of(name);
+    const { plain } = context.files;
+    const pair = plain === undefined ? undefined : await currentPair(context);
+    if (plain === undefined || pair === undefined) return false;
+    return await mapped(plain.certFile, () => arePlainFilesBehind(context, plain, pair));
   }
 
   async current(name: string): Promise<CertificatePair | undefined> {
@@ -161,7 +177,11 @@ export class FileCertificateStore implements CertificateStore {
     return path;
   }
 
-  async #afterSwap(context: StoreContext, pair: CertificatePair, previous: string | undefined): Promise<void> {
+  async #afterSwap(
+    context: StoreContext,
+    pair: CertificatePair,
+    previous: string | undefined,
+  ): Promise<PlainFilesChange | undefined> {
     const { name, files } = context;
     // Once for each pair in a process: a kubelet reads the pair again at every touch.
     const { fingerprint } = pair.chain.leaf;
@@ -171,7 +191,8 @@ export class FileCertificateStore implements CertificateStore {
     }
     const { plain } = files;
     // The pair is current already: a plain file that cannot be written is told, and tried again at each look at the disk.
-    if (plain !== undefined) await attempted(context, plain.certFile, () => writePlainFiles(context, plain, pair));
+    if (plain === undefined) return 'none';
+    return await attempted(context, plain.certFile, () => writePlainFiles(context, plain, pair));
   }
 
   /**
@@ -182,9 +203,10 @@ export class FileCertificateStore implements CertificateStore {
     const { fs, folder, stateDir } = context;
     const unswept = [folder, stateDir].filter((each) => !this.#swept.has(each));
     for (const each of unswept) await attempted(context, each, () => sweepTemporaries(fs, each));
-    const ways = await Promise.all(unswept.map((each) => perhapsMade(fs, each)));
+    const unsynced = [...unswept, ...(await plainFolders(context)).filter((each) => !this.#swept.has(each))];
+    const ways = await Promise.all(unsynced.map((each) => perhapsMade(fs, each)));
     for (const each of new Set(ways.flat().sort())) await attempted(context, each, () => fs.syncFolder(each));
-    for (const each of unswept) this.#swept.add(each);
+    for (const each of unsynced) this.#swept.add(each);
   }
 
   #prepared<T>(name: string, work: (context: StoreContext) => Promise<T>): Promise<T> {
@@ -208,6 +230,19 @@ export class FileCertificateStore implements CertificateStore {
 async function currentPair(context: StoreContext): Promise<CertificatePair | undefined> {
   const reading = await readPair(context, [currentPath(context)]);
   return reading.kind === 'whole' ? reading.pair : undefined;
+}
+
+/** The folders of the plain files, as far as they are there. */
+async function plainFolders({ fs, files: { plain } }: StoreContext): Promise<readonly string[]> {
+  const folders = plain === undefined ? [] : [...new Set([dirname(plain.keyFile), dirname(plain.certFile)])];
+  const isFolder = (folder: string): Promise<boolean> =>
+    // What is wrong with the place is told by the write.
+    fs.stat(folder).then(
+      (facts) => facts?.kind === 'folder',
+      () => false,
+    );
+  const present = await Promise.all(folders.map(isFolder));
+  return folders.filter((_folder, index) => present[index]);
 }
 
 /** The swap before may have ended before its sync: killed there, or the disk failed. What follows counts on the link. */

@@ -17,11 +17,12 @@ export async function prepareFolders(context: StoreContext): Promise<void> {
 }
 
 /** In a sticky folder others can add files, which are not trusted for their owner, but cannot touch ours. */
-const STICKY_WILL_DO = (facts: FileFacts): boolean => (facts.mode & 0o1000) !== 0;
+export const STICKY_WILL_DO = (facts: FileFacts): boolean => (facts.mode & 0o1000) !== 0;
 /** A planted pending record would bring a key of the attacker's. */
 const NO_WRITERS = (): boolean => false;
 
-async function refuseUnsafe(
+/** Throws `ERR_STORE_UNSAFE` where another user could put or swap files, unless what is open about the folder itself is `tolerated`. */
+export async function refuseUnsafe(
   context: StoreContext,
   folder: string,
   tolerated: (facts: FileFacts) => boolean,

@@ -1,5 +1,6 @@
 import { basename, dirname } from 'node:path';
 import type { PlainFiles } from '../../csr/spec.ts';
+import { isCertletError } from '../../errors.ts';
 import type { CertificatePair } from '../../pki/certificate.ts';
 import { encodePrivateKey } from '../../pki/keys.ts';
 import { ensureFolder, type GroupMode, readIfPresent, sweepTemporaries } from '../files.ts';
@@ -11,15 +12,65 @@ import { keyMode } from './key-mode.ts';
  * Keeps certificate (0644) and key (0600, or 0640 where a group may read it, as the kubelet's own `kubelet.crt` and `kubelet.key`) as two files; nothing is written
  * when both are right already. Two files cannot change in one step: for the time of one rename and one sync a reader may find the
  * new key with the old certificate. The key goes first, so that the event of the certificate, on which programs reload, comes when
- * both match; a crash in between is mended at the next start.
+ * both match; a crash in between is mended at the next start. Resolves to what became of their contents.
  */
-export async function writePlainFiles(context: StoreContext, paths: PlainFiles, pair: CertificatePair): Promise<void> {
+export async function writePlainFiles(
+  context: StoreContext,
+  paths: PlainFiles,
+  pair: CertificatePair,
+): Promise<PlainFilesChange> {
   const folder = dirname(paths.keyFile);
   // The folder's group is looked at below, so it must be there.
   await ensureFolder(context.fs, folder, 0o755);
   const mode = await keyMode(context, folder);
-  await writeIfDifferent(context, paths.keyFile, encodePrivateKey(pair.key).reveal(), mode);
-  await writeIfDifferent(context, paths.certFile, pair.chain.pem, 0o644);
+  const before = await contentsBefore(context, paths);
+  const wanted = wantedContents(pair);
+  await writeIfDifferent(context, paths.keyFile, wanted.key, mode);
+  await writeIfDifferent(context, paths.certFile, wanted.certificate, 0o644);
+  if (before.key === wanted.key && before.certificate === wanted.certificate) return 'none';
+  return before.key === undefined && before.certificate === undefined ? 'made' : 'replaced';
+}
+
+/** `made`: there was neither before. */
+export type PlainFilesChange = 'none' | 'made' | 'replaced';
+
+/** Whether the two files are those of another pair, or are not both there. Changes nothing; throws the errors of file operations. */
+export async function arePlainFilesBehind(
+  context: StoreContext,
+  paths: PlainFiles,
+  pair: CertificatePair,
+): Promise<boolean> {
+  const { key, certificate } = await contentsOf(context, paths);
+  const wanted = wantedContents(pair);
+  return key !== wanted.key || certificate !== wanted.certificate;
+}
+
+interface Contents<T> {
+  readonly key: T;
+  readonly certificate: T;
+}
+
+const wantedContents = ({ key, chain }: CertificatePair): Contents<string> => ({
+  key: encodePrivateKey(key).reveal(),
+  certificate: chain.pem,
+});
+
+async function contentsOf(
+  { fs }: StoreContext,
+  { keyFile, certFile }: PlainFiles,
+): Promise<Contents<string | undefined>> {
+  const key = await readIfPresent(fs, keyFile, FILE_LIMIT_BYTES);
+  return { key, certificate: await readIfPresent(fs, certFile, FILE_LIMIT_BYTES) };
+}
+
+/** What cannot be read counts as absent: the write that follows tells what is wrong. */
+async function contentsBefore(context: StoreContext, paths: PlainFiles): Promise<Contents<string | undefined>> {
+  try {
+    return await contentsOf(context, paths);
+  } catch (error) {
+    if (!isCertletError(error)) throw error;
+    return { key: undefined, certificate: undefined };
+  }
 }
 
 async function writeIfDifferent(

@@ -1,7 +1,7 @@
 import { join, resolve } from 'node:path';
 import type { HostKubelet } from '../../adapters/host-kubelet.ts';
 import { shellWord } from '../../adapters/file-errors.ts';
-import type { CertificateSpec } from '../../csr/spec.ts';
+import { type CertificateSpec, rotatedByKubelet } from '../../csr/spec.ts';
 import type { KubeletFacts } from '../../kubelet/facts.ts';
 import { kubeletRestartReasons, type RestartSetting } from '../../kubelet/restart.ts';
 import { type Finding, finding, good, unitWord } from '../finding.ts';
@@ -80,7 +80,8 @@ function nameFindings({ host, nodeName }: KubeletQuestion, facts: KubeletFacts):
 
 function writerFindings({ certDir, serving, unit }: KubeletQuestion, facts: KubeletFacts): readonly Finding[] {
   const same = resolve(facts.certDir) === resolve(certDir);
-  const rotated = [...(facts.rotatesClient ? ['client'] : []), ...(facts.rotatesServing && serving ? ['serving'] : [])];
+  const { rotatesClient, rotatesServing } = facts;
+  const rotated = rotatedByKubelet({ rotatesClient, rotatesServing: rotatesServing && serving });
   if (rotated.length === 0) return [];
   const which = rotated.join(' and ');
   return same

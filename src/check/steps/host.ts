@@ -1,6 +1,7 @@
 import { dirname } from 'node:path';
 import type { FileFacts } from '../../adapters/file-system.ts';
 import { readKubeconfig } from '../../adapters/kubeconfig-files.ts';
+import { type FilesOf, readManaged, stillThere } from '../../adapters/store/left-files.ts';
 import { serviceUser, type StoreView } from '../../adapters/probe/store-view.ts';
 import type { Settings } from '../../config.ts';
 import { writtenFolders } from '../../config/written-folders.ts';
@@ -20,6 +21,7 @@ import {
   type Use,
 } from '../rules/files.ts';
 import { isDenied, kubeconfigFindings, type Looker, unreadable } from '../rules/kubeconfigs.ts';
+import { leftFindings } from '../rules/left.ts';
 import { pairFindings } from '../rules/pairs.ts';
 import { targetsOf } from '../targets.ts';
 import { fromError } from '../walk.ts';
@@ -82,11 +84,17 @@ export const credentialsStep: Step = {
       findings: [
         ...kubeconfigFindings({ bootstrap, node }, looker, isValid(clientPair, now)),
         ...pairs.flatMap((pair) => pairFindings({ ...pair, nodeName, now, looker })),
+        ...leftFindings(await stillThere(ports.fs, await leftOf(ports, settings.stateDir))),
       ],
       facts: { bootstrap, node, pairs, targets },
     };
   },
 };
+
+/** What cannot be read is told by the step about files. */
+async function leftOf({ fs }: CheckPorts, stateDir: string): Promise<readonly FilesOf[]> {
+  return (await readManaged(fs, stateDir).catch(() => ({ left: [] }))).left;
+}
 
 async function historyOf(store: StoreView, purpose: string): Promise<RequestHistory> {
   const record = await store.history(purpose);
