@@ -40,6 +40,16 @@ await withControlPlane({ rbac: [], controllerManager: false }, (plane) => {
       member: 'system:nodes',
       what: { ...requests, subresource: 'selfnodeclient', verb: 'create' },
     },
+    {
+      manifest: 'auto-approve-bound.yaml',
+      member: 'system:bootstrappers:certlet-bound',
+      what: { ...requests, verb: 'create' },
+    },
+    {
+      manifest: 'auto-approve-bound.yaml',
+      member: 'system:nodes',
+      what: { ...requests, subresource: 'selfnodeclient', verb: 'create' },
+    },
     { manifest: 'serving.yaml', member: approvers, what: { ...requests, subresource: 'approval', verb: 'update' } },
     { manifest: 'serving.yaml', member: approvers, what: { ...signers, name: serving, verb: 'approve' } },
     {
