@@ -27,6 +27,8 @@ export interface AgentParts {
   readonly hurry: boolean;
   /** When a run that ends by itself comes again. */
   readonly everyMs?: number | undefined;
+  /** Only what ends within this time is renewed, in place of what is due. */
+  readonly expiringWithinMs?: number | undefined;
   /** `confirm` of the lock that the caller holds. */
   readonly confirmLock?: () => Promise<void>;
 }
@@ -57,7 +59,9 @@ export function assembleAgent(settings: Settings, parts: AgentParts): Agent {
   });
   const route = createRouteProbe();
   const ports = { clock, chance: new SystemChance(), log, store, kubeconfigs, connector, route, after, observer };
-  const agent = new Agent(ports, { ...rotationOptions(settings, parts.hurry), everyMs: parts.everyMs }, parts.onTick);
+  const { everyMs, expiringWithinMs } = parts;
+  const options = { ...rotationOptions(settings, parts.hurry), everyMs, expiringWithinMs };
+  const agent = new Agent(ports, options, parts.onTick);
   return agent;
 }
 

@@ -6,6 +6,7 @@ import {
   type ApproveArguments,
   type Command,
   type JoinCommandArguments,
+  type OnceArguments,
   OUTPUT_FORMS,
   type OutputForm,
   type ParsedLine,
@@ -49,12 +50,7 @@ export function buildCommand(spec: CommandSpec, parts: LineParts): ParsedLine {
 /** Each command from what was given. */
 const BUILDERS: { readonly [Name in CommandName]: (given: Given) => Extract<Command, { readonly name: Name }> } = {
   run: () => ({ name: 'run' }),
-  once: (given) => ({
-    name: 'once',
-    output: given.output(),
-    timeoutMs: given.durationMs('timeout'),
-    ...(given.text('every') === undefined ? {} : { everyMs: given.durationMs('every') }),
-  }),
+  once: onceCommand,
   status: (given) => ({
     name: 'status',
     output: given.output(),
@@ -95,6 +91,22 @@ const BUILDERS: { readonly [Name in CommandName]: (given: Given) => Extract<Comm
     settingsPath: given.text('config'),
   }),
 };
+
+function onceCommand(given: Given): OnceArguments {
+  const [every, expiring] = [given.text('every'), given.text('if-expiring')];
+  if (every !== undefined && expiring !== undefined)
+    given.problem(
+      '--if-expiring',
+      'goes by the end of a certificate, --every by its rotation deadline: give one of them',
+    );
+  return {
+    name: 'once',
+    output: given.output(),
+    timeoutMs: given.durationMs('timeout'),
+    ...(every === undefined ? {} : { everyMs: given.durationMs('every') }),
+    ...(expiring === undefined ? {} : { ifExpiringMs: given.durationMs('if-expiring') }),
+  };
+}
 
 function allowCommand(given: Given): AllowArguments {
   const remove = given.boolean('remove');
@@ -264,9 +276,10 @@ class Given {
     return Array.isArray(value) ? value.map(String) : [];
   }
 
+  /** What a person types may count days, too, which Go's durations and so the settings do not. */
   durationMs(name: string): number {
     const text = this.text(name) ?? '';
-    const ms = parseDurationMs(text);
+    const ms = parseDurationMs(text.replace(/^([0-9]{1,5})d$/u, (_all, days) => `${String(Number(days) * 24)}h`));
     if (ms !== undefined && ms > 0) return ms;
     this.#problems.push(`--${name}: expected a time with its unit, such as 30s or 5m, got ${JSON.stringify(text)}`);
     return 0;

@@ -23,6 +23,8 @@ export interface OnceArguments {
   readonly timeoutMs: number;
   /** When it runs again; undefined where that was not said. */
   readonly everyMs?: number;
+  /** Only what ends within this time is renewed; undefined for what is due. */
+  readonly ifExpiringMs?: number;
 }
 
 export interface StatusArguments {

@@ -29,6 +29,13 @@ const EVERY: FlagSpec = {
   summary: 'It runs again after this time, by a timer.',
 };
 
+const IF_EXPIRING: FlagSpec = {
+  name: 'if-expiring',
+  kind: 'duration',
+  value: 'TIME',
+  summary: 'Renew only what ends within this time, such as 7d, in place of what is due.',
+};
+
 /** Every command, in the order of the help. */
 export const COMMANDS: readonly CommandSpec[] = [
   {
@@ -49,12 +56,13 @@ export const COMMANDS: readonly CommandSpec[] = [
     description: [
       'For timers, images and units ordered before the kubelet. What is not done within the time given is resumed by the next run.',
       'With --every what falls due before the next run is renewed now; certificates that live too short for such runs are named.',
+      'With --if-expiring a certificate is left alone until so little of it is left; one that is missing, or whose names have changed, is asked for all the same.',
       'With --output json the answer is the document of certlet status, also where the time was too short.',
     ],
-    flags: [OUTPUT, TIMEOUT, EVERY],
+    flags: [OUTPUT, TIMEOUT, EVERY, IF_EXPIRING],
     settings: true,
     exits: [[75, 'waiting for approval, API server unreachable or credential refused until the timeout']],
-    examples: ['certlet once --timeout 2m', 'certlet once --every 1h'],
+    examples: ['certlet once --timeout 2m', 'certlet once --every 1h', 'certlet once --if-expiring 7d'],
   },
   {
     name: 'status',

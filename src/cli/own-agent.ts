@@ -18,6 +18,8 @@ export interface OwnAgentOptions {
   readonly timeoutMs: number;
   /** When the next run comes; undefined where nobody knows. */
   readonly everyMs?: number | undefined;
+  /** Only what ends within this time is renewed, in place of what is due. */
+  readonly expiringWithinMs?: number | undefined;
   /** Asked for anew whatever their dates say. */
   readonly renew: readonly string[];
   /** Looks at each round; true ends it. */
@@ -34,7 +36,7 @@ export async function runOwnAgent(
   settings: Settings,
   options: OwnAgentOptions,
 ): Promise<StatusDocument | undefined> {
-  const { command, log } = options;
+  const { command, log, everyMs, expiringWithinMs } = options;
   const { environment, userId } = context.edge;
   const clock = systemClock();
   await refuseForeignState(settings, command, userId);
@@ -42,7 +44,7 @@ export async function runOwnAgent(
   const done = new AbortController();
   const ended = AbortSignal.any([context.signal, done.signal]);
   let agent: Agent | undefined;
-  const common = { log, clock, version: VERSION, everyMs: options.everyMs, confirmLock: lock.confirm };
+  const common = { log, clock, version: VERSION, everyMs, expiringWithinMs, confirmLock: lock.confirm };
   const store = openStore(settings, log);
   let detached: CertletError | undefined;
   const surroundings = await openSurroundings(settings, {

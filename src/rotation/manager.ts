@@ -11,7 +11,16 @@ import { approveCommand } from './request/approval.ts';
 import { eventKind, sayFailure } from './request/failure.ts';
 import { RotationNotice } from './rotation-notice.ts';
 import type { Backoff } from './rules/retry.ts';
-import { doubtfulUntil, dueAt, dueInRounds, laterOf, receivedAt, spacedFrom, spacedUntil } from './rules/schedule.ts';
+import {
+  doubtfulUntil,
+  dueAt,
+  dueInRounds,
+  dueWhenExpiring,
+  laterOf,
+  receivedAt,
+  spacedFrom,
+  spacedUntil,
+} from './rules/schedule.ts';
 import { nextStep, REST_PHASES, type RotationFacts, rotationReasons, type Step, type StepInput } from './rules/step.ts';
 import type { ManagerSnapshot } from './snapshot.ts';
 
@@ -195,11 +204,13 @@ export class CertificateManager {
   }
 
   #dueAt(): Date | undefined {
-    const { everyMs } = this.#context.options;
+    const { everyMs, expiringWithinMs: withinMs } = this.#context.options;
     const deadline = this.deadline();
     const leaf = this.#state.current?.chain.leaf;
-    if (everyMs === undefined || deadline === undefined || leaf === undefined) return deadline;
-    return dueInRounds(deadline, leaf, { everyMs, receivedAt: receivedAt(leaf, this.#state.history) });
+    if (deadline === undefined || leaf === undefined) return deadline;
+    const came = receivedAt(leaf, this.#state.history);
+    if (withinMs !== undefined) return dueWhenExpiring(leaf, { withinMs, receivedAt: came });
+    return everyMs === undefined ? deadline : dueInRounds(deadline, leaf, { everyMs, receivedAt: came });
   }
 
   /** Runs one attempt to its end; never throws. The agent runs one at a time. */

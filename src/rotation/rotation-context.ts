@@ -45,6 +45,8 @@ export interface RotationOptions {
   readonly deleteBootstrapKubeconfig: boolean;
   /** The next run comes so much later: what falls due before is due now. Undefined for a daemon. */
   readonly everyMs?: number | undefined;
+  /** A run renews only what ends within this time, in place of what is due. Undefined for a daemon. */
+  readonly expiringWithinMs?: number | undefined;
   /** Overrides what the Node says. */
   readonly kubeletVersion: string | undefined;
 }

@@ -45,6 +45,10 @@ const commands: readonly { readonly line: string; readonly command: Command }[] 
   { line: 'once', command: { name: 'once', output: 'text', timeoutMs: 300_000 } },
   { line: 'once --timeout 90s', command: { name: 'once', output: 'text', timeoutMs: 90_000 } },
   { line: 'once --timeout=1h --timeout 2m', command: { name: 'once', output: 'text', timeoutMs: 120_000 } },
+  {
+    line: 'once --if-expiring 7d',
+    command: { name: 'once', output: 'text', timeoutMs: 300_000, ifExpiringMs: 604_800_000 },
+  },
   { line: 'once --every 1h', command: { name: 'once', output: 'text', timeoutMs: 300_000, everyMs: 3_600_000 } },
   { line: 'status', command: status },
   {

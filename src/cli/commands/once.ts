@@ -19,6 +19,7 @@ export async function runOnce(context: CommandContext, args: OnceArguments): Pro
     log,
     timeoutMs: args.timeoutMs,
     everyMs: args.everyMs,
+    expiringWithinMs: args.ifExpiringMs,
     renew: [],
     seen: (snapshot) => {
       last = snapshot;

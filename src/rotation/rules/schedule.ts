@@ -170,6 +170,19 @@ export function dueInRounds(
   return new Date(Math.min(deadline.getTime(), Math.max(ahead, came + everyMs / 2)));
 }
 
+/**
+ * From when on a run asks for a successor that is told to renew only what ends within `withinMs`, in place of the rotation deadline. Never in the
+ * first half of what a certificate had left when it came: one that lives shorter than that time would be asked for over and over.
+ */
+export function dueWhenExpiring(
+  certificate: Life,
+  at: { readonly withinMs: number; readonly receivedAt: Date | undefined },
+): Date {
+  const end = certificate.notAfter.getTime();
+  const came = (at.receivedAt ?? certificate.notBefore).getTime();
+  return new Date(Math.max(end - at.withinMs, came + (end - came) / 2));
+}
+
 /** How well runs that are `everyMs` apart serve a certificate: `never` in time, in time unless one run fails (`barely`), or well. */
 export type Service = 'never' | 'barely' | 'well';
 

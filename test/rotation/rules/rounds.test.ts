@@ -1,6 +1,12 @@
 import t from 'tap';
 import { KUBELET_WINDOW } from '../../../src/csr/spec.ts';
-import { dueInRounds, isMissed, servedInRounds, rotationDeadline } from '../../../src/rotation/rules/schedule.ts';
+import {
+  dueInRounds,
+  dueWhenExpiring,
+  isMissed,
+  servedInRounds,
+  rotationDeadline,
+} from '../../../src/rotation/rules/schedule.ts';
 import { DAY, FakeHost, HOUR, MINUTE } from '../../fixtures/fakes/host.ts';
 
 /** `certlet once` by a timer: no certificate ends between two runs, but for those that no run can serve. */
@@ -50,6 +56,27 @@ for (const hours of lifetimes) {
     if (hours <= 1) t.equal(lost, 60, 'what is named as impossible is');
   });
 }
+
+t.test('dueWhenExpiring: so long before the end, but not for what has just come', async (t) => {
+  const year = { notBefore: NOW, notAfter: at(365 * DAY) };
+  t.strictSame(dueWhenExpiring(year, { withinMs: 7 * DAY, receivedAt: NOW }), at(358 * DAY));
+  const short = { notBefore: at(-BACKDATE), notAfter: at(4 * DAY) };
+  t.strictSame(dueWhenExpiring(short, { withinMs: 7 * DAY, receivedAt: NOW }), at(2 * DAY));
+});
+
+t.test(
+  'a run that renews what ends within two hours leaves the others alone, though their rotation is due',
+  async (t) => {
+    const host = new FakeHost({ serving: false, startSpreadMs: 0, expiringWithinMs: 2 * HOUR });
+    t.teardown(() => host.stop());
+    host.api.lifetimeMs = 2 * DAY;
+    await host.bootstrap();
+    const first = host.leaf('client').serial;
+    await host.clock.advance(45 * HOUR);
+    t.equal(host.leaf('client').serial, first, 'its rotation deadline is over, and more than two hours are left');
+    await host.until(() => host.leaf('client').serial !== first, 2 * HOUR);
+  },
+);
 
 t.test('servedInRounds: by what was left at receipt', async (t) => {
   const life = { notBefore: NOW, notAfter: at(4 * HOUR) };
