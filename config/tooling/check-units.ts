@@ -17,6 +17,7 @@ const LIMITS = [
   { unit: 'certlet-once.service', dropIns: [], limit: 16 },
   { unit: 'certlet-once.service', dropIns: ['own-user.conf'], limit: 13 },
   { unit: 'certlet-cache.service', dropIns: [], limit: 16 },
+  { unit: 'certlet-unseal.service', dropIns: [], limit: 17 },
   { unit: 'certlet-approver.service', dropIns: [], limit: 13 },
   { unit: 'certlet-kubelet-restart.service', dropIns: [], limit: 20 },
 ] as const;
