@@ -6,7 +6,7 @@ import type { YamlDocument } from './kubeconfig/yaml.ts';
 import type { ApproveSettings } from './approve/settings.ts';
 import { approveProblems, approveSettings } from './config/approve.ts';
 import { certificateProblems } from './config/certificates.ts';
-import type { Problem, SettingPath } from './config/codec.ts';
+import { dotted, type Problem, type SettingPath } from './config/codec.ts';
 import { SETTINGS_CODEC } from './config/fields.ts';
 import type { SettingsFile } from './config/fields.ts';
 import { settingLeaves } from './config/flags.ts';
@@ -165,16 +165,6 @@ function lineOf(path: SettingPath, document: YamlDocument | undefined): number |
   const root = path[0];
   const written = root === undefined || Object.hasOwn(Object(document?.value) as object, root);
   return written ? document?.locate(path)?.line : undefined;
-}
-
-function dotted(path: SettingPath): string {
-  if (path.length === 0) return 'the file';
-  return path
-    .map((part, index) => {
-      if (typeof part === 'number') return `[${String(part)}]`;
-      return index === 0 ? part : `.${part}`;
-    })
-    .join('');
 }
 
 interface Blame {

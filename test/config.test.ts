@@ -374,7 +374,7 @@ for (const row of [
     name: 'a kubeconfig of root where the service writes',
     file: 'manageKubeconfig: false\nkubeconfig: /var/lib/kubelet/pki/kubelet.conf',
     lines: [
-      `${at(2)}kubeconfig: must not lie in /var/lib/kubelet/pki or /var/lib/kubelet/pki/.certlet with manageKubeconfig: false: the service writes there`,
+      `${at(2)}kubeconfig: must not lie in /var/lib/kubelet/pki with manageKubeconfig: false: the service writes there`,
     ],
   },
   {

@@ -3,6 +3,17 @@ import { nearest } from './nearest.ts';
 /** Keys and list indexes from the root of the settings to a value. */
 export type SettingPath = readonly (string | number)[];
 
+/** As a person writes it: `certificates[0].name`. */
+export function dotted(path: SettingPath): string {
+  if (path.length === 0) return 'the file';
+  return path
+    .map((part, index) => {
+      if (typeof part === 'number') return `[${String(part)}]`;
+      return index === 0 ? part : `.${part}`;
+    })
+    .join('');
+}
+
 /** One thing that is wrong, at its place. */
 export interface Problem {
   readonly path: SettingPath;

@@ -1,7 +1,7 @@
 import { isIP } from 'node:net';
 import { basename, dirname } from 'node:path';
 import { type CertificateSpec, KUBELET_NAMES } from '../csr/spec.ts';
-import type { Problem, SettingPath } from './codec.ts';
+import { dotted, type Problem, type SettingPath } from './codec.ts';
 import { nearest } from './nearest.ts';
 import type { Settings } from './settings.ts';
 
@@ -53,24 +53,35 @@ function folderProblems({ certDir, stateDir, runtimeDir, certificatesDir }: Sett
 }
 
 /** A kubeconfig that is left to root, in a folder that the service writes, is not root's. */
-function kubeconfigProblems({ manageKubeconfig, kubeconfig, certDir, stateDir }: Settings): Problem[] {
-  if (manageKubeconfig || ![certDir, stateDir].some((folder) => isWithin(kubeconfig, folder))) return [];
-  const text = `must not lie in ${certDir} or ${stateDir} with manageKubeconfig: false: the service writes there`;
+function kubeconfigProblems(settings: Settings): Problem[] {
+  const { manageKubeconfig, kubeconfig, certDir, stateDir, certificatesDir } = settings;
+  if (manageKubeconfig) return [];
+  const folder = [certDir, stateDir, certificatesDir].find((written) => isWithin(kubeconfig, written));
+  if (folder === undefined) return [];
+  const text = `must not lie in ${folder} with manageKubeconfig: false: the service writes there`;
   return [{ path: ['kubeconfig'], text }];
 }
 
 /** Two settings that name one file, or a file where certlet keeps something else, would destroy one another. */
 function fileProblems(settings: Settings): Problem[] {
   const problems: Problem[] = [];
-  const seen = new Map<string, SettingPath>();
+  const seen: NamedPath[] = [];
   for (const { at, path } of namedFiles(settings)) {
-    const other = seen.get(path);
-    if (other !== undefined) problems.push({ path: at, text: `is the same file as ${other.join('.')}` });
-    seen.set(path, at);
+    const clash = seen.map((other) => clashProblem(path, other)).find((text) => text !== undefined);
+    if (clash !== undefined) problems.push({ path: at, text: clash });
+    seen.push({ at, path });
     const place = occupied(settings, path);
     if (place !== undefined) problems.push({ path: at, text: place });
   }
   return problems;
+}
+
+/** A file cannot be another one, nor the folder of it. */
+function clashProblem(path: string, other: NamedPath): string | undefined {
+  const place = dotted(other.at);
+  if (path === other.path) return `is the same file as ${place}`;
+  if (isWithin(path, other.path)) return `lies below ${place}, which is a file and no folder`;
+  return isWithin(other.path, path) ? `is a file, and ${place} lies below it` : undefined;
 }
 
 function namedFiles(settings: Settings): readonly NamedPath[] {
@@ -113,7 +124,8 @@ function occupied({ certDir, stateDir, runtimeDir, specs }: Settings, path: stri
   if (isWithin(path, stateDir)) return `must not lie in the state folder ${stateDir}`;
   if (isWithin(path, runtimeDir)) return `must not lie in the runtime folder ${runtimeDir}`;
   if (isWithin(certDir, path)) return 'is the cert-dir or a folder above it, not a file';
-  return undefined;
+  const inTheWay = specs.find(({ files }) => isWithin(files.folder, path));
+  return inTheWay && `is the folder of the ${inTheWay.name} certificate or a folder above it, not a file`;
 }
 
 function hookProblems({ hooks, privilegedHooks, specs }: Settings): Problem[] {

@@ -2,6 +2,7 @@ import { X509Certificate } from 'node:crypto';
 import { CertletError } from '../errors.ts';
 import { Secret } from '../secret.ts';
 import { parseAlternativeNames } from './alternative-names.ts';
+import { claimsAuthority } from './basic-constraints.ts';
 import { unreadableCurve } from './curves.ts';
 import { commonNameOf, NAME_TYPE } from './distinguished-name.ts';
 import { encodePrivateKey, parsePrivateKey, type PrivateKey } from './keys.ts';
@@ -165,7 +166,8 @@ function refuseOddCurve(certificate: X509Certificate, index: number): void {
 
 /** Never by `toLegacyObject()`, which ends the process for a key on a curve without a NIST name (Node 26.10). */
 function readFacts(certificate: X509Certificate): CertificateFacts {
-  const subject = readCertificate(certificate.raw).subjectNames;
+  const fields = readCertificate(certificate.raw);
+  const subject = fields.subjectNames;
   const names = parseAlternativeNames(certificate.subjectAltName ?? '');
   const [notBefore, notAfter] = [certificate.validFromDate, certificate.validToDate];
   if (Number.isNaN(notBefore.getTime()) || Number.isNaN(notAfter.getTime())) throw invalid('its dates cannot be read');
@@ -183,7 +185,7 @@ function readFacts(certificate: X509Certificate): CertificateFacts {
     fingerprint: certificate.fingerprint256.replaceAll(':', '').toLowerCase(),
     subject: oneLine(certificate.subject),
     issuer: oneLine(certificate.issuer),
-    isCa: certificate.ca,
+    isCa: certificate.ca || claimsAuthority(fields),
     // Not `checkIssued`: that asks for the right to sign certificates, which a self-signed server certificate lacks.
     selfSigned: certificate.subject === certificate.issuer && isSignedBy(certificate, certificate),
   };

@@ -168,6 +168,44 @@ for (const row of [
     lines: [`${at(9, '.keyFile')}is a name that certlet keeps for its combined pairs`],
   },
   {
+    name: 'a file that is the folder of a certificate',
+    file: entry('')
+      .replace('certs/node-exporter/tls.crt', 'certs/node-exporter')
+      .replace('certs/node-exporter/tls.key', 'keys/tls.key')
+      .replace('    groupReadable: true\n', ''),
+    lines: [`${at(8, '.certFile')}is the folder of the node-exporter certificate or a folder above it, not a file`],
+  },
+  {
+    name: 'a file that is the folder of all certificates',
+    file: entry('')
+      .replace('certs/node-exporter/tls.key', 'certs')
+      .replace('certs/node-exporter/tls.crt', 'public/tls.crt')
+      .replace('    groupReadable: true\n', ''),
+    lines: [`${at(9, '.keyFile')}is the folder of the node-exporter certificate or a folder above it, not a file`],
+  },
+  {
+    name: 'a file below another file',
+    file: entry('').replace('tls.key', 'tls.crt/tls.key').replace('    groupReadable: true\n', ''),
+    lines: [`${at(9, '.keyFile')}lies below certificates[0].certFile, which is a file and no folder`],
+  },
+  {
+    name: 'a file that a file named before would lie below',
+    file: PROXY.replace('/etc/kubernetes/kube-proxy.kubeconfig', '/srv/p').concat('kubeconfig: /srv/p/kubelet.conf\n'),
+    lines: [`${at(8, '.kubeconfig')}is a file, and kubeconfig lies below it`],
+  },
+  {
+    name: 'one file for key and certificate',
+    file: entry('').replace('tls.key', 'tls.crt'),
+    lines: [`${at(9, '.keyFile')}is the same file as certificates[0].certFile`],
+  },
+  {
+    name: "root's kubeconfig where the service writes certificates",
+    file: 'manageKubeconfig: false\nkubeconfig: /var/lib/certlet/certs/x/kubelet.conf\n',
+    lines: [
+      `${filePath}:2: kubeconfig: must not lie in /var/lib/certlet/certs with manageKubeconfig: false: the service writes there`,
+    ],
+  },
+  {
     name: 'an unknown key, all at once with the others',
     file: entry('    reloads: x\n').replace('names: node', 'names: nodes'),
     lines: [

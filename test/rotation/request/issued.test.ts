@@ -23,6 +23,11 @@ for (const row of [
       void (host.api.overrides = { isCa: true, usages: ['digital signature', 'cert sign', 'client auth'] }),
   },
   {
+    // OpenSSL and Node say "no CA" of what claims to be one and may not sign certificates by its key usage.
+    name: 'a CA without the key usage of one',
+    set: (host: FakeHost) => void (host.api.overrides = { isCa: true, usages: ['digital signature', 'client auth'] }),
+  },
+  {
     name: 'for another key',
     set: (host: FakeHost) =>
       void (host.api.issueText = other.issue({
