@@ -79,7 +79,11 @@ export function clientApprovalFinding({ target, automatic, user }: ApprovalAnswe
       `cannot ask whether ${which} would be approved automatically: the ${target.label} may not ask about itself`,
     );
   }
-  if (automatic) return good(id, `${which}: kube-controller-manager approves it by itself (create ${sub} is allowed)`);
+  // Whatever node name it asks for: only binding tokens to nodes changes that.
+  const any = target.role === 'node' ? '' : '; any such token gets the certificate of any node, see docs/tokens.md';
+  if (automatic) {
+    return good(id, `${which}: kube-controller-manager approves it by itself (create ${sub} is allowed)${any}`);
+  }
   const binding = target.role === 'node' ? 'certlet-approve-renewal' : 'certlet-approve-first';
   return finding(
     'warning',
@@ -103,7 +107,7 @@ export function servingApprovalFindings(
       'approval.serving',
       'serving certificates: no controller of Kubernetes approves them since 1.11; a person does, or a separate approver',
       {
-        remedy: 'kubectl certificate approve NAME   # or install an approver such as kubelet-csr-approver',
+        remedy: 'kubectl certificate approve NAME   # or with checks, and as a service: certlet approve',
       },
     ),
     ...(legacyBound === true && !stillWorks
@@ -111,9 +115,9 @@ export function servingApprovalFindings(
           finding(
             'note',
             'approval.selfnodeserver',
-            'the role selfnodeserver of old guides is bound here; it approves nothing since Kubernetes 1.11',
+            'the role selfnodeserver of old guides is bound here; nothing in Kubernetes looks at it since 1.11, but certlet approve does',
             {
-              remedy: `kubectl get clusterrolebindings -o wide | grep selfnodeserver   # it can go`,
+              remedy: `kubectl get clusterrolebindings -o wide | grep selfnodeserver   # without certlet approve it can go`,
             },
           ),
         ]
