@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import { acquireLock, type Lock } from './adapters/lock.ts';
+import { releaseMemory } from './adapters/idle-memory.ts';
 import { openNotifier } from './adapters/systemd/notifier.ts';
 import { watchdogIntervalMs } from './adapters/systemd/notify-message.ts';
 import { startWatchdog } from './adapters/systemd/watchdog.ts';
@@ -48,6 +49,8 @@ const LONGEST_DISK_WAIT_MS = 3 * 60_000;
 
 /** Should the watch of the settings file have missed a change. */
 const SETTINGS_POLL_MS = 5 * 60_000;
+/** A minute without a change: nothing more is to be expected of a start or a rotation. */
+const QUIET_MS = 60_000;
 /** Nothing tells when the host is named otherwise. */
 const NAME_POLL_MS = 30_000;
 
@@ -70,6 +73,7 @@ export class Service {
   #trouble: Trouble | undefined;
   readonly #startedAt: Date;
   #agent: Agent | undefined;
+  #quiet: { readonly status: string; readonly since: Date; rested: boolean } | undefined;
   #reload = new AbortController();
 
   constructor(edge: ServiceEdge, settings: Settings, log: LevelledLogger) {
@@ -88,7 +92,7 @@ export class Service {
     this.#notifier = await openNotifier(environment);
     const undoReload = this.#edge.onReload(() => void this.#reloadSettings());
     const watchdog = startWatchdog(this.#notifier, watchdogIntervalMs(environment, pid), () => this.#alive());
-    const firstWord = setTimeout(() => this.#tellReady(this.#lastStatus), READY_WITHIN_MS);
+    const firstWord = setTimeout(() => this.#tellReady(this.#lastStatus), READY_WITHIN_MS).unref();
     sayStart(this.#log, this.#settings, this.#edge.version);
     try {
       while (!signal.aborted) {
@@ -262,11 +266,21 @@ export class Service {
     else if (status !== this.#lastStatus) this.#notifier?.status(status);
     this.#lastStatus = status;
     surroundings.publish(snapshot);
+    this.#rest(snapshot.at, status);
     this.#restart ??= this.#disk.reasonToRestart(snapshot);
     if (this.#restart !== undefined) this.#reload.abort();
     const pollMs = this.#settings.namedByHost === true ? NAME_POLL_MS : SETTINGS_POLL_MS;
     if (Math.abs(snapshot.at.getTime() - this.#settingsSeen.getTime()) >= pollMs)
       void this.#reloadSettings('if changed');
+  }
+
+  /** Once in each time of quiet: it may last for months. */
+  #rest(at: Date, status: string): void {
+    if (status !== this.#quiet?.status) this.#quiet = { status, since: at, rested: false };
+    else if (!this.#quiet.rested && Math.abs(at.getTime() - this.#quiet.since.getTime()) >= QUIET_MS) {
+      this.#quiet.rested = true;
+      void releaseMemory();
+    }
   }
 
   #tellReady(status: string): void {

@@ -46,6 +46,20 @@ export function slimModule(
   ].join('\n');
 }
 
+/**
+ * Node's own timers in place of undici's, which look every half second at what a watch waits for during three minutes: nine of ten wake-ups of
+ * an idle daemon. As undici's they keep no process alive.
+ */
+const PLAIN_TIMERS = `'use strict';
+const start = (callback, delay, arg) => setTimeout(callback, delay, arg).unref();
+module.exports = {
+  setTimeout: start,
+  clearTimeout: (timeout) => clearTimeout(timeout),
+  setFastTimeout: start,
+  clearFastTimeout: (timeout) => clearTimeout(timeout),
+};
+`;
+
 /** Puts the slim module wherever undici is imported. */
 export const slimUndici: Plugin = {
   name: 'slim-undici',
@@ -54,6 +68,7 @@ export const slimUndici: Plugin = {
       const names = importedNames(readFileSync(importer, 'utf8'));
       return { path: `undici ${names.join(' ')}`, namespace: 'slim', pluginData: names };
     });
+    builder.onLoad({ filter: /\/undici\/lib\/util\/timers\.js$/ }, () => ({ contents: PLAIN_TIMERS }));
     builder.onLoad({ filter: /^undici /, namespace: 'slim' }, ({ pluginData }) => ({
       contents: slimModule(pluginData as readonly string[]),
       resolveDir: root,

@@ -144,7 +144,7 @@ export class Attempt {
     log.log('info', 'Rotating certificates', { purpose: spec.name, reasons });
     const template = this.#rules.template(this.#state.history.keyEncipherment);
     const record = await createPending(this.#context, spec, template);
-    await this.#state.requested(record);
+    this.#state.requested(record);
     return record;
   }
 

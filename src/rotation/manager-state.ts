@@ -79,7 +79,8 @@ export class ManagerState {
   async load(refusedBackoffMs: number): Promise<boolean> {
     const { store, clock } = this.#context;
     this.pending = await store.readPending(this.spec.name);
-    this.history = await store.readHistory(this.spec.name);
+    const history = await store.readHistory(this.spec.name);
+    this.history = this.pending === undefined ? history : { ...history, lastRequestAt: this.pending.createdAt };
     if (this.loaded) return false;
     this.loaded = true;
     if (this.#wishStands()) {
@@ -185,9 +186,9 @@ export class ManagerState {
     this.refusal = undefined;
   }
 
-  /** A new request is on disk and is about to be made. Throws what the store throws. */
-  async requested(record: PendingRequest): Promise<void> {
-    await this.#rewrite({ ...this.history, lastRequestAt: record.createdAt });
+  /** A new request is on disk and is about to be made. When is in its record: the history has it with what comes of the request. */
+  requested(record: PendingRequest): void {
+    this.history = { ...this.history, lastRequestAt: record.createdAt };
     this.pending = record;
     this.pendingApproved = false;
   }

@@ -1,119 +1,121 @@
 /**
- * `npm run bench [-- --runs N] [-- --program FILE]`: time from start to both certificates, requests, memory, processor time and wake-ups, each
- * measured on the real program against the fake cluster on this machine. Prints what it saw; judges nothing.
- * `--program` names a bundled certlet.cjs (see `npm run stage`); without it the sources run.
+ * `npm run bench [-- --runs N] [-- --idle SECONDS] [-- --program DIR]`: what a start of the staged program costs, and what it takes while it has
+ * nothing to do. With KUBEBUILDER_ASSETS and a containerd a real kubelet runs in turn with it on one control plane, A B A B. Prints medians,
+ * ranges and ratios, and judges nothing: what CI judges are counts (`test/footprint/`).
  */
-import { spawn } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, readlinkSync, rmSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
+import { NODE_FLAGS } from '../../config/tooling/bundle.ts';
+import { stage } from '../../config/tooling/stage.ts';
+import { controlPlaneMissing } from '../cluster/fixtures/assets.ts';
+import { startControlPlane } from '../cluster/fixtures/control-plane.ts';
+import { staticUsers } from '../cluster/fixtures/control-plane-programs.ts';
+import { TestHost } from '../cluster/fixtures/host.ts';
+import { kubeletCommand, kubeletMissing, startContainerd } from '../cluster/fixtures/kubelet.ts';
 import { startFakeCluster } from '../fixtures/cluster/fake-cluster.ts';
+import { launched } from '../fixtures/program.ts';
+import { type Figures, measure, type Subject, timeOf } from './run.ts';
+import { tableOf } from './table.ts';
 
 const { values } = parseArgs({
   options: {
     runs: { type: 'string', default: '5' },
+    idle: { type: 'string', default: '5' },
     program: { type: 'string' },
-    idle: { type: 'string', default: '10' },
   },
 });
-const program = values.program ?? resolve(import.meta.dirname, '../../src/main.ts');
-/** As the shipped launcher starts it. */
-const NODE_FLAGS = [
-  '--max-old-space-size=48',
-  '--max-semi-space-size=1',
-  '--v8-pool-size=1',
-  '--disable-warning=ExperimentalWarning',
-];
-
-interface Run {
-  readonly clientMs: number;
-  readonly bothMs: number;
-  readonly requests: number;
-  readonly residentMiB: number;
-  readonly anonymousMiB: number;
-  readonly cpuMs: number;
-  readonly threads: number;
-  readonly wakesPerMinute: number;
+const work = mkdtempSync(join(tmpdir(), 'certlet-bench-'));
+const program = values.program === undefined ? join(work, 'program') : resolve(values.program);
+if (values.program === undefined) await stage(program);
+const lib = join(program, 'usr/lib/certlet');
+try {
+  execFileSync(join(lib, 'node'), [...NODE_FLAGS, join(lib, 'build-cache.cjs')], { stdio: 'pipe' });
+} catch {
+  console.log('without a code cache: only root makes one that is used');
 }
 
-function status(pid: number, field: string): number {
-  const text = readFileSync(`/proc/${String(pid)}/status`, 'utf8');
-  return Number(new RegExp(`^${field}:\\s+(\\d+)`, 'm').exec(text)?.[1] ?? 'NaN');
+const results: Record<string, Figures[]> = {};
+const note = (name: string, figures: Figures): void => void (results[name] ??= []).push(figures);
+const rounds = Array.from({ length: Number(values.runs) }, (_none, round) => round);
+
+function certlet(settings: string, clientLink: string, servingPosted: Subject['servingPosted']): Subject {
+  const [command = '', ...args] = launched(program, ['run', '--config', settings]);
+  return { command, args, env: { PATH: process.env['PATH'] }, clientLink, servingPosted };
 }
 
-/** User and system time, in clock ticks of 10 ms (proc(5)). */
-function cpuMs(pid: number): number {
-  const fields = readFileSync(`/proc/${String(pid)}/stat`, 'utf8')
-    .replace(/^.*\) /, '')
-    .split(' ');
-  return (Number(fields[11]) + Number(fields[12])) * 10;
-}
-
-const pause = (ms: number): Promise<void> => new Promise((done) => setTimeout(done, ms));
-
-async function until(condition: () => boolean, limitMs: number): Promise<number> {
-  const started = performance.now();
-  while (!condition()) {
-    if (performance.now() - started > limitMs) throw new Error('not within the limit');
-    await pause(2);
-  }
-  return performance.now() - started;
-}
-
-async function measure(): Promise<Run> {
-  const folder = mkdtempSync(join(tmpdir(), 'certlet-bench-'));
+async function besideFakeCluster(round: number): Promise<Figures> {
+  const folder = join(work, `node-${String(round)}`);
+  mkdirSync(folder);
   const cluster = await startFakeCluster({ approveServing: true });
   writeFileSync(join(folder, 'bootstrap.conf'), cluster.bootstrapKubeconfig(), { mode: 0o600 });
-  const settings = [
-    `bootstrapKubeconfig: ${folder}/bootstrap.conf`,
-    `kubeconfig: ${folder}/kubelet.conf`,
-    `certDir: ${folder}/pki`,
-    `runtimeDir: ${folder}/run`,
-    'hostnameOverride: bench',
-  ];
-  writeFileSync(join(folder, 'config.yaml'), settings.join('\n'), { mode: 0o600 });
-  const link = (purpose: string): string => join(folder, `pki/kubelet-${purpose}-current.pem`);
-  const child = spawn(process.execPath, [...NODE_FLAGS, program, 'run', '--config', join(folder, 'config.yaml')], {
-    stdio: 'ignore',
-  });
-  const { pid } = child;
-  if (pid === undefined) throw new Error('the program did not start');
-  const clientMs = await until(() => existsSync(link('client')), 20_000);
-  // The first serving link names the self-signed pair: the second one counts.
-  const issued = (): boolean =>
-    existsSync(link('server')) && cluster.requests.filter(({ method }) => method === 'POST').length >= 3;
-  const placeholder = existsSync(link('server')) ? readlinkSync(link('server')) : '';
-  const bothMs = clientMs + (await until(() => issued() && readlinkSync(link('server')) !== placeholder, 20_000));
-  const requests = cluster.requests.length;
-  const idleMs = Number(values.idle) * 1000;
-  await pause(1000);
-  const before = status(pid, 'voluntary_ctxt_switches');
-  await pause(idleMs);
-  const wakes = status(pid, 'voluntary_ctxt_switches') - before;
-  const run = {
-    clientMs,
-    bothMs,
-    requests,
-    residentMiB: status(pid, 'VmRSS') / 1024,
-    anonymousMiB: status(pid, 'RssAnon') / 1024,
-    cpuMs: cpuMs(pid),
-    threads: status(pid, 'Threads'),
-    wakesPerMinute: (wakes / idleMs) * 60_000,
+  const settings = {
+    bootstrapKubeconfig: join(folder, 'bootstrap.conf'),
+    kubeconfig: join(folder, 'kubelet.conf'),
+    certDir: join(folder, 'pki'),
+    runtimeDir: join(folder, 'run'),
+    hostnameOverride: 'bench',
   };
-  const stopped = new Promise((done) => child.once('exit', done));
-  child.kill('SIGTERM');
-  await stopped;
-  await cluster.close();
-  rmSync(folder, { recursive: true });
-  return run;
+  writeFileSync(join(folder, 'config.yaml'), JSON.stringify(settings), { mode: 0o600 });
+  const posted = async (): Promise<boolean> =>
+    cluster.csrs.some(({ signerName = '' }) => signerName.endsWith('serving'));
+  const subject = certlet(join(folder, 'config.yaml'), join(folder, 'pki/kubelet-client-current.pem'), posted);
+  try {
+    return { ...(await measure(subject, Number(values.idle))), requests: cluster.requests.length };
+  } finally {
+    await cluster.close();
+  }
 }
 
-const runs: Run[] = [];
-for (let count = Number(values.runs); count > 0; count -= 1) runs.push(await measure());
-console.log(`${program}\n${String(runs.length)} runs, Node ${process.versions.node}; median (least to most)`);
-for (const key of Object.keys(runs[0] ?? {}) as (keyof Run)[]) {
-  const sorted = runs.map((run) => run[key]).sort((left, right) => left - right);
-  const [least, median, most] = [sorted[0]!, sorted[Math.floor(sorted.length / 2)]!, sorted.at(-1)!];
-  console.log(`  ${key.padEnd(16)} ${median.toFixed(1).padStart(8)}  (${least.toFixed(1)} to ${most.toFixed(1)})`);
+async function besideKubelet(): Promise<void> {
+  const plane = await startControlPlane();
+  const containerd = await startContainerd(join(plane.folder, 'containerd'));
+  const hosts: TestHost[] = [];
+  const hostOf = (name: string): TestHost => {
+    const host = new TestHost(plane, name);
+    hosts.push(host);
+    host.bootstrapWith(staticUsers.automatic.token);
+    return host;
+  };
+  const posted = (node: string) => async () => (await plane.csrs({ purpose: 'serving', node })).length > 0;
+  const idle = Number(values.idle);
+  try {
+    for (const round of rounds) {
+      const own = hostOf(`certlet-${String(round)}`);
+      const settings = join(own.folder, 'config.yaml');
+      note('certlet', await measure(certlet(settings, own.link('client'), posted(own.nodeName)), idle));
+      const host = hostOf(`kubelet-${String(round)}`);
+      const { command, args, env } = await kubeletCommand(plane, {
+        folder: join(host.folder, 'kubelet'),
+        nodeName: host.nodeName,
+        containerdSocket: containerd.socket,
+        kubeconfig: host.kubeconfig,
+        bootstrapKubeconfig: host.bootstrapKubeconfig,
+        certDir: host.certDir,
+      });
+      const subject = { command, args, env, clientLink: host.link('client'), servingPosted: posted(host.nodeName) };
+      note('kubelet', await measure(subject, idle));
+    }
+  } finally {
+    await Promise.all(hosts.map((host) => host.close()));
+    await containerd.stop();
+    await plane.close(false);
+  }
+}
+
+try {
+  const [command = '', ...args] = launched(program, ['--version']);
+  for (const _round of rounds) note('certlet', await timeOf(command, args));
+  const missing = controlPlaneMissing() ?? kubeletMissing();
+  if (missing === undefined) await besideKubelet();
+  else {
+    console.log(`certlet alone, beside a fake cluster: ${missing}`);
+    for (const round of rounds) note('certlet', await besideFakeCluster(round));
+  }
+  console.log(`${String(rounds.length)} runs in turn, Node ${process.versions.node}; median (least to most)\n`);
+  console.log(tableOf(results));
+} finally {
+  rmSync(work, { recursive: true, force: true });
 }

@@ -56,9 +56,10 @@ export class HookRecord {
   }
 
   /**
-   * As `set`, for several at once and before anything has rotated: the store syncs this folder at its first look, before it puts any pair in place.
+   * As `set`, for pairs of which nothing is due. After a power cut the note before may be there: of the pair before, of which nothing else is due,
+   * or none, before anything was installed, since the store syncs this folder at its first look.
    */
-  async begin(entries: ReadonlyMap<string, HookEntry>): Promise<void> {
+  async note(entries: ReadonlyMap<string, HookEntry>): Promise<void> {
     for (const [purpose, entry] of entries) this.#entries.set(purpose, entry);
     await this.#save(replaceUnhurried);
   }

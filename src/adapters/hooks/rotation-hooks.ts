@@ -47,7 +47,7 @@ export class RotationHooks implements AfterRotation {
       if (entry !== undefined && pairPath !== undefined) await this.#resume({ ...pair, pairPath }, entry, signal);
     }
     const noted = unknown.map(({ purpose, pairPath = '' }) => [purpose, { pairPath, pending: [] }] as const);
-    if (noted.length > 0) await this.#orLog('hook record cannot be written', () => record.begin(new Map(noted)));
+    if (noted.length > 0) await this.#orLog('hook record cannot be written', () => record.note(new Map(noted)));
   }
 
   async rotated(event: RotationEvent, signal: AbortSignal): Promise<void> {
@@ -99,7 +99,7 @@ export class RotationHooks implements AfterRotation {
     const { record } = this.#parts;
     const entry = { pairPath, pending };
     await this.#orLog('hook record cannot be written', () =>
-      pending.length > 0 ? record.want(purpose, entry) : record.set(purpose, entry),
+      pending.length > 0 ? record.want(purpose, entry) : record.note(new Map([[purpose, entry]])),
     );
   }
 

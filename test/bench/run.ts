@@ -1,0 +1,109 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { setTimeout as delay } from 'node:timers/promises';
+
+/** What one start came to. Times in milliseconds from exec, memory in MiB. A figure that a program does not have is absent. */
+export type Figures = Readonly<Record<string, number>>;
+
+/** A program that fetches the certificates of a node, and where it is seen that it has them. */
+export interface Subject {
+  readonly command: string;
+  readonly args: readonly string[];
+  readonly env: NodeJS.ProcessEnv;
+  readonly clientLink: string;
+  readonly servingPosted: () => Promise<boolean>;
+}
+
+/** No start takes as long. */
+const LIMIT_MS = 60_000;
+
+function field(pid: number, name: string): number {
+  const text = readFileSync(`/proc/${String(pid)}/status`, 'utf8');
+  return Number(new RegExp(`^${name}:\\s+(\\d+)`, 'm').exec(text)?.[1] ?? 'NaN');
+}
+
+/** How often any of its threads has gone to sleep, and so was woken. */
+function wakes(pid: number): number {
+  const tasks = readdirSync(`/proc/${String(pid)}/task`);
+  const counts = tasks.map((task) => readFileSync(`/proc/${String(pid)}/task/${task}/status`, 'utf8'));
+  return counts
+    .map((text) => Number(/^voluntary_ctxt_switches:\s+(\d+)/m.exec(text)?.[1] ?? 'NaN'))
+    .reduce((sum, one) => sum + one, 0);
+}
+
+/** Bytes that went to a block device. */
+function written(pid: number): number {
+  return Number(/^write_bytes: (\d+)/m.exec(readFileSync(`/proc/${String(pid)}/io`, 'utf8'))?.[1] ?? 'NaN');
+}
+
+/** User and system time; clock ticks are 10 ms (proc(5)). */
+function cpuMs(pid: number): number {
+  const fields = readFileSync(`/proc/${String(pid)}/stat`, 'utf8')
+    .replace(/^.*\) /, '')
+    .split(' ');
+  return (Number(fields[11]) + Number(fields[12])) * 10;
+}
+
+/** One start, to the serving request and `idleSeconds` beyond it. */
+export async function measure(subject: Subject, idleSeconds: number): Promise<Figures> {
+  const started = performance.now();
+  const since = (): number => performance.now() - started;
+  const child = spawn(subject.command, subject.args, { stdio: ['ignore', 'ignore', 'pipe'], env: subject.env });
+  const { pid = 0 } = child;
+  let firstLine = Number.NaN;
+  let said = '';
+  child.stderr.on('data', (bytes: Buffer) => {
+    if (Number.isNaN(firstLine)) firstLine = since();
+    said = `${said}${bytes.toString()}`.slice(-2000);
+  });
+  try {
+    let client = Number.NaN;
+    let serving = Number.NaN;
+    const posted = (async () => {
+      while (Number.isNaN(serving) && since() < LIMIT_MS) {
+        if (await subject.servingPosted()) serving = since();
+        await delay(5);
+      }
+    })();
+    while (Number.isNaN(client) && since() < LIMIT_MS) {
+      if (existsSync(subject.clientLink)) client = since();
+      await delay(1);
+    }
+    await posted;
+    if (Number.isNaN(client + serving)) throw new Error(`no certificates after a minute; it said last:\n${said}`);
+    const startCpu = cpuMs(pid);
+    await delay(1000 * idleSeconds);
+    const before = { wakes: wakes(pid), written: written(pid) };
+    await delay(10_000);
+    return {
+      'first line, ms': firstLine,
+      'client PEM on disk, ms': client,
+      'serving CSR posted, ms': serving,
+      'processor time until then, ms': startCpu,
+      'resident, MiB': field(pid, 'VmRSS') / 1024,
+      'anonymous, MiB': field(pid, 'RssAnon') / 1024,
+      threads: field(pid, 'Threads'),
+      'wake-ups a minute, all threads': (wakes(pid) - before.wakes) * 6,
+      'bytes written while idle, in 10 s': written(pid) - before.written,
+    };
+  } finally {
+    await ended(child);
+  }
+}
+
+async function ended(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  const gone = new Promise((done) => child.once('exit', done));
+  child.kill('SIGTERM');
+  const patience = setTimeout(() => child.kill('SIGKILL'), 5000);
+  await gone;
+  clearTimeout(patience);
+}
+
+/** The same command again and again: from exec to its end, in milliseconds. */
+export async function timeOf(command: string, args: readonly string[]): Promise<Figures> {
+  const started = performance.now();
+  const child = spawn(command, args, { stdio: 'ignore' });
+  await new Promise((done) => child.once('exit', done));
+  return { [`${args.at(-1) ?? command}, ms`]: performance.now() - started };
+}

@@ -1,0 +1,86 @@
+/** What the shipped daemon holds while it has nothing to do, and what a first issuance costs, in counts: times are for `npm run bench`. */
+import { existsSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { pathToFileURL } from 'node:url';
+import t from 'tap';
+import { bundle, NODE_FLAGS } from '../../config/tooling/bundle.ts';
+import { startFakeCluster } from '../fixtures/cluster/fake-cluster.ts';
+import { NodeFolder, type Program } from '../integration/program.ts';
+
+interface Facts {
+  /** Paths of what was synced. */
+  readonly syncs: readonly string[];
+  readonly resources: readonly string[];
+  readonly modules: readonly string[];
+}
+
+const folder = t.testdir({});
+const file = join(folder, 'run.cjs');
+const { inputs } = await bundle('src/main-run.ts', file);
+
+async function factsOf(program: Program, path: string): Promise<Facts> {
+  rmSync(path, { force: true });
+  program.signal('SIGUSR2');
+  while (!existsSync(path)) await delay(5);
+  return JSON.parse(readFileSync(path, 'utf8')) as Facts;
+}
+
+/** More of these is more memory, more wake-ups or more wear, for years: whoever adds one says why here. */
+const SYNCS = 37;
+const REQUESTS = 7;
+const BUNDLE_BYTES = 1_250_000;
+/** Two watched folders and the timer of the loop. */
+const RESOURCES = ['FSEventWrap', 'FSEventWrap', 'Timeout'];
+const MODULES =
+  'assert async_hooks buffer child_process cluster crypto dgram diagnostics_channel dns/promises events fs fs/promises http http2 net os path perf_hooks process querystring sqlite stream stream/promises string_decoder timers timers/promises tls url util util/types v8 vm';
+
+/** What Node loads for its own purposes: of these one more is no gain of ours. */
+const OF_HTTP = /^_http_/;
+
+t.test('a module, a timer, a watched folder or a sync more than the daemon had', async (t) => {
+  const cluster = await startFakeCluster({ approveServing: true });
+  t.teardown(() => cluster.close());
+  const node = new NodeFolder(t.testdir({ run: {} }));
+  node.writeSettings();
+  node.writeBootstrap(cluster.bootstrapKubeconfig());
+  const report = node.file('facts.json');
+  const nodeFlags = [...NODE_FLAGS, `--import=${pathToFileURL(join(import.meta.dirname, 'counter.ts')).href}`];
+  const program = node.runWith({ file, nodeFlags, env: { FOOTPRINT: report } }, 'run');
+  t.teardown(() => program.end('SIGKILL'));
+  await program.said('Certificate rotation deadline determined', 2);
+  let facts = await factsOf(program, report);
+  // The folder of status and flags is a tmpfs on a host.
+  const synced = (): readonly string[] => facts.syncs.filter((path) => !path.startsWith(node.file('run')));
+  const syncs = synced();
+  t.comment(`figure ${String(syncs.length)} syncs, ${String(cluster.requests.length)} requests until both are current`);
+  t.ok(syncs.length <= SYNCS, syncs.join('\n'));
+  t.equal(cluster.requests.length, REQUESTS);
+  // A promise of the file system counts until it is collected; the pipes are the test's own. The rest goes by itself, such as idle connections.
+  const held = (): readonly string[] => facts.resources.filter((name) => !/^(FSReqPromise|PipeWrap)$/.test(name));
+  const deadline = performance.now() + 40_000;
+  while (held().join() !== RESOURCES.join() && performance.now() < deadline) {
+    await delay(50);
+    facts = await factsOf(program, report);
+  }
+  t.strictSame(held(), RESOURCES);
+  const modules = facts.modules.map((name) => name.replace('NativeModule ', '')).filter((name) => !OF_HTTP.test(name));
+  t.strictSame(modules.sort(), MODULES.split(' '));
+  const before = cluster.requests.length;
+  const written = synced();
+  facts = await factsOf(program, report);
+  t.strictSame(synced(), written, 'nothing is written to the disk while there is nothing to do');
+  t.equal(cluster.requests.length, before);
+});
+
+t.test('the program of the daemon has grown', async (t) => {
+  const { size } = statSync(file);
+  t.comment(`figure ${String(size)} bytes of the daemon's bundle`);
+  t.ok(size <= BUNDLE_BYTES, String(size));
+  const names = Object.keys(inputs);
+  for (const absent of ['node_modules/yargs/', 'src/check/', 'src/cli/adopt', 'src/cli/commands/join'])
+    t.notOk(
+      names.some((name) => name.startsWith(absent)),
+      absent,
+    );
+});
