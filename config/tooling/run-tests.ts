@@ -74,7 +74,7 @@ const suites = {
     command: 'npm run test:packages --',
     files: 'test/packages/*.test.ts',
     jobs: 2,
-    timeoutMs: 10 * MINUTE_MS,
+    timeoutMs: 20 * MINUTE_MS,
     apart: true,
     packaged: true,
   },

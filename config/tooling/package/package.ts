@@ -106,6 +106,8 @@ function wishesOf(args: readonly string[]): Wishes {
   return { output: resolve(output), key: values.key, quick: values.quick, kinds, architectures };
 }
 
+// Modes in packages are the code's, and not the builder's.
+process.umask(0o022);
 try {
   const wishes = wishesOf(process.argv.slice(2));
   for (const name of await makePackages(wishes))
