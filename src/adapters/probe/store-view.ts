@@ -1,6 +1,6 @@
 import { join, resolve } from 'node:path';
 import { decodeHistory, decodePending, type PendingRequest, type RequestHistory } from '../../csr/pending.ts';
-import type { CertificateSpec } from '../../csr/spec.ts';
+import type { CertificateSpec, PlainFiles } from '../../csr/spec.ts';
 import { isCertletError } from '../../errors.ts';
 import { SaidOnce } from '../../said-once.ts';
 import { errnoOf } from '../file-errors.ts';
@@ -9,6 +9,7 @@ import { readIfPresent } from '../files.ts';
 import { FILE_LIMIT_BYTES, type StoreContext, storeContext } from '../store/store-context.ts';
 import { unknownNames } from '../store/ledger.ts';
 import { currentPath, linkTarget, listPairFiles } from '../store/pair-files.ts';
+import { arePlainFilesBehind } from '../store/plain-files.ts';
 import { type PairReading, readPair } from '../store/pair-reading.ts';
 import { recordPath } from '../store/records.ts';
 import { readOnly } from './read-only-file-system.ts';
@@ -22,6 +23,8 @@ export interface PairView {
   readonly reading: PairReading;
   /** Timestamped files of the same certificate, the current one included. */
   readonly files: readonly string[];
+  /** The plain files where they are not those of this pair. Absent too where there is nothing to compare, or it may not be read. */
+  readonly plainBehind?: PlainFiles | undefined;
 }
 
 /** A record of the state folder: what it says, or why it cannot be read. */
@@ -96,13 +99,26 @@ export async function serviceUser(
 async function viewPair(context: StoreContext): Promise<PairView> {
   const link = currentPath(context);
   const facts = await orElse(undefined, () => context.fs.lstat(link));
+  const reading = await readPair(context, [link]);
   return {
     link,
     linkKind: facts?.kind ?? 'absent',
     file: await orElse(undefined, () => linkTarget(context, link)),
-    reading: await readPair(context, [link]),
+    reading,
     files: await orElse([], () => listPairFiles(context)),
+    plainBehind: await plainBehind(context, reading),
   };
+}
+
+async function plainBehind(context: StoreContext, reading: PairReading): Promise<PlainFiles | undefined> {
+  const { plain } = context.files;
+  if (plain === undefined || reading.kind !== 'whole') return undefined;
+  try {
+    return (await arePlainFilesBehind(context, plain, reading.pair)) ? plain : undefined;
+  } catch (error) {
+    if (!isCertletError(error) && errnoOf(error) === undefined) throw error;
+    return undefined;
+  }
 }
 
 async function viewRecord<T>(context: StoreContext, path: string, decode: (text: string) => T): Promise<RecordView<T>> {

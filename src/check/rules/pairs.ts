@@ -60,8 +60,16 @@ export function pairFindings(question: PairQuestion): readonly Finding[] {
         ),
       ];
     case 'whole':
-      return [...form, ...leafFindings(question, reading.pair.chain.leaf)];
+      return [...form, ...leafFindings(question, reading.pair.chain.leaf), ...plainFindings(question)];
   }
+}
+
+/** A program that reads two files goes on with an older pair, and nobody but this tells before that expires. */
+function plainFindings({ spec: { name: purpose }, view: { plainBehind: plain } }: PairQuestion): readonly Finding[] {
+  if (plain === undefined) return [];
+  const what = `${plain.certFile} and ${plain.keyFile} are not the current ${purpose} pair`;
+  const remedy = `systemctl restart certlet   # writes them; where it cannot, the journal says why: journalctl -u certlet`;
+  return [finding('warning', `certificate.${purpose}-plain-files`, what, { remedy })];
 }
 
 function absentFinding({ spec: { name: purpose }, view }: PairQuestion): Finding {

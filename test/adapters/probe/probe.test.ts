@@ -1,4 +1,4 @@
-import { chmodSync, chownSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { chmodSync, chownSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
@@ -123,3 +123,28 @@ t.test('viewStore looks at a store that needs repair, and repairs nothing', asyn
   t.strictSame(await view.foreign('serving'), [], 'a broken ledger is left where it is');
   t.equal(snapshot(root), before);
 });
+
+t.test(
+  'viewStore tells plain files that are not those of the current pair, and of those that cannot be read nothing',
+  async (t) => {
+    const root = t.testdir({});
+    chmodSync(root, 0o755);
+    const certDir = join(root, 'pki');
+    const stateDir = join(certDir, '.certlet');
+    const plain = { certFile: join(root, 'tls.crt'), keyFile: join(root, 'tls.key') };
+    const specs = kubeletSpecs({ certDir, plainFiles: { client: plain } });
+    const fs = new NodeFileSystem();
+    const store = new FileCertificateStore({ specs, stateDir, pruneGraceMs: 0, fs });
+    const { chainPem, keyPem } = createAuthority({ name: 'ca' }).issue({ commonName: 'system:node:n1' });
+    await store.install('client', parsePair(new Secret(chainPem + keyPem)), new Date());
+    const behind = async () => (await viewStore({ certDir, stateDir, specs }, fs, uid).pair('client')).plainBehind;
+    t.equal(await behind(), undefined, 'right after the swap');
+    const older = createAuthority({ name: 'ca' }).issue({ commonName: 'system:node:n1' });
+    writeFileSync(plain.certFile, older.certPem);
+    t.strictSame(await behind(), plain, 'another certificate');
+    rmSync(plain.certFile);
+    t.strictSame(await behind(), plain, 'one of the two is gone');
+    mkdirSync(plain.certFile);
+    t.equal(await behind(), undefined, 'what cannot be read');
+  },
+);

@@ -241,6 +241,11 @@ for (const row of [
     view: view(NODE, { linkKind: 'file' }),
     ids: ['problem certificate.client-no-link', 'ok certificate.client'],
   },
+  {
+    name: 'a good one that the two files beside it are behind',
+    view: view(NODE, { plainBehind: { certFile: '/p/tls.crt', keyFile: '/p/tls.key' } }),
+    ids: ['ok certificate.client', 'warning certificate.client-plain-files'],
+  },
   { name: 'expired', view: view({ ...NODE, notAfter: days(-1) }), ids: ['problem certificate.client-expired'] },
   { name: 'not yet valid', view: view({ ...NODE, notBefore: days(1) }), ids: ['problem certificate.client-early'] },
   {
