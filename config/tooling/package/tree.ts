@@ -1,14 +1,5 @@
 /** The tree that every package carries: what `npm run stage` lays out, and what distributions want besides. */
-import {
-  copyFileSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  statSync,
-  utimesSync,
-  writeFileSync,
-} from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { stage } from '../stage.ts';
@@ -39,7 +30,7 @@ export function completeTree(folder: string, { version, epochSeconds }: TreeOpti
     rmSync(at(`usr/share/man/${page}`));
   }
   const documents = at('usr/share/doc/certlet');
-  copyFileSync(join(root, 'config/packaging/deb/copyright'), join(documents, 'copyright'));
+  put(join(documents, 'copyright'), readFileSync(join(root, 'config/packaging/deb/copyright')));
   put(join(documents, 'changelog.Debian.gz'), gzipSync(debianChangelog(version, epochSeconds), { level: 9 }));
   put(at('usr/share/lintian/overrides/certlet'), readFileSync(join(root, 'config/packaging/deb/lintian-overrides')));
 }
