@@ -144,8 +144,16 @@ interface Places {
   readonly flags: readonly FlagPlace[];
 }
 
-/** `place: problem` lines, in the order of the file. */
-function described(problems: readonly Problem[], places: Places): readonly string[] {
+/** One problem as people are told it. */
+interface Described {
+  /** `place: problem`. */
+  readonly text: string;
+  /** A flag is to blame, not the file. */
+  readonly byFlag: boolean;
+}
+
+/** In the order of the file. */
+function described(problems: readonly Problem[], places: Places): readonly Described[] {
   return problems
     .map(({ path, text }) => {
       const flag = flagAt(places.flags, path);
@@ -154,10 +162,10 @@ function described(problems: readonly Problem[], places: Places): readonly strin
       return {
         line: line ?? Number.MAX_SAFE_INTEGER,
         text: `${flag === undefined ? file + dotted(path) : `--${flag}`}: ${text}`,
+        byFlag: flag !== undefined,
       };
     })
-    .sort((a, b) => a.line - b.line)
-    .map((problem) => problem.text);
+    .sort((a, b) => a.line - b.line);
 }
 
 /** Where a setting stands in the file; a default has no line. */
@@ -181,8 +189,9 @@ const FLAGS_WRONG: Blame = {
   remedy: 'Mend the flags listed; certlet run --help and certlet-config(5) describe them.',
 };
 
-function invalid(lines: readonly string[]): CertletError {
-  const { code, remedy } = lines.every((line) => line.startsWith('--')) ? FLAGS_WRONG : SETTINGS_WRONG;
+function invalid(problems: readonly Described[]): CertletError {
+  const { code, remedy } = problems.every(({ byFlag }) => byFlag) ? FLAGS_WRONG : SETTINGS_WRONG;
+  const lines = problems.map(({ text }) => text);
   const [only] = lines;
   const message =
     lines.length === 1 && only !== undefined

@@ -2,6 +2,12 @@ import type { ErrorCode } from './error-rules.ts';
 
 export type { ErrorCode } from './error-rules.ts';
 
+/**
+ * What is told apart within one code. `other name`, `not signed`: a server's certificate (`ERR_API_TLS`). `no requests`: no role lets the identity
+ * work with signing requests (`ERR_API_FORBIDDEN`), and the remedy is the binding that does.
+ */
+export type ErrorReason = 'other name' | 'not signed' | 'no requests';
+
 export interface ErrorDetails {
   /** What a person should do, with the exact command where there is one. Printed after the message. */
   readonly remedy?: string;
@@ -11,6 +17,7 @@ export interface ErrorDetails {
   readonly status?: number;
   /** The file or folder that an operation failed on. */
   readonly path?: string;
+  readonly reason?: ErrorReason | undefined;
   readonly cause?: unknown;
 }
 
@@ -25,6 +32,7 @@ export class CertletError extends Error {
   readonly retryAfterMs: number | undefined;
   readonly status: number | undefined;
   readonly path: string | undefined;
+  readonly reason: ErrorReason | undefined;
 
   constructor(code: ErrorCode, message: string, details: ErrorDetails = {}) {
     super(message, details.cause === undefined ? undefined : { cause: details.cause });
@@ -33,6 +41,7 @@ export class CertletError extends Error {
     this.retryAfterMs = details.retryAfterMs;
     this.status = details.status;
     this.path = details.path;
+    this.reason = details.reason;
   }
 }
 

@@ -52,7 +52,14 @@ export interface HostKubelet {
   /** Files that were read to find this out. */
   readonly sources: readonly string[];
   /** What could not be read or does not fit together. */
-  readonly warnings: readonly string[];
+  readonly warnings: readonly HostWarning[];
+}
+
+/** `unreadable`: for want of permission. `differs`: the kubelet runs otherwise than it would start now. */
+export interface HostWarning {
+  readonly kind: 'unreadable' | 'differs';
+  /** One sentence for a person. */
+  readonly text: string;
 }
 
 /** Finds the kubelet of this host by its unit, its process and its configuration. Changes nothing. Throws `ERR_CONFIG_INVALID` for a configuration file that is no YAML. */
@@ -73,9 +80,14 @@ export async function readHostKubelet(options: HostKubeletOptions): Promise<Host
     version,
     ...identity,
     sources: [...found.sources, ...configured.sources],
-    warnings: [...files.refused.map((path) => `${path} could not be read: run as root`), ...found.warnings],
+    warnings: [...files.refused.map(unreadableFile), ...found.warnings],
   };
 }
+
+const unreadableFile = (path: string): HostWarning => ({
+  kind: 'unreadable',
+  text: `${path} could not be read: run as root`,
+});
 
 interface Located
   extends Pick<HostKubelet, 'distribution' | 'unit' | 'running' | 'arguments' | 'sources' | 'warnings'> {
@@ -228,14 +240,13 @@ function tolerant<T>(read: () => T): T | undefined {
 function difference(
   installed: readonly string[] | undefined,
   running: readonly string[] | undefined,
-): readonly string[] {
+): readonly HostWarning[] {
   if (installed === undefined || running === undefined) return [];
   const missing = installed.filter((word) => !running.includes(word));
   const extra = running.filter((word) => !installed.includes(word));
   if (missing.length + extra.length === 0) return [];
   const part = (label: string, words: readonly string[]): string =>
     words.length === 0 ? '' : `; ${label}: ${words.join(' ')}`;
-  return [
-    `the running kubelet has other flags than its unit${part('only in the unit', missing)}${part('only running', extra)}`,
-  ];
+  const words = `${part('only in the unit', missing)}${part('only running', extra)}`;
+  return [{ kind: 'differs', text: `the running kubelet has other flags than its unit${words}` }];
 }

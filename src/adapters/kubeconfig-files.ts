@@ -117,8 +117,9 @@ export async function readKubeconfig(
     const kubeconfig = await judged(parseKubeconfig(text, path, options.context), options);
     files = [...filesNeeded(kubeconfig)];
     const config = clientConfig(kubeconfig, await contentsOf(options.fs, kubeconfig));
-    const lax = await laxModeWarnings(options.fs, path, config);
-    return { kind: 'usable', path, config: { ...config, warnings: [...config.warnings, ...lax] } };
+    const modeWarning = await laxModeWarning(options.fs, path, config);
+    if (modeWarning === undefined) return { kind: 'usable', path, config };
+    return { kind: 'usable', path, config: { ...config, warnings: [...config.warnings, modeWarning], modeWarning } };
   } catch (error) {
     const told = fileError(error, path);
     if (!isCertletError(told)) throw error;
@@ -165,13 +166,11 @@ async function contentsOf(fs: FileSystem, kubeconfig: Kubeconfig): Promise<Reado
 }
 
 /** A token or key that every user of the host can read can ask for any node's certificate. */
-async function laxModeWarnings(fs: FileSystem, path: string, config: ClientConfig): Promise<readonly string[]> {
+async function laxModeWarning(fs: FileSystem, path: string, config: ClientConfig): Promise<string | undefined> {
   const { credential } = config;
   const secretFile = credential.kind === 'tokenFile' ? credential.path : path;
-  if (credential.kind !== 'token' && credential.kind !== 'tokenFile') return [];
+  if (credential.kind !== 'token' && credential.kind !== 'tokenFile') return undefined;
   const facts = await fs.stat(secretFile);
-  if (facts === undefined || (facts.mode & READABLE_BY_ALL) === 0) return [];
-  return [
-    `${secretFile} holds a token and every user can read it (mode ${(facts.mode & 0o777).toString(8)}): chmod 600 ${shellWord(secretFile)}`,
-  ];
+  if (facts === undefined || (facts.mode & READABLE_BY_ALL) === 0) return undefined;
+  return `${secretFile} holds a token and every user can read it (mode ${(facts.mode & 0o777).toString(8)}): chmod 600 ${shellWord(secretFile)}`;
 }

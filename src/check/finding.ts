@@ -30,6 +30,8 @@ export interface Finding {
   /** Where what was seen has several explanations. */
   readonly causes?: readonly Cause[];
   readonly evidence?: Evidence;
+  /** Skipped for want of permission: root would see it. */
+  readonly denied?: true;
 }
 
 /** The parts of a finding that most leave out. */
@@ -38,11 +40,12 @@ export interface FindingDetails {
   readonly remedy?: string | undefined;
   readonly causes?: readonly Cause[];
   readonly evidence?: Evidence;
+  readonly denied?: true;
 }
 
 /** A finding; `certain` unless told. */
 export function finding(verdict: Verdict, id: string, what: string, details: FindingDetails = {}): Finding {
-  const { sure = 'certain', remedy, causes, evidence } = details;
+  const { sure = 'certain', remedy, causes, evidence, denied } = details;
   return {
     id,
     verdict,
@@ -51,6 +54,7 @@ export function finding(verdict: Verdict, id: string, what: string, details: Fin
     ...(remedy === undefined ? {} : { remedy }),
     ...(causes === undefined || causes.length === 0 ? {} : { causes }),
     ...(evidence === undefined ? {} : { evidence }),
+    ...(denied === undefined ? {} : { denied }),
   };
 }
 

@@ -42,7 +42,7 @@ export function adoptionReport(adoption: Adoption): string {
     ...section('changes for the kubelet', plan.changes),
     ...section('after each rotation', rotationAdvice(adoption)),
     ...section('notes', plan.notes),
-    ...section('warnings', [...adoption.host.warnings, ...plan.warnings]),
+    ...section('warnings', [...adoption.host.warnings.map(({ text }) => text), ...plan.warnings]),
     ...(adoption.plan.files.some(({ path }) => path.endsWith('certlet.conf'))
       ? []
       : section('flags to add by hand', flagLines(adoption))),
@@ -75,7 +75,7 @@ export function adoptionAnswer(adoption: Adoption): object {
     changes: plan.changes,
     afterRotation: restartNeeds(adoption),
     notes: [...(host.distribution?.explanation ?? []), ...plan.notes],
-    warnings: [...host.warnings, ...plan.warnings],
+    warnings: [...host.warnings.map(({ text }) => text), ...plan.warnings],
     files: files.map(({ path, diff }) => ({ path, diff, written: written && diff !== '' })),
     next: steps(adoption),
   };

@@ -39,6 +39,8 @@ export interface ClientConfig {
   readonly files: readonly string[];
   /** Things to say once at each start, such as insecure-skip-tls-verify. */
   readonly warnings: readonly string[];
+  /** The one of them that tells of a file with a secret that every user can read. */
+  readonly modeWarning?: string;
 }
 
 /** What the disk said about a file that the kubeconfig names: its text, or why it cannot be read. */

@@ -1,4 +1,4 @@
-import { CertletError, type ErrorCode } from '../../errors.ts';
+import { CertletError, type ErrorCode, type ErrorReason } from '../../errors.ts';
 import { parseJson } from './body.ts';
 import type { Identity } from './credential-label.ts';
 import { plainText } from './response-headers.ts';
@@ -167,7 +167,7 @@ export function forbiddenError(asked: Asked, status: ApiStatus | undefined): Cer
     return new CertletError('ERR_API_ANONYMOUS', message, { status: 403, remedy: anonymousRemedy(asked) });
   }
   const message = `${where} for the ${asked.identity.label}${text === '' ? '' : `: ${text}`}`;
-  return new CertletError('ERR_API_FORBIDDEN', message, { status: 403, remedy: forbiddenRemedy(words, text) });
+  return new CertletError('ERR_API_FORBIDDEN', message, { status: 403, ...forbiddenDetails(words, text) });
 }
 
 function anonymousRemedy(asked: Asked): string {
@@ -180,19 +180,33 @@ function anonymousRemedy(asked: Asked): string {
 const BOOTSTRAPPER = 'system:node-bootstrapper';
 const BOOTSTRAPPER_VERBS = ['create', 'get', 'list', 'watch'];
 
-function forbiddenRemedy(words: ForbiddenWords, text: string): string {
+function forbiddenDetails(
+  words: ForbiddenWords,
+  text: string,
+): { readonly remedy: string; readonly reason?: ErrorReason } {
   if (/can only create a node CSR|is not allowed to|can only access|unknown node/.test(text)) {
-    return 'The identity belongs to another node name: compare hostnameOverride (or the host name) with the CN of the client certificate.';
+    return {
+      remedy:
+        'The identity belongs to another node name: compare hostnameOverride (or the host name) with the CN of the client certificate.',
+    };
   }
   // Never a role for nobody: that would let anybody on the network ask for certificates.
   if (words.user === 'system:anonymous') {
-    return 'Give the kubeconfig a credential: kubeadm token create on a control plane node prints a bootstrap token.';
+    return {
+      remedy:
+        'Give the kubeconfig a credential: kubeadm token create on a control plane node prints a bootstrap token.',
+    };
   }
   const csrs = words.resource === 'certificatesigningrequests' && BOOTSTRAPPER_VERBS.includes(words.verb);
   if (csrs) {
     const binding = `certlet-${words.user.startsWith('system:node:') ? 'nodes' : 'bootstrap'}`;
-    return `kubectl create clusterrolebinding ${binding} --clusterrole=${BOOTSTRAPPER} ${subjectOf(words.user)}`;
+    const remedy = `kubectl create clusterrolebinding ${binding} --clusterrole=${BOOTSTRAPPER} ${subjectOf(words.user)}`;
+    return { remedy, reason: 'no requests' };
   }
+  return { remedy: roleRemedy(words) };
+}
+
+function roleRemedy(words: ForbiddenWords): string {
   if (words.verb === '' || words.resource === '')
     return 'Give the identity a ClusterRole that allows the request, with kubectl create clusterrolebinding.';
   const name = shellWord(`certlet-${words.verb}-${words.resource.replaceAll('/', '-')}`);

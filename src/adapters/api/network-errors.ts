@@ -1,4 +1,4 @@
-import { CertletError, defectIn, isDefect } from '../../errors.ts';
+import { CertletError, defectIn, type ErrorReason, isDefect } from '../../errors.ts';
 import type { Asked } from './api-errors.ts';
 import { blameOf, DATE_CODES, signerHint } from './peer-blame.ts';
 import { hostPort, portOf } from '../../kubeconfig/url-host.ts';
@@ -62,8 +62,8 @@ function proxyError(error: unknown, facts: ConnectionFacts): CertletError | unde
   const fault = firstFault(error);
   const { code, message } = fault;
   if (isAboutProxyTls(error)) {
-    const { problem, remedy } = proxyTlsProblem(fault, facts.proxy ?? '', error, wordsOf(facts));
-    return failure(PROXY_TLS_CODES[code] ?? 'ERR_API_TLS', problem, { facts, remedy, cause: error });
+    const { problem, ...more } = proxyTlsProblem(fault, facts.proxy ?? '', error, wordsOf(facts));
+    return failure(PROXY_TLS_CODES[code] ?? 'ERR_API_TLS', problem, { ...more, facts, cause: error });
   }
   return code.startsWith('UND_ERR_ABORTED') || message.startsWith('Proxy response (')
     ? proxyRefusal(message, facts, error)
@@ -73,7 +73,10 @@ function proxyError(error: unknown, facts: ConnectionFacts): CertletError | unde
 /** What the peer's certificate is refused for; undefined where it is not about that. */
 function peerRefused({ code, message }: Fault, facts: ConnectionFacts, error: unknown): CertletError | undefined {
   const blame = blameOf(error, lookAt(facts), wordsOf(facts));
-  if (blame !== undefined) return failure(blame.code, blame.problem, { facts, remedy: blame.remedy, cause: error });
+  if (blame !== undefined) {
+    const { remedy, reason } = blame;
+    return failure(blame.code, blame.problem, { facts, remedy, reason, cause: error });
+  }
   if (DATE_CODES.includes(code)) return wrongDates(code, facts, error);
   return VERIFY_CODE.test(code) ? untrusted(code, message, facts, error) : undefined;
 }
@@ -169,6 +172,7 @@ function untrusted(code: string, message: string, facts: ConnectionFacts, cause:
     return failure('ERR_API_TLS', `the server's certificate is for another name: ${plainText(message, 500)}`, {
       facts,
       remedy: wordsOf(facts).otherNames,
+      reason: 'other name',
       cause,
     });
   }
@@ -185,6 +189,7 @@ function untrusted(code: string, message: string, facts: ConnectionFacts, cause:
   return failure('ERR_API_TLS', `the server's certificate ${problem} (${why})`, {
     facts,
     remedy: `${remedy} ${lookAt(facts)} | openssl x509 -noout -subject -issuer`,
+    reason: 'not signed',
     cause,
   });
 }
@@ -248,9 +253,15 @@ function failure(
     | 'ERR_API_UNAUTHORIZED'
     | 'ERR_CREDENTIAL_INVALID',
   problem: string,
-  about: { readonly facts: ConnectionFacts; readonly remedy: string; readonly cause: unknown },
+  about: {
+    readonly facts: ConnectionFacts;
+    readonly remedy: string;
+    readonly reason?: ErrorReason | undefined;
+    readonly cause: unknown;
+  },
 ): CertletError {
-  return new CertletError(code, `${placeOf(about.facts)}: ${problem}`, { remedy: about.remedy, cause: about.cause });
+  const { facts, ...details } = about;
+  return new CertletError(code, `${placeOf(facts)}: ${problem}`, details);
 }
 
 /** `GET /path at https://server through the proxy host:port`: how every message about a request begins. */

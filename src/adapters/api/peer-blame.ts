@@ -1,3 +1,4 @@
+import type { ErrorReason } from '../../errors.ts';
 import type { DirectTrust, TrustProblem } from '../../pki/direct-trust.ts';
 import { PeerRefusedError } from './peer-trust.ts';
 import { plainText } from './response-headers.ts';
@@ -12,6 +13,7 @@ export interface Blame {
   readonly code: 'ERR_API_TLS' | 'ERR_API_TLS_DATES';
   readonly problem: string;
   readonly remedy: string;
+  readonly reason: ErrorReason | undefined;
 }
 
 /**
@@ -31,6 +33,7 @@ export function blameOf(error: unknown, look: string, words: TrustWords): Blame 
       ? plainText(text, 500)
       : `a CA of ${words.place} has signed the certificate, but ${plainText(text, 500)}`,
     remedy: remedyFor(problems, look, words),
+    reason: problems.some(({ kind }) => kind === 'names') ? 'other name' : undefined,
   };
 }
 

@@ -1,3 +1,4 @@
+import type { ErrorReason } from '../../errors.ts';
 import { blameOf, DATE_CODES } from './peer-blame.ts';
 import { plainText } from './response-headers.ts';
 import { NO_NAMES, OTHER_NAMES } from './server-identity.ts';
@@ -35,12 +36,15 @@ export function proxyTlsProblem(
   proxy: string,
   error: unknown,
   words: TrustWords,
-): { readonly problem: string; readonly remedy: string } {
+): { readonly problem: string; readonly remedy: string; readonly reason?: ErrorReason | undefined } {
   const { code, message } = fault;
   const look = `openssl s_client -connect ${proxy} </dev/null`;
   const whose = `the certificate of the proxy ${proxy}`;
   const blame = blameOf(error, look, words);
-  if (blame !== undefined) return { problem: `${whose}: ${blame.problem}`, remedy: blame.remedy };
+  if (blame !== undefined) {
+    const { remedy, reason } = blame;
+    return { problem: `${whose}: ${blame.problem}`, remedy, reason };
+  }
   if (DATE_CODES.includes(code)) {
     const state = code === 'CERT_HAS_EXPIRED' ? 'has expired' : 'is not yet valid';
     const remedy = `Compare the clock with the certificate: date -u; ${look} | openssl x509 -noout -dates`;
@@ -48,7 +52,7 @@ export function proxyTlsProblem(
   }
   if (code === OTHER_NAMES) {
     const problem = `${whose} is for another name: ${plainText(message, 500)}`;
-    return { problem, remedy: 'Name the proxy as its certificate does.' };
+    return { problem, remedy: 'Name the proxy as its certificate does.', reason: 'other name' };
   }
   if (code === NO_NAMES) {
     return { problem: `${whose}: ${message}`, remedy: 'Give the proxy a certificate with subject alternative names.' };

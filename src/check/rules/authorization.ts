@@ -24,8 +24,7 @@ function subjectOf({ credential, role }: Target, user: string | undefined): stri
 
 /** The binding that lets an identity ask for certificates. `refusal`: a 403 that names the identity, where one was seen. */
 function bindingFor(target: Target, refusal: CertletError | undefined): string {
-  const told = refusal?.remedy;
-  if (told?.startsWith('kubectl create clusterrolebinding') === true) return told;
+  if (refusal?.reason === 'no requests' && refusal.remedy !== undefined) return refusal.remedy;
   const name = target.role === 'node' ? 'certlet-nodes' : 'certlet-bootstrap';
   return `kubectl create clusterrolebinding ${name} --clusterrole=system:node-bootstrapper ${subjectOf(target, undefined)}`;
 }
@@ -34,7 +33,12 @@ function bindingFor(target: Target, refusal: CertletError | undefined): string {
 export function csrRightsFindings(
   target: Target,
   refused: readonly CsrVerb[],
-  about: { readonly refusal: CertletError | undefined; readonly weight: 'problem' | 'warning' },
+  about: {
+    readonly refusal: CertletError | undefined;
+    /** What the API server calls the identity, where it told. */
+    readonly user: string | undefined;
+    readonly weight: 'problem' | 'warning';
+  },
 ): readonly Finding[] {
   const id = `authorization.${target.role}`;
   if (refused.length === 0) {
@@ -42,7 +46,7 @@ export function csrRightsFindings(
   }
   const needed = refused.some((verb) => NEEDED.includes(verb));
   const effect = needed ? '' : '; certlet polls instead, a kubelet would fail';
-  const user = /User "([^"]*)"/.exec(about.refusal?.message ?? '')?.[1];
+  const { user } = about;
   const who = user === undefined ? `the ${target.label}` : `the ${target.label} (${user})`;
   return [
     finding(

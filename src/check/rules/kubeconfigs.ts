@@ -18,7 +18,10 @@ const FRESH =
 export function unreadable(id: string, path: string, looker: Looker): Finding {
   return looker.seesAll
     ? finding('problem', id, `${path} may not be read by user ${String(looker.uid)}`, { remedy: `namei -l ${path}` })
-    : finding('skipped', id, `${path} may not be read by user ${String(looker.uid)}`, { remedy: 'sudo certlet check' });
+    : finding('skipped', id, `${path} may not be read by user ${String(looker.uid)}`, {
+        denied: true,
+        remedy: 'sudo certlet check',
+      });
 }
 
 /** Whether the system refused for want of permission. */
@@ -93,7 +96,7 @@ const evidenceOf = ({ config }: Usable): { readonly server: string; readonly cre
 /** What the daemon says at its start, too: plain http, no verification, unusual CAs. Lax modes are told with the files. */
 function warningFindings(id: string, { config }: Usable): readonly Finding[] {
   return config.warnings
-    .filter((text) => !/: chmod \d+ /.test(text))
+    .filter((text) => text !== config.modeWarning)
     .map((text) => finding('warning', `${id}-warning`, text));
 }
 

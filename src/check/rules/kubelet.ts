@@ -31,9 +31,9 @@ const adopt = (unit: string): string => `${adopting(unit)}${SHOWN_FIRST}`;
 export function kubeletFindings(question: KubeletQuestion): readonly Finding[] {
   const { host } = question;
   const { facts, distribution } = host;
-  const warnings = host.warnings.map((text) =>
-    /could not be read: run as root/.test(text)
-      ? finding('skipped', 'kubelet.unreadable', text, { remedy: 'sudo certlet check' })
+  const warnings = host.warnings.map(({ kind, text }) =>
+    kind === 'unreadable'
+      ? finding('skipped', 'kubelet.unreadable', text, { denied: true, remedy: 'sudo certlet check' })
       : finding('warning', 'kubelet.warning', text),
   );
   if (facts === undefined) {

@@ -67,7 +67,10 @@ function choiceFindings({ name, path, choice, unit }: HostReload): readonly Find
   const again = (said: string): string => `certlet allow --reload ${shellWord(`${name}=${said}`)}`;
   if (choice === undefined)
     return [
-      finding('skipped', 'reload.unreadable', `${path} may not be read by this user`, { remedy: 'sudo certlet check' }),
+      finding('skipped', 'reload.unreadable', `${path} may not be read by this user`, {
+        denied: true,
+        remedy: 'sudo certlet check',
+      }),
     ];
   if (typeof choice === 'string')
     return [finding('problem', 'reload.broken', `${path} cannot be used: ${choice}`, { remedy: again('UNIT') })];

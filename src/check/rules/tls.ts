@@ -99,10 +99,10 @@ function untrustedFinding(
     trusted: trustedSubjects(target),
     ...shown(glimpse),
   };
-  if (/is for another name/.test(error.message)) {
+  if (error.reason === 'other name') {
     return finding(weight, 'tls.name', error.message, { remedy: error.remedy, evidence });
   }
-  if (!/is not signed by (the|a) CA/.test(error.message)) return fromError('tls.failed', error, weight);
+  if (error.reason !== 'not signed') return fromError('tls.failed', error, weight);
   const other = all.find(
     (each) => each !== one && isThrough(each.error) && each.target.cluster.server === target.cluster.server,
   );
@@ -141,7 +141,6 @@ function caCauses({ target, glimpse }: TlsSeen, unit: string): readonly Cause[] 
   ];
 }
 
-/** Subjects of the CAs that a kubeconfig gives, to hold against the issuer that was seen. */
 /** Every cluster's CA is called `CN=kubernetes`: serial and fingerprint tell them apart. */
 function identities(target: Target, glimpse: ServerGlimpse | undefined): string {
   const { issuer, serial, fingerprint, issuerFingerprint } = glimpse?.certificate ?? {};
@@ -155,6 +154,7 @@ function identities(target: Target, glimpse: ServerGlimpse | undefined): string 
 /** Enough to compare with what `openssl x509 -noout -fingerprint -sha256` prints. */
 const short = (fingerprint: string): string => `${fingerprint.slice(0, 23)}…`;
 
+/** Subjects of the CAs that a kubeconfig gives, to hold against the issuer that was seen. */
 function trustedSubjects(target: Target): readonly string[] {
   const { caPem } = target.cluster;
   if (caPem === undefined) return ["the host's own roots"];

@@ -92,7 +92,7 @@ async function rightsOf(
     }
     const refusal = refused.length === 0 ? undefined : await refusalOf(context, api, refused);
     const weight = weightOf(target, lostRoles(context.facts, accepted));
-    return csrRightsFindings(target, refused, { refusal, weight });
+    return csrRightsFindings(target, refused, { refusal, user: refusal && namedIn(refusal), weight });
   });
 }
 
@@ -192,7 +192,12 @@ async function nameOf(api: ApiConnection, signal: AbortSignal): Promise<string |
     return undefined;
   } catch (error) {
     if (!isCertletError(error)) throw error;
-    const { user } = parseForbidden(error.message);
-    return user === '' ? undefined : user;
+    return namedIn(error);
   }
+}
+
+/** Whom a refusal of the API server names. */
+function namedIn(refusal: CertletError): string | undefined {
+  const { user } = parseForbidden(refusal.message);
+  return user === '' ? undefined : user;
 }

@@ -225,6 +225,7 @@ async function lookAt(
     if (!isDenied(error)) throw error;
     return [
       finding('skipped', 'files.unreadable', `${item.path} cannot be looked at by user ${String(ports.uid)}`, {
+        denied: true,
         remedy: 'sudo certlet check',
       }),
     ];

@@ -41,7 +41,7 @@ export async function runCheck(context: CommandContext, args: CheckArguments): P
     context.print(checkText(reports, { ...about, colour, columns: edge.stdout.columns ?? 120 }));
   }
   if (tally(reports).problem > 0) return EXIT.failed;
-  const denied = reports.some(({ findings }) => findings.some(({ id }) => id.endsWith('unreadable')));
+  const denied = reports.some(({ findings }) => findings.some((found) => found.denied === true));
   return denied ? EXIT.noPermission : EXIT.ok;
 }
 

@@ -66,6 +66,7 @@ t.test('through an https proxy named by address, whose certificate is verified',
   const cluster = accessTo(server, authority, { proxyUrl: proxyOf(`https://${proxy.host}`) });
   const untrusted = await failureOf(connect(t, cluster).discover(never));
   t.equal(untrusted.code, 'ERR_API_TLS');
+  t.equal(untrusted.reason, undefined, 'the CA of the kubeconfig is not to blame');
   t.match(untrusted.message, `the certificate of the proxy ${proxy.host} is signed neither by`);
   t.match(untrusted.remedy, `openssl s_client -connect ${proxy.host} `, 'the command looks at the proxy');
   t.same(server.seen, [], 'nothing passed');
@@ -78,6 +79,7 @@ for (const row of [
     leaf: authority.issue({ dnsNames: ['proxy.example'] }),
     code: 'ERR_API_TLS',
     words: /the certificate of the proxy 127\.0\.0\.1:\d+ is for another name: /,
+    reason: 'other name',
   },
   {
     name: 'has no alternative names',
@@ -99,7 +101,7 @@ for (const row of [
       await failureOf(connect(t, cluster).discover(never)),
       await failureOf(connectorOf().glimpse(cluster, never)),
     ])
-      t.match(error, { code: row.code, message: row.words });
+      t.match(error, { code: row.code, message: row.words, reason: row.reason });
   });
 }
 

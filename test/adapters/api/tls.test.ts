@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { generateKeyPairSync } from 'node:crypto';
+import { generateKeyPairSync, X509Certificate } from 'node:crypto';
 import { createServer, type AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { createServer as createTlsServer } from 'node:tls';
@@ -50,6 +50,7 @@ function certificateOf(issued: Issued): Credential {
 interface TrustRow {
   readonly name: string;
   readonly leaf: Issued;
+  readonly reason?: 'other name' | 'not signed';
   readonly access?: Partial<ClusterAccess>;
   /** Undefined: the connection must work. */
   readonly code?: string;
@@ -89,15 +90,23 @@ const TRUST: readonly TrustRow[] = [
     leaf: loopbackLeaf(other),
     code: 'ERR_API_TLS',
     words: /not signed by the CA that the kubeconfig gives/,
+    reason: 'not signed',
     remedy: /openssl s_client -connect 127\.0\.0\.1:\d+/,
   },
-  { name: 'a self-signed certificate', leaf: self, code: 'ERR_API_TLS', words: /not signed by the CA/ },
+  {
+    name: 'a self-signed certificate',
+    leaf: self,
+    code: 'ERR_API_TLS',
+    words: /not signed by the CA/,
+    reason: 'not signed',
+  },
   {
     name: "the system's roots only",
     leaf: loopbackLeaf(authority),
     access: { caPem: undefined as unknown as string },
     code: 'ERR_API_TLS',
     words: /not signed by a CA that this host trusts, and the kubeconfig gives none/,
+    reason: 'not signed',
     remedy: /certificate-authority-data/,
   },
   {
@@ -105,6 +114,7 @@ const TRUST: readonly TrustRow[] = [
     leaf: authority.issue({ dnsNames: ['api.example'] }),
     code: 'ERR_API_TLS',
     words: /for another name: .*127\.0\.0\.1/,
+    reason: 'other name',
     remedy: /tls-server-name/,
   },
   {
@@ -113,6 +123,7 @@ const TRUST: readonly TrustRow[] = [
     access: { tlsServerName: 'kubernetes' },
     code: 'ERR_API_TLS',
     words: /kubernetes.*DNS:api\.example/,
+    reason: 'other name',
   },
   {
     name: 'a certificate without that address, by server name',
@@ -120,6 +131,7 @@ const TRUST: readonly TrustRow[] = [
     access: { tlsServerName: '10.96.0.2' },
     code: 'ERR_API_TLS',
     words: /10\.96\.0\.2/,
+    reason: 'other name',
   },
   {
     name: 'a certificate without alternative names passes by its common name',
@@ -146,6 +158,7 @@ const TRUST: readonly TrustRow[] = [
     access: { tlsServerName: 'kubernetes.example' },
     code: 'ERR_API_TLS',
     words: /for another name/,
+    reason: 'other name',
   },
   {
     name: 'an expired certificate',
@@ -187,6 +200,7 @@ for (const row of TRUST) {
     }
     const error = await failureOf(api.discover(never));
     t.equal(error.code, row.code, error.message);
+    t.equal(error.reason, row.reason);
     t.match(error.message, row.words ?? /./);
     t.match(error.remedy, row.remedy ?? /./);
     t.same(server.seen, [], 'nothing was sent');
@@ -434,8 +448,10 @@ t.test('glimpse sees certificate and Date of a server that cannot be verified, a
   });
   t.teardown(() => server.close());
   const seen = await connectorOf().glimpse(accessTo(server, authority, { tlsServerName: 'kubernetes' }), never);
+  const { serialNumber: serial, fingerprint256: fingerprint } = new X509Certificate(leaf.certPem);
+  const named = { subject: 'CN=kube-apiserver', issuer: 'CN=other', names: 'DNS:api.example' };
   t.same(seen, {
-    certificate: { subject: 'CN=kube-apiserver', issuer: 'CN=other', ...past, names: 'DNS:api.example' },
+    certificate: { ...named, ...past, serial, fingerprint },
     serverDate: new Date('2026-11-22T09:00:00Z'),
   });
   t.match(server.seen[0], { method: 'GET', url: '/version', clientName: '', serverName: 'kubernetes' });

@@ -76,7 +76,7 @@ t.test('a kubeconfig without a credential matters less beside a good client cert
 });
 
 t.test('a server under a CA that cannot be read is told without the names of that CA', async (t) => {
-  const error = new CertletError('ERR_API_TLS', 'is not signed by the CA that');
+  const error = new CertletError('ERR_API_TLS', 'x', { reason: 'not signed' });
   const [found] = tlsFindings(
     [{ target: TARGET, error, glimpse: undefined, at: NOW, weight: 'problem' }],
     'kubelet.service',
@@ -85,7 +85,7 @@ t.test('a server under a CA that cannot be read is told without the names of tha
 });
 
 t.test('the command that shows the certificate of a server without a port looked at port 4433', async (t) => {
-  const error = new CertletError('ERR_API_TLS', 'is not signed by the CA that');
+  const error = new CertletError('ERR_API_TLS', 'x', { reason: 'not signed' });
   const target = { ...TARGET, cluster: { ...TARGET.cluster, server: 'https://api.example' } };
   const seen = { target, error, glimpse: undefined, at: NOW, weight: 'problem' } as const;
   const [found] = tlsFindings([seen], 'kubelet.service');

@@ -186,7 +186,7 @@ for (const row of [
   },
   {
     name: 'warnings are told, modes are left to the files',
-    bootstrap: usable('/b.conf', { warnings: ['is plain http', 'x holds a token (mode 644): chmod 600 x'] }),
+    bootstrap: usable('/b.conf', { warnings: ['is plain http', 'mode 644'], modeWarning: 'mode 644' }),
     node: absent('/k.conf'),
     pair: false,
     ids: ['ok kubeconfig.bootstrap', 'warning kubeconfig.bootstrap-warning', 'note kubeconfig.node-absent'],
@@ -379,12 +379,12 @@ for (const row of [
   },
   {
     name: 'another name',
-    findings: tls(new CertletError('ERR_API_TLS', 'the certificate is for another name: x')),
+    findings: tls(new CertletError('ERR_API_TLS', 'x', { reason: 'other name' })),
     ids: ['problem tls.name'],
   },
   {
     name: 'wrong CA',
-    findings: tls(new CertletError('ERR_API_TLS', 'is not signed by the CA that'), undefined),
+    findings: tls(new CertletError('ERR_API_TLS', 'x', { reason: 'not signed' }), undefined),
     ids: ['problem tls.wrong-ca'],
   },
   {
@@ -404,7 +404,7 @@ for (const row of [
 }
 t.test('the commands of check name the unit of the settings, not kubelet', async (t) => {
   const unit = 'k3s-agent.service';
-  const error = new CertletError('ERR_API_TLS', 'is not signed by the CA that');
+  const error = new CertletError('ERR_API_TLS', 'x', { reason: 'not signed' });
   const target = { ...TARGET, role: 'node' } as const;
   const bad = { target, error, glimpse: undefined, at: NOW, weight: 'problem' } as const;
   const good = { ...bad, target: TARGET, error: undefined };
@@ -439,7 +439,7 @@ t.test('the commands of check name the unit of the settings, not kubelet', async
 });
 t.test("the host's own roots are named where the kubeconfig has no CA", async (t) => {
   const { caPem: _none, ...cluster } = CONFIG.cluster;
-  const error = new CertletError('ERR_API_TLS', 'is not signed by a CA that this host trusts');
+  const error = new CertletError('ERR_API_TLS', 'x', { reason: 'not signed' });
   const target = { ...TARGET, role: 'node', cluster } as const;
   const [found] = tlsFindings([{ target, error, glimpse: undefined, at: NOW, weight: 'problem' }], 'kubelet.service');
   t.match(found, {
@@ -500,7 +500,7 @@ t.test('401 of a bootstrap token: each trace has its order', async (t) => {
 // Permissions
 
 t.test('missing verbs: without create there is no certificate, without watch there is polling', async (t) => {
-  const about = { refusal: undefined, weight: 'problem' } as const;
+  const about = { refusal: undefined, user: undefined, weight: 'problem' } as const;
   t.strictSame(told(csrRightsFindings(TARGET, [], about)), ['ok authorization.bootstrap']);
   t.match(csrRightsFindings(TARGET, ['create'], about)[0], {
     verdict: 'problem',
@@ -606,7 +606,15 @@ for (const row of [
   },
   {
     name: 'unreadable files and differing flags',
-    ids: kubelet({}, { warnings: ['/x could not be read: run as root', 'other flags'] }),
+    ids: kubelet(
+      {},
+      {
+        warnings: [
+          { kind: 'unreadable', text: '/x' },
+          { kind: 'differs', text: 'other flags' },
+        ],
+      },
+    ),
     want: ['skipped kubelet.unreadable', 'warning kubelet.warning'],
   },
   {
