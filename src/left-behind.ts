@@ -10,7 +10,7 @@ import {
   writeManaged,
 } from './adapters/store/left-files.ts';
 import type { Settings } from './config.ts';
-import { asCertletError } from './errors.ts';
+import { asCertletError, errorFields } from './errors.ts';
 import type { Logger } from './ports.ts';
 
 interface LeftBehindParts {
@@ -51,8 +51,7 @@ export class LeftBehind {
       await confirmLock();
       await writeManaged(fs, stateDir, record);
     } catch (thrown) {
-      const { code, message, remedy } = asCertletError(thrown);
-      log.log('warn', 'Cannot note which files the settings name', { code, error: message, remedy });
+      log.log('warn', 'Cannot note which files the settings name', errorFields(asCertletError(thrown)));
     }
   }
 

@@ -42,7 +42,7 @@ interface Trouble {
   readonly tries: number;
 }
 
-type RoundParts = Pick<AgentParts, 'after' | 'observer' | 'confirmLock'>;
+type GenerationParts = Pick<AgentParts, 'after' | 'observer' | 'confirmLock'>;
 
 /** Nobody knows here what is left of the certificates, and a look at the disk costs the cluster nothing. */
 const LONGEST_DISK_WAIT_MS = 3 * 60_000;
@@ -67,7 +67,8 @@ export class Service {
   #lastTick: Date;
   #settingsSeen: Date;
   #lastComplaint = '';
-  readonly #disk = new DetachedFolders();
+  readonly #detached = new DetachedFolders();
+  /** Why systemd is to start the service anew. */
   #restart: CertletError | undefined;
   /** Why the cert-dir cannot be used. */
   #trouble: Trouble | undefined;
@@ -182,7 +183,7 @@ export class Service {
     };
   }
 
-  #assemble(settings: Settings, parts: RoundParts, onTick: (snapshot: AgentSnapshot) => void): Agent {
+  #assemble(settings: Settings, parts: GenerationParts, onTick: (snapshot: AgentSnapshot) => void): Agent {
     return assembleAgent(settings, {
       ...this.#edge,
       log: this.#log,
@@ -267,7 +268,7 @@ export class Service {
     this.#lastStatus = status;
     surroundings.publish(snapshot);
     this.#rest(snapshot.at, status);
-    this.#restart ??= this.#disk.reasonToRestart(snapshot);
+    this.#restart ??= this.#detached.reasonToRestart(snapshot);
     if (this.#restart !== undefined) this.#reload.abort();
     const pollMs = this.#settings.namedByHost === true ? NAME_POLL_MS : SETTINGS_POLL_MS;
     if (Math.abs(snapshot.at.getTime() - this.#settingsSeen.getTime()) >= pollMs)

@@ -8,7 +8,7 @@ import {
   type KubeletOptions,
   kubeletServingSpec,
   NODE_NAME,
-  ofNode,
+  withNodeName,
   type PlainFiles,
 } from '../csr/spec.ts';
 import type { Problem, SettingPath } from './codec.ts';
@@ -140,7 +140,7 @@ const windowProblem = ({ rotationWindow: { earliestPercent, latestPercent } }: C
   earliestPercent > latestPercent ? 'earliestPercent is above latestPercent' : undefined;
 
 function lengthProblem(text: string, nodeName: string): string | undefined {
-  const filled = ofNode(text, nodeName);
+  const filled = withNodeName(text, nodeName);
   if (filled.length <= MAX_SUBJECT_LENGTH) return undefined;
   const filledIn = text.includes(NODE_NAME) ? ` with ${nodeName} put in` : '';
   return `is ${String(filled.length)} characters long${filledIn}; a subject may have ${String(MAX_SUBJECT_LENGTH)} (RFC 5280)`;

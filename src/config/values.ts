@@ -1,6 +1,6 @@
 import { isIP } from 'node:net';
 import { normalize } from 'node:path';
-import { type CertificateNames, NODE_NAME, ofNode } from '../csr/spec.ts';
+import { type CertificateNames, NODE_NAME, withNodeName } from '../csr/spec.ts';
 import { DNS_SUBDOMAIN, MAX_DNS_LENGTH } from '../pki/dns-name.ts';
 import { reject, shown } from './codec.ts';
 import type { Codec, Problem, SettingPath } from './codec.ts';
@@ -152,7 +152,7 @@ export function certificateNames(): Codec<CertificateNames> {
   const listedName = refined(name, (given, path, problems) => {
     // `{nodeName}` is put in lower case with the rest.
     const text = given.toLowerCase().replaceAll('{nodename}', NODE_NAME);
-    if (isNameOrAddress(ofNode(text, 'n1'))) return text;
+    if (isNameOrAddress(withNodeName(text, 'n1'))) return text;
     return reject(problems, path, `expected a DNS name or an IP address, got ${shown(text)}`);
   });
   const schema = { oneOf: [{ enum: ['none', 'node'] }, { type: 'array', items: name.schema }] };

@@ -222,4 +222,4 @@ export const isExtended = (usage: string): boolean => usage === 'client auth' ||
 export const servesWith = (spec: Pick<CertificateSpec, 'usages'>): boolean => spec.usages.includes('server auth');
 
 /** Text of a spec with the node's name put in. */
-export const ofNode = (text: string, nodeName: string): string => text.replaceAll(NODE_NAME, nodeName);
+export const withNodeName = (text: string, nodeName: string): string => text.replaceAll(NODE_NAME, nodeName);

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { CertificateFacts } from '../pki/certificate.ts';
 import { canonicalIpAddress } from '../pki/ip-address.ts';
-import { type CertificateSpec, type KeyUsage, ofNode, usagesWith } from './spec.ts';
+import { type CertificateSpec, type KeyUsage, withNodeName, usagesWith } from './spec.ts';
 
 /** What certlet asks the signer for. Lists are de-duplicated and sorted, IP addresses canonical. */
 export interface CertificateTemplate {
@@ -32,14 +32,14 @@ export interface TemplateFacts {
  */
 export function templateOf(spec: CertificateSpec, facts: TemplateFacts): CertificateTemplate {
   const { nodeName, nodeNames, keyEncipherment } = facts;
-  const listed = spec.names.listed.map((name) => ofNode(name, nodeName));
+  const listed = spec.names.listed.map((name) => withNodeName(name, nodeName));
   const all = [...(spec.names.ofNode ? [nodeName, ...nodeNames] : []), ...listed].map(tidyName);
   const negotiated = spec.usagesNegotiable && keyEncipherment !== undefined;
   return {
     purpose: spec.name,
     signerName: spec.signerName,
-    commonName: ofNode(spec.commonName, nodeName),
-    organizations: spec.organizations.map((organization) => ofNode(organization, nodeName)),
+    commonName: withNodeName(spec.commonName, nodeName),
+    organizations: spec.organizations.map((organization) => withNodeName(organization, nodeName)),
     dnsNames: sortedUnique(all.filter(isDnsName)),
     ipAddresses: sortedUnique(all.map(canonicalIpAddress).filter((address) => address !== undefined)),
     usages: negotiated ? usagesWith(spec.usages, keyEncipherment) : spec.usages,

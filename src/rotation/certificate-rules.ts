@@ -10,7 +10,7 @@ import type { NodeReader } from './node/node-reader.ts';
 import { proveClientPair } from './proof/proof.ts';
 import type { RotationContext } from './rotation-context.ts';
 
-/** What all certificates of a node share. */
+/** What the node has and asks with, whatever the certificate. */
 export interface NodeParts {
   readonly identity: NodeIdentity;
   readonly kubeconfigs: NodeKubeconfigs;
@@ -139,8 +139,8 @@ export class AsksAsNode extends CertificateRules {
 
   async prepare(attempt: 'new request' | 'pending request', signal: AbortSignal): Promise<void> {
     if (attempt === 'pending request' || !this.spec.names.ofNode) return;
-    // A request that is made anyway takes the newest names: the debounce only keeps changes from causing requests.
-    this.node.reader.restart();
+    // The debounce only keeps changes from causing requests.
+    this.node.reader.takeNewest();
     // The request that follows meets the same refusal, and it is counted there. One for the Node alone (something between that lets only
     // some paths through) keeps no certificate from coming.
     await this.node.reader.refresh(signal);

@@ -24,12 +24,10 @@ export class ManagerState {
   history: RequestHistory = {};
   /** Pending record and history have been read: before that nothing may be decided. */
   loaded = false;
-  /** Attempts that failed, and the pause before the next. */
-  readonly backoff = new Backoff();
   /** What the pause is for, where the cluster has said no: another template or credential ends it. */
   refusal: RequestHistory['refusal'];
   /** When the files are looked at again after they could not be brought in order: for status. */
-  filesBackoff: Backoff | undefined;
+  filesBackoff: Pick<Backoff, 'until'> | undefined;
   /** An administrator has asked for a new certificate. */
   forced = false;
   /** An administrator has called the files of another program fine, and that is not on the disk yet. */
@@ -48,13 +46,24 @@ export class ManagerState {
   /** The first failure after the last success, and how many there were. */
   failing: { readonly since: Date; readonly tries: number } | undefined;
   lastSuccess: Date | undefined;
-  readonly attempts = new Map<string, number>();
+  readonly #attempts = new Map<string, number>();
+  readonly #backoff = new Backoff();
   readonly #turns = new SerialQueue();
 
   constructor(spec: CertificateSpec, context: Pick<RotationContext, 'clock' | 'log' | 'store'>) {
     this.spec = spec;
     this.#context = context;
     this.since = context.clock.now();
+  }
+
+  /** Attempts that failed, and the pause before the next. */
+  get backoff(): Pick<Backoff, 'failures' | 'until'> {
+    return this.#backoff;
+  }
+
+  /** Attempts by result since the process started. */
+  get attempts(): ReadonlyMap<string, number> {
+    return this.#attempts;
   }
 
   /** Work on this certificate's files, one piece after the other: upkeep must not put an older pair back while a new one is swapped in. */
@@ -70,7 +79,7 @@ export class ManagerState {
   }
 
   /** The files could not be brought in order, which is tried again after `backoff`. */
-  filesFailed(error: CertletError, backoff: Backoff): void {
+  filesFailed(error: CertletError, backoff: Pick<Backoff, 'until'>): void {
     this.filesBackoff = backoff;
     this.#recordFailure(error);
   }
@@ -91,8 +100,8 @@ export class ManagerState {
     // A denial or failure before the last restart still holds back; a wish that still stands came after it.
     const { refusal } = this.history;
     this.refusal = refusal;
-    this.backoff.recall(refusal && pauseOfRefusal(refusal, this.current, refusedBackoffMs));
-    if (refusal === undefined || this.backoff.until(clock.now()) === undefined) return false;
+    this.#backoff.recall(refusal && pauseOfRefusal(refusal, this.current, refusedBackoffMs));
+    if (refusal === undefined || this.#backoff.until(clock.now()) === undefined) return false;
     this.lastError = { ...refusalError(refusal, this.spec), at: refusal.at };
     return true;
   }
@@ -182,7 +191,7 @@ export class ManagerState {
 
   /** What may mend the last failure has changed: try at once. */
   release(): void {
-    this.backoff.reset();
+    this.#backoff.reset();
     this.refusal = undefined;
   }
 
@@ -257,7 +266,7 @@ export class ManagerState {
   ): Date {
     this.refusal = isRefusal(error) ? this.history.refusal : undefined;
     const counted = this.refusal?.count;
-    return this.backoff.failed(at.now.local, {
+    return this.#backoff.failed(at.now.local, {
       error,
       counted,
       refusedPairs: error.code === 'ERR_ISSUED_REFUSED' ? counted : undefined,
@@ -298,7 +307,7 @@ export class ManagerState {
   }
 
   #count(result: string): void {
-    this.attempts.set(result, (this.attempts.get(result) ?? 0) + 1);
+    this.#attempts.set(result, (this.#attempts.get(result) ?? 0) + 1);
   }
 
   /**

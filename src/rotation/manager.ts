@@ -65,7 +65,7 @@ export class CertificateManager {
   }
 
   /** Something outside an attempt failed (the disk) and comes again after `backoff`: for status. */
-  fault(error: CertletError, backoff: Backoff): void {
+  fault(error: CertletError, backoff: Pick<Backoff, 'until'>): void {
     this.#state.filesFailed(error, backoff);
     if (!this.busy) this.#state.enter('waiting to retry', error.message, { command: error.remedy });
   }

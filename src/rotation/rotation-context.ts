@@ -63,13 +63,13 @@ export interface RotationPorts {
   readonly observer: Observer;
 }
 
-/** What all certificates of a node share. `options` is replaced as a whole on reload. */
+/** What the rotation of every certificate works with. A reload makes a new agent with a context of its own. */
 export interface RotationContext extends RotationPorts {
-  options: RotationOptions;
+  readonly options: RotationOptions;
   readonly connections: Connections;
   /** The last `Date` header that an API server sent; set by the agent. */
   dateSample: DateSample | undefined;
-  /** As the settings or the Node tell it; set by the node watch. */
+  /** As the settings or the Node tell it; set by the node reader. */
   kubeletVersion: string | undefined;
   /** An attempt entered another phase: what watches the agent is told without waiting for the next round. */
   readonly changed?: () => void;

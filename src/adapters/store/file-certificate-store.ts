@@ -171,7 +171,7 @@ export class FileCertificateStore implements CertificateStore {
     const current = await currentPair(context);
     const path =
       previous !== undefined && current !== undefined && samePair(current, pair)
-        ? await settled(context, previous)
+        ? await madeDurable(context, previous)
         : await swapTo(context, { pair, at: now });
     await this.#afterSwap(context, pair, previous);
     return path;
@@ -246,7 +246,7 @@ async function plainFolders({ fs, files: { plain } }: StoreContext): Promise<rea
 }
 
 /** The swap before may have ended before its sync: killed there, or the disk failed. What follows counts on the link. */
-async function settled(context: StoreContext, path: string): Promise<string> {
+async function madeDurable(context: StoreContext, path: string): Promise<string> {
   await context.fs.syncFolder(context.folder);
   return path;
 }

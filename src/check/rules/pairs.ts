@@ -2,7 +2,7 @@ import { timestamp } from '../../timestamp.ts';
 import type { PairView } from '../../adapters/probe/store-view.ts';
 import { shellWord } from '../../adapters/file-errors.ts';
 import type { RequestHistory } from '../../csr/pending.ts';
-import { type CertificateSpec, ofNode } from '../../csr/spec.ts';
+import { type CertificateSpec, withNodeName } from '../../csr/spec.ts';
 import type { CertificateFacts } from '../../pki/certificate.ts';
 import { unfitReasons } from '../../rotation/disk/pair-in-use.ts';
 import { dueAt } from '../../rotation/rules/schedule.ts';
@@ -85,7 +85,7 @@ function leafFindings(question: PairQuestion, leaf: CertificateFacts): readonly 
   const { spec, nodeName, now, view } = question;
   const { name: purpose } = spec;
   const id = `certificate.${purpose}`;
-  const commonName = ofNode(spec.commonName, nodeName);
+  const commonName = withNodeName(spec.commonName, nodeName);
   const evidence = {
     file: view.file ?? view.link,
     subject: leaf.subject,

@@ -1,7 +1,7 @@
 import { shellWord } from '../../adapters/file-errors.ts';
 import { refusedRemedy, requestOutcome } from '../../csr/outcome.ts';
 import { isStockSigner } from '../../csr/signer-names.ts';
-import { type CertificateSpec, NODE_NAME, ofNode, servesWith } from '../../csr/spec.ts';
+import { type CertificateSpec, NODE_NAME, withNodeName, servesWith } from '../../csr/spec.ts';
 import type { CertificateSigningRequest } from '../../csr/wire.ts';
 import { spanText } from '../../status/times.ts';
 import { type Cause, type Finding, finding, good } from '../finding.ts';
@@ -57,7 +57,7 @@ export function isFor(csr: CertificateSigningRequest, spec: CertificateSpec): bo
 
 /** A subject without the name of the node is that of every node: who has asked tells then. */
 function isOwn(csr: CertificateSigningRequest, { commonName }: CertificateSpec, nodeName: string): boolean {
-  if (requestCommonName(csr.requestPem) !== ofNode(commonName, nodeName)) return false;
+  if (requestCommonName(csr.requestPem) !== withNodeName(commonName, nodeName)) return false;
   return commonName.includes(NODE_NAME) || csr.username === `system:node:${nodeName}`;
 }
 

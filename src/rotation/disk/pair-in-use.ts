@@ -61,7 +61,7 @@ export interface ChosenPair {
   readonly foreign: boolean;
 }
 
-/** What an choice goes by. */
+/** What a choice goes by. */
 export interface PairChoice {
   readonly spec: CertificateSpec;
   readonly wanted: CertificateTemplate;

@@ -53,8 +53,8 @@ export class NodeReader {
     this.#noteReading();
   }
 
-  /** The settings changed: names from them count at once. */
-  restart(): void {
+  /** A request is made anyway: it takes the newest names, without the wait for a change to settle. */
+  takeNewest(): void {
     this.#settled = undefined;
   }
 
