@@ -8,6 +8,7 @@ import { parse } from 'yaml';
 import { acquireLock } from '../../src/adapters/lock.ts';
 import { readOwnUnits } from '../../src/adapters/own-units.ts';
 import { CertletHost, type CertletProcess } from '../fixtures/certlet-host.ts';
+import { VERSION } from '../../src/cli/version.ts';
 import { certletCommand, quoted } from '../fixtures/program.ts';
 import type { StatusDocument } from '../../src/status/document.ts';
 import { bareEnvironment } from '../fixtures/environment.ts';
@@ -42,6 +43,7 @@ const shaped = (text: string): string =>
     .replaceAll(/\b\d+ (seconds?|minutes?|days?)\b/g, 'SPAN')
     // On a slow machine the first reminder has come by now.
     .replace(/\nLast warnings [^]*$/, '')
+    .replaceAll(VERSION, 'VERSION')
     .replaceAll(/process \d+/g, 'process PID')
     .replaceAll(/node-csr-[\w-]{43}/g, 'CSR')
     .replaceAll(/127\.0\.0\.1:\d+/g, 'SERVER');
@@ -69,7 +71,7 @@ t.test('a node that waits, from the socket', async (t) => {
   t.equal(
     shaped(text.stdout).replaceAll(host.folder, ''),
     `n1: waiting
-  certlet         0.1.0 (run), process PID, started SPAN ago (DATE)
+  certlet         VERSION (run), process PID, started SPAN ago (DATE)
   API server      https://SERVER
 
 CERTIFICATE  STATE        EXPIRES               LEFT      NEXT      WAITS FOR
@@ -88,7 +90,7 @@ serving  waiting for approval; a self-signed pair stands in until the first one 
   t.equal(
     shaped(one.stdout).replaceAll(host.folder, ''),
     `n1: healthy
-  certlet         0.1.0 (run), process PID, started SPAN ago (DATE)
+  certlet         VERSION (run), process PID, started SPAN ago (DATE)
   API server      https://SERVER
 
 CERTIFICATE  STATE  EXPIRES               LEFT      NEXT      WAITS FOR
@@ -136,7 +138,7 @@ t.test(
     });
     t.equal(shown.status, 3, 'the exit code passes through');
     t.ok(shown.stdout.startsWith('\u001b[1mn1\u001b[0m: \u001b[33mwaiting\u001b[0m'));
-    t.match(stripVTControlCharacters(shown.stdout), /^n1: waiting\r\n {2}certlet {9}0\.1\.0 \(run\), process/);
+    t.match(stripVTControlCharacters(shown.stdout), /^n1: waiting\r\n {2}certlet {9}[0-9.]+ \(run\), process/);
     const plain = spawnSync('script', ['-qec', line, '/dev/null'], {
       encoding: 'utf8',
       env: { ...bareEnvironment(), NO_COLOR: '1' },
@@ -154,7 +156,7 @@ t.test(
     t.match(JSON.parse(other.stdout), { source: 'file', state: 'waiting' });
     t.match(
       shaped((await host.run(['status'], setpriv)).stdout),
-      /certlet {9}0\.1\.0 \(run\), process PID, started[^]*read from/,
+      /certlet {9}VERSION \(run\), process PID, started[^]*read from/,
     );
     const refused = await host.run(['renew'], setpriv);
     t.equal(refused.code, 77);
@@ -253,7 +255,7 @@ t.test(
     t.equal(down.code, 6);
     t.match(
       shaped(down.stdout),
-      /^ {2}certlet {9}NOT RUNNING \(0\.1\.0, process PID is gone\)\n {2}fix: {12}systemctl start certlet$/m,
+      /^ {2}certlet {9}NOT RUNNING \(VERSION, process PID is gone\)\n {2}fix: {12}systemctl start certlet$/m,
     );
     t.match(shaped(down.stdout), /^ {2}read from {7}\S+\/run\/status\.json, last changed SPAN ago \(DATE\)$/m);
     const next = host.start(['run']);
