@@ -1,11 +1,12 @@
 /** What the shipped daemon holds while it has nothing to do, and what a first issuance costs, in counts: times are for `npm run bench`. */
-import { existsSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { pathToFileURL } from 'node:url';
 import t from 'tap';
 import { bundle, NODE_FLAGS } from '../../config/tooling/bundle.ts';
 import { startFakeCluster } from '../fixtures/cluster/fake-cluster.ts';
+import { shortFolder } from '../fixtures/short-folder.ts';
 import { NodeFolder, type Program } from '../integration/program.ts';
 
 interface Facts {
@@ -41,7 +42,8 @@ const OF_HTTP = /^_http_/;
 t.test('a module, a timer, a watched folder or a sync more than the daemon had', async (t) => {
   const cluster = await startFakeCluster({ approveServing: true });
   t.teardown(() => cluster.close());
-  const node = new NodeFolder(t.testdir({ run: {} }));
+  const node = new NodeFolder(shortFolder(t));
+  mkdirSync(node.file('run'));
   node.writeSettings();
   node.writeBootstrap(cluster.bootstrapKubeconfig());
   const report = node.file('facts.json');

@@ -2,6 +2,7 @@
 import t, { type Test } from 'tap';
 import { CheckHost } from '../fixtures/check/host.ts';
 import { type FakeCluster, startFakeCluster } from '../fixtures/cluster/fake-cluster.ts';
+import { shortFolder } from '../fixtures/short-folder.ts';
 import { NodeFolder, type Program } from './program.ts';
 
 const CERTIFICATES = [
@@ -27,7 +28,7 @@ async function started(
 ): Promise<{ cluster: FakeCluster; node: NodeFolder; program: Program }> {
   const cluster = await startFakeCluster({ version, approveServing: true, sign: ({ issue }) => issue().chainPem });
   t.teardown(() => cluster.close());
-  const node = new NodeFolder(t.testdir({}));
+  const node = new NodeFolder(shortFolder(t));
   node.writeBootstrap(cluster.bootstrapKubeconfig());
   node.writeSettings(`certificatesDir: ${node.file('certs')}\ncertificates: ${JSON.stringify(CERTIFICATES)}`);
   const program = node.run('run');
@@ -76,7 +77,7 @@ t.test(
     });
     t.teardown(() => cluster.close());
     cluster.faults.add({ kind: 'status', code: 403 }, { path: '/version' });
-    const node = new NodeFolder(t.testdir({}));
+    const node = new NodeFolder(shortFolder(t));
     node.writeBootstrap(cluster.bootstrapKubeconfig());
     node.writeSettings(
       `certificatesDir: ${node.file('certs')}\ncertificates: ${JSON.stringify(CERTIFICATES.slice(1))}`,

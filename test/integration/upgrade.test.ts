@@ -1,19 +1,16 @@
 import { X509Certificate } from 'node:crypto';
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { startFakeCluster } from '../fixtures/cluster/fake-cluster.ts';
 import { leaveEarlierState, type WaitingCertificate } from '../fixtures/earlier-state.ts';
+import { shortFolder } from '../fixtures/short-folder.ts';
 import { NodeFolder, type Program } from './program.ts';
 
 async function prepare(t: Test, waiting: WaitingCertificate) {
   const cluster = await startFakeCluster({ approval: 'manual' });
   t.teardown(() => cluster.close());
-  // A short path, so that there is a control socket in it.
-  const folder = mkdtempSync(join(tmpdir(), 'up-'));
-  t.teardown(() => rmSync(folder, { recursive: true, force: true }));
-  const node = new NodeFolder(folder);
+  const node = new NodeFolder(shortFolder(t));
   node.writeSettings();
   node.writeBootstrap(cluster.bootstrapKubeconfig());
   const request = leaveEarlierState(node, cluster, waiting);
@@ -33,9 +30,13 @@ function record(node: NodeFolder, name: string): Fields {
 }
 
 /** Everything that must hold whichever certificate waited: the request of 0.1.0 became the pair, and nothing was lost on the way. */
-async function finishes(t: Test, waiting: WaitingCertificate): Promise<{ node: NodeFolder; before: Fields }> {
+async function finishes(
+  t: Test,
+  waiting: WaitingCertificate,
+): Promise<{ node: NodeFolder; before: Fields; asked: unknown }> {
   const { cluster, node, request } = await prepare(t, waiting);
   const before = record(node, `${waiting}-history.json`);
+  const { createdAt: asked } = record(node, `${waiting}-pending.json`);
   const { files: had } = record(node, `${waiting}-ledger.json`) as { files: readonly string[] };
   const old = node.current(waiting)?.chain.leaf.serial;
   const others = ['client', 'serving'].filter((name) => name !== waiting);
@@ -81,23 +82,23 @@ async function finishes(t: Test, waiting: WaitingCertificate): Promise<{ node: N
   );
   t.equal(known.length, had.length + 1);
   t.equal(readFileSync(node.file('kubelet.conf'), 'utf8'), kubeconfig, 'the kubeconfig of 0.1.0 serves');
-  return { node, before };
+  return { node, before, asked };
 }
 
 t.test('run: a folder that 0.1.0 left with a pending serving request: the same request is finished', async (t) => {
-  const { node, before } = await finishes(t, 'serving');
+  const { node, asked } = await finishes(t, 'serving');
   t.strictSame(node.current('serving')?.chain.leaf.ipAddresses, ['127.0.0.1']);
   t.equal(node.current('serving')?.chain.leaf.selfSigned, false);
   const { lastRequestAt, lastSerial } = record(node, 'serving-history.json');
-  t.equal(lastRequestAt, before['lastRequestAt'], 'the history goes on');
+  t.equal(lastRequestAt, asked, 'the history goes on');
   t.type(lastSerial, 'string');
 });
 
 t.test('run: a folder that 0.1.0 left with a pending client renewal: the same request is finished', async (t) => {
-  const { node, before } = await finishes(t, 'client');
+  const { node, before, asked } = await finishes(t, 'client');
   t.equal(node.current('client')?.chain.leaf.commonName, 'system:node:n1');
   const { lastRequestAt, lastSerial, renewWantedAt } = record(node, 'client-history.json');
-  t.equal(lastRequestAt, before['lastRequestAt'], 'the history goes on');
+  t.equal(lastRequestAt, asked, 'the history goes on');
   t.not(lastSerial, before['lastSerial']);
   t.equal(renewWantedAt, undefined, 'the wish of the administrator is fulfilled');
 });
