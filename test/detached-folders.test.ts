@@ -51,3 +51,25 @@ t.test('a bootstrap kubeconfig in a read-only folder does not start the service 
     'a folder that is named but not meant',
   );
 });
+
+t.test('an error that names no path says nothing of the cert-dir', async (t) => {
+  const pathless = (parts: object): AgentSnapshot =>
+    ({
+      managers: [{ phase: 'valid', currentPath: '/pki/kubelet-client-current.pem', lastError: parts }],
+    }) as unknown as AgentSnapshot;
+  const watch = new DetachedFolders();
+  t.equal(watch.reasonToRestart(round('valid')), undefined);
+  t.equal(watch.reasonToRestart(pathless({ code: 'ERR_STORE_READ_ONLY', message: 'EROFS' })), undefined);
+  t.match(watch.reasonToRestart(pathless({ code: 'ERR_STORE_READ_ONLY', message: 'EROFS', path: '/pki' })), {
+    code: 'ERR_STORE_DETACHED',
+    message: 'the folder was removed under the running service: EROFS',
+  });
+});
+
+t.test('one certificate that still starts: the folder has not worked yet', async (t) => {
+  const [valid] = round('valid').managers;
+  const [starting] = round('starting').managers;
+  const watch = new DetachedFolders();
+  t.equal(watch.reasonToRestart({ managers: [valid, starting] } as unknown as AgentSnapshot), undefined);
+  t.equal(watch.reasonToRestart(round('waiting to retry', 'ERR_STORE_READ_ONLY')), undefined, 'waited out');
+});

@@ -1,0 +1,148 @@
+/** What the hooks are told: of which pairs at the start, of which rotations, and of which files that were mended. */
+import t from 'tap';
+import type { CertificateSpec } from '../src/csr/spec.ts';
+import { CertletError } from '../src/errors.ts';
+import { afterPlainFiles, type HookStore, presentPairs, tellMended } from '../src/host-hooks.ts';
+import type { Settings } from '../src/config.ts';
+import type { RotationEvent } from '../src/ports.ts';
+import type { FileSystem } from '../src/adapters/file-system.ts';
+import { sampleFacts } from './fixtures/snapshots.ts';
+import { FakeLogger } from './fixtures/fakes/logger.ts';
+import { FakeClock } from './fixtures/fakes/clock.ts';
+import { clientSpec, exporterSpec, proxySpec } from './fixtures/specs.ts';
+
+const PLAIN = { certFile: '/certs/exporter/tls.crt', keyFile: '/certs/exporter/tls.key' };
+const withPlain = (spec: CertificateSpec): CertificateSpec => ({ ...spec, files: { ...spec.files, plain: PLAIN } });
+const refused = new CertletError('ERR_STORE_IO', 'open /certs/exporter: permission denied (EACCES)');
+
+type Behind = boolean | CertletError;
+
+function storeWith(behind: Behind, current: HookStore['current'] = async () => undefined): HookStore {
+  return {
+    currentPath: (name) => `/certs/${name}/${name}-current.pem`,
+    current,
+    arePlainFilesBehind: async () => {
+      if (typeof behind !== 'boolean') throw behind;
+      return behind;
+    },
+  };
+}
+
+const settingsOf = (...specs: readonly CertificateSpec[]): Settings =>
+  ({ specs, kubeconfig: '/etc/kubernetes/kubelet.conf', kubelet: { version: 'v1.20.2' } }) as unknown as Settings;
+
+const eventOf = (purpose: string): RotationEvent => ({
+  purpose,
+  after: {},
+  currentPath: '/x/current.pem',
+  pairPath: '/x/1.pem',
+  kubeconfigPath: '/x/k.conf',
+  kubeletVersion: undefined,
+});
+
+const rotations: readonly {
+  readonly name: string;
+  readonly spec: CertificateSpec;
+  readonly behind: Behind;
+  readonly purpose?: string;
+  readonly told: boolean;
+}[] = [
+  { name: 'a certificate without plain files', spec: exporterSpec(), behind: true, told: true },
+  { name: 'plain files that are those of the pair', spec: withPlain(exporterSpec()), behind: false, told: true },
+  { name: 'plain files that are behind', spec: withPlain(exporterSpec()), behind: true, told: false },
+  { name: 'plain files that may not be read', spec: withPlain(exporterSpec()), behind: refused, told: true },
+  { name: "the kubelet's own, which reads the link", spec: withPlain(clientSpec()), behind: true, told: true },
+  {
+    name: 'one that the settings name no more',
+    spec: withPlain(exporterSpec()),
+    behind: true,
+    purpose: 'gone',
+    told: true,
+  },
+];
+for (const { name, spec, behind, purpose = spec.name, told } of rotations) {
+  t.test(`a rotation is ${told ? 'told' : 'held back'}: ${name}`, async (t) => {
+    const heard: string[] = [];
+    const after = { rotated: async (event: RotationEvent) => void heard.push(event.purpose) };
+    const signal = new AbortController().signal;
+    await afterPlainFiles(after, [spec], storeWith(behind)).rotated(eventOf(purpose), signal);
+    t.strictSame(heard, told ? [purpose] : []);
+  });
+}
+
+for (const { name, spec, kubeconfigPath } of [
+  { name: 'its own kubeconfig', spec: proxySpec(), kubeconfigPath: '/etc/kubernetes/kube-proxy.kubeconfig' },
+  {
+    name: "the node's kubeconfig where it has none",
+    spec: exporterSpec(),
+    kubeconfigPath: '/etc/kubernetes/kubelet.conf',
+  },
+]) {
+  t.test(`mended files are told as a rotation that is not the first, with ${name}`, async (t) => {
+    const heard: RotationEvent[] = [];
+    const after = { rotated: async (event: RotationEvent) => void heard.push(event) };
+    await tellMended(after, settingsOf(spec), storeWith(false), { name: spec.name, pairPath: '/certs/1.pem' });
+    t.strictSame(heard, [
+      {
+        purpose: spec.name,
+        after: spec.after,
+        currentPath: `/certs/${spec.name}/${spec.name}-current.pem`,
+        kubeconfigPath,
+        kubeletVersion: 'v1.20.2',
+        pairPath: '/certs/1.pem',
+        first: false,
+      },
+    ]);
+    await tellMended(after, settingsOf(spec), storeWith(false), { name: 'gone', pairPath: '/certs/2.pem' });
+    t.equal(heard.length, 1, 'of a certificate that the settings name no more nobody is told');
+  });
+}
+
+const pairWith = (selfSigned: boolean): HookStore['current'] => {
+  const leaf = sampleFacts({ selfSigned });
+  return async () => ({ chain: { leaf } }) as unknown as Awaited<ReturnType<HookStore['current']>>;
+};
+const fails = async (): Promise<never> => {
+  throw refused;
+};
+const present: readonly {
+  readonly name: string;
+  readonly current: HookStore['current'];
+  readonly behind?: Behind;
+  readonly readlink?: () => Promise<string | undefined>;
+  readonly pairPath: string | undefined;
+}[] = [
+  { name: 'an issued pair', current: pairWith(false), pairPath: '/certs/exporter/1.pem' },
+  { name: 'no pair', current: async () => undefined, pairPath: undefined },
+  { name: 'a pair that cannot be read', current: fails, pairPath: undefined },
+  { name: 'a pair that signed itself', current: pairWith(true), pairPath: undefined },
+  { name: 'no link', current: pairWith(false), readlink: async () => undefined, pairPath: undefined },
+  { name: 'a link that cannot be read', current: pairWith(false), readlink: fails, pairPath: undefined },
+  { name: 'plain files that are behind', current: pairWith(false), behind: true, pairPath: undefined },
+  {
+    name: 'plain files that may not be read',
+    current: pairWith(false),
+    behind: refused,
+    pairPath: '/certs/exporter/1.pem',
+  },
+  {
+    name: 'a link out of the folder',
+    current: pairWith(false),
+    readlink: async () => '/elsewhere/2.pem',
+    pairPath: '/elsewhere/2.pem',
+  },
+];
+for (const { name, current, behind = false, readlink = async () => '1.pem', pairPath } of present) {
+  t.test(`what is present for the hooks: ${name}`, async (t) => {
+    const parts = {
+      fs: { readlink } as unknown as FileSystem,
+      clock: new FakeClock(),
+      log: new FakeLogger(),
+      store: storeWith(behind, current),
+    };
+    const [pair, ...more] = await presentPairs(settingsOf(withPlain(exporterSpec())), parts);
+    t.strictSame(more, []);
+    t.match(pair, { purpose: 'exporter', currentPath: '/certs/exporter/exporter-current.pem' });
+    t.equal(pair?.pairPath, pairPath);
+  });
+}
