@@ -18,6 +18,7 @@ export interface TokenWish {
 /** A token as its Secret tells it; never the other half. */
 export interface ListedToken {
   readonly id: string;
+  /** Undefined for one that does not end; the epoch where the time cannot be read: the API server takes such a token for expired. */
   readonly expiresAt: Date | undefined;
   /** `authentication`, `signing`. */
   readonly usages: readonly string[];
@@ -96,16 +97,24 @@ export function decodeToken(json: unknown): ListedToken {
   const data = secret.has('data') ? secret.object('data') : undefined;
   const text = (key: string): string | undefined => (data?.has(key) === true ? data.base64Text(key) : undefined);
   const annotations = metadata.has('annotations') ? metadata.object('annotations') : undefined;
-  const expiresAt = new Date(text('expiration') ?? '');
   return {
     id: text('token-id') ?? metadata.filledText('name').replace(/^bootstrap-token-/, ''),
-    expiresAt: Number.isNaN(expiresAt.getTime()) ? undefined : expiresAt,
+    expiresAt: endOf(text('expiration') ?? ''),
     usages: ['authentication', 'signing'].filter((usage) => text(`usage-bootstrap-${usage}`) === 'true'),
     groups: (text('auth-extra-groups') ?? '').split(',').filter((group) => group !== ''),
     description: text('description') ?? '',
     nodeName: annotations?.optionalText(NODE),
     once: annotations?.optionalText(ONCE) === 'true',
   };
+}
+
+/** What Go's time.RFC3339 reads; `Date` alone takes much more for a time. */
+const RFC_3339 = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)$/;
+
+function endOf(text: string): Date | undefined {
+  if (text === '') return undefined;
+  const time = new Date(RFC_3339.test(text) ? text : '');
+  return Number.isNaN(time.getTime()) ? new Date(0) : time;
 }
 
 /** One line of a `--token-auth-file`; the groups are one field, so they are quoted. It holds the token. */
