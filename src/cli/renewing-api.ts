@@ -54,7 +54,12 @@ export class RenewingApi implements ClusterApi {
 
   async *watch(...args: Parameters<ClusterApi['watch']>): AsyncGenerator {
     await this.#look();
-    yield* this.#api.watch(...args);
+    try {
+      yield* this.#api.watch(...args);
+    } catch (error) {
+      this.#note(error);
+      throw error;
+    }
   }
 
   async close(): Promise<void> {
@@ -66,9 +71,14 @@ export class RenewingApi implements ClusterApi {
     try {
       return await work(this.#api);
     } catch (error) {
-      if (isCertletError(error, 'ERR_API_UNAUTHORIZED')) this.#readMs = Number.NEGATIVE_INFINITY;
+      this.#note(error);
       throw error;
     }
+  }
+
+  /** After a 401 the next call reads the kubeconfig, whatever the time. */
+  #note(error: unknown): void {
+    if (isCertletError(error, 'ERR_API_UNAUTHORIZED')) this.#readMs = Number.NEGATIVE_INFINITY;
   }
 
   async #look(): Promise<void> {

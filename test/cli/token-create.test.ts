@@ -1,0 +1,290 @@
+/** `certlet token create`: what is made, written and told, in which order, and what is left when something fails. */
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import t, { type Test } from 'tap';
+import { parse } from 'yaml';
+import { NodeFileSystem } from '../../src/adapters/file-system.ts';
+import type { TokenCreateArguments } from '../../src/cli/command.ts';
+import { runToken } from '../../src/cli/commands/token.ts';
+import { createTokens, printedLines, type TokenPorts, wishesOf } from '../../src/cli/token.ts';
+import { CertletError } from '../../src/errors.ts';
+import { bindingGroup } from '../../src/token/binding.ts';
+import { adminHost, fakeCluster } from '../approve/world.ts';
+import { createAuthority } from '../fixtures/cluster/authority.ts';
+import { kubeconfigText } from '../fixtures/cluster/kubeconfig-text.ts';
+import { FakeClusterApi } from '../fixtures/fakes/cluster-api.ts';
+
+const NOW = new Date('2030-01-01T12:00:00Z');
+const { signal } = new AbortController();
+const [authority, other] = [createAuthority({ name: 'kubernetes' }), createAuthority({ name: 'next' })];
+const KUBEADM = 'system:bootstrappers:kubeadm:default-node-token';
+
+const ARGS: TokenCreateArguments = {
+  name: 'token',
+  action: 'create',
+  output: 'text',
+  nodes: [],
+  ttlMs: 0,
+  once: false,
+  groups: [],
+  description: undefined,
+  writeFolder: undefined,
+  showToken: false,
+  printSecret: false,
+  printCsv: false,
+  access: { kubeconfig: undefined, context: undefined },
+};
+
+/** Letters in order: `abcdef`, then what of a count is left. */
+const ports = (): TokenPorts => ({
+  random: (count) => Uint8Array.from({ length: count }, (_, index) => index),
+  now: NOW,
+  fs: new NodeFileSystem(),
+});
+
+function folderFor(t: Test): string {
+  const folder = mkdtempSync(join(tmpdir(), 'certlet-'));
+  t.teardown(() => rmSync(folder, { recursive: true, force: true }));
+  return folder;
+}
+
+const access = (parts: object = {}) => ({
+  server: 'https://192.0.2.10:6443',
+  caPem: authority.pem,
+  insecureSkipTlsVerify: false,
+  ...parts,
+});
+
+for (const { name, args, wishes } of [
+  {
+    name: 'one for any node that does not end',
+    args: {},
+    wishes: [{ nodeName: undefined, expiresAt: undefined, groups: [KUBEADM], description: undefined, once: false }],
+  },
+  {
+    name: 'one for any node in a group of its own',
+    args: { groups: ['system:bootstrappers:x'], ttlMs: 1000, description: 'd' },
+    wishes: [
+      {
+        nodeName: undefined,
+        expiresAt: new Date('2030-01-01T12:00:01Z'),
+        groups: ['system:bootstrappers:x'],
+        description: 'd',
+        once: false,
+      },
+    ],
+  },
+  {
+    name: 'one a node, told by its name',
+    args: { nodes: ['n1', 'n2'], once: true },
+    wishes: ['n1', 'n2'].map((nodeName) => ({
+      nodeName,
+      expiresAt: undefined,
+      groups: ['system:bootstrappers:certlet-bound', bindingGroup(nodeName)],
+      description: `certlet: for the node ${nodeName}`,
+      once: true,
+    })),
+  },
+  {
+    name: 'a description that was given goes before the name',
+    args: { nodes: ['n1'], description: '' },
+    wishes: [{ nodeName: 'n1', description: '' }],
+  },
+]) {
+  t.test(`wishes: ${name}`, async (t) => {
+    const found = wishesOf({ ...ARGS, ...args }, NOW);
+    t.equal(found.length, wishes.length);
+    t.match(found, wishes);
+  });
+}
+
+t.test('lines of a static token file: one for any node has no name behind its user', async (t) => {
+  const lines = printedLines(ARGS, ports()).map((line) => line.reveal());
+  t.strictSame(lines, [`abcdefghijklmnopqrstuvwxyz012345,certlet-bootstrap,certlet-bootstrap,"${KUBEADM}"`]);
+});
+
+const PIN = '--discovery-token-ca-cert-hash sha256:[0-9a-f]{64}';
+
+for (const { name, cluster, join: line } of [
+  { name: 'an address and one CA', cluster: {}, join: `^certlet join 192.0.2.10:6443 --token-file - ${PIN}$` },
+  {
+    name: 'a host without a port',
+    cluster: { server: 'https://api.example' },
+    join: `^certlet join api.example --token-file - ${PIN}$`,
+  },
+  {
+    name: 'IPv6, which a shell reads as a pattern',
+    cluster: { server: 'https://[2001:db8::1]:6443' },
+    join: `^certlet join '\\[2001:db8::1\\]:6443' --token-file - ${PIN}$`,
+  },
+  {
+    name: 'two CAs, one of them twice: each hash once',
+    cluster: { caPem: `${authority.pem}${other.pem}${authority.pem}` },
+    join: `^certlet join 192.0.2.10:6443 --token-file - ${PIN} ${PIN}$`,
+  },
+  {
+    name: 'a bundle with what is no certificate',
+    cluster: { caPem: `# note\n${authority.pem}-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n` },
+    join: `^certlet join 192.0.2.10:6443 --token-file - ${PIN}$`,
+  },
+]) {
+  t.test(`the line for the node: ${name}`, async (t) => {
+    const api = new FakeClusterApi(() => ({}));
+    const [made] = await createTokens(ARGS, { api, cluster: access(cluster) }, ports(), signal);
+    t.match(made?.join, new RegExp(line, 'v'));
+    t.strictSame(Object.keys(made ?? {}), ['id', 'groups', 'join'], 'what there is not is left out');
+  });
+}
+
+t.test('a kubeconfig without a CA makes nothing: nodes could not know their cluster', async (t) => {
+  const api = new FakeClusterApi(() => ({}));
+  const folder = folderFor(t);
+  await t.rejects(
+    createTokens({ ...ARGS, writeFolder: folder }, { api, cluster: access({ caPem: undefined }) }, ports(), signal),
+    {
+      code: 'ERR_KUBECONFIG_INVALID',
+      message: 'the kubeconfig has no CA, which nodes need to know their cluster by',
+      remedy: /certificate-authority/,
+    },
+  );
+  t.strictSame(api.asked, []);
+  t.strictSame(readdirSync(folder), []);
+});
+
+t.test('the file is on the disk, 0600, before the cluster knows the token', async (t) => {
+  const folder = join(folderFor(t), 'deep', 'below');
+  const path = join(folder, 'bootstrap-kubelet.conf');
+  const api = new FakeClusterApi(() => {
+    t.equal(statSync(path).mode & 0o777, 0o600);
+    return {};
+  });
+  const [made] = await createTokens({ ...ARGS, writeFolder: folder }, { api, cluster: access() }, ports(), signal);
+  t.equal(made?.file, path);
+  t.equal(made?.token, undefined, 'only where it was asked for');
+  t.match(parse(readFileSync(path, 'utf8')), {
+    clusters: [{ cluster: { server: 'https://192.0.2.10:6443' } }],
+    users: [{ user: { token: 'abcdef.abcdefghijklmnop' } }],
+  });
+  t.match(api.asked, [{ method: 'POST', path: '/api/v1/namespaces/kube-system/secrets', body: { kind: 'Secret' } }]);
+});
+
+t.test('when the second of three is refused, its file goes, the first stays, and the third is not tried', async (t) => {
+  const folder = folderFor(t);
+  const refusal = new CertletError('ERR_API_FORBIDDEN', 'no');
+  const api = new FakeClusterApi(() => {
+    if (api.asked.length === 2) throw refusal;
+    return {};
+  });
+  const args = { ...ARGS, nodes: ['n1', 'n2', 'n3'], writeFolder: folder };
+  await t.rejects(createTokens(args, { api, cluster: access() }, ports(), signal), { code: 'ERR_API_FORBIDDEN' });
+  t.strictSame(readdirSync(folder), ['n1.conf']);
+  t.equal(api.asked.length, 2);
+});
+
+t.test('a folder that cannot be made asks nothing of the cluster', async (t) => {
+  const folder = folderFor(t);
+  mkdirSync(join(folder, 'n1.conf'));
+  const api = new FakeClusterApi(() => ({}));
+  const args = { ...ARGS, nodes: ['n1'], writeFolder: folder };
+  await t.rejects(createTokens(args, { api, cluster: access() }, ports(), signal), { code: 'ERR_STORE_IO' });
+  t.strictSame(api.asked, []);
+});
+
+async function run(t: Test, args: Partial<TokenCreateArguments>) {
+  const cluster = await fakeCluster(t);
+  const { host, admin } = adminHost(t, cluster);
+  const { context, stdout, stderr } = host.session();
+  const command = { ...ARGS, ...args, access: { kubeconfig: admin, context: undefined } };
+  const code = await runToken(context, command);
+  return { code, out: stdout.text, err: stderr.text, cluster, context, admin, stdout };
+}
+
+for (const { name, args, says } of [
+  {
+    name: 'any node, without end',
+    args: { showToken: true },
+    says: /^token [a-z0-9]{6}, for any node, does not end\n/,
+  },
+  {
+    name: 'a node, with an end',
+    args: { showToken: true, nodes: ['n1'], ttlMs: 60_000 },
+    says: /^token [a-z0-9]{6} for the node n1, until \d{4}-\d\d-\d\dT[\d:.]+Z\n {2}token: [a-z0-9]{6}\.[a-z0-9]{16}\n {2}certlet join /,
+  },
+  {
+    name: 'two of them, an empty line between',
+    args: { showToken: true, nodes: ['n1', 'n2'] },
+    says: /standard input\n\ntoken [a-z0-9]{6} for the node n2, does not end\n/,
+  },
+]) {
+  t.test(`the answer for a person: ${name}`, async (t) => {
+    const { code, out, err } = await run(t, args);
+    t.equal(code, 0);
+    t.match(out, says);
+    t.equal(err, '');
+  });
+}
+
+for (const { output, read } of [
+  { output: 'json', read: JSON.parse as (text: string) => unknown },
+  { output: 'yaml', read: parse as (text: string) => unknown },
+] as const) {
+  for (const showToken of [true, false]) {
+    t.test(
+      `${output} ${showToken ? 'with' : 'without'} --show-token, and the list and the deletion after it`,
+      async (t) => {
+        const { out, cluster, context, admin, stdout } = await run(t, { output, showToken, nodes: ['n1'] });
+        const { version, tokens } = read(out) as { version: number; tokens: Record<string, unknown>[] };
+        t.equal(version, 1);
+        t.match(tokens, [{ node: 'n1', id: /^[a-z0-9]{6}$/ }]);
+        t.equal('token' in (tokens[0] ?? {}), showToken);
+        const more = { name: 'token', output, access: { kubeconfig: admin, context: undefined } } as const;
+        stdout.text = '';
+        t.equal(await runToken(context, { ...more, action: 'list' }), 0);
+        t.match(read(stdout.text), { tokens: [{ id: tokens[0]?.['id'], nodeName: 'n1', once: false }] });
+        stdout.text = '';
+        t.equal(await runToken(context, { ...more, action: 'delete', ids: [String(tokens[0]?.['id'])] }), 0);
+        t.strictSame(read(stdout.text), { version: 1, deleted: [tokens[0]?.['id']] });
+        t.equal(cluster.secrets.length, 0);
+      },
+    );
+  }
+}
+
+t.test('--write tells where the file goes on the node', async (t) => {
+  const folder = folderFor(t);
+  const { out } = await run(t, { writeFolder: folder, nodes: ['n1'] });
+  const path = join(folder, 'n1.conf');
+  t.ok(existsSync(path));
+  t.match(out, `  bootstrap kubeconfig: ${path}   # to /etc/kubernetes/bootstrap-kubelet.conf on the node, 0600\n`);
+});
+
+t.test(
+  'a certificate of the CA bundle that cannot be used is told on standard error, and the answer stays a document',
+  async (t) => {
+    const cluster = await fakeCluster(t);
+    const { host, admin } = adminHost(t, cluster);
+    const { context, stderr, stdout } = host.session();
+    const { chainPem, keyPem } = cluster.clientCa.issue({ commonName: 'admin', organizations: ['system:masters'] });
+    const text = kubeconfigText({
+      server: cluster.url,
+      caPem: `${cluster.serverCa.pem}-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n`,
+      clientCertificatePem: chainPem,
+      clientKeyPem: keyPem,
+    });
+    writeFileSync(admin, text, { mode: 0o600 });
+    const access = { kubeconfig: admin, context: undefined };
+    t.equal(await runToken(context, { name: 'token', action: 'list', output: 'json', access }), 0);
+    t.match(stderr.text, /^certlet: .*certificate-authority-data/);
+    t.strictSame(JSON.parse(stdout.text), { version: 1, tokens: [] });
+  },
+);
