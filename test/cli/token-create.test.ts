@@ -191,7 +191,7 @@ t.test('when the second of three is refused, its file goes, the first stays, and
   t.equal(api.asked.length, 2);
 });
 
-t.test('a folder that cannot be made asks nothing of the cluster', async (t) => {
+t.test('a file that cannot be written asks nothing of the cluster', async (t) => {
   const folder = folderFor(t);
   mkdirSync(join(folder, 'n1.conf'));
   const api = new FakeClusterApi(() => ({}));
