@@ -31,15 +31,15 @@ const ATTRIBUTES = 0xa0;
 const EXTENSION_REQUEST = '2a864886f70d01090e';
 const SUBJECT_ALT_NAME = '551d11';
 const GENERAL_NAME = { email: 0x81, dns: 0x82, uri: 0x86, address: 0x87 } as const;
-/** Signature algorithms of Go's crypto/x509 (the OID's bytes as hex) with their hash; Ed25519 has none of its own. */
-const HASHES: Readonly<Record<string, string | null>> = {
-  '2a8648ce3d040302': 'sha256',
-  '2a8648ce3d040303': 'sha384',
-  '2a8648ce3d040304': 'sha512',
-  '2a864886f70d01010b': 'sha256',
-  '2a864886f70d01010c': 'sha384',
-  '2a864886f70d01010d': 'sha512',
-  '2b6570': null,
+/** Signature algorithms of Go's crypto/x509 (the OID's bytes as hex): the kind of key that each is for, and its hash; Ed25519 has none of its own. */
+const ALGORITHMS: Readonly<Record<string, readonly ['ec' | 'rsa' | 'ed25519', string | null]>> = {
+  '2a8648ce3d040302': ['ec', 'sha256'],
+  '2a8648ce3d040303': ['ec', 'sha384'],
+  '2a8648ce3d040304': ['ec', 'sha512'],
+  '2a864886f70d01010b': ['rsa', 'sha256'],
+  '2a864886f70d01010c': ['rsa', 'sha384'],
+  '2a864886f70d01010d': ['rsa', 'sha512'],
+  '2b6570': ['ed25519', null],
 };
 const CURVES: Readonly<Record<string, string>> = { prime256v1: 'P256', secp384r1: 'P384', secp521r1: 'P521' };
 
@@ -149,33 +149,27 @@ function keyOf(element: DerElement | undefined): KeyObject {
   }
 }
 
+/** Of a key that has signed: it is of a kind that `ALGORITHMS` names. */
 function algorithmOf(key: KeyObject): string {
   const { modulusLength, namedCurve = '' } = key.asymmetricKeyDetails ?? {};
-  switch (key.asymmetricKeyType) {
-    case 'rsa':
-      return `RSA-${String(modulusLength)}`;
-    case 'ec':
-      return `ECDSA-${CURVES[namedCurve] ?? namedCurve}`;
-    case 'ed25519':
-      return 'Ed25519';
-    default:
-      return key.asymmetricKeyType ?? 'unknown';
-  }
+  if (key.asymmetricKeyType === 'rsa') return `RSA-${String(modulusLength)}`;
+  return key.asymmetricKeyType === 'ec' ? `ECDSA-${CURVES[namedCurve] ?? namedCurve}` : 'Ed25519';
 }
 
+/** Go refuses an algorithm for another kind of key; OpenSSL looks at its hash alone. */
 function isSigned(
   key: KeyObject,
   info: DerElement | undefined,
   { algorithm, signature }: { readonly algorithm: DerElement | undefined; readonly signature: DerElement | undefined },
 ): boolean {
   const [type] = parts(algorithm, SEQUENCE, [1, 2]);
-  const hash = HASHES[hex(type, OID)];
+  const [kind, hash = null] = ALGORITHMS[hex(type, OID)] ?? [];
   const bits = signature?.tag === BIT_STRING ? signature.content : Uint8Array.of();
-  if (hash === undefined || bits[0] !== 0) return false;
+  if (kind === undefined || kind !== key.asymmetricKeyType || bits[0] !== 0) return false;
   try {
     return verify(hash, required(info).bytes, key, bits.subarray(1));
   } catch {
-    // OpenSSL refuses some pairs of key and algorithm instead of saying no.
+    // OpenSSL refuses some signatures instead of saying no.
     return false;
   }
 }
