@@ -79,41 +79,6 @@ for (const { name, bootstrap, code, message } of [
   });
 }
 
-t.test('once and renew wait for an approval until their time is over, and name the command for a person', async (t) => {
-  cluster.settings.approveServing = false;
-  t.teardown(() => {
-    cluster.settings.approveServing = true;
-  });
-  const host = hostWith(t);
-  const { context } = host.session();
-  t.equal(await dispatch(renew({ certificate: 'client' }), context), 0);
-  const pending = (): string => cluster.csrs.at(-1)?.name ?? '';
-  const waited = host.session();
-  const late = await t.rejects(dispatch(once({ timeoutMs: 3_000 }), waited.context), { code: 'ERR_TIMEOUT' });
-  t.match(late, {
-    message: /^not up to date after 3 s: serving: waiting for approval/,
-    remedy: `kubectl certificate approve ${pending()}`,
-  });
-  t.match(JSON.parse(waited.stdout.text), { state: 'waiting', certificates: [{ phase: 'valid' }, { pending: {} }] });
-
-  const plan = host.session();
-  t.equal(await dispatch(renew({ dryRun: true, certificate: 'serving' }), plan.context), 0);
-  t.match(JSON.parse(plan.stdout.text), {
-    requests: [{ purpose: 'serving', pending: pending(), identity: /^the node itself, client certificate [0-9a-f]+$/ }],
-  });
-  const words = host.session();
-  t.equal(await dispatch(renew({ dryRun: true, output: 'text' }), words.context), 0);
-  t.match(
-    words.stdout.text,
-    /^client: would ask for\n[^]*serving: would ask for\n[^]* {2}under way {3}\S+: renew goes on/,
-  );
-
-  const stopped = host.session();
-  const ended = dispatch(once(), stopped.context);
-  setImmediate(() => stopped.stop.abort());
-  t.equal(await ended, 75, 'a signal');
-});
-
 t.test('renew by itself: new pairs in place of both, as a document and in words', async (t) => {
   const host = hostWith(t);
   const first = host.session();

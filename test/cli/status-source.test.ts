@@ -50,7 +50,11 @@ const rows: readonly {
   readonly file?: string;
   readonly userId?: number;
   readonly found?: object;
-  readonly thrown?: object;
+  readonly thrown?: {
+    readonly code: string;
+    readonly message: string | RegExp;
+    readonly remedy?: string | RegExp | undefined;
+  };
 }[] = [
   {
     name: 'a daemon that answers',

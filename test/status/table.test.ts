@@ -40,3 +40,44 @@ t.test('colour does not count in the width', async (t) => {
   ];
   t.strictSame(tableLines(coloured, { paint: paintFor(true), columns: 80 }), ['A  B', '\u001b[31mx\u001b[0m  y']);
 });
+
+for (const { name, given, columns, lines } of [
+  { name: 'no column', given: [], columns: 80, lines: [''] },
+  { name: 'no column, of no terminal', given: [], columns: undefined, lines: [''] },
+  { name: 'no rows', given: [{ title: 'A', cells: [] }], columns: 80, lines: ['A'] },
+  {
+    name: 'a column with fewer cells than the first has blanks there',
+    given: [
+      { title: 'A', cells: [{ text: '1' }, { text: '2' }] },
+      { title: 'B', cells: [{ text: 'x', colour: 31 }] },
+      { title: 'C', cells: [{ text: 'last' }] },
+    ],
+    columns: 80,
+    lines: ['A  B  C', '1  x  last', '2'],
+  },
+  {
+    name: 'the highest number goes first, and columns of one number go together',
+    given: [
+      { title: 'NAME', cells: [{ text: 'n' }] },
+      { title: 'SECOND', cells: [{ text: '-' }], dispensable: 2 },
+      { title: 'FIRST', cells: [{ text: '-' }], dispensable: 1 },
+      { title: 'OTHER', cells: [{ text: '-' }], dispensable: 2 },
+      { title: 'LAST', cells: [{ text: 'x' }] },
+    ],
+    columns: 16,
+    lines: ['NAME  FIRST  LAST', 'n     -      x'],
+  },
+  {
+    name: 'what must stay stays on a terminal without width',
+    given: [
+      { title: 'NAME', cells: [{ text: 'n' }] },
+      { title: 'LAST', cells: [{ text: 'x' }] },
+    ],
+    columns: 0,
+    lines: ['NAME  LAST', 'n     x'],
+  },
+] as const) {
+  t.test(`a table with ${name}`, async (t) => {
+    t.strictSame(tableLines(given, { paint: paintFor(false), columns }), lines);
+  });
+}

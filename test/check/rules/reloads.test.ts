@@ -71,3 +71,42 @@ for (const { name, change = {}, file = {}, found } of [
 t.test('reload: neither side has anything', async (t) => {
   t.strictSame(reloadFindings({ ...QUESTION, named: new Map(), files: [] }), []);
 });
+
+for (const { name, file, ids } of [
+  { name: 'its owner cannot be looked at', file: { owner: undefined }, ids: ['reload'] },
+  { name: 'what a generator made, which no file tells of', file: { unit: undefined }, ids: ['reload'] },
+  {
+    name: 'a unit that cannot be reloaded is restarted',
+    file: {
+      choice: { name: 'proxy', unit: 'kube-proxy.service', action: 'try-restart' },
+      unit: { exists: true, reloadable: false },
+    },
+    ids: ['reload'],
+  },
+  { name: "a user's file", file: { owner: { uid: 1000, mode: 0o600 } }, ids: ['reload.unsafe'] },
+  {
+    name: "a user's broken file: both",
+    file: { owner: { uid: 1000, mode: 0o600 }, choice: 'UNIT= is missing' },
+    ids: ['reload.unsafe', 'reload.broken'],
+  },
+] as const) {
+  t.test(`reload: ${name}`, async (t) => {
+    const findings = reloadFindings({ ...QUESTION, files: [{ ...FILE, ...file }] });
+    t.strictSame(
+      findings.map(({ id }) => id),
+      ids,
+    );
+  });
+}
+
+t.test('reload: a name of which a shell would make more is quoted in every remedy', async (t) => {
+  const name = 'a b; rm $HOME';
+  const named = new Map([[name, ['one', 'two']]]);
+  const [missing] = reloadFindings({ ...QUESTION, named, files: [], guesses: new Map([[name, "it's.service"]]) });
+  t.match(missing, {
+    what: /after a renewal of one and two: /,
+    remedy: `certlet allow --reload 'a b; rm $HOME=it'\\''s.service' && systemctl enable --now 'certlet-reload@a b; rm $HOME.path'`,
+  });
+  const [unused] = reloadFindings({ ...QUESTION, named: new Map(), files: [{ ...FILE, name }] });
+  t.match(unused, { id: 'reload.unused', remedy: "certlet allow --remove --reload 'a b; rm $HOME'" });
+});
