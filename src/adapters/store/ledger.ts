@@ -65,6 +65,8 @@ async function presentNames(context: StoreContext): Promise<readonly string[]> {
 async function write(context: StoreContext, names: readonly string[]): Promise<void> {
   const text = `${JSON.stringify({ version: 1, files: [...new Set(names)].sort() }, undefined, 2)}\n`;
   await replaceFile(context.fs, ledgerPath(context), text, 0o600);
+  // Whoever removes it from now on takes away a record, and our own files must not look foreign for that.
+  context.taken.empty = false;
 }
 
 function ledgerPath(context: StoreContext): string {

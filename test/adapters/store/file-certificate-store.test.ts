@@ -313,6 +313,15 @@ t.test(
   },
 );
 
+t.test('a ledger that somebody removed while certlet ran made its own files look foreign', async (t) => {
+  const bench = new Bench(t.testdir());
+  const store = bench.store();
+  await store.acceptAll('client');
+  await store.install('client', p1, NOON);
+  real.rmSync(join(bench.stateDir, 'client-ledger.json'));
+  t.strictSame(await store.foreign('client'), []);
+});
+
 t.test('installs of both purposes at once do not disturb each other', async (t) => {
   const bench = new Bench(t.testdir());
   const store = bench.store();
