@@ -88,6 +88,14 @@ export function isDefect(error: unknown): boolean {
   return root instanceof TypeError || root instanceof ReferenceError || root instanceof RangeError;
 }
 
+/** For `.catch`: `value` in place of what failed in the world. A mistake in a program (`isDefect`) is thrown on. */
+export function unlessDefect<T>(value: T): (error: unknown) => T {
+  return (error) => {
+    if (isDefect(error)) throw error;
+    return value;
+  };
+}
+
 /** What was thrown first, before anything wrapped it. */
 function rootOf(error: unknown): unknown {
   const inner: unknown = error instanceof AggregateError ? error.errors[0] : error instanceof Error && error.cause;

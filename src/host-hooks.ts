@@ -4,6 +4,7 @@ import { createRotationHooks, type FlagHaste } from './adapters/hooks/create-rot
 import type { PresentPair, RotationHooks } from './adapters/hooks/rotation-hooks.ts';
 import type { Settings } from './config.ts';
 import type { CertificateSpec } from './csr/spec.ts';
+import { unlessDefect } from './errors.ts';
 import type { AfterRotation, CertificateStore, Clock, Logger } from './ports.ts';
 import { kubeletRestartReasons } from './kubelet/restart.ts';
 
@@ -54,8 +55,8 @@ export async function presentPairs(settings: Settings, { fs, store }: HostHooksP
   return Promise.all(
     settings.specs.map(async (spec) => {
       const currentPath = store.currentPath(spec.name);
-      const pair = await store.current(spec.name).catch(() => undefined);
-      const target = await fs.readlink(currentPath).catch(() => undefined);
+      const pair = await store.current(spec.name).catch(unlessDefect(undefined));
+      const target = await fs.readlink(currentPath).catch(unlessDefect(undefined));
       const issued = pair !== undefined && !pair.chain.leaf.selfSigned && target !== undefined;
       const ready = issued && !(await isBehind(spec, store));
       const pairPath = ready ? resolve(dirname(currentPath), target) : undefined;
@@ -109,5 +110,5 @@ async function isBehind(
   store: Pick<HookStore, 'arePlainFilesBehind'>,
 ): Promise<boolean> {
   if (files.plain === undefined || files.kubelet !== undefined) return false;
-  return await store.arePlainFilesBehind(name).catch(() => false);
+  return await store.arePlainFilesBehind(name).catch(unlessDefect(false));
 }

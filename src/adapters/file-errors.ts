@@ -13,6 +13,14 @@ export function errnoOf(error: unknown): string | undefined {
   return errnoOf(error.cause);
 }
 
+/** For `.catch`: `value` where the system refused. What has no errno is thrown on. */
+export function onErrno<T>(value: T): (error: unknown) => T {
+  return (error) => {
+    if (errnoOf(error) === undefined) throw error;
+    return value;
+  };
+}
+
 /**
  * A failed file operation as `CertletError`: `ERR_STORE_FULL` (ENOSPC, EDQUOT), `ERR_STORE_READ_ONLY` (EROFS), else `ERR_STORE_IO`.
  * The message has path, operation and errno. `path` is named when the system's error names none. What is a `CertletError` or no

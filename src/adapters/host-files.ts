@@ -1,5 +1,5 @@
 import { basename, dirname, join } from 'node:path';
-import { errnoOf } from './file-errors.ts';
+import { errnoOf, onErrno } from './file-errors.ts';
 import { type FileFacts, NodeFileSystem } from './file-system.ts';
 import { readIfPresent } from './files.ts';
 
@@ -59,12 +59,7 @@ export class HostFiles {
 
   /** Names in a folder, sorted; empty when it does not exist or may not be read. */
   async list(path: string): Promise<readonly string[]> {
-    try {
-      return await this.#fs.readdir(join(this.#root, path));
-    } catch (error) {
-      if (errnoOf(error) === undefined) throw error;
-      return [];
-    }
+    return await this.#fs.readdir(join(this.#root, path)).catch(onErrno([]));
   }
 
   async exists(path: string): Promise<boolean> {
@@ -73,12 +68,7 @@ export class HostFiles {
 
   /** What a path is, no link followed; undefined where there is nothing or it may not be looked at. */
   async facts(path: string): Promise<FileFacts | undefined> {
-    try {
-      return await this.#fs.lstat(join(this.#root, path));
-    } catch (error) {
-      if (errnoOf(error) === undefined) throw error;
-      return undefined;
-    }
+    return await this.#fs.lstat(join(this.#root, path)).catch(onErrno(undefined));
   }
 
   /** The path with every link resolved, as far as it exists. A dangling link counts as itself. */
@@ -86,7 +76,7 @@ export class HostFiles {
     const root = await this.#fs.realpath(this.#root);
     let missing = '';
     for (let at = path; at !== dirname(at); at = dirname(at)) {
-      const found = await this.#fs.realpath(join(this.#root, at)).catch(() => undefined);
+      const found = await this.#fs.realpath(join(this.#root, at)).catch(onErrno(undefined));
       if (found !== undefined) return join('/', found.slice(root === '/' ? 0 : root.length), missing);
       missing = join(basename(at), missing);
     }

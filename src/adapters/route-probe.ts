@@ -2,6 +2,7 @@ import { createSocket } from 'node:dgram';
 import type { Socket } from 'node:dgram';
 import { lookup } from 'node:dns/promises';
 import { isIP } from 'node:net';
+import { unlessDefect } from '../errors.ts';
 import { bareHost } from '../pki/ip-address.ts';
 import type { RouteProbe } from '../ports.ts';
 
@@ -47,7 +48,7 @@ async function within<T>(work: Promise<T>, timeoutMs: number): Promise<T | undef
   const late = new Promise<undefined>((resolve) => {
     limit.addEventListener('abort', () => resolve(undefined), { once: true });
   });
-  return Promise.race([work.catch(() => undefined), late]);
+  return Promise.race([work.catch(unlessDefect(undefined)), late]);
 }
 
 function sourceFor(address: string): Promise<string | undefined> {

@@ -2,7 +2,7 @@
 import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import t, { type Test } from 'tap';
 import { networkError } from '../../src/adapters/api/network-errors.ts';
 import { credentialSource } from '../../src/adapters/api/credential-source.ts';
@@ -13,8 +13,12 @@ import { errnoOf, fileError } from '../../src/adapters/file-errors.ts';
 import { type FileSystem, NodeFileSystem } from '../../src/adapters/file-system.ts';
 import { createKubeconfigFiles } from '../../src/adapters/kubeconfig-files.ts';
 import { openMetricsEndpoint } from '../../src/adapters/metrics-endpoint.ts';
+import type { Settings } from '../../src/config.ts';
 import { restartFlagHook } from '../../src/adapters/systemd/flag-hook.ts';
 import { asCertletError, isDefect } from '../../src/errors.ts';
+import { presentPairs } from '../../src/host-hooks.ts';
+import { kubeletSpecs } from '../fixtures/specs.ts';
+import { Bench } from './store/bench.ts';
 import { hookEvent, ManualClock } from './hooks/hook-fakes.ts';
 
 const never = new AbortController().signal;
@@ -119,12 +123,35 @@ const rows: readonly Row[] = [
       return files.readNode();
     },
   },
+  {
+    where: 'the pair behind a link, that hooks took for absent',
+    work: () =>
+      presentPairs(
+        { specs: kubeletSpecs({ certDir: '/x' }), kubeconfig: '/k', kubelet: {} } as unknown as Settings,
+        {
+          fs: new NodeFileSystem(),
+          store: { currentPath: () => '/x/y', current: () => Promise.reject(broken) },
+        } as unknown as Parameters<typeof presentPairs>[1],
+      ),
+  },
+  {
+    where: 'a folder above the cert-dir, that was said to be empty',
+    work: (t) => {
+      const bench = new Bench(t.testdir({ pki: {} }));
+      const disk = new NodeFileSystem();
+      const readdir: FileSystem['readdir'] = (path) =>
+        path === dirname(bench.certDir) ? Promise.reject(broken) : disk.readdir(path);
+      const fs = Object.assign(Object.create(disk) as FileSystem, { readdir });
+      return bench.store({ fs }).inspect('client');
+    },
+  },
   { where: 'an operation on the disk', work: () => fileError(coded(broken, 'ERR_INVALID_ARG_TYPE'), '/x') },
 ];
 
 for (const { where, work } of rows) {
   t.test(`a defect is told as one: ${where}`, async (t) => {
     const told = await (async () => work(t))().catch((error: unknown) => error);
+    t.ok(told instanceof Error, `nothing was told: ${String(told)}`);
     t.equal(asCertletError(told).code, 'ERR_INTERNAL', String(told));
     t.notMatch(String(told), /unexpected: proxy/, 'what was thrown first is told');
     t.notOk(told instanceof Error && /unreachable|cannot be read|listen/.test(told.message), String(told));

@@ -1,6 +1,7 @@
 import { dirname, resolve } from 'node:path';
 import type { PendingRequest, RequestHistory } from '../../csr/pending.ts';
 import { CertletError } from '../../errors.ts';
+import { onErrno } from '../file-errors.ts';
 import type { CertificateSpec } from '../../csr/spec.ts';
 import type { CertificatePair } from '../../pki/certificate.ts';
 import type { CertificateStore, StoredPair } from '../../ports.ts';
@@ -258,6 +259,6 @@ async function madeDurable(context: StoreContext, path: string): Promise<string>
 async function perhapsMade(fs: FileSystem, folder: string): Promise<readonly string[]> {
   const above = dirname(folder);
   if (above === folder) return [folder];
-  const names = await fs.readdir(above).catch(() => []);
+  const names = await fs.readdir(above).catch(onErrno<readonly string[]>([]));
   return names.length === 1 ? [folder, ...(await perhapsMade(fs, above))] : [folder, above];
 }

@@ -1,7 +1,7 @@
 import { dirname, join } from 'node:path';
 import { CertletError, defectIn, isDefect } from '../../errors.ts';
 import type { Clock } from '../../ports.ts';
-import { fileError } from '../file-errors.ts';
+import { fileError, onErrno } from '../file-errors.ts';
 import type { FileSystem } from '../file-system.ts';
 import { ensureFolder, replaceFile, replaceVolatile } from '../files.ts';
 import type { Hook, HookEvent } from '../hooks/hook.ts';
@@ -123,7 +123,7 @@ async function waitUntilTaken(host: FlagHost, flag: string, unit: string, signal
 
 /** Whether some unit's `.wants` or `.requires` folder has a link to this one (systemd.unit(5)). What cannot be read has none. */
 async function isEnabled(fs: FileSystem, folders: readonly string[], unit: string): Promise<boolean> {
-  const names = async (folder: string): Promise<readonly string[]> => fs.readdir(folder).catch(() => []);
+  const names = async (folder: string): Promise<readonly string[]> => fs.readdir(folder).catch(onErrno([]));
   for (const folder of folders) {
     for (const name of (await names(folder)).filter((each) => /\.(?:wants|requires)$/.test(each))) {
       if ((await names(join(folder, name))).includes(unit)) return true;

@@ -6,7 +6,7 @@ import { serviceUser, type StoreView } from '../../adapters/probe/store-view.ts'
 import type { Settings } from '../../config.ts';
 import { writtenFolders } from '../../config/written-folders.ts';
 import type { RequestHistory } from '../../csr/pending.ts';
-import { asCertletError } from '../../errors.ts';
+import { asCertletError, unlessDefect } from '../../errors.ts';
 import { mayWrite } from '../../kubelet/sandbox-drop-in.ts';
 import type { CertificatePair } from '../../pki/certificate.ts';
 import type { CheckContext, CheckPorts, Facts, Step, StepOutcome } from '../facts.ts';
@@ -93,7 +93,7 @@ export const credentialsStep: Step = {
 
 /** What cannot be read is told by the step about files. */
 async function leftOf({ fs }: CheckPorts, stateDir: string): Promise<readonly FilesOf[]> {
-  return (await readManaged(fs, stateDir).catch(() => ({ left: [] }))).left;
+  return (await readManaged(fs, stateDir).catch(unlessDefect({ left: [] }))).left;
 }
 
 async function historyOf(store: StoreView, purpose: string): Promise<RequestHistory> {
