@@ -18,7 +18,7 @@ import type { ClusterApi } from './approve/ports.ts';
 import { serveTerms } from './approve/terms.ts';
 import { NodeTeller } from './approver-events.ts';
 import type { ApproverSettings } from './config.ts';
-import { asCertletError, type CertletError } from './errors.ts';
+import { asCertletError, errorFields } from './errors.ts';
 import type { ServiceNotifier } from './ports.ts';
 import { approverMetrics } from './status/approver-metrics.ts';
 
@@ -174,15 +174,14 @@ export class ApproverService {
       this.#log.log('info', 'Settings of the approver reloaded', {});
       this.#reload.abort();
     } catch (thrown) {
-      const error: CertletError = asCertletError(thrown);
-      const { code, message, remedy } = error;
-      if (mode === 'always' || message !== this.#complaint)
-        this.#log.log('error', 'The new settings of the approver cannot be used; keeping the old ones', {
-          code,
-          error: message,
-          remedy,
-        });
-      this.#complaint = message;
+      const error = asCertletError(thrown);
+      if (mode === 'always' || error.message !== this.#complaint)
+        this.#log.log(
+          'error',
+          'The new settings of the approver cannot be used; keeping the old ones',
+          errorFields(error),
+        );
+      this.#complaint = error.message;
     }
   }
 }

@@ -1,5 +1,6 @@
-import { asCertletError, type CertletError } from '../errors.ts';
+import { type CertletError, errorFields } from '../errors.ts';
 import type { Chance, LogFields, Logger } from '../ports.ts';
+import { again } from './again.ts';
 import { act, type Outcome } from './act.ts';
 import { NODES } from './cluster.ts';
 import { reasonsText } from './decide.ts';
@@ -13,7 +14,7 @@ import { signersOf } from './settings.ts';
 import { countApproval, loadNodes, readItem } from './survey.ts';
 import type { Times } from './time.ts';
 import { TokenCleaner } from './token-cleaner.ts';
-import { delayMs, follow, type WatchParts } from './watching.ts';
+import { follow, type WatchParts } from './watching.ts';
 
 export interface ApproverParts extends JudgeParts {
   readonly times: Times;
@@ -172,31 +173,26 @@ export class Approver {
   /** Tries until it is done, or until it is plain that trying does not help. */
   async #decide(pending: Pending, signal: AbortSignal): Promise<void> {
     const { times, chance, mayAct, alive } = this.#parts;
-    for (let failures = 1; !signal.aborted; failures += 1) {
+    const failed = (error: CertletError): boolean => {
+      this.#tellFailure(pending, error);
+      return !OF_ONE_REQUEST.includes(error.code);
+    };
+    const decide = async (): Promise<'done'> => {
       alive();
-      try {
-        const outcome = await act(pending, this.#parts, { force: false, mayAct }, signal);
-        this.#became(pending, outcome);
-        // The Lease is renewed in a moment, or the end of this term is near.
-        if (outcome.kind === 'stopped') await times.pause(STOPPED_MS, signal);
-        return;
-      } catch (thrown) {
-        if (signal.aborted) return;
-        const error = asCertletError(thrown);
-        if (error.code === 'ERR_INTERNAL') throw error;
-        this.#tellFailure(pending, error);
-        if (OF_ONE_REQUEST.includes(error.code)) return;
-        await times.pause(error.retryAfterMs ?? delayMs(failures, chance.roll()), signal);
-      }
-    }
+      const outcome = await act(pending, this.#parts, { force: false, mayAct }, signal);
+      this.#became(pending, outcome);
+      // The Lease is renewed in a moment, or the end of this term is near.
+      if (outcome.kind === 'stopped') await times.pause(STOPPED_MS, signal);
+      return 'done';
+    };
+    await again({ times, chance, failed }, decide, signal);
   }
 
   #tellFailure(pending: Pending, error: CertletError): void {
     const { log, figures } = this.#parts;
     figures.failed(error.code);
-    const { code, message, remedy } = error;
-    if (this.#pending.isNews(pending.uid, code))
-      log.log('warn', 'A request could not be decided', { request: pending.name, code, error: message, remedy });
+    if (this.#pending.isNews(pending.uid, error.code))
+      log.log('warn', 'A request could not be decided', { request: pending.name, ...errorFields(error) });
   }
 
   #became(pending: Pending, outcome: Outcome): void {

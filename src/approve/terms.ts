@@ -1,8 +1,8 @@
-import { asCertletError } from '../errors.ts';
+import { type CertletError, errorFields } from '../errors.ts';
 import type { Chance, Logger } from '../ports.ts';
+import { again } from './again.ts';
 import type { Election } from './election.ts';
 import type { Times } from './time.ts';
-import { delayMs } from './watching.ts';
 
 /** What one after another of the times in office takes. */
 export interface TermParts {
@@ -20,20 +20,16 @@ export interface TermParts {
 /** Waits for the Lease, serves while it is held, and again, until `signal` aborts; then gives it up. Throws `ERR_INTERNAL` alone. */
 export async function serveTerms(parts: TermParts, signal: AbortSignal): Promise<void> {
   const { election, times, chance, log, failed } = parts;
-  for (let failures = 0; !signal.aborted; ) {
-    try {
-      await oneTerm(parts, () => (failures = 0), signal);
-    } catch (thrown) {
-      if (signal.aborted) break;
-      const error = asCertletError(thrown);
-      if (error.code === 'ERR_INTERNAL') throw error;
-      failures += 1;
-      failed(error.code);
-      const { code, message, remedy } = error;
-      log.log('warn', 'Cannot begin to approve', { code, error: message, remedy });
-      await times.pause(error.retryAfterMs ?? delayMs(failures, chance.roll()), signal);
-    }
-  }
+  const tell = (error: CertletError): boolean => {
+    failed(error.code);
+    log.log('warn', 'Cannot begin to approve', errorFields(error));
+    return true;
+  };
+  const term = async (began: () => void): Promise<'once more'> => {
+    await oneTerm(parts, began, signal);
+    return 'once more';
+  };
+  await again({ times, chance, failed: tell }, term, signal);
   // The signal has aborted; what is left to say gets its own short time.
   const end = new AbortController();
   const done = new AbortController();

@@ -1,4 +1,4 @@
-import { asCertletError, isCertletError } from '../errors.ts';
+import { asCertletError, errorFields, isCertletError } from '../errors.ts';
 import type { Logger } from '../ports.ts';
 import { decodeToken, secretName, TOKENS_NAMESPACE } from '../token/bootstrap-token-object.ts';
 import { nodeOf, policyOf } from './policy.ts';
@@ -50,13 +50,8 @@ export class TokenCleaner {
       this.#log.log('info', 'Deleted a bootstrap token that its node needs no more', { token: id, node });
     } catch (thrown) {
       if (isCertletError(thrown, 'ERR_API_NOT_FOUND')) return;
-      const { code, message, remedy } = asCertletError(thrown);
-      this.#log.log('warn', 'A used bootstrap token was not deleted; it ends by itself', {
-        token: id,
-        code,
-        error: message,
-        remedy,
-      });
+      const fields = { token: id, ...errorFields(asCertletError(thrown)) };
+      this.#log.log('warn', 'A used bootstrap token was not deleted; it ends by itself', fields);
     }
   }
 }

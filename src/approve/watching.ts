@@ -1,6 +1,7 @@
 import { JsonFields } from '../csr/json-fields.ts';
-import { asCertletError } from '../errors.ts';
+import { type CertletError, errorFields } from '../errors.ts';
 import type { Chance, Logger } from '../ports.ts';
+import { again } from './again.ts';
 import type { ClusterApi } from './ports.ts';
 import type { Times } from './time.ts';
 
@@ -26,8 +27,8 @@ export interface WatchParts {
 
 /** Changes that a watch has missed for any reason show at the latest after this time. */
 export const RELIST_MS = 300_000;
-const FIRST_DELAY_MS = 1_000;
-const LONGEST_DELAY_MS = 30_000;
+/** A server that ends watches at once must not be asked without a pause. */
+const BETWEEN_WATCHES_MS = 100;
 
 /**
  * Lists a collection and follows it, until `signal` aborts: a watch that ends goes on from where it was, one that is gone (410) or broken begins
@@ -35,33 +36,18 @@ const LONGEST_DELAY_MS = 30_000;
  */
 export async function follow(watching: Watching, parts: WatchParts, signal: AbortSignal): Promise<void> {
   const { times, chance, log, failed } = parts;
-  for (let failures = 0; !signal.aborted; ) {
-    try {
-      const from = await watching.list(signal);
-      failures = 0;
-      await watchFrom(watching, from, parts, signal);
-    } catch (thrown) {
-      if (signal.aborted) return;
-      const error = asCertletError(thrown);
-      if (error.code === 'ERR_INTERNAL') throw error;
-      failures += 1;
-      failed(error.code);
-      const { code, message, remedy } = error;
-      log.log('warn', 'Cannot follow what happens in the cluster', {
-        what: watching.what,
-        code,
-        error: message,
-        remedy,
-      });
-      await times.pause(error.retryAfterMs ?? delayMs(failures, chance.roll()), signal);
-    }
-  }
-}
-
-/** A uniform part of a span that doubles, so that several approvers do not come back at once. */
-export function delayMs(failures: number, roll: number): number {
-  const longest = Math.min(LONGEST_DELAY_MS, FIRST_DELAY_MS * 2 ** Math.min(failures - 1, 10));
-  return longest / 2 + (roll * longest) / 2;
+  const tell = (error: CertletError): boolean => {
+    failed(error.code);
+    log.log('warn', 'Cannot follow what happens in the cluster', { what: watching.what, ...errorFields(error) });
+    return true;
+  };
+  const round = async (began: () => void): Promise<'once more'> => {
+    const from = await watching.list(signal);
+    began();
+    await watchFrom(watching, from, parts, signal);
+    return 'once more';
+  };
+  await again({ times, chance, failed: tell }, round, signal);
 }
 
 /** Resolves when a new list is due. */
@@ -80,8 +66,7 @@ async function watchFrom(watching: Watching, from: string, parts: WatchParts, si
         version = event.resourceVersion;
         if (event.type !== 'BOOKMARK') watching.changed(event.type, event.object);
       }
-      // A server that ends watches at once must not be asked without a pause.
-      await times.pause(FIRST_DELAY_MS / 10, untilDue);
+      await times.pause(BETWEEN_WATCHES_MS, untilDue);
     }
   } catch (error) {
     if (due.signal.aborted && !signal.aborted) return;
