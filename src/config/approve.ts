@@ -13,7 +13,17 @@ import {
   required,
   type SettingPath,
 } from './codec.ts';
-import { absolutePath, boolean, certificateNames, choice, duration, integer, refined, text } from './values.ts';
+import {
+  absolutePath,
+  boolean,
+  certificateNames,
+  choice,
+  duration,
+  integer,
+  listenAddress,
+  refined,
+  text,
+} from './values.ts';
 
 /** A signer's name, as the API server validates it (571 characters). */
 export const signerName = (): Codec<string> =>
@@ -77,12 +87,6 @@ const labelKey = () =>
   });
 const namespace = () =>
   text({ pattern: '^([a-z0-9]([-a-z0-9]*[a-z0-9])?)?$', what: 'the name of a namespace', maxLength: 63 });
-const listenAddress = () =>
-  text({
-    pattern: '^([0-9.]+|localhost|\\[[0-9A-Fa-f:.]+\\]):[0-9]{1,5}$',
-    what: 'an address with a port, such as 127.0.0.1:9099',
-    maxLength: 64,
-  });
 
 /** Settings of `certlet approve`; a file alone can give them. */
 export const approveCodec = () =>
@@ -104,7 +108,13 @@ export const approveCodec = () =>
     deny: defaulted(boolean(), false),
     events: defaulted(boolean(), true),
     leaseNamespace: defaulted(namespace(), 'kube-system'),
-    metricsAddress: optional(listenAddress()),
+    metricsAddress: optional(
+      listenAddress({
+        pattern: '^([0-9.]+|localhost|\\[[0-9A-Fa-f:.]+\\]):[0-9]{1,5}$',
+        what: 'an address with a port, such as 127.0.0.1:9099',
+        maxLength: 64,
+      }),
+    ),
     deleteTokens: defaulted(boolean(), false),
   });
 
@@ -113,13 +123,11 @@ type ApproveFile = NonNullable<ReturnType<ReturnType<typeof approveCodec>['read'
 /** The settings as the approver takes them. */
 export function approveSettings(file: ApproveFile): ApproveSettings {
   const { maxLifetime, leaseNamespace, metricsAddress, ...rest } = file;
-  const [, host = '', port = ''] = /^(.+):(\d+)$/.exec(metricsAddress ?? '') ?? [];
   return {
     ...rest,
     maxLifetimeMs: maxLifetime,
     leaseNamespace: leaseNamespace === '' ? undefined : leaseNamespace,
-    metricsAddress:
-      metricsAddress === undefined ? undefined : { host: host.replace(/^\[|\]$/g, ''), port: Number(port) },
+    metricsAddress,
   };
 }
 

@@ -11,6 +11,7 @@ import {
   hostName,
   integer,
   ipAddress,
+  listenAddress,
   subjectName,
   text,
 } from './values.ts';
@@ -132,7 +133,7 @@ export const SETTINGS_CODEC = group({
   metrics: defaulted(
     group({
       address: optional(
-        text({
+        listenAddress({
           pattern: '^(127(\\.[0-9]{1,3}){3}|localhost|\\[::1\\]):[0-9]{1,5}$',
           what: 'a loopback address with a port, such as 127.0.0.1:9099',
           maxLength: 64,

@@ -55,16 +55,5 @@ function hookSettings(hook: SettingsFile['hooks'][number], specs: Settings['spec
 }
 
 function metricsSettings({ address, textfile }: SettingsFile['metrics']): MetricsSettings {
-  const colon = address?.lastIndexOf(':') ?? -1;
-  return {
-    ...(address === undefined
-      ? {}
-      : {
-          address: {
-            host: address.slice(0, colon).replace(/^\[(.*)\]$/, '$1'),
-            port: Number.parseInt(address.slice(colon + 1), 10),
-          },
-        }),
-    ...(textfile === undefined ? {} : { textfile }),
-  };
+  return { ...(address === undefined ? {} : { address }), ...(textfile === undefined ? {} : { textfile }) };
 }

@@ -1,4 +1,3 @@
-import { isIP } from 'node:net';
 import { basename, dirname } from 'node:path';
 import { type CertificateSpec, KUBELET_NAMES } from '../csr/spec.ts';
 import { dotted, type Problem, type SettingPath } from './codec.ts';
@@ -153,15 +152,9 @@ function hookProblems({ hooks, privilegedHooks, specs }: Settings): Problem[] {
   return problems;
 }
 
-function metricsProblems({ metrics: { address, textfile } }: Settings): Problem[] {
-  const problems: Problem[] = [];
-  if (address !== undefined && (address.port > 65_535 || (address.host !== 'localhost' && isIP(address.host) === 0))) {
-    problems.push({ path: ['metrics', 'address'], text: 'is no address with a port from 0 to 65535' });
-  }
-  if (textfile !== undefined && !textfile.endsWith('.prom')) {
-    problems.push({ path: ['metrics', 'textfile'], text: 'must end in .prom: node_exporter reads no other file' });
-  }
-  return problems;
+function metricsProblems({ metrics: { textfile } }: Settings): Problem[] {
+  if (textfile === undefined || textfile.endsWith('.prom')) return [];
+  return [{ path: ['metrics', 'textfile'], text: 'must end in .prom: node_exporter reads no other file' }];
 }
 
 /** Whether `path` is `folder` or lies in it. */

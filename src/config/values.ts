@@ -124,6 +124,19 @@ export function ipAddress(): Codec<string> {
   return checkedAddress({ pattern: '^[0-9A-Fa-f:.]+$', what: 'an IP address', maxLength: 45 });
 }
 
+const MAX_PORT = 65_535;
+
+/** Where to listen: an address of this shape with its port; an IPv6 address stands in brackets and is handed on without them. */
+export function listenAddress(rule: TextRule): Codec<{ readonly host: string; readonly port: number }> {
+  return refined(text(rule), (given, path, problems) => {
+    const colon = given.lastIndexOf(':');
+    const host = given.slice(0, colon).replace(/^\[(.*)\]$/, '$1');
+    const port = Number(given.slice(colon + 1));
+    if (port <= MAX_PORT && (host === 'localhost' || isIP(host) !== 0)) return { host, port };
+    return reject(problems, path, `is no address with a port from 0 to ${String(MAX_PORT)}`);
+  });
+}
+
 /** Digits and dots that are no address are a mistyped address, not a name. */
 const isNameOrAddress = (text: string): boolean =>
   isIP(text) !== 0 || (DNS_SUBDOMAIN.test(text) && !/^[0-9.]+$/.test(text));

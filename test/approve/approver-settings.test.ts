@@ -36,6 +36,18 @@ for (const { name, text, mode, message } of [
     mode: 0o644,
     message: /file\.yaml:2:.*maxPerNodeAndHour/,
   },
+  {
+    name: 'a port above 65535, which ended as ERR_INTERNAL when it was to be served',
+    text: 'approve:\n  metricsAddress: 127.0.0.1:99999\n',
+    mode: 0o644,
+    message: /file\.yaml:2:.*approve\.metricsAddress: is no address with a port from 0 to 65535$/,
+  },
+  {
+    name: 'digits that are no address, which were looked up as a name',
+    text: 'approve:\n  metricsAddress: 999.1.1.1:9099\n',
+    mode: 0o644,
+    message: /file\.yaml:2:.*approve\.metricsAddress: is no address with a port from 0 to 65535$/,
+  },
   { name: 'no YAML', text: 'approve: [', mode: 0o644, message: /file\.yaml/ },
 ]) {
   t.test(`settings that are refused: ${name}`, async (t) => {
