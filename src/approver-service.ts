@@ -145,7 +145,9 @@ export class ApproverService {
     const address = this.#files.settings.approve.metricsAddress;
     if (address === undefined) return undefined;
     const text = (): string => approverMetrics(this.#figures, this.#edge.version);
-    const server = await openMetricsEndpoint(address, text, () => this.#isAlive());
+    const server = await openMetricsEndpoint({ ...address, setting: 'approve.metricsAddress' }, text, () =>
+      this.#isAlive(),
+    );
     this.#log.log('info', 'Metrics are served', { port: server.port });
     return server;
   }

@@ -157,7 +157,9 @@ class OpenSurroundings implements Surroundings {
       await this.#serve('No control socket', () => openControlServer(this.#fs, runtimeDir, handlers));
       const { address } = metrics;
       if (address !== undefined) {
-        await this.#serve('No metrics endpoint', () => openMetricsEndpoint(address, () => this.#metrics()));
+        await this.#serve('No metrics endpoint', () =>
+          openMetricsEndpoint({ ...address, setting: 'metrics.address' }, () => this.#metrics()),
+        );
       }
     }
   }

@@ -4,9 +4,16 @@ import { openHttpServer, type OpenServer } from './control/http-server.ts';
 import { type ControlAnswer, METRICS_TYPE } from './control/routes.ts';
 import { errnoOf } from './file-errors.ts';
 
+/** Where metrics are served, and the setting that says so. */
+export interface MetricsPlace {
+  readonly host: string;
+  readonly port: number;
+  readonly setting: 'metrics.address' | 'approve.metricsAddress';
+}
+
 /** `GET /metrics`, and `/healthz` where `isAlive` is given, and nothing else. Throws `ERR_CONTROL` where it cannot listen. */
 export async function openMetricsEndpoint(
-  address: { readonly host: string; readonly port: number },
+  { setting, ...address }: MetricsPlace,
   metrics: () => string,
   isAlive?: () => boolean,
 ): Promise<OpenServer> {
@@ -17,7 +24,7 @@ export async function openMetricsEndpoint(
     if (isDefect(error)) throw defectIn(`metrics at ${place}`, error);
     throw new CertletError('ERR_CONTROL', `cannot serve metrics at ${place}: ${errnoOf(error) ?? 'unknown error'}`, {
       cause: error,
-      remedy: `see who has it: ss -ltnp 'sport = :${String(address.port)}'; or set metrics.address to a free port`,
+      remedy: `see who has it: ss -ltnp 'sport = :${String(address.port)}'; or set ${setting} to a free port`,
     });
   }
 }

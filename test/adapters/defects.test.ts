@@ -72,7 +72,10 @@ const rows: readonly Row[] = [
       return callControl(path, { method: 'GET', path: '/no\npath' });
     },
   },
-  { where: 'the metrics endpoint', work: () => openMetricsEndpoint({ host: '127.0.0.1', port: 70_000 }, () => '') },
+  {
+    where: 'the metrics endpoint',
+    work: () => openMetricsEndpoint({ host: '127.0.0.1', port: 70_000, setting: 'metrics.address' }, () => ''),
+  },
   {
     where: 'the flag for the kubelet',
     work: (t) =>

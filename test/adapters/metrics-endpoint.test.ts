@@ -19,7 +19,11 @@ for (const row of [
     `${method} ${row.path} of a program that ${alive === undefined ? 'tells no health' : `is ${alive ? 'well' : 'stuck'}`}`,
     async (t) => {
       const isAlive = alive === undefined ? undefined : (): boolean => alive;
-      const server = await openMetricsEndpoint({ host: '127.0.0.1', port: 0 }, () => 'up 1\n', isAlive);
+      const server = await openMetricsEndpoint(
+        { host: '127.0.0.1', port: 0, setting: 'metrics.address' },
+        () => 'up 1\n',
+        isAlive,
+      );
       t.teardown(() => server.close());
       const answer = await fetch(`http://127.0.0.1:${String(server.port)}${row.path}`, { method });
       t.strictSame([answer.status, await answer.text()], [row.status, row.text]);
@@ -28,16 +32,18 @@ for (const row of [
   );
 }
 
-t.test('a port that another has is named with the command that finds who', async (t) => {
-  const first = await openMetricsEndpoint({ host: '127.0.0.1', port: 0 }, () => '');
-  t.teardown(() => first.close());
-  const port = first.port ?? 0;
-  await t.rejects(
-    openMetricsEndpoint({ host: '127.0.0.1', port }, () => ''),
-    {
-      code: 'ERR_CONTROL',
-      message: `cannot serve metrics at 127.0.0.1:${String(port)}: EADDRINUSE`,
-      remedy: `see who has it: ss -ltnp 'sport = :${String(port)}'; or set metrics.address to a free port`,
-    },
-  );
-});
+for (const setting of ['metrics.address', 'approve.metricsAddress'] as const) {
+  t.test(`a port that another has is named with the command that finds who, and with ${setting}`, async (t) => {
+    const first = await openMetricsEndpoint({ host: '127.0.0.1', port: 0, setting }, () => '');
+    t.teardown(() => first.close());
+    const port = first.port ?? 0;
+    await t.rejects(
+      openMetricsEndpoint({ host: '127.0.0.1', port, setting }, () => ''),
+      {
+        code: 'ERR_CONTROL',
+        message: `cannot serve metrics at 127.0.0.1:${String(port)}: EADDRINUSE`,
+        remedy: `see who has it: ss -ltnp 'sport = :${String(port)}'; or set ${setting} to a free port`,
+      },
+    );
+  });
+}

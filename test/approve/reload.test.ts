@@ -192,6 +192,7 @@ t.test('metrics that cannot be served end it at the start', async (t) => {
   await t.rejects(watching.ended, {
     code: 'ERR_CONTROL',
     message: `cannot serve metrics at 127.0.0.1:${String(port)}: EADDRINUSE`,
+    remedy: /or set approve\.metricsAddress to a free port$/,
   });
   t.notOk(watching.listens);
 });

@@ -395,7 +395,7 @@ t.test('a client whose head never gets whole is cut off long before one that wai
 });
 
 t.test('forty slow connections of any local user keep nobody from the metrics', async (t) => {
-  const server = await openMetricsEndpoint({ host: '127.0.0.1', port: 0 }, () => 'x 1\n');
+  const server = await openMetricsEndpoint({ host: '127.0.0.1', port: 0, setting: 'metrics.address' }, () => 'x 1\n');
   t.teardown(() => server.close());
   const port = server.port ?? 0;
   const slow = Array.from({ length: 40 }, () => connect(port, '127.0.0.1').on('error', () => undefined));
@@ -418,7 +418,7 @@ t.test('a path that no socket can have is told as such, and nobody listens there
 });
 
 t.test('the metrics endpoint serves metrics and nothing else', async (t) => {
-  const server = await openMetricsEndpoint({ host: '127.0.0.1', port: 0 }, () => 'x 1\n');
+  const server = await openMetricsEndpoint({ host: '127.0.0.1', port: 0, setting: 'metrics.address' }, () => 'x 1\n');
   t.teardown(() => server.close());
   const port = server.port ?? 0;
   const ask = async (path: string, method = 'GET'): Promise<{ status: number; text: string }> => {
@@ -430,7 +430,7 @@ t.test('the metrics endpoint serves metrics and nothing else', async (t) => {
   t.equal((await ask('/metrics', 'POST')).status, 405);
   t.equal((await ask('/renew', 'POST')).status, 404);
   await t.rejects(
-    openMetricsEndpoint({ host: '127.0.0.1', port }, () => ''),
+    openMetricsEndpoint({ host: '127.0.0.1', port, setting: 'metrics.address' }, () => ''),
     {
       code: 'ERR_CONTROL',
       message: `cannot serve metrics at 127.0.0.1:${String(port)}: EADDRINUSE`,
