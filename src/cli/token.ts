@@ -1,13 +1,13 @@
 import { X509Certificate } from 'node:crypto';
 import { join, resolve } from 'node:path';
-import { shellWord } from '../adapters/file-errors.ts';
+import { fileError, shellWord } from '../adapters/file-errors.ts';
 import type { FileSystem } from '../adapters/file-system.ts';
-import { ensureFolder, replaceFile } from '../adapters/files.ts';
+import { ensureFolder, readIfPresent, replaceFile } from '../adapters/files.ts';
 import type { ClusterApi } from '../approve/ports.ts';
 import { encodeBootstrapKubeconfig } from '../discovery/bootstrap-kubeconfig.ts';
 import { caPinOf } from '../discovery/ca-pin.ts';
 import type { BootstrapToken } from '../discovery/bootstrap-token.ts';
-import { CertletError } from '../errors.ts';
+import { asCertletError, CertletError, problemOf } from '../errors.ts';
 import type { ClusterAccess } from '../kubeconfig/client-config.ts';
 import { encodePem, pemBlocks } from '../pki/pem.ts';
 import { Secret } from '../secret.ts';
@@ -21,6 +21,9 @@ import {
 } from '../token/bootstrap-token-object.ts';
 import { groupsFor } from '../token/groups.ts';
 import type { TokenCreateArguments } from './command.ts';
+
+/** What may lie where a bootstrap kubeconfig goes; they have a few kilobytes. */
+const FILE_LIMIT_BYTES = 1024 * 1024;
 
 /** One token that was made, for the answer; the token itself only where it was asked for. */
 export interface MadeToken {
@@ -71,15 +74,16 @@ export function printedLines(args: TokenCreateArguments, { random, now }: TokenP
 }
 
 /**
- * Makes the tokens in the cluster, each after its file is on the disk: a token that nobody knows helps nobody. A file whose token could not be
- * made is removed. Throws what the API server and the disk answer.
+ * Makes the tokens in the cluster, each after its file is on the disk: a token that nobody knows helps nobody. Hands on each that was made, also
+ * those before one that fails. A file whose token could not be made is taken back: what lay there before lies there again, 0600. Throws what the
+ * API server and the disk answer.
  */
-export async function createTokens(
+export async function* createTokens(
   args: TokenCreateArguments,
   { api, cluster }: { readonly api: ClusterApi; readonly cluster: ClusterAccess },
   ports: TokenPorts,
   signal: AbortSignal,
-): Promise<readonly MadeToken[]> {
+): AsyncGenerator<MadeToken, void, undefined> {
   const { caPem } = cluster;
   if (caPem === undefined) {
     throw new CertletError(
@@ -90,7 +94,6 @@ export async function createTokens(
       },
     );
   }
-  const made: MadeToken[] = [];
   for (const wish of wishesOf(args, ports.now)) {
     const token = newToken(ports.random);
     const file = await writeFor(token, wish, { folder: args.writeFolder, server: cluster.server, caPem }, ports);
@@ -98,12 +101,25 @@ export async function createTokens(
       const path = `/api/v1/namespaces/${TOKENS_NAMESPACE}/secrets`;
       await api.request('POST', path, tokenSecret(token, wish), signal);
     } catch (error) {
-      if (file !== undefined) await ports.fs.unlink(file);
-      throw error;
+      throw file === undefined ? error : await withoutFile(error, file);
     }
-    made.push(madeToken(token, wish, { args, server: cluster.server, caPem, file }));
+    yield madeToken(token, wish, { args, server: cluster.server, caPem, file: file?.path });
   }
-  return made;
+}
+
+interface WrittenFile {
+  readonly path: string;
+  /** Throws `ERR_STORE_*`. */
+  readonly takeBack: () => Promise<void>;
+}
+
+/** What kept a token from being made, once its file has been taken back; tells of both where that fails, too. */
+async function withoutFile(error: unknown, { path, takeBack }: WrittenFile): Promise<unknown> {
+  const problem = await problemOf(takeBack);
+  if (problem === undefined) return error;
+  const { code, message, remedy } = asCertletError(error);
+  const left = `${path} holds a token that was not made and could not be taken back: ${problem.message}`;
+  return new CertletError(code, `${message}; ${left}`, { cause: error, ...(remedy === undefined ? {} : { remedy }) });
 }
 
 interface Place {
@@ -117,13 +133,18 @@ async function writeFor(
   { nodeName }: TokenWish,
   { folder, server, caPem }: Place,
   { fs }: TokenPorts,
-): Promise<string | undefined> {
+): Promise<WrittenFile | undefined> {
   if (folder === undefined) return undefined;
   const path = join(resolve(folder), `${nodeName ?? 'bootstrap-kubelet'}.conf`);
   await ensureFolder(fs, resolve(folder), 0o700);
+  const former = await readIfPresent(fs, path, FILE_LIMIT_BYTES);
   const text = encodeBootstrapKubeconfig({ server, caPem }, new Secret(`${id}.${secret.reveal()}`));
   await replaceFile(fs, path, text.reveal(), 0o600);
-  return path;
+  const remove = (): Promise<void> =>
+    fs.unlink(path).catch((error: unknown) => {
+      throw fileError(error, path);
+    });
+  return { path, takeBack: former === undefined ? remove : () => replaceFile(fs, path, former, 0o600) };
 }
 
 function madeToken(

@@ -16,7 +16,7 @@ import { parse } from 'yaml';
 import { NodeFileSystem } from '../../src/adapters/file-system.ts';
 import type { TokenCreateArguments } from '../../src/cli/command.ts';
 import { runToken } from '../../src/cli/commands/token.ts';
-import { createTokens, printedLines, type TokenPorts, wishesOf } from '../../src/cli/token.ts';
+import { createTokens, type MadeToken, printedLines, type TokenPorts, wishesOf } from '../../src/cli/token.ts';
 import { CertletError } from '../../src/errors.ts';
 import { bindingGroup } from '../../src/token/binding.ts';
 import { adminHost, fakeCluster } from '../approve/world.ts';
@@ -64,6 +64,12 @@ const access = (parts: object = {}) => ({
   insecureSkipTlsVerify: false,
   ...parts,
 });
+
+async function made(...parts: Parameters<typeof createTokens>): Promise<readonly MadeToken[]> {
+  const tokens: MadeToken[] = [];
+  for await (const token of createTokens(...parts)) tokens.push(token);
+  return tokens;
+}
 
 for (const { name, args, wishes } of [
   {
@@ -140,9 +146,9 @@ for (const { name, cluster, join: line } of [
 ]) {
   t.test(`the line for the node: ${name}`, async (t) => {
     const api = new FakeClusterApi(() => ({}));
-    const [made] = await createTokens(ARGS, { api, cluster: access(cluster) }, ports(), signal);
-    t.match(made?.join, new RegExp(line, 'v'));
-    t.strictSame(Object.keys(made ?? {}), ['id', 'groups', 'join'], 'what there is not is left out');
+    const [token] = await made(ARGS, { api, cluster: access(cluster) }, ports(), signal);
+    t.match(token?.join, new RegExp(line, 'v'));
+    t.strictSame(Object.keys(token ?? {}), ['id', 'groups', 'join'], 'what there is not is left out');
   });
 }
 
@@ -150,7 +156,7 @@ t.test('a kubeconfig without a CA makes nothing: nodes could not know their clus
   const api = new FakeClusterApi(() => ({}));
   const folder = folderFor(t);
   await t.rejects(
-    createTokens({ ...ARGS, writeFolder: folder }, { api, cluster: access({ caPem: undefined }) }, ports(), signal),
+    made({ ...ARGS, writeFolder: folder }, { api, cluster: access({ caPem: undefined }) }, ports(), signal),
     {
       code: 'ERR_KUBECONFIG_INVALID',
       message: 'the kubeconfig has no CA, which nodes need to know their cluster by',
@@ -168,9 +174,9 @@ t.test('the file is on the disk, 0600, before the cluster knows the token', asyn
     t.equal(statSync(path).mode & 0o777, 0o600);
     return {};
   });
-  const [made] = await createTokens({ ...ARGS, writeFolder: folder }, { api, cluster: access() }, ports(), signal);
-  t.equal(made?.file, path);
-  t.equal(made?.token, undefined, 'only where it was asked for');
+  const [token] = await made({ ...ARGS, writeFolder: folder }, { api, cluster: access() }, ports(), signal);
+  t.equal(token?.file, path);
+  t.equal(token?.token, undefined, 'only where it was asked for');
   t.match(parse(readFileSync(path, 'utf8')), {
     clusters: [{ cluster: { server: 'https://192.0.2.10:6443' } }],
     users: [{ user: { token: 'abcdef.abcdefghijklmnop' } }],
@@ -186,7 +192,7 @@ t.test('when the second of three is refused, its file goes, the first stays, and
     return {};
   });
   const args = { ...ARGS, nodes: ['n1', 'n2', 'n3'], writeFolder: folder };
-  await t.rejects(createTokens(args, { api, cluster: access() }, ports(), signal), { code: 'ERR_API_FORBIDDEN' });
+  await t.rejects(made(args, { api, cluster: access() }, ports(), signal), { code: 'ERR_API_FORBIDDEN' });
   t.strictSame(readdirSync(folder), ['n1.conf']);
   t.equal(api.asked.length, 2);
 });
@@ -196,8 +202,40 @@ t.test('a file that cannot be written asks nothing of the cluster', async (t) =>
   mkdirSync(join(folder, 'n1.conf'));
   const api = new FakeClusterApi(() => ({}));
   const args = { ...ARGS, nodes: ['n1'], writeFolder: folder };
-  await t.rejects(createTokens(args, { api, cluster: access() }, ports(), signal), { code: 'ERR_STORE_IO' });
+  await t.rejects(made(args, { api, cluster: access() }, ports(), signal), { code: 'ERR_STORE_IO' });
   t.strictSame(api.asked, []);
+});
+
+t.test('a refused token leaves the file of the former one as it was; it was removed', async (t) => {
+  const folder = folderFor(t);
+  const path = join(folder, 'n1.conf');
+  writeFileSync(path, 'former', { mode: 0o600 });
+  const api = new FakeClusterApi(() => {
+    t.match(readFileSync(path, 'utf8'), /abcdef\.abcdefghijklmnop/);
+    throw new CertletError('ERR_API_FORBIDDEN', 'no');
+  });
+  const args = { ...ARGS, nodes: ['n1'], writeFolder: folder };
+  await t.rejects(made(args, { api, cluster: access() }, ports(), signal), { code: 'ERR_API_FORBIDDEN' });
+  t.equal(readFileSync(path, 'utf8'), 'former');
+  t.equal(statSync(path).mode & 0o777, 0o600);
+  t.strictSame(readdirSync(folder), ['n1.conf']);
+});
+
+t.test('a file that cannot be removed does not hide why the token was refused', async (t) => {
+  const folder = folderFor(t);
+  const path = join(folder, 'n1.conf');
+  const api = new FakeClusterApi(() => {
+    rmSync(path);
+    mkdirSync(path);
+    throw new CertletError('ERR_API_FORBIDDEN', 'no', { remedy: 'ask' });
+  });
+  const args = { ...ARGS, nodes: ['n1'], writeFolder: folder };
+  await t.rejects(made(args, { api, cluster: access() }, ports(), signal), {
+    code: 'ERR_API_FORBIDDEN',
+    message:
+      /^no; .*n1\.conf holds a token that was not made and could not be taken back: .*n1\.conf.*\((?:EISDIR|EPERM)\)$/,
+    remedy: 'ask',
+  });
 });
 
 async function run(t: Test, args: Partial<TokenCreateArguments>) {
@@ -259,6 +297,49 @@ for (const { output, read } of [
     );
   }
 }
+
+for (const { output, read } of [
+  { output: 'text', read: (text: string): unknown => [...text.matchAll(/ node (n\d)/g)].map(([, node]) => ({ node })) },
+  { output: 'json', read: (text: string): unknown => (JSON.parse(text) as { tokens: unknown }).tokens },
+] as const) {
+  t.test(`nothing told which tokens were made before the one that failed (${output})`, async (t) => {
+    const cluster = await fakeCluster(t);
+    const { host, admin } = adminHost(t, cluster);
+    const { context, stdout } = host.session();
+    const access = { kubeconfig: admin, context: undefined };
+    const writeFolder = folderFor(t);
+    mkdirSync(join(writeFolder, 'n3.conf'));
+    const command = { ...ARGS, output, nodes: ['n1', 'n2', 'n3'], writeFolder, access };
+    await t.rejects(runToken(context, command), { code: 'ERR_STORE_IO' });
+    t.match(read(stdout.text), [{ node: 'n1' }, { node: 'n2' }]);
+    const ids = cluster.secrets.map(({ name }) => name.slice(-6));
+    t.equal(ids.length, 2);
+    for (const id of ids) t.ok(stdout.text.includes(id));
+  });
+
+  t.test(`nothing told which tokens were deleted before one that is not there (${output})`, async (t) => {
+    const { out, context, admin, stdout } = await run(t, { output: 'json' });
+    const [token] = (JSON.parse(out) as { tokens: { id: string }[] }).tokens;
+    const id = token?.id ?? '';
+    stdout.text = '';
+    const access = { kubeconfig: admin, context: undefined };
+    const command = { name: 'token', action: 'delete', output, ids: [id, 'zzzzzz'], access } as const;
+    await t.rejects(runToken(context, command), { code: 'ERR_API_NOT_FOUND' });
+    if (output === 'text') t.equal(stdout.text, `deleted: ${id}\n`);
+    else t.strictSame(JSON.parse(stdout.text), { version: 1, deleted: [id] });
+  });
+}
+
+t.test('nothing is told where the first token fails', async (t) => {
+  const { host, admin } = adminHost(t, await fakeCluster(t));
+  const { context, stdout } = host.session();
+  const writeFolder = folderFor(t);
+  mkdirSync(join(writeFolder, 'n1.conf'));
+  const access = { kubeconfig: admin, context: undefined };
+  const command = { ...ARGS, output: 'json', nodes: ['n1', 'n2'], writeFolder, access } as const;
+  await t.rejects(runToken(context, command), { code: 'ERR_STORE_IO' });
+  t.equal(stdout.text, '');
+});
 
 t.test('--write tells where the file goes on the node', async (t) => {
   const folder = folderFor(t);

@@ -7,7 +7,7 @@ import type { ClientConfig } from '../../kubeconfig/client-config.ts';
 import { encodeYaml } from '../../kubeconfig/yaml.ts';
 import { ANSWER_VERSION, encodeAnswer } from '../answer.ts';
 import { clientConfigFor, openCluster } from '../cluster-access.ts';
-import type { TokenArguments, TokenCreateArguments } from '../command.ts';
+import type { OutputForm, TokenArguments, TokenCreateArguments } from '../command.ts';
 import type { CommandContext } from '../command-context.ts';
 import { createTokens, type MadeToken, printedLines, printedSecrets, type TokenPorts } from '../token.ts';
 import { deleteToken, listTokens, tokenTable } from '../token-list.ts';
@@ -26,9 +26,13 @@ export async function runToken(context: CommandContext, args: TokenArguments): P
     case 'delete':
       return withCluster(context, args, async ({ api }) => {
         const deleted: string[] = [];
-        for (const text of args.ids) deleted.push(await deleteToken(api, text, context.signal));
-        if (args.output !== 'text') context.print(encodeAnswer({ version: ANSWER_VERSION, deleted }, args.output));
-        else for (const id of deleted) context.print(`deleted: ${id}\n`);
+        try {
+          for (const text of args.ids) deleted.push(await deleteToken(api, text, context.signal));
+        } finally {
+          // Those before one that failed are gone all the same.
+          if (args.output === 'text') for (const id of deleted) context.print(`deleted: ${id}\n`);
+          else if (deleted.length > 0) context.print(encodeAnswer({ version: ANSWER_VERSION, deleted }, args.output));
+        }
       });
   }
 }
@@ -54,11 +58,20 @@ async function create(context: CommandContext, args: TokenCreateArguments): Prom
     return EXIT.ok;
   }
   return withCluster(context, args, async ({ api, config }) => {
-    const made = await createTokens(args, { api, cluster: config.cluster }, ports, signal);
-    if (args.output !== 'text') reveal(encodeAnswer({ version: ANSWER_VERSION, tokens: made }, args.output));
-    else if (args.showToken) reveal(made.map(madeText).join('\n'));
-    else print(made.map(madeText).join('\n'));
+    const made: MadeToken[] = [];
+    const tell = args.output === 'text' && !args.showToken ? print : reveal;
+    try {
+      for await (const token of createTokens(args, { api, cluster: config.cluster }, ports, signal)) made.push(token);
+    } finally {
+      // Those before one that failed are in the cluster all the same.
+      if (made.length > 0) tell(madeAnswer(made, args.output));
+    }
   });
+}
+
+function madeAnswer(made: readonly MadeToken[], form: OutputForm): string {
+  if (form === 'text') return made.map(madeText).join('\n');
+  return encodeAnswer({ version: ANSWER_VERSION, tokens: made }, form);
 }
 
 function madeText({ id, node, expiresAt, join, file, token }: MadeToken): string {
