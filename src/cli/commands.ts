@@ -56,7 +56,7 @@ export const COMMANDS: readonly CommandSpec[] = [
     description: [
       'For timers, images and units ordered before the kubelet. What is not done within the time given is resumed by the next run.',
       'With --every what falls due before the next run is renewed now; certificates that live too short for such runs are named.',
-      'With --if-expiring a certificate is left alone until so little of it is left; one that is missing, or whose names have changed, is asked for all the same.',
+      'With --if-expiring a certificate is left alone until so little of it is left, and in the first half of what it had left when it came; one that is missing, or whose names have changed, is asked for all the same.',
       'With --output json the answer is the document of certlet status, also where the time was too short.',
     ],
     flags: [OUTPUT, TIMEOUT, EVERY, IF_EXPIRING],
