@@ -3,11 +3,10 @@ import type { Judgement } from './approve/judge.ts';
 import { APPROVER, EVENTS_NAMESPACE } from './approve/rbac.ts';
 import { asCertletError } from './errors.ts';
 import type { Logger } from './ports.ts';
+import { eventText } from './status/node-event.ts';
 
 /** A node that makes one bad request after another must not fill the cluster with Events. */
 const SPACING_MS = 300_000;
-/** Validation of core/v1 Events refuses longer messages. */
-const MAX_MESSAGE = 1024;
 const GIVE_UP_MS = 10_000;
 
 /** Records Events on Nodes, at most one a node in five minutes. */
@@ -50,7 +49,7 @@ function eventObject(node: string, { message, uid }: { message: string; uid: str
     // As kubelets do: the uid of a Node in its Events is its name.
     involvedObject: { kind: 'Node', name: node, uid: node },
     reason: 'CertificateRequestNotApproved',
-    message: message.length <= MAX_MESSAGE ? message : `${message.slice(0, MAX_MESSAGE - 1)}…`,
+    message: eventText(message),
     type: 'Warning',
     source: { component: APPROVER },
     firstTimestamp: time,

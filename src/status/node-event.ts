@@ -9,7 +9,7 @@ export interface NodeEvent {
   readonly at: Date;
 }
 
-/** Validation of core/v1 Events refuses longer messages. */
+/** The limit of events.k8s.io; the core API, which is used here, takes longer messages, and nobody reads them. */
 const MAX_MESSAGE = 1024;
 
 const REASONS = {
@@ -23,10 +23,12 @@ const REASONS = {
 export function nodeEventOf({ kind, purpose, text, at }: AgentEvent): NodeEvent | undefined {
   if (kind === 'error') return undefined;
   const named = text.includes(purpose) ? text : `${purpose} certificate: ${text}`;
-  return { ...REASONS[kind], message: shortened(redact(named)), at };
+  return { ...REASONS[kind], message: eventText(redact(named)), at };
 }
 
-const shortened = (text: string): string => (text.length <= MAX_MESSAGE ? text : `${text.slice(0, MAX_MESSAGE - 1)}…`);
+/** The message of an Event, cut where nobody would read on. */
+export const eventText = (text: string): string =>
+  text.length <= MAX_MESSAGE ? text : `${text.slice(0, MAX_MESSAGE - 1)}…`;
 
 /** What to send: a new object, or a new count for one that exists. */
 export interface EventCall {
