@@ -162,6 +162,7 @@ export class Service {
       clock: this.#clock,
       pid,
       version,
+      processStartedAt: this.#startedAt,
       store: openStore(settings, log),
       confirmLock,
       agent: () => this.#agent,

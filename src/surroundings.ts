@@ -52,6 +52,8 @@ export interface SurroundingsParts {
   readonly log: Logger;
   readonly clock: Clock;
   readonly pid: number;
+  /** Only of the daemon, which may begin anew in the same process. */
+  readonly processStartedAt?: Date;
   /** When a command that ends by itself runs again. */
   readonly everyMs?: number | undefined;
   readonly version: string;
@@ -228,11 +230,12 @@ class OpenSurroundings implements Surroundings {
   }
 
   #document(snapshot: AgentSnapshot): StatusDocument {
-    const { command, pid, version, clock, everyMs } = this.#parts;
+    const { command, pid, version, clock, everyMs, processStartedAt } = this.#parts;
     return statusDocument(snapshot, {
       command,
       pid,
       version,
+      processStartedAt,
       everyMs,
       now: clock.now(),
       hooks: this.#hooks.problems(),

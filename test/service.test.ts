@@ -8,6 +8,8 @@ import type { LevelledLogger } from '../src/adapters/log/logger.ts';
 import type { Clock } from '../src/ports.ts';
 import { runStatus } from '../src/cli/commands/status.ts';
 import { Service } from '../src/service.ts';
+import type { StatusDocument } from '../src/status/document.ts';
+import { timestamp } from '../src/timestamp.ts';
 import { CommandHost, type Session } from './fixtures/command-host.ts';
 import { FakeClock } from './fixtures/fakes/clock.ts';
 
@@ -186,6 +188,19 @@ t.test('a cert-dir that cannot be used is left at once when the settings name an
   reload();
   await stderr.shows(WAITS);
   t.match(stderr.text, /Settings reloaded/);
+});
+
+t.test('after a reload status gave a process of 12 minutes for one that had just started', async (t) => {
+  const clock = new FakeClock();
+  const begun = clock.now();
+  const { host, stderr, reload } = await running(t, {}, undefined, { clock });
+  await stderr.shows(WAITS);
+  await clock.advance(12 * 60_000);
+  reload();
+  await stderr.shows(/no bootstrap kubeconfig at[^]*Settings reloaded[^]*no bootstrap kubeconfig at/);
+  const shown = await callControl(host.socket, { method: 'GET', path: '/status' });
+  const { process } = JSON.parse(shown.kind === 'answer' ? shown.text : '{}') as StatusDocument;
+  t.match(process, { startedAt: timestamp(clock.now()), processStartedAt: timestamp(begun) });
 });
 
 t.test('an edited settings file is taken by itself; one that was only touched is not', async (t) => {

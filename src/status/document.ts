@@ -61,7 +61,10 @@ export interface ProcessStatus {
   readonly command: 'run' | 'once' | 'renew' | 'none';
   readonly pid: number;
   readonly version: string;
+  /** When it began, or began anew with other settings: what is counted is counted from then on. */
   readonly startedAt: Timestamp;
+  /** When the process itself began; only for the daemon, which may begin anew. */
+  readonly processStartedAt?: Timestamp;
   /** It is run again after so long (`certlet once --every`). */
   readonly everySeconds?: number;
   /** The process said goodbye then. */
@@ -145,6 +148,7 @@ export interface StatusParts {
   readonly command: ProcessStatus['command'];
   readonly pid: number;
   readonly version: string;
+  readonly processStartedAt?: Date | undefined;
   readonly everyMs?: number | undefined;
   readonly now: Date;
   readonly hooks: readonly HookProblemFacts[];
@@ -177,6 +181,7 @@ export function statusDocument(snapshot: AgentSnapshot, parts: StatusParts): Sta
       pid: parts.pid,
       version: parts.version,
       startedAt: timestamp(snapshot.startedAt),
+      processStartedAt: optionalTimestamp(parts.processStartedAt),
       everySeconds: parts.everyMs === undefined ? undefined : Math.round(parts.everyMs / 1000),
     }),
     node: present({

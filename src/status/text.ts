@@ -5,6 +5,7 @@ import type {
   CertificateStatus,
   HookStatus,
   LeftStatus,
+  ProcessStatus,
   StatusDocument,
   Timestamp,
   WarningStatus,
@@ -114,12 +115,12 @@ function processRows(
   document: StatusDocument,
   { source, now, verdict }: Pick<TextOptions, 'source' | 'now' | 'verdict'>,
 ): readonly Row[] {
-  const { command, pid, version, startedAt, stoppedAt } = document.process;
+  const { command, pid, version, startedAt, processStartedAt = startedAt, stoppedAt } = document.process;
   if (source.kind === 'disk') {
     const start = verdict.state === 'healthy' ? undefined : START;
     return [['certlet', 'not running; this was read from the disk'], ...optional(FIX, start)];
   }
-  const started = at(startedAt, now);
+  const started = at(processStartedAt, now) + anewText(document.process, now);
   const alive = source.kind === 'socket' || source.running;
   if (alive) return [['certlet', `${version} (${command}), process ${String(pid)}, started ${started}`]];
   if (command !== 'run') return [['certlet', `${version}, last run by certlet ${command}, started ${started}`]];
@@ -128,6 +129,15 @@ function processRows(
     ['certlet', `NOT RUNNING (${version}, process ${String(pid)} is gone${end})`],
     [FIX, START],
   ];
+}
+
+/** A process takes its time from its first moment to its first agent. */
+const SAME_START_MS = 10_000;
+
+/** A reload, or a cert-dir that could be used at last: attempts count from then on. */
+function anewText({ startedAt, processStartedAt = startedAt }: ProcessStatus, now: Date): string {
+  const laterMs = Date.parse(startedAt) - Date.parse(processStartedAt);
+  return laterMs < SAME_START_MS ? '' : `, began anew ${at(startedAt, now)}`;
 }
 
 function fileRows(document: StatusDocument, source: Source, now: Date): readonly Row[] {

@@ -27,8 +27,10 @@ const hook = {
   nextAttempt: NOW,
 } as const;
 
+const BEGUN = new Date('2026-11-21T03:48:00Z');
+
 const documentOf = (snapshot: AgentSnapshot, now = NOW): StatusDocument =>
-  statusDocument(snapshot, { command: 'run', pid: 7, version: '0.1.0', now, hooks: [hook] });
+  statusDocument(snapshot, { command: 'run', pid: 7, version: '0.1.0', processStartedAt: BEGUN, now, hooks: [hook] });
 
 const full = documentOf(
   sampleSnapshot({ managers: [...sampleSnapshot().managers, sampleManager({ lastError, nextAttempt: NOW })] }),
@@ -68,7 +70,13 @@ t.test('what a document holds', async (t) => {
   t.match(full, {
     version: 1,
     writtenAt: '2026-11-21T04:11:00Z',
-    process: { command: 'run', pid: 7, version: '0.1.0', startedAt: '2026-11-21T04:00:00Z' },
+    process: {
+      command: 'run',
+      pid: 7,
+      version: '0.1.0',
+      startedAt: '2026-11-21T04:00:00Z',
+      processStartedAt: '2026-11-21T03:48:00Z',
+    },
     node: { name: 'n1', server: 'https://192.0.2.1:6443', clockSkewSeconds: 1, kubeletVersion: 'v1.20.2' },
     certificates: [
       { purpose: 'client', certificate: { serial: '1f', notAfter: '2027-01-03T04:11:00Z' }, attempts: { issued: 1 } },

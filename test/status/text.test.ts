@@ -45,6 +45,7 @@ interface ReportOptions {
   readonly colour?: boolean;
   readonly hooks?: readonly HookProblemFacts[];
   readonly command?: ProcessStatus['command'];
+  readonly processStartedAt?: Date;
   readonly now?: Date;
   readonly columns?: number;
   readonly details?: boolean;
@@ -59,8 +60,10 @@ function report(snapshot: AgentSnapshot, options: ReportOptions = {}): string {
     command = 'run',
     now = NOW,
     warnings = [],
+    processStartedAt,
   } = options;
-  const document = statusDocument(snapshot, { command, pid: 7, version: '0.1.0', now, hooks, warnings });
+  const parts = { command, pid: 7, version: '0.1.0', processStartedAt, now, hooks, warnings };
+  const document = statusDocument(snapshot, parts);
   const down = source.kind === 'file' && !source.running;
   const verdict = verdictOf(document, now, down ? 'down' : 'running');
   const { columns, details = true } = options;
@@ -203,6 +206,18 @@ for (const { name, options, lines } of [
       'certlet         0.1.0 (run), process 7, started 12 minutes ago (2026-11-21T04:00:00Z)',
       'read from       /run/certlet/status.json, last changed 0 seconds ago (2026-11-21T04:12:00Z)',
     ],
+  },
+  {
+    name: 'a daemon that has read its settings anew is as old as its process',
+    options: { processStartedAt: new Date('2026-11-21T03:30:00Z') },
+    lines: [
+      'certlet         0.1.0 (run), process 7, started 41 minutes ago (2026-11-21T03:30:00Z), began anew 11 minutes ago (2026-11-21T04:00:00Z)',
+    ],
+  },
+  {
+    name: 'the first agent of a process, a moment later than that, is no news',
+    options: { processStartedAt: new Date('2026-11-21T03:59:58Z') },
+    lines: ['certlet         0.1.0 (run), process 7, started 11 minutes ago (2026-11-21T03:59:58Z)'],
   },
   {
     name: 'a dead daemon is told in capitals, with the command',
