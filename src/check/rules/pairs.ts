@@ -72,11 +72,18 @@ function plainFindings({ spec: { name: purpose }, view: { plainBehind: plain } }
   return [finding('warning', `certificate.${purpose}-plain-files`, what, { remedy })];
 }
 
-function absentFinding({ spec: { name: purpose }, view }: PairQuestion): Finding {
+function absentFinding({ spec, view, history }: PairQuestion): Finding {
+  const { name: purpose } = spec;
   const id = `certificate.${purpose}-absent`;
   if (view.linkKind === 'link') {
     const what = `${view.link} names ${view.file ?? 'a file'}, which is not there`;
     return finding('problem', id, what, { remedy: 'systemctl restart certlet   # mends the link' });
+  }
+  if (history.lastIssuedAt !== undefined) {
+    const what = `the ${purpose} certificate, issued ${timestamp(history.lastIssuedAt)}, is not there any more (${view.link})`;
+    const remedy =
+      view.files.length > 0 ? 'systemctl restart certlet   # goes back to the newest whole pair' : lostRemedy(spec);
+    return finding('problem', id, what, { remedy });
   }
   return finding('note', id, `there is no ${purpose} certificate yet (${view.link})`);
 }
@@ -103,7 +110,7 @@ function leafFindings(question: PairQuestion, leaf: CertificateFacts): readonly 
   }
   if (now > leaf.notAfter) {
     const age = spanText(now.getTime() - leaf.notAfter.getTime());
-    return problem('expired', `expired ${age} ago (${timestamp(leaf.notAfter)})`, expiredRemedy(spec));
+    return problem('expired', `expired ${age} ago (${timestamp(leaf.notAfter)})`, lostRemedy(spec));
   }
   if (leaf.commonName !== commonName)
     return problem('name', `is for ${leaf.commonName}, not for ${commonName}`, NAME_REMEDY);
@@ -118,7 +125,7 @@ function leafFindings(question: PairQuestion, leaf: CertificateFacts): readonly 
 
 const NAME_REMEDY =
   'set hostnameOverride to the name of the Node object (kubectl get nodes), or certlet renew client if this host has become another node';
-const expiredRemedy = ({ name, isIdentity }: CertificateSpec): string =>
+const lostRemedy = ({ name, isIdentity }: CertificateSpec): string =>
   isIdentity
     ? 'kubeadm token create   # on a control plane node, then certlet join; certlet asks with the bootstrap credential by itself'
     : `certlet renew ${name} --wait   # then approve the request that it names`;
