@@ -57,6 +57,53 @@ t.test('a cert-dir that is mounted read-only was no problem to check', async (t)
   t.match(result.find('files.read-only'), { verdict: 'problem', what: `${certDir} is on a file system` }, result.text);
 });
 
+/** An entry of `certificates` whose keys a group may read, in a folder of this host. */
+function entry(host: CheckHost): string {
+  const certificatesDir = join(host.root, 'certs');
+  const common = {
+    name: 'e1',
+    signerName: 'example.com/x',
+    commonName: 'x',
+    usages: ['server auth'],
+    names: ['a.example'],
+  };
+  host.settings({ certificatesDir, certificates: [{ ...common, groupReadable: true }] });
+  return join(certificatesDir, 'e1');
+}
+
+t.test(
+  'a groupReadable folder that no key will be written to was no problem to check before the first issue',
+  async (t) => {
+    const { cluster, host } = await scene(t);
+    settle(cluster, host);
+    const path = entry(host);
+    const found = async () => (await host.check()).find('files.no-setgid');
+    const remedy = `chgrp GROUP ${path} && chmod 2750 ${path}`;
+    t.match(await found(), {
+      verdict: 'problem',
+      what: `${path} is not there, and would be made without`,
+      remedy: `mkdir -p ${path} && ${remedy}`,
+    });
+    chmodSync(folder(path), 0o750);
+    t.match(await found(), { verdict: 'problem', what: `${path} has no setgid bit`, remedy });
+    chmodSync(path, 0o2750);
+    t.equal(await found(), undefined);
+  },
+);
+
+t.test(
+  'the folder of a further certificate, writable by others or on a read-only mount, was no problem to check',
+  async (t) => {
+    const { cluster, host } = await scene(t);
+    settle(cluster, host);
+    const path = entry(host);
+    chmodSync(folder(path), 0o2770);
+    t.match((await host.check()).find('files.writable-by-others'), { what: `${path} can be written by other users` });
+    const mounted = await host.check({ isReadOnlyMount: (each) => Promise.resolve(each === path) });
+    t.match(mounted.find('files.read-only'), { verdict: 'problem', what: `${path} is on a file system` });
+  },
+);
+
 t.test('a cert-dir on a full disk was no problem to check', async (t) => {
   const { cluster, host } = await scene(t);
   settle(cluster, host);

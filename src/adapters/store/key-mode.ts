@@ -1,5 +1,6 @@
 import { CertletError } from '../../errors.ts';
 import { shellWord } from '../file-errors.ts';
+import type { FileFacts } from '../file-system.ts';
 import type { GroupMode } from '../files.ts';
 import { refuseUnsafe, STICKY_WILL_DO } from './folders.ts';
 import { mapped, type StoreContext } from './store-context.ts';
@@ -14,12 +15,21 @@ const SETGID = 0o2000;
 export async function keyMode(context: StoreContext, folder: string): Promise<number | GroupMode> {
   if (!context.files.groupReadable) return 0o600;
   const facts = await mapped(folder, () => context.fs.stat(folder));
-  if (facts !== undefined && (facts.mode & SETGID) !== 0) {
-    // Whoever owns the folder, or may put another in its place, would choose the group.
-    await refuseUnsafe(context, folder, STICKY_WILL_DO);
-    return { mode: 0o640, gid: facts.gid };
-  }
-  throw new CertletError('ERR_STORE_UNSAFE', `${folder} has no setgid bit, which groupReadable needs`, {
-    remedy: `as root: chgrp GROUP ${shellWord(folder)} && chmod 2750 ${shellWord(folder)}`,
+  if (!handsGroupOn(facts)) throw noSetgid(folder, facts);
+  // Whoever owns the folder, or may put another in its place, would choose the group.
+  await refuseUnsafe(context, folder, STICKY_WILL_DO);
+  return { mode: 0o640, gid: facts.gid };
+}
+
+/** Whether new files in a folder get its group. */
+export const handsGroupOn = (facts: FileFacts | undefined): facts is FileFacts =>
+  facts !== undefined && (facts.mode & SETGID) !== 0;
+
+/** Why the key of a `groupReadable` certificate is not written to a folder. One that is missing is made without the bit: the service knows no group for it. */
+export function noSetgid(folder: string, facts: FileFacts | undefined): CertletError {
+  const what = facts === undefined ? 'is not there, and would be made without the setgid bit' : 'has no setgid bit';
+  const word = shellWord(folder);
+  return new CertletError('ERR_STORE_UNSAFE', `${folder} ${what}, which groupReadable needs`, {
+    remedy: `as root: ${facts === undefined ? `mkdir -p ${word} && ` : ''}chgrp GROUP ${word} && chmod 2750 ${word}`,
   });
 }

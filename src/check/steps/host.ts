@@ -1,6 +1,7 @@
 import { dirname } from 'node:path';
 import type { FileFacts } from '../../adapters/file-system.ts';
 import { readKubeconfig } from '../../adapters/kubeconfig-files.ts';
+import { handsGroupOn, noSetgid } from '../../adapters/store/key-mode.ts';
 import { type FilesOf, readManaged, stillThere } from '../../adapters/store/left-files.ts';
 import { serviceUser, type StoreView } from '../../adapters/probe/store-view.ts';
 import type { Settings } from '../../config.ts';
@@ -129,7 +130,7 @@ export const filesStep: Step = {
   async run(context): Promise<StepOutcome | string> {
     const { settings, pairs } = context.facts;
     if (settings === undefined) return NO_SETTINGS;
-    const { certDir, stateDir, bootstrapKubeconfig, kubeconfig } = settings;
+    const { certDir, stateDir, bootstrapKubeconfig, kubeconfig, specs } = settings;
     const named = [bootstrapKubeconfig, ...namedSecrets(context.facts)].map((path) => ({
       path,
       kind: 'secret' as const,
@@ -139,18 +140,18 @@ export const filesStep: Step = {
       .filter(({ spec }) => !spec.files.groupReadable)
       .flatMap(({ view }) => view.file ?? [])
       .map((path) => ({ path, kind: 'secret' as const }));
-    const folders = [...new Set([certDir, stateDir, dirname(bootstrapKubeconfig), dirname(kubeconfig)])].map(
-      (path) => ({
-        path,
-        kind: 'folder' as const,
-      }),
-    );
+    const ofKubeconfigs = [bootstrapKubeconfig, kubeconfig].map((path) => dirname(path));
+    const ofKeys = [...specs.map(({ files }) => files.folder), ...groupFolders(settings)];
+    const folders = [...new Set([certDir, stateDir, ...ofKubeconfigs, ...ofKeys])].map((path) => ({
+      path,
+      kind: 'folder' as const,
+    }));
     const owner = await statOf(context.ports, certDir);
     const trusted = [context.ports.uid, ...(owner === undefined ? [] : [owner])];
     const findings = await Promise.all(
       [...named, ...pairFiles, ...folders].map((item) => lookAt(context, item, trusted)),
     );
-    const written = [certDir, stateDir, ...(settings.manageKubeconfig ? [dirname(kubeconfig)] : [])];
+    const written = writtenFolders(settings).map(({ path }) => path);
     const used = new Map<string, Use>([
       ...[...named, ...pairFiles, { path: kubeconfig }].map(({ path }) => [path, 'read'] as const),
       ...folders.map(({ path }) => [path, written.includes(path) ? 'write' : 'enter'] as const),
@@ -158,6 +159,7 @@ export const filesStep: Step = {
     const service = await serviceUser(context.ports.fs, settings, context.ports.uid);
     const found = [
       ...findings.flat(),
+      ...(await groupFindings(context.ports, settings)),
       ...(await closedFindings(context.ports, used, service)),
       ...(await writtenFindings(context.ports, written, service)),
       ...(await sandboxFindings(context.ports, settings)),
@@ -167,6 +169,27 @@ export const filesStep: Step = {
     };
   },
 };
+
+/** Folders whose group is to read the keys in them. */
+const groupFolders = ({ specs }: Settings): readonly string[] =>
+  specs
+    .filter(({ files }) => files.groupReadable)
+    .flatMap(({ files: { folder, plain } }) => [folder, ...(plain === undefined ? [] : [dirname(plain.keyFile)])]);
+
+/** Those that do not hand their group on: a certificate is asked for and approved, and then its key cannot be written. */
+async function groupFindings({ fs }: CheckPorts, settings: Settings): Promise<readonly Finding[]> {
+  const judged = [...new Set(groupFolders(settings))].map(async (path) => {
+    try {
+      const facts = await fs.stat(path);
+      return handsGroupOn(facts) ? [] : [fromError('files.no-setgid', noSetgid(path, facts))];
+    } catch (error) {
+      // Told with the other folders.
+      if (isDenied(error)) return [];
+      throw error;
+    }
+  });
+  return (await Promise.all(judged)).flat();
+}
 
 /** What root sees and the service may not use. */
 async function closedFindings(
