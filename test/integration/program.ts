@@ -9,6 +9,7 @@ import type { FakeCluster } from '../fixtures/cluster/fake-cluster.ts';
 import { bareEnvironment } from '../fixtures/environment.ts';
 import { certletCommand, type StartOptions } from '../fixtures/program.ts';
 import { noteOutput } from '../fixtures/record.ts';
+import { Waiting } from '../fixtures/waiting.ts';
 
 type LogLine = Readonly<Record<string, unknown>> & { readonly event: string };
 
@@ -85,6 +86,9 @@ export interface ProgramOptions extends StartOptions {
   readonly env?: Readonly<Record<string, string>>;
 }
 
+/** Of the log that a failure shows. */
+const LAST_LINES = 20;
+
 /** The real program as a child process, its log read as it comes. */
 export class Program {
   readonly lines: LogLine[] = [];
@@ -92,8 +96,7 @@ export class Program {
   readonly text: string[] = [];
   readonly exited: Promise<number | string | null>;
   readonly #child: ChildProcess;
-  readonly #waiting = new Set<() => void>();
-  #closed = false;
+  readonly #waiting = new Waiting(() => this.#printed(-LAST_LINES));
 
   constructor(args: readonly string[], { env = {}, ...start }: ProgramOptions = {}) {
     const [program = '', ...words] = certletCommand(args, start);
@@ -106,10 +109,9 @@ export class Program {
     }
     this.exited = new Promise((done) => {
       this.#child.once('close', (code, signal) => {
-        this.#closed = true;
-        noteOutput([...this.text, ...this.lines.map((line) => JSON.stringify(line))].join('\n'));
+        noteOutput(this.#printed());
         done(signal ?? code);
-        this.#look();
+        this.#waiting.end();
       });
     });
   }
@@ -121,29 +123,20 @@ export class Program {
       if (!(error instanceof SyntaxError)) throw error;
       this.text.push(line);
     }
-    this.#look();
+    this.#waiting.wake();
   }
 
-  #look(): void {
-    for (const look of this.#waiting) look();
+  #printed(fromLine = 0): string {
+    return [...this.text, ...this.lines.slice(fromLine).map((line) => JSON.stringify(line))].join('\n');
   }
 
   of(event: string): readonly LogLine[] {
     return this.lines.filter((line) => line.event === event);
   }
 
-  /** Resolves when `condition` holds, looked at after each line; rejects when the program has ended without. */
-  until(condition: () => boolean): Promise<void> {
-    return new Promise((done, fail) => {
-      const look = (): void => {
-        if (!condition() && !this.#closed) return;
-        this.#waiting.delete(look);
-        if (condition()) done();
-        else fail(new Error(`ended before: ${this.text.join('\n')}\n${JSON.stringify(this.lines.slice(-3))}`));
-      };
-      this.#waiting.add(look);
-      look();
-    });
+  /** Resolves when `condition` holds, looked at after each line; rejects, with what was printed, when the program has ended or time is up without. */
+  until(condition: () => boolean, limitMs?: number): Promise<void> {
+    return this.#waiting.until(condition, limitMs);
   }
 
   /** Resolves when this has been logged so many times. */
