@@ -57,9 +57,7 @@ t.test(
     shell('systemd-sysusers && install -d -m 2750 -g certlet-approver /var/lib/certlet/certs/approver');
     const cluster = await LabCluster.start(t, { approveServing: false, bindings, nodes });
     start('certlet');
-    const pending = async (): Promise<boolean> => (await cluster.tell()).csrs.length === 3;
-    for (let looks = 0; looks < 100 && !(await pending()); looks += 1)
-      await new Promise((done) => setTimeout(done, 100));
+    await until('three requests', async () => (await cluster.tell()).csrs.length === 3);
     await cluster.tell({ approveAll: true });
     await until('the kubeconfig of the approver', () => exists(CONF));
     t.equal(run('stat', '-c', '%a %U', CONF), '600 root');

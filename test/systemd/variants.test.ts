@@ -18,6 +18,7 @@ import {
   stop,
   subjectOf,
   until,
+  untilFed,
   untilSaid,
 } from './fixtures/lab.ts';
 import { LabCluster } from './fixtures/lab-cluster.ts';
@@ -176,6 +177,6 @@ t.test('without node:ffi the service gets ready by systemd-notify', { skip: noLa
   start('certlet');
   const pid = show('certlet', 'MainPID');
   t.match(show('certlet', 'StatusText'), /^client not issued/);
-  await new Promise((resolve) => setTimeout(resolve, 5000));
+  await untilFed('certlet', 4000);
   t.equal(show('certlet', 'MainPID'), pid, 'the watchdog is fed too');
 });
