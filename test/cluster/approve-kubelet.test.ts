@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import t from 'tap';
 import { ApproverHost, bindSelfNodeServer } from './fixtures/approver.ts';
 import { controlPlaneMissing } from './fixtures/assets.ts';
-import { eventually } from './fixtures/eventually.ts';
+import { eventually } from '../fixtures/eventually.ts';
 import { Kubelet, kubeletMissing, startContainerd } from './fixtures/kubelet.ts';
 import { withControlPlane } from './fixtures/suite.ts';
 import { opensslVerify } from './fixtures/tls.ts';

@@ -1,7 +1,7 @@
 /** What `certlet approve --print-rbac` prints is enough, and nothing of it is too much: without each rule the one thing breaks that needs it. */
 import t from 'tap';
 import { ApproverHost, bindSelfNodeServer, type RoleObject } from './fixtures/approver.ts';
-import { eventually } from './fixtures/eventually.ts';
+import { eventually } from '../fixtures/eventually.ts';
 import { withControlPlane } from './fixtures/suite.ts';
 
 /** What shows when this rule is gone. */

@@ -4,7 +4,7 @@ import t from 'tap';
 import { certletCommand } from '../fixtures/program.ts';
 import { noteSecret } from '../fixtures/record.ts';
 import { ApproverHost, bindSelfNodeServer } from './fixtures/approver.ts';
-import { eventually } from './fixtures/eventually.ts';
+import { eventually } from '../fixtures/eventually.ts';
 import { runWell } from './fixtures/processes.ts';
 import { hostFor, withControlPlane } from './fixtures/suite.ts';
 

@@ -4,7 +4,7 @@ import { generateKeyPairSync } from 'node:crypto';
 import t from 'tap';
 import { STAGED_FOLDER } from '../fixtures/program.ts';
 import { ApproverHost, bindSelfNodeServer } from './fixtures/approver.ts';
-import { eventually } from './fixtures/eventually.ts';
+import { eventually } from '../fixtures/eventually.ts';
 import { hostFor, withControlPlane } from './fixtures/suite.ts';
 import { staticUsers } from './fixtures/control-plane-programs.ts';
 

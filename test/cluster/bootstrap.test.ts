@@ -5,7 +5,7 @@ import { asset } from './fixtures/assets.ts';
 import type { AuditedRequest } from './fixtures/audit.ts';
 import type { ControlPlane } from './fixtures/control-plane.ts';
 import { staticUsers } from './fixtures/control-plane-programs.ts';
-import { eventually, never } from './fixtures/eventually.ts';
+import { eventually, never } from '../fixtures/eventually.ts';
 import type { TestHost } from './fixtures/host.ts';
 import { APPROVERS_GROUP, TOKEN_GROUP } from './fixtures/objects.ts';
 import { runWell } from './fixtures/processes.ts';

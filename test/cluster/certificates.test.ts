@@ -9,7 +9,7 @@ import { staticUsers } from './fixtures/control-plane-programs.ts';
 import { MONITORING_APPROVERS, startCustomSigner } from './fixtures/custom-signer.ts';
 import type { CustomSigner } from './fixtures/custom-signer.ts';
 import type { CsrObject } from './fixtures/csr-object.ts';
-import { eventually } from './fixtures/eventually.ts';
+import { eventually } from '../fixtures/eventually.ts';
 import { pairAt } from './fixtures/host.ts';
 import type { CurrentPair, Settings, TestHost } from './fixtures/host.ts';
 import { runWell } from './fixtures/processes.ts';

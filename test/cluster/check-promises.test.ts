@@ -4,7 +4,7 @@ import type { Test } from 'tap';
 import { snapshot } from '../fixtures/check/host.ts';
 import type { ControlPlane } from './fixtures/control-plane.ts';
 import { staticUsers } from './fixtures/control-plane-programs.ts';
-import { eventually } from './fixtures/eventually.ts';
+import { eventually } from '../fixtures/eventually.ts';
 import type { TestHost } from './fixtures/host.ts';
 import { hostFor, withControlPlane } from './fixtures/suite.ts';
 

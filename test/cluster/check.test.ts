@@ -5,7 +5,7 @@ import t from 'tap';
 import { createAuthority } from '../fixtures/cluster/authority.ts';
 import type { ControlPlane } from './fixtures/control-plane.ts';
 import { staticUsers } from './fixtures/control-plane-programs.ts';
-import { eventually } from './fixtures/eventually.ts';
+import { eventually } from '../fixtures/eventually.ts';
 import type { TestHost } from './fixtures/host.ts';
 import { TOKEN_GROUP } from './fixtures/objects.ts';
 import { hostFor, withControlPlane } from './fixtures/suite.ts';

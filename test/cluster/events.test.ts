@@ -1,6 +1,6 @@
 /** Events on the Node under the node's own identity: admission and RBAC of a real API server let them through, and repeats become counts. */
 import t from 'tap';
-import { eventually } from './fixtures/eventually.ts';
+import { eventually } from '../fixtures/eventually.ts';
 import { hostFor, withControlPlane } from './fixtures/suite.ts';
 
 interface EventObject {

@@ -9,7 +9,7 @@ import { send } from '../fixtures/cluster/plain-client.ts';
 import type { PlainTarget } from '../fixtures/cluster/plain-client.ts';
 import { capabilities, controlPlaneMissing } from './fixtures/assets.ts';
 import type { ControlPlane } from './fixtures/control-plane.ts';
-import { eventually } from './fixtures/eventually.ts';
+import { eventually } from '../fixtures/eventually.ts';
 import { withControlPlane } from './fixtures/suite.ts';
 
 const TITLE = 'the real API server answers each row as the fake cluster does';

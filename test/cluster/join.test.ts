@@ -6,7 +6,7 @@ import t, { type Test } from 'tap';
 import { caPinOf } from '../../src/discovery/ca-pin.ts';
 import type { Certlet } from './fixtures/certlet.ts';
 import type { ControlPlane } from './fixtures/control-plane.ts';
-import { eventually } from './fixtures/eventually.ts';
+import { eventually } from '../fixtures/eventually.ts';
 import type { TestHost } from './fixtures/host.ts';
 import { TOKEN_GROUP } from './fixtures/objects.ts';
 import { hostFor, withControlPlane } from './fixtures/suite.ts';

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import t from 'tap';
 import { controlPlaneMissing } from './fixtures/assets.ts';
 import { staticUsers } from './fixtures/control-plane-programs.ts';
-import { eventually } from './fixtures/eventually.ts';
+import { eventually } from '../fixtures/eventually.ts';
 import { Kubelet, kubeletMissing, startContainerd } from './fixtures/kubelet.ts';
 import { hostFor, withControlPlane } from './fixtures/suite.ts';
 import { opensslVerify } from './fixtures/tls.ts';

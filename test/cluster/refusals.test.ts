@@ -2,7 +2,7 @@
 import { writeFileSync } from 'node:fs';
 import t from 'tap';
 import { staticUsers } from './fixtures/control-plane-programs.ts';
-import { never } from './fixtures/eventually.ts';
+import { never } from '../fixtures/eventually.ts';
 import { hostFor, withControlPlane } from './fixtures/suite.ts';
 
 await withControlPlane({ bootstrapTokenAuth: false }, (plane) => {

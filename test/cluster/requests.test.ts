@@ -12,7 +12,7 @@ import { createRequest } from '../../src/pki/pkcs10.ts';
 import { readPkcs10 } from '../fixtures/cluster/pkcs10.ts';
 import type { ControlPlane } from './fixtures/control-plane.ts';
 import { staticUsers } from './fixtures/control-plane-programs.ts';
-import { eventually } from './fixtures/eventually.ts';
+import { eventually } from '../fixtures/eventually.ts';
 import { withControlPlane } from './fixtures/suite.ts';
 
 interface Posted {

@@ -4,7 +4,7 @@ import t from 'tap';
 import type { Certlet } from './fixtures/certlet.ts';
 import type { ControlPlane } from './fixtures/control-plane.ts';
 import { staticUsers } from './fixtures/control-plane-programs.ts';
-import { eventually } from './fixtures/eventually.ts';
+import { eventually } from '../fixtures/eventually.ts';
 import type { CurrentPair, TestHost } from './fixtures/host.ts';
 import { TOKEN_GROUP } from './fixtures/objects.ts';
 import { hostFor, withControlPlane } from './fixtures/suite.ts';

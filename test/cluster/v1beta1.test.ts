@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import t from 'tap';
 import { capabilities, controlPlaneMissing } from './fixtures/assets.ts';
 import { staticUsers } from './fixtures/control-plane-programs.ts';
-import { eventually } from './fixtures/eventually.ts';
+import { eventually } from '../fixtures/eventually.ts';
 import { pairAt } from './fixtures/host.ts';
 import { hostFor, withControlPlane } from './fixtures/suite.ts';
 

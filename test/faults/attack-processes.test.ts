@@ -7,7 +7,8 @@ import t, { type Test } from 'tap';
 import { stage } from '../../config/tooling/stage.ts';
 import { CertletHost, CertletProcess } from '../fixtures/certlet-host.ts';
 import { startFakeCluster } from '../fixtures/cluster/fake-cluster.ts';
-import { descendants, environmentOf, eventually, listeningTcp, readProcess } from './fixtures/proc.ts';
+import { eventually } from '../fixtures/eventually.ts';
+import { descendants, environmentOf, listeningTcp, readProcess } from './fixtures/proc.ts';
 
 const root = resolve(import.meta.dirname, '../..');
 const PATH = process.env['PATH'] ?? '';
