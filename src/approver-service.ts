@@ -103,11 +103,8 @@ export class ApproverService {
           times,
           chance: new SystemChance(),
           log,
-          serve: (mayAct, signal) => this.#serve(mayAct, signal),
-          becameLeader: (isLeader) => {
-            this.#figures.isLeader = isLeader;
-            notifier.status(isLeader ? 'approving' : 'waiting for the Lease');
-          },
+          serve: (mayAct, signal, began) => this.#serve(mayAct, signal, began),
+          becameLeader: (isLeader) => this.#becameLeader(isLeader, election === undefined ? 'API server' : 'Lease'),
           failed: (code) => this.#figures.failed(code),
         },
         ended,
@@ -117,13 +114,22 @@ export class ApproverService {
     }
   }
 
-  async #serve(mayAct: () => boolean, signal: AbortSignal): Promise<void> {
+  #becameLeader(isLeader: boolean, awaited: 'Lease' | 'API server'): void {
+    this.#figures.isLeader = isLeader;
+    // It has not come round while it waited.
+    this.#aliveMs = monotonicMs();
+    this.#notifier?.status(isLeader ? 'approving' : `waiting for the ${awaited}`);
+  }
+
+  async #serve(mayAct: () => boolean, signal: AbortSignal, began: () => void): Promise<void> {
     const { api, lookUp } = this.#edge;
     const { settings, inventory } = this.#files;
     const log = this.#log;
+    const cluster = new Cluster(api, await api.discover(signal));
+    began();
     const teller = new NodeTeller(api, settings.approve.events, log);
     const approver = new Approver({
-      cluster: new Cluster(api, await api.discover(signal)),
+      cluster,
       settings: settings.approve,
       nodes: new NodeIndex(),
       counts: new ApprovalCounts(settings.approve.maxPerNodeAndHour + 1),

@@ -11,8 +11,8 @@ export interface TermParts {
   readonly times: Times;
   readonly chance: Chance;
   readonly log: Logger;
-  /** Decides requests while it may; resolves when `signal` aborts. */
-  readonly serve: (mayAct: () => boolean, signal: AbortSignal) => Promise<void>;
+  /** Decides requests while it may; tells when it has begun, and resolves when `signal` aborts. */
+  readonly serve: (mayAct: () => boolean, signal: AbortSignal, began: () => void) => Promise<void>;
   readonly becameLeader: (isLeader: boolean) => void;
   readonly failed: (code: string) => void;
 }
@@ -40,26 +40,34 @@ export async function serveTerms(parts: TermParts, signal: AbortSignal): Promise
 
 const RELEASE_MS = 3_000;
 
-async function oneTerm(parts: TermParts, begun: () => void, signal: AbortSignal): Promise<void> {
+async function oneTerm(parts: TermParts, began: () => void, signal: AbortSignal): Promise<void> {
   const { election, log, serve, becameLeader } = parts;
   const held = election === undefined ? 'alone' : await election.acquire(signal);
-  begun();
-  if (election === undefined || held !== 'held') {
-    if (held === 'unsupported')
-      log.log('warn', 'This cluster has no Leases (before 1.14): run one approver and no more', {});
-    becameLeader(true);
-    await serve(() => true, signal);
-    return;
-  }
-  log.log('info', 'Holding the Lease: this approver acts', {});
+  if (held === 'unsupported')
+    log.log('warn', 'This cluster has no Leases (before 1.14): run one approver and no more', {});
+  if (held === 'held') log.log('info', 'Holding the Lease: this approver acts', {});
   becameLeader(true);
+  try {
+    if (election === undefined || held !== 'held') await serve(() => true, signal, began);
+    else await serveHolding(election, parts, began, signal);
+  } finally {
+    becameLeader(false);
+  }
+}
+
+/** Until the Lease is lost, at the latest. */
+async function serveHolding(
+  election: Election,
+  { serve }: Pick<TermParts, 'serve'>,
+  began: () => void,
+  signal: AbortSignal,
+): Promise<void> {
   const term = new AbortController();
   const inTerm = AbortSignal.any([signal, term.signal]);
   const kept = election.keep(inTerm).finally(() => term.abort());
   try {
-    await serve(() => election.mayAct(), inTerm);
+    await serve(() => election.mayAct(), inTerm, began);
   } finally {
-    becameLeader(false);
     term.abort();
     await kept;
   }

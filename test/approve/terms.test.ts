@@ -57,6 +57,7 @@ t.test('a cluster without Leases: it acts, and warns of a second one', async (t)
   t.strictSame(told, [
     ['leader', true],
     ['serves', true],
+    ['leader', false],
   ]);
   t.strictSame(
     candidate.log.entries.map(({ level, event }) => [level, event]),
@@ -145,6 +146,38 @@ t.test('a server that cannot be reached is asked again, and each failure is told
   end.abort();
   await done;
 });
+
+for (const { name, over } of [
+  { name: 'one that is alone', over: { election: undefined } },
+  { name: 'one that holds the Lease', over: {} },
+]) {
+  t.test(
+    `a server that cannot be reached was asked once a second, and its approver called a leader: ${name}`,
+    async (t) => {
+      const clock = new FakeClock();
+      const asked: number[] = [];
+      const serve: TermParts['serve'] = async (_mayAct, signal, began) => {
+        asked.push(clock.now().getTime());
+        if (asked.length !== 5) throw unreachable();
+        began();
+        await aborted(signal);
+      };
+      const { end, told, done } = office({ ...over, serve }, undefined, clock);
+      await clock.advanceUntil(() => asked.length === 5, 60_000);
+      const pauses = asked.slice(1).map((ms, index) => ms - (asked[index] ?? 0));
+      t.strictSame(pauses, [750, 1500, 3000, 6000]);
+      t.strictSame(told.slice(0, 4), [
+        ['leader', true],
+        ['leader', false],
+        ['failed', 'ERR_API_UNREACHABLE'],
+        ['leader', true],
+      ]);
+      end.abort();
+      await done;
+      t.strictSame(told.at(-1), ['leader', false], 'nor is it one when it has ended');
+    },
+  );
+}
 
 t.test('a mistake of the program is thrown and not tried again', async (t) => {
   const { done, told, server } = office({ serve: async () => Promise.reject(new TypeError('x is not a function')) });
