@@ -1,4 +1,6 @@
 import { randomBytes } from 'node:crypto';
+import { basename } from 'node:path';
+import { shellWord } from '../../adapters/file-errors.ts';
 import { forTerminal } from '../../adapters/log/printable.ts';
 import { NodeFileSystem } from '../../adapters/file-system.ts';
 import type { ClusterApi } from '../../approve/ports.ts';
@@ -78,14 +80,21 @@ function madeText({ id, node, expiresAt, join, file, token }: MadeToken): string
   const end = expiresAt === undefined ? 'does not end' : `until ${expiresAt.toISOString()}`;
   return [
     `token ${id}${node === undefined ? ', for any node' : ` for the node ${node}`}, ${end}`,
-    ...(file === undefined
-      ? []
-      : [`  bootstrap kubeconfig: ${file}   # to /etc/kubernetes/bootstrap-kubelet.conf on the node, 0600`]),
+    ...(file === undefined ? [] : withFile(file)),
     ...(token === undefined
       ? []
       : [`  token: ${token}`, `  ${join}   # on the node, with the token on standard input`]),
     '',
   ].join('\n');
+}
+
+/** The file brings server, CA and token, so the line needs none of them; it may come to the node under its name alone. */
+function withFile(file: string): readonly string[] {
+  const name = shellWord(basename(file));
+  return [
+    `  bootstrap kubeconfig: ${file}   # holds the token: copy it to the node, 0600`,
+    `  certlet join --discovery-file ${name} && rm ${name}   # on the node, as root, where the file lies`,
+  ];
 }
 
 interface Opened {
