@@ -9,6 +9,7 @@ import { startWatchdog } from './adapters/systemd/watchdog.ts';
 import { Approver } from './approve/approver.ts';
 import { Cluster } from './approve/cluster.ts';
 import { ApprovalCounts } from './approve/counts.ts';
+import { RULES } from './approve/decide.ts';
 import { Election } from './approve/election.ts';
 import { ApproverFigures } from './approve/figures.ts';
 import type { Inventory } from './approve/inventory.ts';
@@ -51,7 +52,7 @@ export class ApproverService {
   readonly #edge: ApproverEdge;
   readonly #log: LevelledLogger;
   readonly #times = systemTimes();
-  readonly #figures = new ApproverFigures();
+  readonly #figures = new ApproverFigures(RULES.map(({ name }) => name));
   #files: ApproverFiles;
   #aliveMs = monotonicMs();
   #reload = new AbortController();
@@ -115,7 +116,8 @@ export class ApproverService {
   }
 
   #becameLeader(isLeader: boolean, awaited: 'Lease' | 'API server'): void {
-    this.#figures.isLeader = isLeader;
+    if (isLeader) this.#figures.isLeader = true;
+    else this.#figures.actsNoMore();
     // It has not come round while it waited.
     this.#aliveMs = monotonicMs();
     this.#notifier?.status(isLeader ? 'approving' : `waiting for the ${awaited}`);

@@ -52,6 +52,8 @@ export class Approver {
 
   constructor(parts: ApproverParts) {
     this.#parts = parts;
+    parts.figures.pending = this.#pending;
+    parts.figures.nodes = parts.nodes;
     this.#tokens = new TokenCleaner(parts.cluster.api, parts.settings, parts.log);
   }
 
@@ -77,16 +79,14 @@ export class Approver {
   }
 
   #nodes(): Parameters<typeof follow>[0] {
-    const { cluster, nodes, settings, figures } = this.#parts;
+    const { cluster, nodes, settings } = this.#parts;
     const changed = (type: 'ADDED' | 'MODIFIED' | 'DELETED', object: unknown): void => {
       const entry = decodeNodeEntry(object, settings.withholdLabel);
       const isNews = type === 'DELETED' ? nodes.remove(entry.name) : nodes.put(entry);
-      figures.nodes = nodes.size;
       if (isNews) this.#nodeChanged(entry.name);
     };
     const list = async (signal: AbortSignal): Promise<string> => {
       const from = await loadNodes(cluster, nodes, settings, signal);
-      figures.nodes = nodes.size;
       this.#wasListed(NODES);
       return from;
     };
@@ -141,15 +141,13 @@ export class Approver {
 
   #seen(request: SigningRequest, mode: 'again' | 'once'): void {
     this.#tokens.seen(request);
-    const { settings, figures } = this.#parts;
     if (request.decided !== undefined) {
       this.#pending.remove(request.uid);
       countApproval(request, this.#parts);
-    } else if (policyOf(request, settings) !== undefined) {
+    } else if (policyOf(request, this.#parts.settings) !== undefined) {
       const { name, uid, createdAt, signerName } = request;
       this.#pending.add({ name, uid, createdAt, signerName, nodeName: nodeOf(request.username) }, mode);
     }
-    figures.pending = this.#pending.size;
   }
 
   #wakeUp(): void {
@@ -196,7 +194,6 @@ export class Approver {
   }
 
   #became(pending: Pending, outcome: Outcome): void {
-    const { figures } = this.#parts;
     switch (outcome.kind) {
       case 'decided':
         this.#pending.remove(pending.uid);
@@ -215,7 +212,6 @@ export class Approver {
         this.#pending.add(pending, 'again');
         break;
     }
-    figures.pending = this.#pending.size;
   }
 
   #tellDecision({ condition, judgement }: Outcome & { readonly kind: 'decided' }): void {

@@ -20,6 +20,14 @@ export class PendingRequests {
     return this.#known.size;
   }
 
+  /** When the one was made that has waited longest; undefined when there is none. */
+  get oldest(): Date | undefined {
+    let oldest: Date | undefined;
+    for (const { createdAt } of this.#known.values())
+      if (oldest === undefined || createdAt < oldest) oldest = createdAt;
+    return oldest;
+  }
+
   /** A request that was seen pending is judged: a new one, or any with `again`. */
   add(request: Pending, again: 'again' | 'once' = 'once'): void {
     const before = this.#known.get(request.uid);

@@ -7,6 +7,7 @@ export function approverMetrics(figures: ApproverFigures, version: string): stri
 }
 
 function gauges(figures: ApproverFigures, version: string): readonly Family[] {
+  const { oldest } = figures.pending;
   const one = (value: number): readonly Sample[] => [{ value }];
   return [
     {
@@ -25,13 +26,19 @@ function gauges(figures: ApproverFigures, version: string): readonly Family[] {
       name: 'certlet_approver_pending_requests',
       type: 'gauge',
       help: 'Requests that nobody has decided.',
-      samples: one(figures.pending),
+      samples: one(figures.pending.size),
+    },
+    {
+      name: 'certlet_approver_oldest_pending_request_timestamp_seconds',
+      type: 'gauge',
+      help: 'When the pending request was made that has waited longest; absent where there is none.',
+      samples: oldest === undefined ? [] : one(oldest.getTime() / 1000),
     },
     {
       name: 'certlet_approver_nodes',
       type: 'gauge',
       help: 'Nodes whose names and addresses are known.',
-      samples: one(figures.nodes),
+      samples: one(figures.nodes.size),
     },
   ];
 }

@@ -2,7 +2,9 @@
 import { writeFileSync } from 'node:fs';
 import { request } from 'node:http';
 import { createServer } from 'node:net';
+import { join } from 'node:path';
 import t, { type Test } from 'tap';
+import { clientConfigFor, openCluster } from '../../src/cli/cluster-access.ts';
 import type { ApproveArguments } from '../../src/cli/command.ts';
 import { runApprove } from '../../src/cli/commands/approve.ts';
 import type { FakeCluster } from '../fixtures/cluster/fake-cluster.ts';
@@ -184,6 +186,44 @@ t.test('metrics and health are served, count what was done, and go with a reload
   ask(cluster, 'csr-2', { node: 'n2' });
   await cluster.until(() => isApproved(cluster, 'csr-2'));
   await t.rejects(get(port, '/metrics'), { code: 'ECONNREFUSED' });
+});
+
+t.test('one that lost the Lease went on telling the pending requests and Nodes of when it acted', async (t) => {
+  const cluster = await fakeCluster(t);
+  ask(cluster, 'csr-bad', { content: { dnsNames: ['kubernetes'] } });
+  const watching = new Watching(t, cluster, { metricsAddress: '127.0.0.1:0' });
+  await watching.log.shows(/Not approved/);
+  const port = Number(/Metrics are served.*port=(\d+)/.exec(watching.log.text)?.[1]);
+  const acting = (await get(port, '/metrics')).text;
+  t.match(acting, /^certlet_approver_pending_requests 1$/m);
+  t.match(acting, /^certlet_approver_oldest_pending_request_timestamp_seconds \d+/m);
+  t.match(acting, /^certlet_approver_objections_total\{rule="never"\} 1$/m);
+  t.match(acting, /^certlet_approver_objections_total\{rule="subject"\} 0$/m, 'zero before the first, or none shows');
+  const { context, stop } = adminHost(t, cluster).host.session();
+  const kubeconfig = join(watching.folder, 'admin.conf');
+  const api = openCluster(
+    await clientConfigFor({ kubeconfig, context: undefined }, context.edge),
+    context.edge,
+    () => undefined,
+  );
+  t.teardown(() => api.close());
+  const path = '/apis/coordination.k8s.io/v1/namespaces/kube-system/leases/certlet-approver';
+  for (let isTaken = false; !isTaken; ) {
+    const lease = (await api.request('GET', path, undefined, stop.signal)) as { readonly spec: object };
+    const body = { ...lease, spec: { ...lease.spec, holderIdentity: 'other' } };
+    // The holder may renew it in between.
+    isTaken = await api.request('PUT', path, body, stop.signal).then(
+      () => true,
+      () => false,
+    );
+  }
+  await watching.log.shows(/The Lease is lost[^]*Another approver holds the Lease/);
+  const { text } = await get(port, '/metrics');
+  t.match(text, /^certlet_approver_is_leader 0$/m);
+  t.match(text, /^certlet_approver_pending_requests 0$/m);
+  t.match(text, /^certlet_approver_nodes 0$/m);
+  t.notMatch(text, /oldest_pending/);
+  t.match(text, /^certlet_approver_objections_total\{rule="never"\} 1$/m, 'counters go on');
 });
 
 t.test('metrics that cannot be served end it at the start', async (t) => {

@@ -1,13 +1,5 @@
 /** `certlet token create`: what is made, written and told, in which order, and what is left when something fails. */
-import {
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
@@ -341,31 +333,34 @@ t.test('nothing is told where the first token fails', async (t) => {
   t.equal(stdout.text, '');
 });
 
-t.test('--write said where the file goes, and not what joins the node: the line it tells does, on the node', async (t) => {
-  const folder = folderFor(t);
-  const { out, host, cluster } = await run(t, { writeFolder: folder, nodes: ['n1'] });
-  const path = join(folder, 'n1.conf');
-  t.match(out, `  bootstrap kubeconfig: ${path}   # holds the token: copy it to the node, 0600\n`);
-  const [, file = '', removed] = /^ {2}certlet join --discovery-file (\S+) && rm (\S+) {3}#/m.exec(out) ?? [];
-  t.strictSame([file, removed], ['n1.conf', 'n1.conf'], 'the name that it has wherever it was copied to');
-  t.notMatch(out, /--token-file/, 'the file holds the token');
-  const { stdout, context } = host.session();
-  const args = {
-    caCertHashes: [],
-    unsafeSkipCaVerification: false,
-    timeoutMs: 1_000,
-    force: false,
-    writeKubeconfig: false,
-    seal: false,
-    discoveryFile: join(folder, file),
-  };
-  t.equal(await dispatch({ name: 'join', output: 'json', join: args }, context), 0);
-  const { written } = JSON.parse(stdout.text) as { readonly written: string };
-  const userOf = (at: string): unknown =>
-    (parse(readFileSync(at, 'utf8')) as { readonly users: readonly { readonly user: unknown }[] }).users[0]?.user;
-  t.strictSame(userOf(written), userOf(path));
-  t.match(parse(readFileSync(written, 'utf8')), { clusters: [{ cluster: { server: cluster.url } }] });
-});
+t.test(
+  '--write said where the file goes, and not what joins the node: the line it tells does, on the node',
+  async (t) => {
+    const folder = folderFor(t);
+    const { out, host, cluster } = await run(t, { writeFolder: folder, nodes: ['n1'] });
+    const path = join(folder, 'n1.conf');
+    t.match(out, `  bootstrap kubeconfig: ${path}   # holds the token: copy it to the node, 0600\n`);
+    const [, file = '', removed] = /^ {2}certlet join --discovery-file (\S+) && rm (\S+) {3}#/m.exec(out) ?? [];
+    t.strictSame([file, removed], ['n1.conf', 'n1.conf'], 'the name that it has wherever it was copied to');
+    t.notMatch(out, /--token-file/, 'the file holds the token');
+    const { stdout, context } = host.session();
+    const args = {
+      caCertHashes: [],
+      unsafeSkipCaVerification: false,
+      timeoutMs: 1_000,
+      force: false,
+      writeKubeconfig: false,
+      seal: false,
+      discoveryFile: join(folder, file),
+    };
+    t.equal(await dispatch({ name: 'join', output: 'json', join: args }, context), 0);
+    const { written } = JSON.parse(stdout.text) as { readonly written: string };
+    const userOf = (at: string): unknown =>
+      (parse(readFileSync(at, 'utf8')) as { readonly users: readonly { readonly user: unknown }[] }).users[0]?.user;
+    t.strictSame(userOf(written), userOf(path));
+    t.match(parse(readFileSync(written, 'utf8')), { clusters: [{ cluster: { server: cluster.url } }] });
+  },
+);
 
 t.test('the line for a token of any node, whose file was given a folder with a blank', async (t) => {
   const folder = join(folderFor(t), 'my tokens');

@@ -4,14 +4,15 @@ import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import t from 'tap';
 import { parse } from 'yaml';
+import { ApproverFigures } from '../../src/approve/figures.ts';
+import { RULES } from '../../src/approve/decide.ts';
 import { EventCounters } from '../../src/status/counters.ts';
+import { approverMetrics } from '../../src/status/approver-metrics.ts';
 import { metricsText } from '../../src/status/metrics.ts';
 import { NOW, sampleManager, sampleSnapshot } from '../fixtures/snapshots.ts';
 
 const root = new URL('../../', import.meta.url);
 const text = (path: string): string => readFileSync(new URL(path, root), 'utf8');
-const rulesText = text('config/prometheus/certlet.rules.yaml');
-const rules = (parse(rulesText) as { groups: { rules: Rule[] }[] }).groups.flatMap((group) => group.rules);
 
 interface Rule {
   readonly alert: string;
@@ -20,28 +21,74 @@ interface Rule {
   readonly annotations: Readonly<Record<string, string>>;
 }
 
-const full = sampleManager({
-  nextAttempt: NOW,
-  lastError: { code: 'ERR_INTERNAL', message: '', remedy: undefined, at: NOW },
-  pending: { name: 'x', createdAt: NOW, posted: true, approved: false, received: false },
-});
-const metrics = metricsText(sampleSnapshot({ managers: [full, { ...full, purpose: 'serving' }] }), {
-  version: '1',
-  hookProblems: 0,
-  servingRotations: new EventCounters().servingRotations(),
-  now: NOW,
-});
-const known = new Set(metrics.split('\n').map((line) => line.split(/[ {]/, 1)[0] ?? ''));
+const rulesOf = (file: string): readonly Rule[] =>
+  (parse(text(`config/prometheus/${file}.rules.yaml`)) as { groups: { rules: Rule[] }[] }).groups.flatMap(
+    (group) => group.rules,
+  );
+
+function agentMetrics(): string {
+  const full = sampleManager({
+    nextAttempt: NOW,
+    lastError: { code: 'ERR_INTERNAL', message: '', remedy: undefined, at: NOW },
+    pending: { name: 'x', createdAt: NOW, posted: true, approved: false, received: false },
+  });
+  return metricsText(sampleSnapshot({ managers: [full, { ...full, purpose: 'serving' }] }), {
+    version: '1',
+    hookProblems: 0,
+    servingRotations: new EventCounters().servingRotations(),
+    now: NOW,
+  });
+}
+
+function metricsOfApprover(): string {
+  const figures = new ApproverFigures(RULES.map(({ name }) => name));
+  figures.pending = { size: 1, oldest: NOW };
+  figures.decided('s', 'approved');
+  figures.failed('ERR_INTERNAL');
+  return approverMetrics(figures, '1');
+}
+
+const SETS = [
+  { file: 'certlet', metrics: agentMetrics() },
+  { file: 'certlet-approver', metrics: metricsOfApprover() },
+].map(({ file, metrics }) => ({
+  file,
+  rules: rulesOf(file),
+  known: new Set(metrics.split('\n').map((line) => line.split(/[ {]/, 1)[0] ?? '')),
+}));
 const namesIn = (expression: string): readonly string[] => expression.match(/\b(?:certlet|kubelet)_[a-z_]+\b/g) ?? [];
 
-t.test('every metric in a rule exists', async (t) => {
-  const missing = rules.flatMap(({ expr }) => namesIn(expr)).filter((name) => !known.has(name));
-  t.strictSame(missing, []);
-  t.ok(namesIn(rules.map(({ expr }) => expr).join(' ')).length >= rules.length, 'names were found');
-});
+for (const { file, rules, known } of SETS) {
+  t.test(`${file}: every metric in a rule exists`, async (t) => {
+    const missing = rules.flatMap(({ expr }) => namesIn(expr)).filter((name) => !known.has(name));
+    t.strictSame(missing, []);
+    t.ok(namesIn(rules.map(({ expr }) => expr).join(' ')).length >= rules.length, 'names were found');
+  });
+
+  t.test(`${file}: every alert is tested`, async (t) => {
+    const tested = new Set(text(`config/prometheus/${file}.rules.test.yaml`).match(/alertname: \w+/g));
+    t.strictSame(
+      rules.filter(({ alert }) => !tested.has(`alertname: ${alert}`)).map(({ alert }) => alert),
+      [],
+    );
+  });
+
+  t.test(`${file}: every metric in the dashboard exists, and no panel has the place of another`, async (t) => {
+    const dashboard = text(`config/grafana/${file}.json`);
+    const { panels } = JSON.parse(dashboard) as { panels: { id: number; targets: { expr: string }[] }[] };
+    const names = panels.flatMap(({ targets }) => targets.flatMap(({ expr }) => namesIn(expr)));
+    t.strictSame(
+      names.filter((name) => !known.has(name)),
+      [],
+    );
+    t.ok(names.length >= panels.length, 'names were found');
+    t.equal(new Set(panels.map(({ id }) => id)).size, panels.length);
+  });
+}
 
 t.test('every alert has a section of the runbook, and the other way round', async (t) => {
-  const sections = [...text('docs/alerts.md').matchAll(/^## (.+)$/gm)].map(([, title]) => title);
+  const rules = SETS.flatMap((set) => set.rules);
+  const sections = [...text('docs/alerts.md').matchAll(/^##+ (Certlet.+)$/gm)].map(([, title]) => title);
   t.strictSame(
     sections,
     rules.map(({ alert }) => alert),
@@ -52,25 +99,23 @@ t.test('every alert has a section of the runbook, and the other way round', asyn
   }
 });
 
-t.test('every alert is tested', async (t) => {
-  const tested = new Set(text('config/prometheus/certlet.rules.test.yaml').match(/alertname: \w+/g));
-  t.strictSame(
-    rules.filter(({ alert }) => !tested.has(`alertname: ${alert}`)).map(({ alert }) => alert),
-    [],
-  );
-});
-
-t.test('every metric in the dashboard exists, and no panel has the place of another', async (t) => {
-  const dashboard = text('config/grafana/certlet.json');
-  const { panels } = JSON.parse(dashboard) as { panels: { id: number; targets: { expr: string }[] }[] };
-  const names = panels.flatMap(({ targets }) => targets.flatMap(({ expr }) => namesIn(expr)));
-  t.strictSame(
-    names.filter((name) => !known.has(name)),
-    [],
-  );
-  t.ok(names.length >= panels.length, 'names were found');
-  t.equal(new Set(panels.map(({ id }) => id)).size, panels.length);
-});
+t.test(
+  'every rule in an alert about objections is one, and every metric of the approver stands in its document',
+  async (t) => {
+    const known = new Set(RULES.map(({ name }) => name));
+    const named = rulesOf('certlet-approver').flatMap(({ expr }) =>
+      [...expr.matchAll(/rule=~"([^"]+)"/g)].flatMap(([, list = '']) => list.split('|')),
+    );
+    t.ok(named.length > 0);
+    t.strictSame(
+      named.filter((name) => !known.has(name)),
+      [],
+    );
+    const documented = text('docs/approve.md');
+    const metrics = new Set(metricsOfApprover().match(/^certlet_approver_[a-z_]+/gm));
+    for (const name of metrics) t.match(documented, `\`${name}`);
+  },
+);
 
 const promtool = spawnSync('promtool', ['--version']).error === undefined;
 
@@ -79,10 +124,10 @@ t.test(
   { skip: promtool ? false : 'promtool is not installed (Debian: prometheus)' },
   async (t) => {
     const cwd = fileURLToPath(new URL('config/prometheus/', root));
-    for (const args of [
-      ['check', 'rules', 'certlet.rules.yaml'],
-      ['test', 'rules', 'certlet.rules.test.yaml'],
-    ]) {
+    for (const args of SETS.flatMap(({ file }) => [
+      ['check', 'rules', `${file}.rules.yaml`],
+      ['test', 'rules', `${file}.rules.test.yaml`],
+    ])) {
       const { status, stdout, stderr } = spawnSync('promtool', args, { cwd, encoding: 'utf8' });
       t.equal(status, 0, `promtool ${args.join(' ')}\n${stdout}${stderr}`);
     }
