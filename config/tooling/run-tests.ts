@@ -49,7 +49,7 @@ const suites = {
   },
   staged: {
     command: 'npm run test:staged --',
-    files: 'test/{integration/*,main,cli/{interrupt,once,renew,status}}.test.ts',
+    files: 'test/{integration/*,main,cli/{history,interrupt,once,renew,status}}.test.ts',
     jobs: Math.max(2, availableParallelism()),
     timeoutMs: 5 * MINUTE_MS,
     apart: false,

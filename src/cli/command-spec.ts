@@ -5,6 +5,7 @@ export const COMMAND_NAMES = [
   'run',
   'once',
   'status',
+  'history',
   'renew',
   'check',
   'adopt',

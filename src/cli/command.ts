@@ -36,6 +36,13 @@ export interface StatusArguments {
   readonly verbose: boolean;
 }
 
+export interface HistoryArguments {
+  readonly name: 'history';
+  readonly output: OutputForm;
+  /** The name of one; undefined for all that are managed. */
+  readonly certificate: string | undefined;
+}
+
 export interface RenewArguments {
   readonly name: 'renew';
   readonly output: OutputForm;
@@ -164,6 +171,7 @@ export type Command =
   | RunArguments
   | OnceArguments
   | StatusArguments
+  | HistoryArguments
   | RenewArguments
   | CheckArguments
   | AdoptArguments

@@ -94,6 +94,25 @@ export const COMMANDS: readonly CommandSpec[] = [
     examples: ['certlet status', 'certlet status serving', 'certlet status -w', 'certlet status -o json'],
   },
   {
+    name: 'history',
+    summary: 'Show what became of earlier requests.',
+    description: [
+      'From the records of the state folder, with and without a daemon; changes nothing. Of each request when it was made and when it ended, the certificate that came of it, what the approver wrote, or why there is none, and how many tries had failed before.',
+      'The last 20 of each certificate are kept.',
+    ],
+    positional: {
+      name: 'certificate',
+      summary: 'Only this one: client, serving, or the name of an entry of `certificates`.',
+      required: false,
+      suggestions: ['client', 'serving'],
+      namesCertificates: true,
+    },
+    flags: [OUTPUT],
+    settings: true,
+    exits: [],
+    examples: ['certlet history', 'certlet history serving', 'certlet history -o json'],
+  },
+  {
     name: 'renew',
     summary: 'Ask for new certificates now.',
     description: [

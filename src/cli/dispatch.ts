@@ -12,6 +12,7 @@ const RUNNERS: {
   run: async (context, command) => (await import('./commands/run.ts')).runRun(context, command),
   once: async (context, command) => (await import('./commands/once.ts')).runOnce(context, command),
   status: async (context, command) => (await import('./commands/status.ts')).runStatus(context, command),
+  history: async (context, command) => (await import('./commands/history.ts')).runHistory(context, command),
   renew: async (context, command) => (await import('./commands/renew.ts')).runRenew(context, command),
   check: async (context, command) => (await import('./commands/check.ts')).runCheck(context, command),
   adopt: async (context, command) => (await import('./commands/adopt.ts')).runAdopt(context, command),

@@ -3,6 +3,7 @@ import { CertletError } from '../errors.ts';
 import { parseChain } from '../pki/certificate.ts';
 import type { PrivateKey } from '../pki/keys.ts';
 import { requestDifferences } from '../pki/request-differences.ts';
+import type { Approval } from './past-request.ts';
 import type { CertificateTemplate } from './template.ts';
 import type { CertificateSigningRequest, CsrCondition } from './wire.ts';
 
@@ -12,7 +13,7 @@ const USAGES_REFUSED = /usages did not match/i;
 /** What an object says about the request. A certificate without Approved is ignored; Denied and Failed count by type. */
 export type RequestOutcome =
   | { readonly kind: 'pending'; readonly approved: boolean }
-  | { readonly kind: 'issued'; readonly certificatePem: string }
+  | { readonly kind: 'issued'; readonly certificatePem: string; readonly approval: Approval }
   | { readonly kind: 'denied'; readonly reason: string; readonly message: string }
   | { readonly kind: 'failed'; readonly reason: string; readonly message: string; readonly usages: boolean }
   | { readonly kind: 'changed uid' };
@@ -40,9 +41,11 @@ export function requestOutcome(csr: CertificateSigningRequest, uid: string | und
       message: failed.message,
       usages: USAGES_REFUSED.test(failed.message),
     };
-  const approved = condition('Approved') !== undefined;
-  if (approved && csr.certificatePem !== undefined) return { kind: 'issued', certificatePem: csr.certificatePem };
-  return { kind: 'pending', approved };
+  const approved = condition('Approved');
+  const { certificatePem } = csr;
+  if (approved === undefined || certificatePem === undefined)
+    return { kind: 'pending', approved: approved !== undefined };
+  return { kind: 'issued', certificatePem, approval: { reason: approved.reason, message: approved.message } };
 }
 
 /**

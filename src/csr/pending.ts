@@ -1,6 +1,7 @@
 import { CertletError } from '../errors.ts';
 import { Secret } from '../secret.ts';
 import { JsonFields } from './json-fields.ts';
+import { type Approval, decodeApproval, decodePastRequest, type PastRequest } from './past-request.ts';
 import { KEY_USAGES } from './spec.ts';
 import type { CertificateTemplate } from './template.ts';
 
@@ -28,6 +29,8 @@ export interface PendingRequest {
   readonly receivedAt?: Date;
   /** The same by the server's clock; only where this host's was ahead. */
   readonly receivedByServer?: Date;
+  /** With the issued chain: what the approver wrote into the request. */
+  readonly approval?: Approval;
   /** When the API server first refused the issued pair, which is not in use yet. */
   readonly refusedAt?: Date;
 }
@@ -58,6 +61,8 @@ export interface RequestHistory {
   readonly machine?: string;
   /** Which usages the signer took last; switched once after "usages did not match". */
   readonly keyEncipherment?: boolean;
+  /** The last requests that have come to their end, the newest last. Absent in older files. */
+  readonly past?: readonly PastRequest[];
 }
 
 /** JSON text of a record, with a format version. */
@@ -84,6 +89,7 @@ export function decodePending(text: string): PendingRequest {
     ...(fields.has('issuedPem') ? { issuedPem: fields.text('issuedPem') } : {}),
     ...(fields.has('receivedAt') ? { receivedAt: fields.date('receivedAt') } : {}),
     ...(fields.has('receivedByServer') ? { receivedByServer: fields.date('receivedByServer') } : {}),
+    ...(fields.has('approval') ? { approval: decodeApproval(fields.object('approval')) } : {}),
     ...(fields.has('refusedAt') ? { refusedAt: fields.date('refusedAt') } : {}),
   };
 }
@@ -106,6 +112,7 @@ export function decodeHistory(text: string): RequestHistory {
     ...(fields.has('renewWantedAt') ? { renewWantedAt: fields.date('renewWantedAt') } : {}),
     ...(fields.has('machine') ? { machine: fields.filledText('machine') } : {}),
     ...(fields.has('keyEncipherment') ? { keyEncipherment: fields.truth('keyEncipherment') } : {}),
+    ...(fields.has('past') ? { past: fields.objects('past').map(decodePastRequest) } : {}),
   };
 }
 
@@ -123,7 +130,16 @@ const REQUIRED = [
   'certDir',
   'createdAt',
 ];
-const PENDING_FIELDS = [...REQUIRED, 'uid', 'askerDigest', 'issuedPem', 'receivedAt', 'receivedByServer', 'refusedAt'];
+const PENDING_FIELDS = [
+  ...REQUIRED,
+  'uid',
+  'askerDigest',
+  'issuedPem',
+  'receivedAt',
+  'receivedByServer',
+  'approval',
+  'refusedAt',
+];
 const HISTORY_FIELDS = [
   'lastIssuedAt',
   'lastIssuedByServer',
@@ -134,6 +150,7 @@ const HISTORY_FIELDS = [
   'renewWantedAt',
   'machine',
   'keyEncipherment',
+  'past',
 ];
 const REFUSAL_FIELDS = ['code', 'message', 'at', 'count', 'templateDigest', 'askerDigest'];
 const TEMPLATE_FIELDS = [

@@ -71,8 +71,8 @@ export class Attempt {
   /** What a failed attempt means for its request: after a terminal outcome the record goes. Returns what to throw; throws what the store throws. */
   async #end(thrown: unknown): Promise<unknown> {
     const { clock, log } = this.#context;
-    const { spec, history, pending } = this.#state;
-    const ending = endingOf(thrown, pending, { spec, history, at: clock.now() });
+    const { spec, history, pending, failures } = this.#state;
+    const ending = endingOf(thrown, pending, { spec, history, failures, at: clock.now() });
     if (ending === undefined) return thrown;
     const { error, keyEncipherment } = ending;
     if (keyEncipherment !== undefined)
@@ -245,7 +245,10 @@ export class Attempt {
       });
       // What a kubelet starts by goes before what only certlet keeps in mind: a full disk may have room for the first alone.
       await this.#rules.installed(staged.pair, staged.cluster);
-      return { path: installed, problem: await this.#state.received(staged.pair, { receivedAt: now, ...issued }) };
+      return {
+        path: installed,
+        problem: await this.#state.received(staged.pair, { ...issued, receivedAt: issued.receivedAt ?? now }, now),
+      };
     });
     if (this.#state.toldFor !== leaf.fingerprint) {
       await this.#tellHost(path, staged.signal);

@@ -1,4 +1,5 @@
 import { asCertletError, type CertletError, errorFields, problemOf } from '../errors.ts';
+import { issuedRequest, type PastFailures, withPast } from '../csr/past-request.ts';
 import type { PendingRequest, RequestHistory } from '../csr/pending.ts';
 import type { CertificateSpec } from '../csr/spec.ts';
 import type { CertificatePair } from '../pki/certificate.ts';
@@ -59,6 +60,12 @@ export class ManagerState {
   /** Attempts that failed, and the pause before the next. */
   get backoff(): Pick<Backoff, 'failures' | 'until'> {
     return this.#backoff;
+  }
+
+  /** Tries that failed since the last success, for what is remembered of a request. */
+  get failures(): PastFailures | undefined {
+    const { failing, lastError } = this;
+    return failing && lastError && { ...failing, code: lastError.code };
   }
 
   /** Attempts by result since the process started. */
@@ -232,12 +239,17 @@ export class ManagerState {
   /** Writes down what came and when. Gives what keeps the disk from taking the note. */
   received(
     pair: CertificatePair,
-    { receivedAt: lastIssuedAt, receivedByServer }: { readonly receivedAt: Date; readonly receivedByServer?: Date },
+    record: PendingRequest & { readonly receivedAt: Date },
+    at: Date,
   ): Promise<CertletError | undefined> {
+    const { receivedAt: lastIssuedAt, receivedByServer } = record;
+    const { leaf } = pair.chain;
     const { refusal: _forgotten, refused: _replaced, renewWantedAt: _fulfilled, ...before } = this.history;
     const { lastIssuedByServer: _older, ...past } = before;
     const byServer = receivedByServer === undefined ? {} : { lastIssuedByServer: receivedByServer };
-    return problemOf(() => this.#rewrite({ ...past, lastIssuedAt, ...byServer, lastSerial: pair.chain.leaf.serial }));
+    const known = withPast(past.past, issuedRequest(record, leaf, { at, failed: this.failures }));
+    const next = { ...past, lastIssuedAt, ...byServer, lastSerial: leaf.serial, past: known };
+    return problemOf(() => this.#rewrite(next));
   }
 
   /** The rest of the host has been told of the pair with this fingerprint. */

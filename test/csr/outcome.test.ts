@@ -40,7 +40,7 @@ for (const row of [
   {
     name: 'approved and issued',
     csr: { conditions: [approved], certificatePem: 'PEM' },
-    outcome: { kind: 'issued', certificatePem: 'PEM' },
+    outcome: { kind: 'issued', certificatePem: 'PEM', approval: { reason: 'Because', message: '' } },
   },
   {
     name: 'a certificate without approval is ignored',

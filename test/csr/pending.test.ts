@@ -9,6 +9,7 @@ import {
   type PendingRequest,
   type RequestHistory,
 } from '../../src/csr/pending.ts';
+import type { PastRequest } from '../../src/csr/past-request.ts';
 import { isCertletError } from '../../src/errors.ts';
 import { Secret } from '../../src/secret.ts';
 
@@ -34,6 +35,21 @@ const template = fc.record(
     noNullPrototype: true,
   },
 );
+const approval = fc.record({ reason: fc.string(), message: fc.string() }, { noNullPrototype: true });
+const past: fc.Arbitrary<PastRequest> = fc.record(
+  {
+    request: filled,
+    requestedAt: moment,
+    endedAt: moment,
+    result: filled,
+    serial: fc.string(),
+    expires: moment,
+    approval,
+    message: fc.string(),
+    failed: fc.record({ since: moment, tries: fc.nat(), code: filled }, { noNullPrototype: true }),
+  },
+  { requiredKeys: ['request', 'requestedAt', 'endedAt', 'result'], noNullPrototype: true },
+);
 const pending: fc.Arbitrary<PendingRequest> = fc.record(
   {
     purpose,
@@ -50,6 +66,7 @@ const pending: fc.Arbitrary<PendingRequest> = fc.record(
     issuedPem: fc.string(),
     receivedAt: moment,
     receivedByServer: moment,
+    approval,
     refusedAt: moment,
   },
   {
@@ -88,6 +105,7 @@ const history: fc.Arbitrary<RequestHistory> = fc.record(
     refused: fc.record({ fingerprint: filled, since: moment, count: fc.nat() }, { noNullPrototype: true }),
     renewWantedAt: moment,
     keyEncipherment: fc.boolean(),
+    past: fc.array(past, { maxLength: 3 }),
   },
   { requiredKeys: [], noNullPrototype: true },
 );

@@ -1,7 +1,7 @@
 import { join, resolve } from 'node:path';
 import { decodeHistory, decodePending, type PendingRequest, type RequestHistory } from '../../csr/pending.ts';
 import type { CertificateSpec, PlainFiles } from '../../csr/spec.ts';
-import { isCertletError } from '../../errors.ts';
+import { type CertletError, isCertletError } from '../../errors.ts';
 import { SaidOnce } from '../../said-once.ts';
 import { errnoOf } from '../file-errors.ts';
 import type { FileFacts, FileSystem } from '../file-system.ts';
@@ -31,7 +31,12 @@ export interface PairView {
 export type RecordView<T> =
   | { readonly kind: 'read'; readonly value: T }
   | { readonly kind: 'absent' }
-  | { readonly kind: 'unreadable' | 'broken'; readonly path: string; readonly reason: string };
+  | {
+      readonly kind: 'unreadable' | 'broken';
+      readonly path: string;
+      readonly reason: string;
+      readonly error: CertletError;
+    };
 
 /** The cert-dir and the state folder, to look at only. Nothing rejects for what is on the disk. */
 export interface StoreView {
@@ -127,14 +132,14 @@ async function viewRecord<T>(context: StoreContext, path: string, decode: (text:
     text = await readIfPresent(context.fs, path, FILE_LIMIT_BYTES);
   } catch (error) {
     if (!isCertletError(error)) throw error;
-    return { kind: 'unreadable', path, reason: error.message };
+    return { kind: 'unreadable', path, reason: error.message, error };
   }
   if (text === undefined) return { kind: 'absent' };
   try {
     return { kind: 'read', value: decode(text) };
   } catch (error) {
     if (!isCertletError(error)) throw error;
-    return { kind: 'broken', path, reason: error.message };
+    return { kind: 'broken', path, reason: error.message, error };
   }
 }
 

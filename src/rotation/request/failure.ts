@@ -2,6 +2,7 @@ import { timestamp } from '../../timestamp.ts';
 import { asCertletError, CertletError, type ErrorCode, errorFields, isCertletError } from '../../errors.ts';
 import { ERROR_RULES } from '../../error-rules.ts';
 import { refusedRemedy } from '../../csr/outcome.ts';
+import { failedRequest, type PastFailures, withPast } from '../../csr/past-request.ts';
 import type { PendingRequest, RequestHistory } from '../../csr/pending.ts';
 import type { CertificateSpec } from '../../csr/spec.ts';
 import { type CertificateTemplate, templateDigest } from '../../csr/template.ts';
@@ -28,11 +29,22 @@ export interface Ending {
 export function endingOf(
   thrown: unknown,
   record: PendingRequest | undefined,
-  past: { readonly spec: CertificateSpec; readonly history: RequestHistory; readonly at: Date },
+  past: Past & { readonly failures?: PastFailures | undefined },
 ): Ending | undefined {
-  const { spec, history } = past;
-  const error = usagesTriedTwice(asCertletError(thrown), record, spec);
+  const error = usagesTriedTwice(asCertletError(thrown), record, past.spec);
   if (record === undefined || !endsRequest(error, record)) return undefined;
+  const entry = failedRequest(record, error, { at: past.at, failed: past.failures });
+  return endingBy(error, record, { ...past, history: { ...past.history, past: withPast(past.history.past, entry) } });
+}
+
+interface Past {
+  readonly spec: CertificateSpec;
+  readonly history: RequestHistory;
+  readonly at: Date;
+}
+
+function endingBy(error: CertletError, record: PendingRequest, past: Past): Ending {
+  const { spec, history } = past;
   if (error.code === 'ERR_CSR_USAGES') {
     const keyEncipherment = !spec.usages.includes('key encipherment');
     const { lastRequestAt: _spacing, ...before } = history;

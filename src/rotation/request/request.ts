@@ -1,5 +1,6 @@
 import { CertletError, type ErrorCode, isCertletError } from '../../errors.ts';
 import { refusedRemedy, requestIncompatibilities, type RequestOutcome } from '../../csr/outcome.ts';
+import { keptApproval } from '../../csr/past-request.ts';
 import type { PendingRequest } from '../../csr/pending.ts';
 import { isNameDropped, reachesSigner, unreachedSigner } from '../../csr/signer-names.ts';
 import type { CertificateSpec } from '../../csr/spec.ts';
@@ -122,8 +123,8 @@ export async function obtain(
   const outcome = await stillServed(context, asker, { version, signal: flow.signal }, () =>
     waitForOutcome(csr, waiting),
   );
-  const issuedPem = issuedOrThrow(record, outcome);
-  const issued = { ...asked, issuedPem, ...momentOf(judgedNow(context)) };
+  const { certificatePem: issuedPem, approval } = issuedOrThrow(record, outcome);
+  const issued = { ...asked, issuedPem, ...momentOf(judgedNow(context)), approval: keptApproval(approval) };
   await save(context, issued, flow);
   return issued;
 }
@@ -257,10 +258,13 @@ function sayPosted(
   }
 }
 
-function issuedOrThrow({ name, template }: PendingRequest, outcome: FinalOutcome): string {
+function issuedOrThrow(
+  { name, template }: PendingRequest,
+  outcome: FinalOutcome,
+): Extract<FinalOutcome, { readonly kind: 'issued' }> {
   switch (outcome.kind) {
     case 'issued':
-      return outcome.certificatePem;
+      return outcome;
     case 'denied':
       throw new CertletError(
         'ERR_CSR_DENIED',

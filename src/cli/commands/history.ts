@@ -1,0 +1,54 @@
+import { storeOnDisk } from '../../disk-pairs.ts';
+import { CertletError, EXIT } from '../../errors.ts';
+import { type HistoryStatus, historyStatus, historyText } from '../../status/history.ts';
+import type { RecordView, StoreView } from '../../adapters/probe/store-view.ts';
+import { ANSWER_VERSION, encodeAnswer } from '../answer.ts';
+import type { HistoryArguments } from '../command.ts';
+import { type CommandContext, showsColour } from '../command-context.ts';
+import { managedPurposes } from '../managed-purposes.ts';
+
+/**
+ * `certlet history`: what earlier requests came to, from the records of the state folder, with and without a daemon. Changes nothing. Throws
+ * `ERR_STORE_IO` where a record cannot be read.
+ */
+export async function runHistory(context: CommandContext, args: HistoryArguments): Promise<number> {
+  const { edge, print } = context;
+  const settings = await context.loadSettings();
+  const purposes = managedPurposes(settings, args.certificate, 'history');
+  const view = storeOnDisk(settings, edge.userId);
+  const certificates = await Promise.all(purposes.map(async (purpose) => historyOf(view, purpose)));
+  if (args.output !== 'text') {
+    print(encodeAnswer({ version: ANSWER_VERSION, node: settings.nodeName, certificates }, args.output));
+    return EXIT.ok;
+  }
+  const { stdout, environment } = edge;
+  const columns = stdout.isTTY === true ? stdout.columns : undefined;
+  print(historyText(certificates, { colour: showsColour(stdout, environment), columns }));
+  return EXIT.ok;
+}
+
+async function historyOf(view: StoreView, purpose: string): Promise<HistoryStatus> {
+  const history = recordOf(await view.history(purpose)) ?? {};
+  return historyStatus({ purpose, history, pending: recordOf(await view.pending(purpose)) });
+}
+
+function recordOf<T>(view: RecordView<T>): T | undefined {
+  switch (view.kind) {
+    case 'read':
+      return view.value;
+    case 'absent':
+      return undefined;
+    case 'unreadable':
+      // The system's error is the direct cause, by which the exit code is told.
+      throw new CertletError('ERR_STORE_IO', view.reason, {
+        remedy: 'sudo certlet history',
+        cause: view.error.cause,
+      });
+    case 'broken':
+      throw new CertletError('ERR_STORE_IO', `${view.path}: ${view.reason}`, {
+        // A start sets it aside.
+        remedy: 'systemctl restart certlet',
+        cause: view.error,
+      });
+  }
+}
