@@ -1,5 +1,4 @@
 import type { JsonFields } from './json-fields.ts';
-import type { PendingRequest, RequestHistory } from './pending.ts';
 
 /** What whoever approved a request wrote into it; either may be empty. */
 export interface Approval {
@@ -33,13 +32,20 @@ export interface PastRequest {
   readonly failed?: PastFailures;
 }
 
+/** What a pending record tells of its request. */
+interface EndedRecord {
+  readonly name: string;
+  readonly createdAt: Date;
+  readonly approval?: Approval;
+}
+
 /** So many are kept of each certificate: years of a healthy node, and a night of denials. */
 export const KEPT_REQUESTS = 20;
 /** What others write is cut here: a record is read at each start. */
 const LONGEST_TEXT = 400;
 
 /** The list with one more at its end; without the oldest where it gets too long. One that is there already, since its last step was done twice, is replaced. */
-export function withPast(past: RequestHistory['past'], entry: PastRequest): readonly PastRequest[] {
+export function withPast(past: readonly PastRequest[] | undefined, entry: PastRequest): readonly PastRequest[] {
   const others = (past ?? []).filter(
     ({ request, requestedAt }) => request !== entry.request || requestedAt.getTime() !== entry.requestedAt.getTime(),
   );
@@ -48,7 +54,7 @@ export function withPast(past: RequestHistory['past'], entry: PastRequest): read
 
 /** A request whose pair is in use now. */
 export function issuedRequest(
-  record: Pick<PendingRequest, 'name' | 'createdAt' | 'approval'>,
+  record: EndedRecord,
   { serial, notAfter: expires }: { readonly serial: string; readonly notAfter: Date },
   end: { readonly at: Date; readonly failed: PastFailures | undefined },
 ): PastRequest {
@@ -57,7 +63,7 @@ export function issuedRequest(
 
 /** A request of which no pair has come. */
 export function failedRequest(
-  record: Pick<PendingRequest, 'name' | 'createdAt' | 'approval'>,
+  record: EndedRecord,
   { code, message }: { readonly code: string; readonly message: string },
   end: { readonly at: Date; readonly failed: PastFailures | undefined },
 ): PastRequest {
@@ -65,7 +71,7 @@ export function failedRequest(
 }
 
 function ended(
-  { name: request, createdAt: requestedAt, approval }: Pick<PendingRequest, 'name' | 'createdAt' | 'approval'>,
+  { name: request, createdAt: requestedAt, approval }: EndedRecord,
   { at: endedAt, failed }: { readonly at: Date; readonly failed: PastFailures | undefined },
 ): Omit<PastRequest, 'result'> {
   return {
