@@ -79,7 +79,8 @@ export interface CertificateStore {
 }
 
 export type KubeconfigReading =
-  | { readonly kind: 'absent'; readonly path: string }
+  /** `linksTo`: it is a link to this path, where nothing is. */
+  | { readonly kind: 'absent'; readonly path: string; readonly linksTo?: string }
   /** `files`: what it names, where that much could be read: one of them may be what is wrong. */
   | { readonly kind: 'unusable'; readonly path: string; readonly error: Error; readonly files?: readonly string[] }
   | { readonly kind: 'usable'; readonly path: string; readonly config: ClientConfig };

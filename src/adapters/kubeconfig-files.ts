@@ -112,7 +112,10 @@ export async function readKubeconfig(
   let files: readonly string[] = [];
   try {
     const text = await textOf(options.fs, path);
-    if (text === undefined) return { kind: 'absent', path };
+    if (text === undefined) {
+      const linksTo = await options.fs.readlink(path);
+      return { kind: 'absent', path, ...(linksTo === undefined ? {} : { linksTo: resolve(dirname(path), linksTo) }) };
+    }
     await checkFileSafety(options.fs, path, options);
     const kubeconfig = await judged(parseKubeconfig(text, path, options.context), options);
     files = [...filesNeeded(kubeconfig)];

@@ -60,6 +60,10 @@ t.test('files that are not there are absent, and so is a bootstrap kubeconfig th
   const files = filesIn(await folderOf(t));
   t.match(await files.readBootstrap(), { kind: 'absent', path: /bootstrap\.conf$/ });
   t.match(await files.readNode(), { kind: 'absent' });
+  const folder = await folderOf(t);
+  await symlink('../run/opened.conf', join(folder, 'bootstrap.conf'));
+  const linksTo = join(folder, '../run/opened.conf');
+  t.match(await filesIn(folder).readBootstrap(), { kind: 'absent', linksTo }, 'what was sealed and not opened');
   const without = filesIn(await folderOf(t), { bootstrapPath: undefined });
   t.match(await without.readBootstrap(), { kind: 'absent' });
   await without.removeBootstrap();

@@ -112,6 +112,7 @@ export class NodeKubeconfigs {
       });
     }
     if (reading.kind === 'unusable') throw reading.error;
+    if (reading.linksTo !== undefined) throw unopened({ path: reading.path, linksTo: reading.linksTo }, reason);
     throw new CertletError('ERR_CREDENTIAL_MISSING', `no bootstrap kubeconfig at ${reading.path}, and ${reason}`, {
       remedy: `put a bootstrap kubeconfig with a fresh token at ${reading.path}; certlet notices it by itself (kubeadm token create, or certlet join)`,
     });
@@ -194,6 +195,16 @@ export class NodeKubeconfigs {
       });
   }
 }
+
+/** `certlet join --seal` leaves a link to where certlet-unseal.service opens what is sealed. */
+const unopened = (link: { readonly path: string; readonly linksTo: string }, reason: string): CertletError =>
+  new CertletError(
+    'ERR_CREDENTIAL_MISSING',
+    `the bootstrap kubeconfig ${link.path} is a link to ${link.linksTo}, where nothing is, and ${reason}`,
+    {
+      remedy: `systemctl restart certlet-unseal.service   # opens what certlet join --seal has sealed; where that fails, or the token is too old: certlet join --seal with a fresh one`,
+    },
+  );
 
 const sameCluster = (left: ClusterAccess, right: ClusterAccess): boolean =>
   clusterDifferences(left, right).length === 0;
