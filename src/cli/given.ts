@@ -1,5 +1,5 @@
 import { isAbsolute, resolve } from 'node:path';
-import { parseDurationMs } from '../config/duration.ts';
+import { parseLongDurationMs } from '../config/duration.ts';
 import { nameProblem, parseReloadChoice, type ReloadChoice } from '../kubelet/reload-file.ts';
 import { isHostName } from '../pki/dns-name.ts';
 import { isTokenGroup } from '../token/groups.ts';
@@ -89,10 +89,10 @@ export class Given {
     return Array.isArray(value) ? value.map(String) : [];
   }
 
-  /** What a person types may count days, too, which Go's durations and so the settings do not. */
+  /** What a person types may count days, too. */
   durationMs(name: string): number {
     const text = this.text(name) ?? '';
-    const ms = parseDurationMs(text.replace(/^([0-9]{1,5})d$/u, (_all, days) => `${String(Number(days) * 24)}h`));
+    const ms = parseLongDurationMs(text);
     if (ms !== undefined && ms > 0) return ms;
     this.#problems.push(`--${name}: expected a time with its unit, such as 30s or 5m, got ${JSON.stringify(text)}`);
     return 0;

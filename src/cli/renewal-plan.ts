@@ -118,7 +118,7 @@ function askingIdentity({ settings, spec, client, bootstrap, now }: Asking): str
 }
 
 function reasonsFor(
-  { spec: { window }, facts: current, history }: DiskCertificate,
+  { spec, facts: current, history }: DiskCertificate,
   { wanted, nodeName, now }: { readonly wanted: CertificateTemplate; readonly nodeName: string; readonly now: Date },
 ): readonly string[] {
   return rotationReasons({
@@ -126,7 +126,7 @@ function reasonsFor(
     current,
     refused: false,
     wanted,
-    deadline: dueAt(current, { nodeName, window }, history, now),
+    deadline: dueAt(current, { ...spec, nodeName }, history, now),
     forced: true,
   });
 }

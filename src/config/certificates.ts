@@ -28,6 +28,7 @@ export function certificateSpecs(file: SettingsFile): readonly CertificateSpec[]
     keyAlgorithm,
     keyEncipherment,
     expirationSeconds,
+    reserveMs: reserveMs(file.reserve),
     plainFiles: Object.fromEntries(KUBELET_NAMES.flatMap((name) => plainFiles(file, name))),
   };
   const kubelets = [
@@ -36,6 +37,9 @@ export function certificateSpecs(file: SettingsFile): readonly CertificateSpec[]
   ];
   return [...kubelets, ...file.certificates.map((entry) => entrySpec(file, entry))];
 }
+
+/** No time is no reserve. */
+const reserveMs = (given: number | undefined): number | undefined => (given === 0 ? undefined : given);
 
 /** None where the settings ask for none. */
 function plainFiles(file: SettingsFile, name: KubeletName): readonly (readonly [KubeletName, PlainFiles])[] {
@@ -58,6 +62,7 @@ function entrySpec(file: SettingsFile, entry: CertificateEntry): CertificateSpec
     keyAlgorithm: entry.keyAlgorithm ?? file.keyAlgorithm,
     expirationSeconds: entry.expirationSeconds,
     window: { earliest: rotationWindow.earliestPercent / 100, latest: rotationWindow.latestPercent / 100 },
+    reserveMs: reserveMs(entry.reserve ?? file.reserve),
     isIdentity: false,
     // Only what the API server itself takes can be shown to it.
     proof: signerName === API_CLIENT_SIGNER ? 'access review' : 'none',

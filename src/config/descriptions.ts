@@ -39,6 +39,10 @@ export const DESCRIPTIONS: Readonly<Record<string, Description>> = {
     text: "Lifetime to ask for. Clusters before 1.22 ignore it; the signer may shorten it. Default: the signer's.",
     value: 'SECONDS',
   },
+  reserve: {
+    text: 'What is left of every certificate at least while the node is online: it is renewed so much before its end, though never in the first half of its life. Default: none.',
+    value: 'TIME',
+  },
   plainFiles: { text: 'Also write pairs as two files, for programs that cannot read the combined one.' },
   'plainFiles.client': { text: 'Two files for the client pair; {} takes the default names.' },
   'plainFiles.client.certFile': { text: 'Default: kubelet-client.crt in the cert-dir.', value: 'FILE' },
@@ -68,6 +72,10 @@ export const DESCRIPTIONS: Readonly<Record<string, Description>> = {
   'certificates.keyAlgorithm': { text: 'Kind of the private key. Default: keyAlgorithm.', value: 'KIND' },
   'certificates.expirationSeconds': { text: "Lifetime to ask for. Default: the signer's.", value: 'SECONDS' },
   'certificates.rotationWindow': { text: 'Between which parts of the lifetime it is renewed.' },
+  'certificates.reserve': {
+    text: 'The same as reserve for this certificate; 0s for none. Default: reserve.',
+    value: 'TIME',
+  },
   'certificates.certFile': { text: 'Write the certificate to this file, too.', value: 'FILE' },
   'certificates.keyFile': { text: 'Write the key to this file, too.', value: 'FILE' },
   'certificates.groupReadable': { text: 'Files with the key are 0640, with the group of their setgid folder.' },

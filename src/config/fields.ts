@@ -12,6 +12,7 @@ import {
   integer,
   ipAddress,
   listenAddress,
+  longDuration,
   subjectName,
   text,
 } from './values.ts';
@@ -63,6 +64,7 @@ const certificate = () =>
       }),
       {},
     ),
+    reserve: optional(longDuration(0)),
     certFile: optional(absolutePath()),
     keyFile: optional(absolutePath()),
     groupReadable: defaulted(boolean(), false),
@@ -86,6 +88,7 @@ export const SETTINGS_CODEC = group({
   keyAlgorithm: defaulted(choice(KEY_ALGORITHMS), 'ECDSA-P256'),
   keyEncipherment: defaulted(boolean(), true),
   expirationSeconds: optional(integer(MIN_EXPIRATION_SECONDS, MAX_INT32)),
+  reserve: optional(longDuration(0)),
   plainFiles: defaulted(group({ client: optional(plainPair()), serving: optional(plainPair()) }), {}),
   certificates: defaulted(list(certificate()), []),
   certificatesDir: defaulted(absolutePath(), '/var/lib/certlet/certs'),

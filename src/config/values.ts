@@ -4,7 +4,13 @@ import { type CertificateNames, NODE_NAME, withNodeName } from '../csr/spec.ts';
 import { DNS_SUBDOMAIN, MAX_DNS_LENGTH } from '../pki/dns-name.ts';
 import { reject, shown } from './codec.ts';
 import type { Codec, Problem, SettingPath } from './codec.ts';
-import { DURATION_PATTERN, formatDuration, parseDurationMs } from './duration.ts';
+import {
+  DURATION_PATTERN,
+  formatDuration,
+  LONG_DURATION_PATTERN,
+  parseDurationMs,
+  parseLongDurationMs,
+} from './duration.ts';
 
 /** No setting waits longer than a year. */
 const MAX_DURATION_MS = 8760 * 3_600_000;
@@ -93,14 +99,27 @@ export function choice<const T extends string>(words: readonly T[]): Codec<T> {
 }
 
 /** A text like `30s`, read as milliseconds. */
-export function duration(minMs: number): Codec<number> {
+export const duration = (minMs: number): Codec<number> =>
+  span(minMs, { pattern: DURATION_PATTERN, parse: parseDurationMs, examples: '30s, 5m or 1h30m' });
+
+/** The same of what people count in days: `21d`, too. */
+export const longDuration = (minMs: number): Codec<number> =>
+  span(minMs, { pattern: LONG_DURATION_PATTERN, parse: parseLongDurationMs, examples: '21d, 12h or 1h30m' });
+
+interface SpanForm {
+  readonly pattern: string;
+  readonly parse: (text: string) => number | undefined;
+  readonly examples: string;
+}
+
+function span(minMs: number, { pattern, parse, examples }: SpanForm): Codec<number> {
   return {
     flag: 'text',
-    schema: { type: 'string', pattern: DURATION_PATTERN },
+    schema: { type: 'string', pattern },
     read(value, path, problems) {
-      const ms = typeof value === 'string' ? parseDurationMs(value) : undefined;
+      const ms = typeof value === 'string' ? parse(value) : undefined;
       if (ms === undefined) {
-        const example = typeof value === 'number' ? `${String(value)}s` : '30s, 5m or 1h30m';
+        const example = typeof value === 'number' ? `${String(value)}s` : examples;
         return reject(problems, path, `expected a duration with its unit, such as ${example}, got ${shown(value)}`);
       }
       if (ms < minMs) return reject(problems, path, `is shorter than ${formatDuration(minMs)}`);

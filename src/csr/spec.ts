@@ -63,6 +63,8 @@ export interface CertificateSpec {
   readonly expirationSeconds: number | undefined;
   /** Between which parts of the lifetime the successor is asked for. */
   readonly window: RotationWindow;
+  /** So much of it is left at least while the node is online; undefined where nothing is asked for. */
+  readonly reserveMs?: number | undefined;
   /**
    * The one certificate that the node asks with: for it the node asks itself or, where it cannot, the bootstrap credential. All others are asked for by
    * the node.
@@ -133,6 +135,7 @@ export interface KubeletOptions {
   /** Three usages (with key encipherment) or two: signers up to 1.24 take exactly the three, later ones either set. */
   readonly keyEncipherment: boolean;
   readonly expirationSeconds: number | undefined;
+  readonly reserveMs?: number | undefined;
   readonly plainFiles: Readonly<Partial<Record<KubeletName, PlainFiles>>>;
 }
 
@@ -193,7 +196,14 @@ function kubeletSpec(
   auth: 'client auth' | 'server auth',
 ): Pick<
   CertificateSpec,
-  'commonName' | 'organizations' | 'usages' | 'usagesNegotiable' | 'keyAlgorithm' | 'expirationSeconds' | 'window'
+  | 'commonName'
+  | 'organizations'
+  | 'usages'
+  | 'usagesNegotiable'
+  | 'keyAlgorithm'
+  | 'expirationSeconds'
+  | 'window'
+  | 'reserveMs'
 > {
   return {
     commonName: `system:node:${NODE_NAME}`,
@@ -203,6 +213,7 @@ function kubeletSpec(
     keyAlgorithm: options.keyAlgorithm,
     expirationSeconds: options.expirationSeconds,
     window: KUBELET_WINDOW,
+    reserveMs: options.reserveMs,
   };
 }
 

@@ -11,6 +11,7 @@ import { approveCommand } from './request/approval.ts';
 import { eventKind, sayFailure } from './request/failure.ts';
 import { RotationNotice } from './rotation-notice.ts';
 import type { Backoff } from './rules/retry.ts';
+import { type ReserveFacts, reserveFacts } from './rules/reserve.ts';
 import {
   doubtfulUntil,
   dueAt,
@@ -199,8 +200,8 @@ export class CertificateManager {
   /** When the current certificate is due; undefined without one. */
   deadline(): Date | undefined {
     const { clock, options } = this.#context;
-    const of = { nodeName: options.nodeName, window: this.rules.spec.window };
-    return dueAt(this.#state.current?.chain.leaf, of, this.#state.history, clock.now());
+    const by = { ...this.rules.spec, nodeName: options.nodeName };
+    return dueAt(this.#state.current?.chain.leaf, by, this.#state.history, clock.now());
   }
 
   #dueAt(): Date | undefined {
@@ -254,7 +255,7 @@ export class CertificateManager {
     const command = cause === 'held' ? state.hold?.remedy : failing ? state.lastError?.remedy : step.command;
     const reason = cause === 'retry' ? (state.lastError?.message ?? step.reason) : step.reason;
     state.enter(REST_PHASES[cause], reason, { command, spacedUntil: step.due && step.until });
-    this.#notice.say(state.current?.chain.leaf, this.deadline(), step);
+    this.#notice.say(state.current?.chain.leaf, this.deadline(), { step, reserve: this.#reserve() });
   }
 
   /** What there is to tell of it. */
@@ -281,6 +282,7 @@ export class CertificateManager {
       placeholder: leaf?.selfSigned === true,
       receivedAt: leaf && receivedAt(leaf, state.history),
       rotationDeadline: this.deadline(),
+      reserve: this.#reserve(),
       nextAttempt: state.backoff.until(now) ?? state.filesBackoff?.until(now) ?? state.spacedUntil,
       pending: pending && {
         name: pending.name,
@@ -294,6 +296,11 @@ export class CertificateManager {
       failing: state.failing,
       attempts: Object.fromEntries(state.attempts),
     };
+  }
+
+  #reserve(): ReserveFacts | undefined {
+    const { spec, history, current } = this.#state;
+    return reserveFacts(current?.chain.leaf, spec, history, this.#context.clock.now());
   }
 
   /** Of two requests that are both made while one certificate is in use, and of one that supersedes another (`always`). */

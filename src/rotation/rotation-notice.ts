@@ -1,5 +1,6 @@
 import type { CertificateFacts } from '../pki/certificate.ts';
 import type { RotationContext } from './rotation-context.ts';
+import type { ReserveFacts } from './rules/reserve.ts';
 import type { Step } from './rules/step.ts';
 
 const SPREAD = 'Rotation is due, the first request after a start is spread over time';
@@ -15,6 +16,7 @@ export class RotationNotice {
   readonly #purpose: string;
   /** Serial of the certificate that was told of last. */
   #said = '';
+  #saidReserve = '';
   /** Which reasons were told to be due for the certificate of this serial. */
   #saidDue: { readonly serial: string | undefined; readonly reasons: Set<string> } | undefined;
 
@@ -24,9 +26,26 @@ export class RotationNotice {
   }
 
   /** Nothing is done for this certificate before `deadline`, nor before `step` ends. */
-  say(leaf: CertificateFacts | undefined, deadline: Date | undefined, step: Wait): void {
+  say(
+    leaf: CertificateFacts | undefined,
+    deadline: Date | undefined,
+    { step, reserve }: { readonly step: Wait; readonly reserve?: ReserveFacts | undefined },
+  ): void {
     this.#sayDeadline(leaf, deadline);
+    this.#sayReserve(leaf, reserve);
     this.#sayDue(leaf, step);
+  }
+
+  /** Once per certificate: the settings promise more than the signer's lifetime allows. */
+  #sayReserve(leaf: CertificateFacts | undefined, reserve: ReserveFacts | undefined): void {
+    if (leaf === undefined || reserve?.ask === undefined || this.#saidReserve === leaf.serial) return;
+    this.#saidReserve = leaf.serial;
+    this.#context.log.log('warn', 'The lifetime of the certificate is too short for the reserve', {
+      purpose: this.#purpose,
+      reserve: durationText(reserve.wantedMs),
+      possible: durationText(reserve.possibleMs),
+      remedy: reserve.ask,
+    });
   }
 
   #sayDeadline(leaf: CertificateFacts | undefined, deadline: Date | undefined): void {

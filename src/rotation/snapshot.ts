@@ -1,6 +1,7 @@
 import type { ErrorCode } from '../error-rules.ts';
 import type { CertificateFacts } from '../pki/certificate.ts';
 import type { KubeconfigNeed } from './rules/clusters.ts';
+import type { ReserveFacts } from './rules/reserve.ts';
 
 /** The named states of one certificate. */
 export type Phase =
@@ -54,6 +55,8 @@ export interface ManagerSnapshot {
   /** When this certificate came, as far as two clocks tell; undefined for one that certlet did not ask for. */
   readonly receivedAt: Date | undefined;
   readonly rotationDeadline: Date | undefined;
+  /** What the settings' reserve comes to with its lifetime; absent where there is none. */
+  readonly reserve?: ReserveFacts | undefined;
   readonly nextAttempt: Date | undefined;
   readonly pending: PendingSnapshot | undefined;
   readonly lastSuccess: Date | undefined;

@@ -1,6 +1,7 @@
 import type { RequestHistory } from '../csr/pending.ts';
 import type { CertificateSpec } from '../csr/spec.ts';
 import type { CertificateFacts } from '../pki/certificate.ts';
+import { reserveFacts } from '../rotation/rules/reserve.ts';
 import { dueAt, receivedAt } from '../rotation/rules/schedule.ts';
 import type { AgentSnapshot, FailureSnapshot, ManagerSnapshot } from '../rotation/snapshot.ts';
 import { type StatusDocument, statusDocument } from './document.ts';
@@ -97,7 +98,8 @@ function diskManager(
     currentPath,
     placeholder: facts?.selfSigned === true,
     receivedAt: facts && receivedAt(facts, history),
-    rotationDeadline: dueAt(facts, { nodeName, window: spec.window }, history, now),
+    rotationDeadline: dueAt(facts, { ...spec, nodeName }, history, now),
+    reserve: reserveFacts(facts, spec, history, now),
     nextAttempt: undefined,
     pending: undefined,
     lastSuccess: history.lastIssuedAt,

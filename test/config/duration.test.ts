@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import t from 'tap';
-import { formatDuration, parseDurationMs } from '../../src/config/duration.ts';
+import { formatDuration, parseDurationMs, parseLongDurationMs } from '../../src/config/duration.ts';
 
 for (const [text, ms] of [
   ['8s', 8000],
@@ -22,6 +22,18 @@ for (const [text, ms] of [
 ] as const) {
   t.test(`${JSON.stringify(text)} is ${ms === undefined ? 'no duration' : `${String(ms)} ms`}`, async (t) => {
     t.equal(parseDurationMs(text), ms);
+  });
+}
+
+for (const [text, ms] of [
+  ['21d', 21 * 86_400_000],
+  ['12h', 12 * 3_600_000],
+  ['1d12h', undefined],
+  ['123456d', undefined],
+  ['d', undefined],
+] as const) {
+  t.test(`in days: ${JSON.stringify(text)} is ${ms === undefined ? 'none' : `${String(ms)} ms`}`, async (t) => {
+    t.equal(parseLongDurationMs(text), ms);
   });
 }
 

@@ -27,7 +27,7 @@ t.test('no setting is left out', async (t) => {
   // It has no default to show: an example of it stands in a comment.
   t.strictSame(
     [...new Set(named)].filter((name) => !shown.includes(name)),
-    ['expirationSeconds'],
+    ['expirationSeconds', 'reserve'],
   );
   for (const { path } of settingLeaves()) t.match(text, new RegExp(`\\b${String(path.at(-1))}\\b`));
 });
@@ -35,7 +35,7 @@ t.test('no setting is left out', async (t) => {
 t.test('the examples in its comments are good settings', async (t) => {
   const examples = text
     .split('\n')
-    .filter((line) => /^# ((expirationSeconds|plainFiles|certificates|hooks|metrics):| {2,}\S)/.test(line))
+    .filter((line) => /^# ((expirationSeconds|reserve|plainFiles|certificates|hooks|metrics):| {2,}\S)/.test(line))
     .map((line) => line.slice(2))
     .join('\n');
   t.match(load(examples), {

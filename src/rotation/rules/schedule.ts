@@ -11,6 +11,10 @@ const LONGEST_SPACING_MS = 10 * 60_000;
 /** Signers backdate by five minutes; a minute more for the way. A receipt within that is as early as can be. */
 const BACKDATED_MS = 6 * 60_000;
 
+/** The same for the same certificate of the same node, in [0, 1). */
+const ownRoll = ({ serial }: Pick<CertificateFacts, 'serial'>, nodeName: string): number =>
+  stableRoll(`${serial}|${nodeName}`);
+
 /**
  * When to ask for a successor. The roll comes from the serial and the node name, so a restart does not re-roll it and
  * a fleet that got its certificates in one minute does not renew in one minute.
@@ -26,7 +30,7 @@ export function rotationDeadline(
 ): Date {
   const start = certificate.notBefore.getTime();
   const end = certificate.notAfter.getTime();
-  const roll = stableRoll(`${certificate.serial}|${nodeName}`);
+  const roll = ownRoll(certificate, nodeName);
   const drawn = start + (end - start) * (window.earliest + (window.latest - window.earliest) * roll);
   const received = receivedAt?.getTime() ?? start;
   if (received >= end) return new Date(drawn);
@@ -36,6 +40,41 @@ export function rotationDeadline(
   return new Date(Math.max(drawn, Math.min(floor, latest)));
 }
 
+/** From when on a certificate has been of use, and until when. */
+export interface UsefulLife {
+  readonly cameAt: Date;
+  readonly endsAt: Date;
+}
+
+/** Signers backdate certificates, so a life begins with the receipt, where that is known and can be believed: see `rotationDeadline`. */
+export function usefulLife(
+  { notBefore, notAfter }: Pick<CertificateFacts, 'notBefore' | 'notAfter'>,
+  received: Date | undefined,
+  now: Date,
+): UsefulLife {
+  const believed = received !== undefined && received > notBefore && received < notAfter && received <= now;
+  return { cameAt: believed ? received : notBefore, endsAt: notAfter };
+}
+
+/** Over which part of a life renewals that a reserve pulls forward are spread: a fleet that got its certificates in one minute has one reserve. */
+export const RESERVE_SPREAD = 0.05;
+
+/** This much of that spread is always left for the approval, so that the successor is there before the reserve is touched. */
+const RESERVE_AHEAD = 0.25;
+
+/**
+ * When a successor has to be asked for so that `reserveMs` are always left. Never in the first half of a life: a signer of short certificates would be
+ * asked over and over, and what it gives is used up no later than by half. `roll` is in [0, 1).
+ */
+export function reserveDeadline({ cameAt, endsAt }: UsefulLife, reserveMs: number, roll: number): Date {
+  const [from, end] = [cameAt.getTime(), endsAt.getTime()];
+  const half = from + (end - from) / 2;
+  const spreadMs = (end - from) * RESERVE_SPREAD;
+  if (end - reserveMs <= half) return new Date(half + spreadMs * roll);
+  const ahead = RESERVE_AHEAD + (1 - RESERVE_AHEAD) * (1 - roll);
+  return new Date(Math.max(half, end - reserveMs - spreadMs * ahead));
+}
+
 /** When this certificate came, as far as two clocks tell; undefined for one that certlet did not ask for. */
 export const receivedAt = (
   certificate: Pick<CertificateFacts, 'serial'>,
@@ -43,19 +82,31 @@ export const receivedAt = (
 ): Date | undefined =>
   history.lastSerial === certificate.serial ? (history.lastIssuedByServer ?? history.lastIssuedAt) : undefined;
 
+/** What a deadline goes by besides the certificate itself. */
+export interface DueBy {
+  readonly nodeName: string;
+  readonly window: RotationWindow;
+  /** See `reserveDeadline`. */
+  readonly reserveMs?: number | undefined;
+}
+
 /**
  * When the certificate behind a link is due, for whoever tells it: the daemon, `status` from the disk, `check`, `renew --dry-run`. Undefined where
  * dates decide nothing: no certificate, or a placeholder.
  */
-export const dueAt = (
+export function dueAt(
   certificate: Pick<CertificateFacts, 'notBefore' | 'notAfter' | 'serial' | 'selfSigned'> | undefined,
-  of: { readonly nodeName: string; readonly window: RotationWindow },
+  { nodeName, window, reserveMs }: DueBy,
   history: RequestHistory,
   now: Date,
-): Date | undefined =>
-  certificate === undefined || certificate.selfSigned
-    ? undefined
-    : rotationDeadline(certificate, of, receivedAt(certificate, history), now);
+): Date | undefined {
+  if (certificate === undefined || certificate.selfSigned) return undefined;
+  const received = receivedAt(certificate, history);
+  const usual = rotationDeadline(certificate, { nodeName, window }, received, now);
+  if (reserveMs === undefined) return usual;
+  const pulled = reserveDeadline(usefulLife(certificate, received, now), reserveMs, ownRoll(certificate, nodeName));
+  return pulled < usual ? pulled : usual;
+}
 
 /**
  * A successor that only one of two clocks asks for waits at least for half of what the certificate had left when it came, measured by this host's
