@@ -34,6 +34,7 @@ export function certificateDetails(status: CertificateStatus, now: Date): readon
   return [
     ...facts,
     ...optional('next rotation', rotationDeadline && at(rotationDeadline, now)),
+    ...reserveRows(status),
     ...reasonRows(status, now),
     ...optional('next attempt', nextAttempt && at(nextAttempt, now)),
     ['file', status.path],
@@ -53,6 +54,19 @@ export function certificateTrouble(status: CertificateStatus, now: Date): readon
     ...optional('next attempt', nextAttempt && at(nextAttempt, now)),
     ...errorRows(status, now),
     ...fixRows(status),
+    ...(status.reserve?.ask === undefined ? [] : reserveRows(status)),
+  ];
+}
+
+/** What is always left while the node is online. */
+function reserveRows({ reserve }: CertificateStatus): readonly Row[] {
+  if (reserve === undefined) return [];
+  const { wantedSeconds, possibleSeconds, ask } = reserve;
+  const wanted = spanText(wantedSeconds * 1000);
+  if (ask === undefined) return [['reserve', `${wanted}, kept while the node is online`]];
+  return [
+    ['reserve', `${wanted} wanted; its lifetime allows ${spanText(possibleSeconds * 1000)}`],
+    [FIX, ask],
   ];
 }
 

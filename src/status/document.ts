@@ -3,6 +3,7 @@ import { redact } from '../adapters/log/redact.ts';
 import { CertletError } from '../errors.ts';
 import type { AgentSnapshot, FailureSnapshot, ManagerSnapshot, PendingSnapshot, Phase } from '../rotation/snapshot.ts';
 import { timestamp } from '../timestamp.ts';
+import { type ReserveStatus, reserveStatus, survivesOffUntil } from './time-off.ts';
 
 /** Changes when a field changes its meaning or goes; new fields come without a change. */
 export const STATUS_VERSION = 1;
@@ -77,6 +78,8 @@ export interface NodeStatus {
   /** How far this host's clock is ahead of the API server's (negative: behind). */
   readonly clockSkewSeconds?: number;
   readonly kubeletVersion?: string;
+  /** It may be off until then and comes back by its own certificate; absent where it has none that is still good. After that it needs a bootstrap credential. */
+  readonly survivesOffUntil?: Timestamp;
 }
 
 export interface CertificateStatus {
@@ -94,6 +97,7 @@ export interface CertificateStatus {
   /** When that certificate came; absent for one that certlet did not ask for. */
   readonly receivedAt?: Timestamp;
   readonly rotationDeadline?: Timestamp;
+  readonly reserve?: ReserveStatus;
   readonly nextAttempt?: Timestamp;
   readonly pending?: PendingStatus;
   readonly lastSuccess?: Timestamp;
@@ -189,6 +193,7 @@ export function statusDocument(snapshot: AgentSnapshot, parts: StatusParts): Sta
       server: server === undefined ? undefined : foreign(server),
       clockSkewSeconds: clockSkewMs === undefined ? undefined : Math.round(clockSkewMs / 1000),
       kubeletVersion,
+      survivesOffUntil: optionalTimestamp(survivesOffUntil(snapshot, parts.now)),
     }),
     trouble: snapshot.trouble && errorStatus(snapshot.trouble),
     upToDate: snapshot.upToDate,
@@ -216,6 +221,7 @@ function certificateStatus(manager: ManagerSnapshot): CertificateStatus {
     certificate: manager.certificate && details(manager.certificate),
     receivedAt: optionalTimestamp(manager.receivedAt),
     rotationDeadline: optionalTimestamp(manager.rotationDeadline),
+    reserve: manager.reserve && reserveStatus(manager.reserve, foreign),
     nextAttempt: optionalTimestamp(manager.nextAttempt),
     pending: pending && pendingStatus(pending),
     lastSuccess: optionalTimestamp(manager.lastSuccess),

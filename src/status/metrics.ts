@@ -113,6 +113,26 @@ function certificateFamilies({ managers }: AgentSnapshot): readonly Family[] {
       'When the next rotation is due.',
       each((manager) => manager.rotationDeadline),
     ),
+    ...reserveFamilies(managers),
+  ];
+}
+
+function reserveFamilies(managers: readonly ManagerSnapshot[]): readonly Family[] {
+  const each = (value: (reserve: NonNullable<ManagerSnapshot['reserve']>) => number): readonly Sample[] =>
+    managers.flatMap((manager) =>
+      manager.reserve === undefined ? [] : [{ labels: labelsOf(manager), value: value(manager.reserve) }],
+    );
+  return [
+    gauge(
+      'certlet_reserve_seconds',
+      'What is to be left of the certificate while the node is online; only where a reserve is set.',
+      each(({ wantedMs }) => wantedMs / 1000),
+    ),
+    gauge(
+      'certlet_reserve_possible_seconds',
+      'The most that its lifetime allows to be always left; below certlet_reserve_seconds the reserve cannot be kept.',
+      each(({ possibleMs }) => Math.floor(possibleMs / 1000)),
+    ),
   ];
 }
 

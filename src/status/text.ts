@@ -13,6 +13,7 @@ import type {
 import { BOLD, type Paint, paintFor, STATE_COLOURS } from './paint.ts';
 import { FIX, optional, type Row, rowLines } from './rows.ts';
 import { relativeText, spanText } from './times.ts';
+import { timeOffText } from './time-off.ts';
 import { certificateVerdict, type Verdict } from './verdict.ts';
 import { wrapped } from './wrapped.ts';
 
@@ -95,6 +96,7 @@ function headRows(document: StatusDocument, { source, now, trouble, verdict }: T
       ? ([['certlet', `runs and can renew nothing: ${trouble.message}`], ...optional(FIX, trouble.remedy)] as const)
       : processRows(document, { source, now, verdict })),
     ...fileRows(document, source, now),
+    ['time off', timeOffText(document, now)],
     ...optional('API server', server),
     ...optional('kubelet', kubeletVersion),
     ...(skew === undefined || Math.abs(skew) < NAMED_SKEW_SECONDS ? [] : skewRows(skew)),

@@ -75,6 +75,7 @@ t.test('a node that waits for the approval of its serving certificate', async (t
     report(sampleSnapshot()),
     `n1: waiting
   certlet         0.1.0 (run), process 7, started 11 minutes ago (2026-11-21T04:00:00Z)
+  time off        survives being off until 2027-01-03T04:11:00Z (43 days)
   API server      https://192.0.2.1:6443
   kubelet         v1.20.2
 
@@ -159,6 +160,7 @@ t.test('a night of trouble: expired, refused, clock off, a hook that fails', asy
     report(snapshot, { hooks: [hook, again] }),
     `n1: expired
   certlet         0.1.0 (run), process 7, started 11 minutes ago (2026-11-21T04:00:00Z)
+  time off        survived none of it: the client certificate is over, and a bootstrap credential is needed
   clock           5 minutes behind the API server
   fix:            timedatectl set-ntp true
 

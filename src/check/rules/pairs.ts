@@ -9,6 +9,7 @@ import { dueAt } from '../../rotation/rules/schedule.ts';
 import { relativeText, spanText } from '../../status/times.ts';
 import { type Finding, finding, good } from '../finding.ts';
 import { type Looker, unreadable } from './kubeconfigs.ts';
+import { reserveFindings } from './reserve.ts';
 
 export interface PairQuestion {
   readonly spec: CertificateSpec;
@@ -120,7 +121,7 @@ function leafFindings(question: PairQuestion, leaf: CertificateFacts): readonly 
     const what = `is not valid before ${timestamp(leaf.notBefore)} by this host's clock`;
     return problem('early', what, 'timedatectl set-ntp true   # compare with: date -u');
   }
-  return [lifeFinding(question, leaf, evidence)];
+  return [lifeFinding(question, leaf, evidence), ...reserveFindings({ ...question, leaf })];
 }
 
 const NAME_REMEDY =
@@ -132,11 +133,12 @@ const lostRemedy = ({ name, isIdentity }: CertificateSpec): string =>
 
 /** kubelet and certlet renew between 70 and 90 % of the life; what is older than its deadline has been tried in vain. */
 function lifeFinding(
-  { spec: { name: purpose, window }, history, nodeName, now }: PairQuestion,
+  { spec, history, nodeName, now }: PairQuestion,
   leaf: CertificateFacts,
   evidence: Finding['evidence'] & object,
 ): Finding {
-  const deadline = dueAt(leaf, { nodeName, window }, history, now) ?? leaf.notAfter;
+  const { name: purpose } = spec;
+  const deadline = dueAt(leaf, { ...spec, nodeName }, history, now) ?? leaf.notAfter;
   const graceMs = (leaf.notAfter.getTime() - deadline.getTime()) / 4;
   const id = `certificate.${purpose}`;
   if (now.getTime() > deadline.getTime() + graceMs) {
