@@ -1,7 +1,7 @@
 /** The program as one CommonJS file. */
 import { join, resolve } from 'node:path';
 import { build, type Metafile, type Plugin } from 'esbuild';
-import { slimUndici } from './slim-undici.ts';
+import { slimUndici, UNDICI_DEFINES } from './slim-undici.ts';
 
 const root = resolve(import.meta.dirname, '../..');
 
@@ -54,6 +54,7 @@ export async function bundle(entry: string, outfile: string): Promise<Metafile> 
       'import.meta.dirname': '__dirname',
       // Of two modules for its own diagnosis winston then takes the one without colours.
       'process.env.NODE_ENV': '"production"',
+      ...UNDICI_DEFINES,
     },
     banner: { js: 'const __bundleUrl=require("node:url").pathToFileURL(__filename).href;' },
   });

@@ -60,6 +60,16 @@ module.exports = {
 };
 `;
 
+/** certlet switches HTTP/2 off everywhere (`allowH2: false`), since it never multiplexes; Node's http2 costs each start some milliseconds. */
+const NO_HTTP2 = `'use strict';
+module.exports = () => {
+  throw new Error('HTTP/2 is not in this program');
+};
+`;
+
+/** Defined, undici's HTTP/1 client leaves out its second, experimental parser, as it does in Node's own copy. */
+export const UNDICI_DEFINES = { esbuildDetection: '1' } as const;
+
 /** Puts the slim module wherever undici is imported. */
 export const slimUndici: Plugin = {
   name: 'slim-undici',
@@ -69,6 +79,7 @@ export const slimUndici: Plugin = {
       return { path: `undici ${names.join(' ')}`, namespace: 'slim', pluginData: names };
     });
     builder.onLoad({ filter: /\/undici\/lib\/util\/timers\.js$/ }, () => ({ contents: PLAIN_TIMERS }));
+    builder.onLoad({ filter: /\/undici\/lib\/dispatcher\/client-h2\.js$/ }, () => ({ contents: NO_HTTP2 }));
     builder.onLoad({ filter: /^undici /, namespace: 'slim' }, ({ pluginData }) => ({
       contents: slimModule(pluginData as readonly string[]),
       resolveDir: root,
