@@ -69,7 +69,7 @@ export class Upkeep {
     const first = !this.#started;
     this.#expired = false;
     try {
-      const problem = await this.#disk(first);
+      const problem = await this.#disk(first, signal);
       const bootstrapChanges = this.#kept.node.kubeconfigs.takeBootstrapChanges();
       if (!first) await this.#afterFirst(bootstrapChanges, signal);
       else if (this.#kept.managers.some((manager) => manager.loaded)) this.#begin();
@@ -83,8 +83,8 @@ export class Upkeep {
   }
 
   /** Link, pairs and kubeconfig as they should be; also what somebody deleted in the meantime. What fails for one does not keep the others. */
-  async #disk(first: boolean): Promise<CertletError | undefined> {
-    const { managers, node } = this.#kept;
+  async #disk(first: boolean, signal: AbortSignal): Promise<CertletError | undefined> {
+    const { managers, node, identity } = this.#kept;
     const { clock, kubeconfigs, log, options } = this.#context;
     if (first) await kubeconfigs.sweep(clock.now());
     const problems = [
@@ -95,10 +95,23 @@ export class Upkeep {
     ];
     await node.kubeconfigs.reload();
     if (!this.#started && managers.some(({ rules }) => rules.spec.names.ofNode)) await node.reader.probeRoute();
-    for (const manager of managers) problems.push(await problemOf(() => this.#files(manager, first)));
+    for (const manager of managers) {
+      problems.push(await problemOf(() => this.#files(manager, first)));
+      if (first && manager === identity) await this.#meetServer(signal);
+    }
     // Last: a disk that has no room for the note must not keep a kubelet from what it starts by.
     problems.push(await problemOf(() => this.#accept()));
     return problems.find((problem) => problem !== undefined);
+  }
+
+  /**
+   * A node without a certificate asks as soon as the disk has been read: connecting meanwhile spares it that time. Starts with a pair are spread.
+   * What keeps it from asking is told by the attempt, which finds the same.
+   */
+  async #meetServer(signal: AbortSignal): Promise<void> {
+    const { identity, node } = this.#kept;
+    if (!identity.asksAtOnce) return;
+    await problemOf(async () => this.#context.connections.meet(node.identity.asker().api, signal));
   }
 
   /** The files of one certificate, and the kubeconfig that names it where there is a pair that a kubeconfig may name. */

@@ -20,6 +20,8 @@ export class Connections {
   readonly #connector: ApiConnector;
   readonly #pools = new Map<'node' | 'bootstrap', { readonly key: string; readonly api: DroppableConnection }>();
   readonly #versions = new Map<string, CsrApiVersion>();
+  /** A question that was asked ahead; its answer or failure is for the next who asks over the same connection. */
+  #ahead: { readonly api: ApiConnection; readonly answer: Promise<CsrApiVersion> } | undefined;
 
   constructor(connector: ApiConnector) {
     this.#connector = connector;
@@ -48,9 +50,22 @@ export class Connections {
   async csrVersion(cluster: ClusterAccess, api: ApiConnection, signal: AbortSignal): Promise<CsrApiVersion> {
     const known = this.#versions.get(cluster.server);
     if (known !== undefined) return known;
-    const version = await api.discover(signal);
+    const ahead = this.#ahead?.api === api ? this.#ahead.answer : undefined;
+    this.#ahead = undefined;
+    const version = await (ahead ?? api.discover(signal));
     this.#versions.set(cluster.server, version);
     return version;
+  }
+
+  /**
+   * Connects and asks for the version while something else is done, for a `csrVersion` that follows at once. Throws nothing: a failure is that
+   * call's, as if it had asked itself.
+   */
+  meet(api: ApiConnection, signal: AbortSignal): void {
+    const answer = api.discover(signal);
+    this.#ahead = { api, answer };
+    // Heard of by whoever asks; nobody does where the agent is stopped before.
+    void answer.catch(() => undefined);
   }
 
   /** Forgets what a server serves: after a 404 on a resource that was there (an upgrade, another server behind the name). */
