@@ -29,6 +29,8 @@ export interface AgentParts {
   readonly everyMs?: number | undefined;
   /** Only what ends within this time is renewed, in place of what is due. */
   readonly expiringWithinMs?: number | undefined;
+  /** A proof so young is good enough. */
+  readonly proofGoodForMs?: number | undefined;
   /** `confirm` of the lock that the caller holds. */
   readonly confirmLock?: () => Promise<void>;
 }
@@ -59,8 +61,8 @@ export function assembleAgent(settings: Settings, parts: AgentParts): Agent {
   });
   const route = createRouteProbe();
   const ports = { clock, chance: new SystemChance(), log, store, kubeconfigs, connector, route, after, observer };
-  const { everyMs, expiringWithinMs } = parts;
-  const options = { ...rotationOptions(settings, parts.hurry), everyMs, expiringWithinMs };
+  const { everyMs, expiringWithinMs, proofGoodForMs } = parts;
+  const options = { ...rotationOptions(settings, parts.hurry), everyMs, expiringWithinMs, proofGoodForMs };
   const agent = new Agent(ports, options, parts.onTick);
   return agent;
 }

@@ -20,6 +20,8 @@ export interface OwnAgentOptions {
   readonly everyMs?: number | undefined;
   /** Only what ends within this time is renewed, in place of what is due. */
   readonly expiringWithinMs?: number | undefined;
+  /** A proof so young is good enough; undefined: none is. */
+  readonly proofGoodForMs?: number | undefined;
   /** Asked for anew whatever their dates say. */
   readonly renew: readonly string[];
   /** Looks at each round; true ends it. */
@@ -36,7 +38,7 @@ export async function runOwnAgent(
   settings: Settings,
   options: OwnAgentOptions,
 ): Promise<StatusDocument | undefined> {
-  const { command, log, everyMs, expiringWithinMs } = options;
+  const { command, log, everyMs, expiringWithinMs, proofGoodForMs } = options;
   const { environment, userId } = context.edge;
   const clock = systemClock();
   await refuseForeignState(settings, command, userId);
@@ -44,7 +46,7 @@ export async function runOwnAgent(
   const done = new AbortController();
   const ended = AbortSignal.any([context.signal, done.signal]);
   let agent: Agent | undefined;
-  const common = { log, clock, version: VERSION, everyMs, expiringWithinMs, confirmLock: lock.confirm };
+  const common = { log, clock, version: VERSION, everyMs, expiringWithinMs, proofGoodForMs, confirmLock: lock.confirm };
   const store = openStore(settings, log);
   let detached: CertletError | undefined;
   const surroundings = await openSurroundings(settings, {

@@ -35,6 +35,23 @@ export interface PendingRequest {
   readonly refusedAt?: Date;
 }
 
+/** What API servers have said of the pair in use. */
+export interface Answers {
+  readonly refused?: RequestHistory['refused'] | undefined;
+  readonly proved?: RequestHistory['proved'] | undefined;
+}
+
+/** Whether both say the same: a record that says it already is not written again. */
+export const sameAnswers = (one: Answers, other: Answers): boolean =>
+  isSame(one.refused, other.refused) && isSame(one.proved, other.proved);
+
+type Fact = Readonly<Record<string, string | number | Date>>;
+
+function isSame(one: Fact | undefined, other: Fact | undefined): boolean {
+  if (one === undefined || other === undefined) return one === other;
+  return Object.entries(one).every(([key, value]) => value.valueOf() === other[key]?.valueOf());
+}
+
 /** What earlier requests came to. All fields optional: an empty object is a node without a past. */
 export interface RequestHistory {
   /** When the last pair was received, and what was left of its life then: floor and spacing of the next rotation. */
@@ -55,6 +72,8 @@ export interface RequestHistory {
   };
   /** The client pair that the API server refuses (401), by its fingerprint: since when, and how often so far. */
   readonly refused?: { readonly fingerprint: string; readonly since: Date; readonly count: number };
+  /** The client pair that a server accepted last, and when; kept by runs that end by themselves. */
+  readonly proved?: { readonly fingerprint: string; readonly server: string; readonly at: Date };
   /** When an administrator asked for a new certificate that has not come yet. */
   readonly renewWantedAt?: Date;
   /** Digest of the id of the machine that works with the pair of this node. */
@@ -109,6 +128,7 @@ export function decodeHistory(text: string): RequestHistory {
     ...(fields.has('lastRequestAt') ? { lastRequestAt: fields.date('lastRequestAt') } : {}),
     ...(fields.has('refusal') ? { refusal: decodeRefusal(fields.object('refusal')) } : {}),
     ...(fields.has('refused') ? { refused: decodeRefused(fields.object('refused')) } : {}),
+    ...(fields.has('proved') ? { proved: decodeProved(fields.object('proved')) } : {}),
     ...(fields.has('renewWantedAt') ? { renewWantedAt: fields.date('renewWantedAt') } : {}),
     ...(fields.has('machine') ? { machine: fields.filledText('machine') } : {}),
     ...(fields.has('keyEncipherment') ? { keyEncipherment: fields.truth('keyEncipherment') } : {}),
@@ -147,6 +167,7 @@ const HISTORY_FIELDS = [
   'lastRequestAt',
   'refusal',
   'refused',
+  'proved',
   'renewWantedAt',
   'machine',
   'keyEncipherment',
@@ -206,6 +227,11 @@ function decodeRefused(fields: JsonFields): NonNullable<RequestHistory['refused'
     since: fields.date('since'),
     count: fields.integer('count'),
   };
+}
+
+function decodeProved(fields: JsonFields): NonNullable<RequestHistory['proved']> {
+  fields.only('fingerprint', 'server', 'at');
+  return { fingerprint: fields.filledText('fingerprint'), server: fields.filledText('server'), at: fields.date('at') };
 }
 
 function decodeRefusal(fields: JsonFields): NonNullable<RequestHistory['refusal']> {

@@ -192,7 +192,7 @@ export class Agent {
   /** A round of the proof, and what a restart has to know of it. */
   async #prove(signal: AbortSignal): Promise<void> {
     await this.#prover.run(signal);
-    await this.#identity.noteRefused(this.#node.identity.refusedPair);
+    await this.#identity.noteAnswers(this.#node.identity.answers);
   }
 
   #decide(manager: CertificateManager, quiet: Date | undefined, signal: AbortSignal): Date | undefined {

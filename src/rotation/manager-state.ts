@@ -1,6 +1,6 @@
 import { asCertletError, type CertletError, errorFields, problemOf } from '../errors.ts';
 import { issuedRequest, type PastFailures, withPast } from '../csr/past-request.ts';
-import type { PendingRequest, RequestHistory } from '../csr/pending.ts';
+import { type Answers, type PendingRequest, type RequestHistory, sameAnswers } from '../csr/pending.ts';
 import type { CertificateSpec } from '../csr/spec.ts';
 import type { CertificatePair } from '../pki/certificate.ts';
 import { SerialQueue } from '../serial-queue.ts';
@@ -153,13 +153,14 @@ export class ManagerState {
     this.#tell('Could not write down that the files of another program are fine', problem);
   }
 
-  /** Writes down how often the API server has refused the pair in use, or that it does not; nothing is written when that is known already. */
-  async noteRefused(refused: RequestHistory['refused']): Promise<void> {
+  /** Writes down what the API server has said of the pair in use; nothing is written when that is known already. */
+  async noteAnswers({ refused, proved }: Answers): Promise<void> {
     const noted = this.inTurn(async () => {
-      const { refused: before, ...history } = this.history;
-      if (!isSame(before, refused)) await this.#rewrite(refused === undefined ? history : { ...history, refused });
+      if (sameAnswers(this.history, { refused, proved })) return;
+      const { refused: _refused, proved: _proved, ...history } = this.history;
+      await this.#rewrite({ ...history, ...(refused && { refused }), ...(proved && { proved }) });
     });
-    this.#tell('Could not write down that the certificate is refused', await problemOf(() => noted));
+    this.#tell('Could not write down what the API server says of the certificate', await problemOf(() => noted));
   }
 
   /** Writes down the machine that the pair is used on. Call it in turn. */
@@ -244,7 +245,7 @@ export class ManagerState {
   ): Promise<CertletError | undefined> {
     const { receivedAt: lastIssuedAt, receivedByServer } = record;
     const { leaf } = pair.chain;
-    const { refusal: _forgotten, refused: _replaced, renewWantedAt: _fulfilled, ...before } = this.history;
+    const { refusal: _over, refused: _replaced, proved: _old, renewWantedAt: _fulfilled, ...before } = this.history;
     const { lastIssuedByServer: _older, ...past } = before;
     const byServer = receivedByServer === undefined ? {} : { lastIssuedByServer: receivedByServer };
     const known = withPast(past.past, issuedRequest(record, leaf, { at, failed: this.failures }));
@@ -342,9 +343,3 @@ export class ManagerState {
 
 /** A state as everybody but its owner holds it. */
 export type CertificateState = Readonly<ManagerState>;
-
-function isSame(one: RequestHistory['refused'], other: RequestHistory['refused']): boolean {
-  if (one === undefined || other === undefined) return one === other;
-  const since = one.since.getTime() === other.since.getTime();
-  return since && one.count === other.count && one.fingerprint === other.fingerprint;
-}

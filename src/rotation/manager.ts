@@ -1,7 +1,7 @@
 import { CertletError, errorFields } from '../errors.ts';
 import { Attempt } from './attempt.ts';
 import { type RotationContext, judgedNow } from './rotation-context.ts';
-import type { RequestHistory } from '../csr/pending.ts';
+import type { Answers } from '../csr/pending.ts';
 import type { CertificatePair } from '../pki/certificate.ts';
 import { type CertificateTemplate, templateDigest, missingNames } from '../csr/template.ts';
 import type { CertificateRules } from './certificate-rules.ts';
@@ -138,14 +138,14 @@ export class CertificateManager {
     return this.#state.wish();
   }
 
-  /** What earlier processes saw of the API server's refusals of the pair in use. */
-  get refusedBefore(): RequestHistory['refused'] {
-    return this.#state.history.refused;
+  /** What earlier processes heard from API servers about the pair in use. */
+  get answersBefore(): Answers {
+    return this.#state.history;
   }
 
-  /** For `refusedBefore` after a restart. */
-  async noteRefused(refused: RequestHistory['refused']): Promise<void> {
-    if (this.loaded) await this.#state.noteRefused(refused);
+  /** For `answersBefore` after a restart. */
+  async noteAnswers(answers: Answers): Promise<void> {
+    if (this.loaded) await this.#state.noteAnswers(answers);
   }
 
   /** What may mend the last failure has changed: try at once. */

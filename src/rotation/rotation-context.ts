@@ -47,6 +47,8 @@ export interface RotationOptions {
   readonly everyMs?: number | undefined;
   /** A run renews only what ends within this time, in place of what is due. Undefined for a daemon. */
   readonly expiringWithinMs?: number | undefined;
+  /** A proof so young is good enough for a start with that pair. Undefined for a daemon: it starts seldom. */
+  readonly proofGoodForMs?: number | undefined;
   /** Overrides what the Node says. */
   readonly kubeletVersion: string | undefined;
 }

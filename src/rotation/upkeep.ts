@@ -127,7 +127,7 @@ export class Upkeep {
       if (first && !chosen.foreign) this.#unaccepted.add(spec.name);
       return chosen.pair;
     });
-    if (first && spec.isIdentity) node.identity.recall(identity.refusedBefore);
+    if (first && spec.isIdentity) node.identity.recall(identity.answersBefore);
     if (fit && spec.kubeconfig !== undefined) await kubeconfigs.repair(spec);
   }
 
@@ -150,7 +150,7 @@ export class Upkeep {
     const now = clock.now();
     const spreadMs = capWait(options.startSpreadMs, this.#leastLeftMs(), SHARE_OF_LEFT.failure);
     this.#quiet = { setAt: now, at: new Date(now.getTime() + Math.round(chance.roll() * spreadMs)) };
-    prover.want();
+    if (!node.identity.provedLately) prover.want();
   }
 
   async #afterFirst(bootstrapChanges: readonly string[], signal: AbortSignal): Promise<void> {

@@ -12,6 +12,8 @@ export interface Subject {
   readonly env: NodeJS.ProcessEnv;
   readonly clientLink: string;
   readonly servingPosted: () => Promise<boolean>;
+  /** Approves the serving request, and resolves when its certificate is current. */
+  readonly serve: () => Promise<void>;
 }
 
 /** No start takes as long. */
@@ -44,51 +46,83 @@ function cpuMs(pid: number): number {
   return (Number(fields[11]) + Number(fields[12])) * 10;
 }
 
-/** One start, to the serving request and `idleSeconds` beyond it. */
-export async function measure(subject: Subject, idleSeconds: number): Promise<Figures> {
-  const started = performance.now();
-  const since = (): number => performance.now() - started;
-  const child = spawn(subject.command, subject.args, { stdio: ['ignore', 'ignore', 'pipe'], env: subject.env });
-  const { pid = 0 } = child;
-  let firstLine = Number.NaN;
-  let said = '';
-  child.stderr.on('data', (bytes: Buffer) => {
-    if (Number.isNaN(firstLine)) firstLine = since();
-    said = `${said}${bytes.toString()}`.slice(-2000);
-  });
-  try {
-    let client = Number.NaN;
-    let serving = Number.NaN;
-    const posted = (async () => {
-      while (Number.isNaN(serving) && since() < LIMIT_MS) {
-        if (await subject.servingPosted()) serving = since();
-        await delay(5);
-      }
-    })();
-    while (Number.isNaN(client) && since() < LIMIT_MS) {
-      if (existsSync(subject.clientLink)) client = since();
-      await delay(1);
-    }
-    await posted;
-    if (Number.isNaN(client + serving)) throw new Error(`no certificates after a minute; it said last:\n${said}`);
-    const startCpu = cpuMs(pid);
+/** What a program takes over ten seconds. `state` names what it does meanwhile. */
+async function rates(pid: number, state: string): Promise<Figures> {
+  const before = { wakes: wakes(pid), written: written(pid), cpu: cpuMs(pid) };
+  await delay(10_000);
+  return {
+    [`wake-ups a minute, all threads, ${state}`]: (wakes(pid) - before.wakes) * 6,
+    [`bytes written in 10 s, ${state}`]: written(pid) - before.written,
+    [`processor time in 10 s, ms, ${state}`]: cpuMs(pid) - before.cpu,
+  };
+}
+
+const memory = (pid: number, state: string): Figures => ({
+  [`resident, MiB, ${state}`]: field(pid, 'VmRSS') / 1024,
+  [`anonymous, MiB, ${state}`]: field(pid, 'RssAnon') / 1024,
+  [`threads, ${state}`]: field(pid, 'Threads'),
+});
+
+/** From exec to the serving request. */
+export async function measureStart(subject: Subject): Promise<Figures> {
+  return whileRunning(subject, async (_pid, start) => start);
+}
+
+/**
+ * What it takes while its serving request waits for approval, and while it has nothing to do: every certificate current, no watch open,
+ * `idleSeconds` after the last change.
+ */
+export async function measureRest(subject: Subject, idleSeconds: number): Promise<Figures> {
+  return whileRunning(subject, async (pid) => {
+    await delay(5000);
+    const waiting = { ...memory(pid, 'waiting for approval'), ...(await rates(pid, 'waiting for approval')) };
+    await subject.serve();
     await delay(1000 * idleSeconds);
-    const before = { wakes: wakes(pid), written: written(pid) };
-    await delay(10_000);
-    return {
-      'first line, ms': firstLine,
-      'client PEM on disk, ms': client,
-      'serving CSR posted, ms': serving,
-      'processor time until then, ms': startCpu,
-      'resident, MiB': field(pid, 'VmRSS') / 1024,
-      'anonymous, MiB': field(pid, 'RssAnon') / 1024,
-      threads: field(pid, 'Threads'),
-      'wake-ups a minute, all threads': (wakes(pid) - before.wakes) * 6,
-      'bytes written while idle, in 10 s': written(pid) - before.written,
-    };
+    return { ...waiting, ...memory(pid, 'idle'), ...(await rates(pid, 'idle')) };
+  });
+}
+
+async function whileRunning(
+  subject: Subject,
+  work: (pid: number, start: Figures) => Promise<Figures>,
+): Promise<Figures> {
+  const started = performance.now();
+  const child = spawn(subject.command, subject.args, { stdio: ['ignore', 'ignore', 'pipe'], env: subject.env });
+  try {
+    return await work(child.pid ?? 0, await startOf(child, subject, started));
   } finally {
     await ended(child);
   }
+}
+
+async function startOf(child: ChildProcess, subject: Subject, started: number): Promise<Figures> {
+  const since = (): number => performance.now() - started;
+  let firstLine = Number.NaN;
+  let said = '';
+  child.stderr?.on('data', (bytes: Buffer) => {
+    if (Number.isNaN(firstLine)) firstLine = since();
+    said = `${said}${bytes.toString()}`.slice(-2000);
+  });
+  let client = Number.NaN;
+  let serving = Number.NaN;
+  const posted = (async () => {
+    while (Number.isNaN(serving) && since() < LIMIT_MS) {
+      if (await subject.servingPosted()) serving = since();
+      await delay(5);
+    }
+  })();
+  while (Number.isNaN(client) && since() < LIMIT_MS) {
+    if (existsSync(subject.clientLink)) client = since();
+    await delay(1);
+  }
+  await posted;
+  if (Number.isNaN(client + serving)) throw new Error(`no certificates after a minute; it said last:\n${said}`);
+  return {
+    'first line, ms': firstLine,
+    'client PEM on disk, ms': client,
+    'serving CSR posted, ms': serving,
+    'processor time until then, ms': cpuMs(child.pid ?? 0),
+  };
 }
 
 async function ended(child: ChildProcess): Promise<void> {

@@ -103,6 +103,7 @@ const history: fc.Arbitrary<RequestHistory> = fc.record(
       { requiredKeys: ['code', 'message', 'at', 'count', 'templateDigest'], noNullPrototype: true },
     ),
     refused: fc.record({ fingerprint: filled, since: moment, count: fc.nat() }, { noNullPrototype: true }),
+    proved: fc.record({ fingerprint: filled, server: filled, at: moment }, { noNullPrototype: true }),
     renewWantedAt: moment,
     keyEncipherment: fc.boolean(),
     past: fc.array(past, { maxLength: 3 }),

@@ -6,6 +6,9 @@ import type { OnceArguments } from '../command.ts';
 import type { CommandContext } from '../command-context.ts';
 import { runOwnAgent } from '../own-agent.ts';
 
+/** Runs come every hour, and each reads the Node by the same certificate: a proof a day tells soon enough of one that is refused. */
+const PROOF_GOOD_FOR_MS = 24 * 3_600_000;
+
 /**
  * `certlet once`: brings both certificates up to date, then ends. 0 when they are; 75 when the timeout came first (the next run resumes);
  * `ERR_KUBECONFIG_INVALID`, `ERR_KUBECONFIG_UNSAFE` and `ERR_NODE_NAME` at once, since no waiting mends them. As a document it answers with the status at its end.
@@ -20,6 +23,7 @@ export async function runOnce(context: CommandContext, args: OnceArguments): Pro
     timeoutMs: args.timeoutMs,
     everyMs: args.everyMs,
     expiringWithinMs: args.ifExpiringMs,
+    proofGoodForMs: PROOF_GOOD_FOR_MS,
     renew: [],
     seen: (snapshot) => {
       last = snapshot;

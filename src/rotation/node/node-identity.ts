@@ -1,5 +1,5 @@
 import { CertletError } from '../../errors.ts';
-import type { RequestHistory } from '../../csr/pending.ts';
+import type { Answers } from '../../csr/pending.ts';
 import type { ClusterAccess } from '../../kubeconfig/client-config.ts';
 import type { CertificatePair } from '../../pki/certificate.ts';
 import type { ApiConnection } from '../../ports.ts';
@@ -10,6 +10,7 @@ import {
   credentialDigest,
   type IdentityChoice,
   isDead,
+  isGoodProof,
   noted,
   recalled,
   type Refusals,
@@ -44,6 +45,7 @@ export class NodeIdentity {
   readonly #kubeconfigs: NodeKubeconfigs;
   readonly #current: () => CertificatePair | undefined;
   #refused: RefusedPair | undefined;
+  #proved: Answers['proved'];
 
   /** `current` reads the pair behind the link. */
   constructor(context: RotationContext, kubeconfigs: NodeKubeconfigs, current: () => CertificatePair | undefined) {
@@ -71,17 +73,35 @@ export class NodeIdentity {
     return isDead(refusals, clock.now(), capWait(options.proofRetryMs, left, SHARE_OF_LEFT.failure));
   }
 
-  /** How often the pair in use has been refused, for the history. */
-  get refusedPair(): RequestHistory['refused'] {
+  /** What servers have said of the pair in use, for the history. A proof is kept only by runs that go by it. */
+  get answers(): Answers {
     const refused = this.#refused;
-    if (refused === undefined || !this.#isCurrent(refused.fingerprint)) return undefined;
-    return { fingerprint: refused.fingerprint, ...noted(refused) };
+    const proved = this.#proved;
+    const keeps = this.#context.options.proofGoodForMs !== undefined && this.#isCurrent(proved?.fingerprint);
+    return {
+      ...(this.#isCurrent(refused?.fingerprint) && {
+        refused: { fingerprint: refused.fingerprint, ...noted(refused) },
+      }),
+      ...(keeps && { proved }),
+    };
   }
 
   /** After a start: what the history tells of the pair in use. */
-  recall(refused: RequestHistory['refused']): void {
+  recall({ refused, proved }: Answers): void {
+    if (this.#isCurrent(proved?.fingerprint)) this.#proved ??= proved;
     if (refused === undefined || !this.#isCurrent(refused.fingerprint) || this.refusals !== undefined) return;
     this.#refused = { fingerprint: refused.fingerprint, ...recalled(refused) };
+  }
+
+  /** The pair in use was accepted by the server of its kubeconfig so lately that this run takes that for its proof. */
+  get provedLately(): boolean {
+    const { clock, options } = this.#context;
+    const server = this.#kubeconfigs.cluster.active?.server;
+    const proved = this.#isCurrent(this.#proved?.fingerprint) ? this.#proved : undefined;
+    return (
+      this.refusals === undefined &&
+      isGoodProof(proved, { server, now: clock.now(), goodForMs: options.proofGoodForMs })
+    );
   }
 
   /** The pair with this fingerprint was accepted; nothing follows for one that has been replaced since. */
@@ -89,11 +109,18 @@ export class NodeIdentity {
     if (this.#isCurrent(fingerprint)) this.#refused = undefined;
   }
 
+  /** As `accepted`, by a proof at this server. */
+  proved(fingerprint: string, server: string): void {
+    this.accepted(fingerprint);
+    this.#proved = { fingerprint, server, at: this.#context.clock.now() };
+  }
+
   /** One 401 more for the pair with this fingerprint. Says whom it was meant for; one for a pair that has been replaced since does not count. */
   refused(fingerprint: string): 'current' | 'replaced' {
     if (!this.#isCurrent(fingerprint)) return 'replaced';
     const { clock, log } = this.#context;
     this.#refused = { fingerprint, ...refusedOnceMore(this.refusals, clock.now()) };
+    this.#proved = undefined;
     const { count, since } = this.#refused;
     const serial = this.current?.chain.leaf.serial;
     log.log('warn', 'The API server refused the client certificate', { count, since, serial });
@@ -173,7 +200,7 @@ export class NodeIdentity {
     return `system:node:${this.#context.options.nodeName}`;
   }
 
-  #isCurrent(fingerprint: string | undefined): boolean {
+  #isCurrent(fingerprint: string | undefined): fingerprint is string {
     return fingerprint !== undefined && fingerprint === this.current?.chain.leaf.fingerprint;
   }
 }

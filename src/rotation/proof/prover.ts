@@ -93,7 +93,7 @@ export class Prover {
     if (offered === 'accepted') return true;
     try {
       const refusal = await proveClientPair(this.#context, cluster.active, pair, signal);
-      if (refusal === undefined) this.#identity.accepted(pair.chain.leaf.fingerprint);
+      if (refusal === undefined) this.#identity.proved(pair.chain.leaf.fingerprint, cluster.active.server);
       return refusal === undefined;
     } catch (error) {
       // The old cluster entry does not answer and the new one answers with a refusal: that is a refusal.
@@ -122,7 +122,7 @@ export class Prover {
         return 'refused';
       }
       log.log('info', 'Taking over the cluster entry of the bootstrap kubeconfig', { differences });
-      this.#identity.accepted(pair.chain.leaf.fingerprint);
+      this.#identity.proved(pair.chain.leaf.fingerprint, offered.server);
       await this.#takeOver(offered);
       return 'accepted';
     } catch (error) {

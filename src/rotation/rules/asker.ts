@@ -41,6 +41,16 @@ export function isDead(refusals: Refusals | undefined, now: Date, deadAfterMs: n
   return refusals.count >= DEAD_AFTER_REFUSALS && now.getTime() - refusals.since.getTime() >= deadAfterMs;
 }
 
+/** A proof of the pair in use at the server in use, so young that a run needs no other. One in the future says nothing: the clock was set back. */
+export function isGoodProof(
+  proved: { readonly server: string; readonly at: Date } | undefined,
+  at: { readonly server: string | undefined; readonly now: Date; readonly goodForMs: number | undefined },
+): boolean {
+  if (proved === undefined || at.goodForMs === undefined || proved.server !== at.server) return false;
+  const ageMs = at.now.getTime() - proved.at.getTime();
+  return ageMs >= 0 && ageMs < at.goodForMs;
+}
+
 export type IdentityChoice = { readonly kind: 'node' } | { readonly kind: 'bootstrap'; readonly reason: string };
 
 /**

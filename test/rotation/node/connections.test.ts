@@ -195,7 +195,7 @@ t.test('an answer for a certificate that was replaced meanwhile clears the refus
   t.equal(identity.refusals?.count, 1);
   current = older;
   t.equal(identity.refusals, undefined, 'the pair is read where it is kept: what was refused is not this one');
-  t.equal(identity.refusedPair, undefined);
+  t.strictSame(identity.answers, {});
   current = newer;
   identity.accepted(fingerprint);
   t.equal(identity.refusals, undefined);

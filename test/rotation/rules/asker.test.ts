@@ -4,6 +4,7 @@ import type { CertificateFacts } from '../../../src/pki/certificate.ts';
 import {
   chooseIdentity,
   isDead,
+  isGoodProof,
   type Refusals,
   refusedOnceMore,
   credentialDigest,
@@ -43,6 +44,25 @@ t.test('isDead: five refusals over five minutes, not fewer, not faster', async (
   t.equal(isDead({ count: 4, since: NOW }, at(HOUR), 5 * MINUTE), false, 'four in an hour');
   t.equal(isDead(undefined, NOW, 0), false);
 });
+
+for (const { name, proved, over, good } of [
+  { name: 'an hour old', proved: { server: 's', at: at(-HOUR) }, over: {}, good: true },
+  { name: 'a day old', proved: { server: 's', at: at(-DAY) }, over: {}, good: false },
+  { name: 'of another server', proved: { server: 'other', at: at(-HOUR) }, over: {}, good: false },
+  { name: 'of a time to come', proved: { server: 's', at: at(1) }, over: {}, good: false },
+  { name: 'none', proved: undefined, over: {}, good: false },
+  { name: 'for a daemon', proved: { server: 's', at: at(-HOUR) }, over: { goodForMs: undefined }, good: false },
+  {
+    name: 'where no server is named',
+    proved: { server: 's', at: at(-HOUR) },
+    over: { server: undefined },
+    good: false,
+  },
+]) {
+  t.test(`isGoodProof: ${name}`, async (t) => {
+    t.equal(isGoodProof(proved, { server: 's', now: NOW, goodForMs: DAY, ...over }), good);
+  });
+}
 
 t.test('refusedOnceMore: a first refusal in the future is a clock that was set back', async (t) => {
   t.strictSame(refusedOnceMore({ count: 3, since: at(365 * DAY) }, NOW), { count: 4, since: NOW });
