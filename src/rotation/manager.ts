@@ -173,12 +173,6 @@ export class CertificateManager {
     });
   }
 
-  /** There is no certificate, and nothing has come that could be one: a server is to be asked, now. */
-  get asksAtOnce(): boolean {
-    const { current, pending } = this.#state;
-    return current === undefined && pending?.issuedPem === undefined && this.step(undefined).kind === 'request';
-  }
-
   #facts(): RotationFacts {
     return {
       now: judgedNow(this.#context),

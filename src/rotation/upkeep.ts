@@ -110,7 +110,9 @@ export class Upkeep {
    */
   async #meetServer(signal: AbortSignal): Promise<void> {
     const { identity, node } = this.#kept;
-    if (!identity.asksAtOnce) return;
+    // One that has come already is installed without a server's help.
+    const received = identity.snapshot().pending?.received === true;
+    if (identity.current !== undefined || received || identity.step(undefined).kind !== 'request') return;
     await problemOf(async () => this.#context.connections.meet(node.identity.asker().api, signal));
   }
 
