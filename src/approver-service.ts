@@ -16,6 +16,7 @@ import type { Inventory } from './approve/inventory.ts';
 import { LeaseObject } from './approve/lease.ts';
 import { NodeIndex } from './approve/nodes.ts';
 import type { ClusterApi } from './approve/ports.ts';
+import { ReservedNames } from './approve/reserved.ts';
 import { serveTerms } from './approve/terms.ts';
 import { NodeTeller } from './approver-events.ts';
 import type { ApproverSettings } from './config.ts';
@@ -134,6 +135,7 @@ export class ApproverService {
       cluster,
       settings: settings.approve,
       nodes: new NodeIndex(),
+      reserved: new ReservedNames(),
       counts: new ApprovalCounts(settings.approve.maxPerNodeAndHour + 1),
       inventory: () => inventory,
       lookUp,

@@ -7,6 +7,7 @@ import { reasonsText } from './decide.ts';
 import type { ApproverFigures } from './figures.ts';
 import type { Judgement, JudgeParts } from './judge.ts';
 import { decodeNodeEntry } from './node-object.ts';
+import { lookForReserved } from './reserved-watch.ts';
 import { type Pending, PendingRequests } from './pending.ts';
 import { nodeOf, policyOf } from './policy.ts';
 import type { SigningRequest } from './request.ts';
@@ -32,6 +33,9 @@ export interface ApproverParts extends JudgeParts {
 /** How often the loop shows that it is alive while nothing happens. */
 const IDLE_MS = 30_000;
 const STOPPED_MS = 500;
+/** What is listed besides the requests of each signer: Nodes, and what is the cluster's own. */
+const OTHER_LISTS = 2;
+const RESERVED = 'reserved';
 /** What the API server refuses for one request alone; the others go on, and this one again after the next list. */
 const OF_ONE_REQUEST = [
   'ERR_API_FORBIDDEN',
@@ -47,7 +51,7 @@ export class Approver {
   readonly #pending = new PendingRequests();
   readonly #tokens: TokenCleaner;
   #wake = new AbortController();
-  /** What was listed whole: nothing is judged before the Nodes are known, nor before it is known which request came first. */
+  /** What was listed whole: nothing is judged before the Nodes and what is the cluster's own are known, nor before it is known which request came first. */
   readonly #listed = new Set<string>();
 
   constructor(parts: ApproverParts) {
@@ -59,13 +63,14 @@ export class Approver {
 
   /** Resolves when `signal` aborts; throws `ERR_INTERNAL` alone. */
   async run(signal: AbortSignal): Promise<void> {
-    const { cluster, settings, times, chance, log, figures } = this.#parts;
+    const { cluster, settings, times, chance, log, figures, reserved } = this.#parts;
     const over = new AbortController();
     const ended = AbortSignal.any([signal, over.signal]);
     const failed = (code: string): void => figures.failed(code);
     const parts: WatchParts = { api: cluster.api, times, chance, log, failed };
     const tasks = [
       follow(this.#nodes(), parts, ended),
+      lookForReserved({ ...parts, cluster, settings, reserved, found: () => this.#wasListed(RESERVED) }, ended),
       ...signersOf(settings).map((signerName) => follow(this.#requests(signerName), parts, ended)),
       this.#decideAll(ended),
     ];
@@ -99,7 +104,7 @@ export class Approver {
   }
 
   get #isComplete(): boolean {
-    return this.#listed.size > signersOf(this.#parts.settings).length;
+    return this.#listed.size === OTHER_LISTS + signersOf(this.#parts.settings).length;
   }
 
   #nodeChanged(nodeName: string): void {

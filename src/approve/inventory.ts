@@ -10,10 +10,14 @@ export interface Inventory {
   readonly text: string;
   /** Whether an entry about this node has this DNS name or address; a node's own name is always its. */
   allows(nodeName: string, text: string): boolean;
+  /** Whether an entry of this very node lists this very name or address: expressions and ranges are for many. */
+  names(nodeName: string, text: string): boolean;
 }
 
 interface Entry {
   readonly matches: (nodeName: string) => boolean;
+  /** Undefined for an entry of many. */
+  readonly nodeName: string | undefined;
   readonly names: readonly string[];
   readonly patterns: readonly RegExp[];
   readonly ranges: readonly IpRange[];
@@ -43,8 +47,19 @@ export function parseInventory(text: string, path: string): Inventory {
           patterns.some((pattern) => pattern.test(text)) ||
           ranges.some((range) => rangeHolds(range, text)),
       ),
+    names: (nodeName, text) =>
+      entries
+        .filter((entry) => entry.nodeName === nodeName)
+        .some(
+          ({ names, ranges }) =>
+            text === nodeName ||
+            names.some((given) => given.replaceAll(NODE_NAME, nodeName) === text) ||
+            ranges.some((range) => isOneAddress(range) && rangeHolds(range, text)),
+        ),
   };
 }
+
+const isOneAddress = ({ network, prefixLength }: IpRange): boolean => prefixLength === network.length * 8;
 
 interface Place {
   readonly path: string;
@@ -60,6 +75,7 @@ function readEntry(node: JsonFields, place: Place): Entry {
     throw wrong(place, [], 'has to have one of name and nameMatches');
   const pattern = matching === undefined ? undefined : patternOf(matching, place, ['nameMatches']);
   return {
+    nodeName: name,
     matches: (nodeName) => (pattern === undefined ? nodeName === name : pattern.test(nodeName)),
     names: node.texts('names').map((given) => given.toLowerCase().replaceAll(NODE_NAME.toLowerCase(), NODE_NAME)),
     patterns: node.texts('namesMatch').map((given, index) => patternOf(given, place, ['namesMatch', index])),

@@ -7,6 +7,7 @@ import type { Inventory } from './inventory.ts';
 import type { NodeIndex } from './nodes.ts';
 import { type Policy, policyOf } from './policy.ts';
 import type { SigningRequest } from './request.ts';
+import type { ReservedNames } from './reserved.ts';
 import type { ApproveSettings } from './settings.ts';
 import type { AccessReview, ClusterFacts } from './view.ts';
 
@@ -17,6 +18,7 @@ export interface JudgeParts {
   readonly nodes: NodeIndex;
   readonly counts: ApprovalCounts;
   readonly inventory: () => Inventory | undefined;
+  readonly reserved: ReservedNames;
   /** Addresses that a name resolves to, canonical; undefined where nothing came. */
   readonly lookUp: (name: string) => Promise<readonly string[] | undefined>;
   readonly now: () => Date;
@@ -58,7 +60,7 @@ export async function judge(
 type Asked = Pick<Judgement, 'request' | 'policy'>;
 
 async function factsFor(asked: Asked, parts: JudgeParts, signal: AbortSignal): Promise<ClusterFacts> {
-  const { nodes, counts } = parts;
+  const { nodes, counts, settings } = parts;
   const { nodeName = '' } = asked.policy;
   const now = parts.now();
   const resolved = await lookedUp(asked.request, parts);
@@ -68,6 +70,7 @@ async function factsFor(asked: Asked, parts: JudgeParts, signal: AbortSignal): P
     node: nodes.get(nodeName),
     othersWith: (text, name) => nodes.othersWith(text, name),
     inventory: parts.inventory(),
+    reserved: settings.findReserved ? parts.reserved.with(parts.cluster.api.serverNames()) : undefined,
     resolved: (name) => resolved.get(name),
     approvals: counts.of(nodeName, now),
   };

@@ -7,6 +7,8 @@ export interface NodeEntry {
   readonly addresses: readonly string[];
   readonly isBeingDeleted: boolean;
   readonly isWithheld: boolean;
+  /** By a label that a node may not write about itself (NodeRestriction). */
+  readonly isControlPlane: boolean;
 }
 
 /** Every Node's names and addresses, and who has which. Holds nothing else of a Node. */
@@ -65,6 +67,6 @@ function textsOf(entry: NodeEntry): ReadonlySet<string> {
 
 function isSame(one: NodeEntry, other: NodeEntry): boolean {
   const key = (entry: NodeEntry): string =>
-    JSON.stringify([entry.names, entry.addresses, entry.isBeingDeleted, entry.isWithheld]);
+    JSON.stringify([entry.names, entry.addresses, entry.isBeingDeleted, entry.isWithheld, entry.isControlPlane]);
   return key(one) === key(other);
 }

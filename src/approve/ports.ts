@@ -1,4 +1,5 @@
 import type { CsrApiVersion } from '../csr/wire.ts';
+import type { HostNames } from '../pki/server-names.ts';
 import type { ApiIdentity } from '../ports.ts';
 
 /**
@@ -18,5 +19,7 @@ export interface ClusterApi {
   ): Promise<unknown>;
   /** One watch with this query, to which a resourceVersion belongs. Ends when the server ends it. */
   watch(path: string, query: Readonly<Record<string, string>>, signal: AbortSignal): AsyncIterable<unknown>;
+  /** What the server is called: by its URL, and by the certificates that it has shown so far where they were verified. A name may have a star. */
+  serverNames(): HostNames;
   close(): Promise<void>;
 }

@@ -1,5 +1,5 @@
 import { TOKENS_NAMESPACE } from '../token/bootstrap-token-object.ts';
-import { type ApproveSettings, signersOf } from './settings.ts';
+import { type ApproveSettings, judgesNames, signersOf } from './settings.ts';
 
 /** The name of everything that the approver needs or has: user, roles, Lease. */
 export const APPROVER = 'certlet-approver';
@@ -33,9 +33,14 @@ export function clusterRules(settings: ApproveSettings): readonly PolicyRule[] {
     { apiGroups: [CERTIFICATES], resources: [`${CSRS}/approval`], verbs: ['update'] },
     { apiGroups: [CERTIFICATES], resources: ['signers'], resourceNames: signersOf(settings), verbs: ['approve'] },
     { apiGroups: [''], resources: ['nodes'], verbs: ['list', 'watch'] },
+    ...(looksForReserved(settings)
+      ? [{ apiGroups: ['networking.k8s.io'], resources: ['servicecidrs'], verbs: ['list'] }]
+      : []),
     ...(asks ? [{ apiGroups: ['authorization.k8s.io'], resources: ['subjectaccessreviews'], verbs: ['create'] }] : []),
   ];
 }
+
+const looksForReserved = (settings: ApproveSettings): boolean => settings.findReserved && judgesNames(settings);
 
 /** A role in one namespace. */
 interface Namespaced {
@@ -46,6 +51,7 @@ interface Namespaced {
 
 /** What it may do in single namespaces, beside. */
 export function namespacedRules(settings: ApproveSettings): readonly Namespaced[] {
+  const kubernetes = { apiGroups: [''], resourceNames: ['kubernetes'], verbs: ['get'] };
   const lease = { apiGroups: ['coordination.k8s.io'], resources: ['leases'] };
   return [
     ...(settings.leaseNamespace === undefined
@@ -61,6 +67,23 @@ export function namespacedRules(settings: ApproveSettings): readonly Namespaced[
             ],
           },
         ]),
+    ...(looksForReserved(settings)
+      ? [
+          {
+            name: `${APPROVER}-kubernetes`,
+            namespace: 'default',
+            rules: [
+              { ...kubernetes, resources: ['services'] },
+              { ...kubernetes, resources: ['endpoints'] },
+            ],
+          },
+          {
+            name: `${APPROVER}-kubeadm`,
+            namespace: 'kube-system',
+            rules: [{ apiGroups: [''], resources: ['configmaps'], resourceNames: ['kubeadm-config'], verbs: ['get'] }],
+          },
+        ]
+      : []),
     ...(settings.events
       ? [
           {

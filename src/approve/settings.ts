@@ -18,6 +18,8 @@ export interface ApproveSettings {
   readonly inventory: string | undefined;
   /** Names (`*.` in front stands for everything below), addresses and ranges that no node may have. */
   readonly never: readonly string[];
+  /** Find out what is the cluster's own, and take it for names and addresses that no node may have. */
+  readonly findReserved: boolean;
   /** A DNS name counts as a node's when it resolves to addresses of that node alone. */
   readonly dns: boolean;
   readonly keyAlgorithms: readonly KeyAlgorithm[];
@@ -50,6 +52,11 @@ export interface AllowedCertificate {
 
 export const SERVING_SIGNER = 'kubernetes.io/kubelet-serving';
 export const CLIENT_SIGNER = 'kubernetes.io/kube-apiserver-client-kubelet';
+
+/** Whether anything that these settings approve has names in it. */
+export function judgesNames({ serving, certificates }: Pick<ApproveSettings, 'serving' | 'certificates'>): boolean {
+  return serving || certificates.some(({ names }) => names.ofNode || names.listed.length > 0);
+}
 
 /** Every signer whose requests these settings are about, without repetition. */
 export function signersOf(settings: ApproveSettings): readonly string[] {

@@ -4,6 +4,7 @@ import { judge, type Judgement, type JudgeParts } from './judge.ts';
 import { decodeNodeEntry } from './node-object.ts';
 import type { NodeIndex } from './nodes.ts';
 import { policyOf } from './policy.ts';
+import { type Finding, findReserved } from './reserved.ts';
 import { decodeSigningRequest, type SigningRequest } from './request.ts';
 import { type ApproveSettings, signersOf } from './settings.ts';
 
@@ -55,13 +56,22 @@ export function byArrival(
   return apart === 0 ? (one.name < other.name ? -1 : 1) : apart;
 }
 
-/** Every pending request that the settings are about, judged, in order of arrival; the Nodes are read first. */
+/** What a survey could not make out, for whoever reads its answer. */
+export interface SurveyEars {
+  readonly onBroken: (error: Error) => void;
+  readonly onFound: (finding: Finding) => void;
+}
+
+/** Every pending request that the settings are about, judged, in order of arrival; what is the cluster's own and the Nodes are read first. */
 export async function survey(
   parts: JudgeParts,
-  onBroken: (error: Error) => void,
+  { onBroken, onFound }: SurveyEars,
   signal: AbortSignal,
 ): Promise<readonly Judgement[]> {
-  const { cluster, settings, nodes } = parts;
+  const { cluster, settings, nodes, reserved } = parts;
+  const finding = await findReserved(cluster, settings, signal);
+  reserved.found(finding);
+  onFound(finding);
   await loadNodes(cluster, nodes, settings, signal);
   const pending = new Map<string, SigningRequest>();
   for (const signerName of signersOf(settings)) {

@@ -3,6 +3,7 @@ import type { Inventory } from './inventory.ts';
 import type { NodeEntry } from './nodes.ts';
 import type { Policy } from './policy.ts';
 import type { SigningRequest } from './request.ts';
+import type { Reserved } from './reserved.ts';
 import type { ApproveSettings } from './settings.ts';
 
 /** What a SubjectAccessReview said. */
@@ -21,6 +22,8 @@ export interface ClusterFacts {
   /** Names of other Nodes with this name or address. */
   readonly othersWith: (text: string, nodeName: string) => readonly string[];
   readonly inventory: Inventory | undefined;
+  /** What is the cluster's own; undefined where it is not looked for. */
+  readonly reserved: Reserved | undefined;
   /** What a DNS name resolves to, canonical; undefined where nobody was asked or nothing came. */
   readonly resolved: (name: string) => readonly string[] | undefined;
   /** Approvals for this node in the last hour. */

@@ -1,6 +1,7 @@
 import { act, foreignJudgement, type Outcome } from '../approve/act.ts';
 import type { Judgement, JudgeParts } from '../approve/judge.ts';
 import { judge } from '../approve/judge.ts';
+import { type Finding, SERVICE_RANGE_REMEDY } from '../approve/reserved.ts';
 import { decodeSigningRequest } from '../approve/request.ts';
 import { survey } from '../approve/survey.ts';
 import { asCertletError, CertletError, EXIT } from '../errors.ts';
@@ -31,7 +32,9 @@ export async function approveByHand(
   ports: ApprovePorts,
   signal: AbortSignal,
 ): Promise<number> {
-  const all = await survey(parts, (error) => ports.complain(error.message), signal);
+  const onBroken = (error: Error): void => ports.complain(error.message);
+  const onFound = (finding: Finding): void => complainOf(finding, ports);
+  const all = await survey(parts, { onBroken, onFound }, signal);
   const named = [...new Set([...args.names, ...args.force])];
   const chosen = named.length === 0 ? all : await pick(named, all, parts, signal);
   const rows = chosen.map((judgement) => rowFor(judgement, args));
@@ -49,6 +52,14 @@ export async function approveByHand(
   }
   ports.answer(done);
   return done.some((row) => isFailed(row, named)) ? EXIT.failed : EXIT.ok;
+}
+
+/** What was not found out lets requests pass that it would have stopped. */
+function complainOf({ forbidden, broken, unknownRange }: Finding, { complain }: ApprovePorts): void {
+  for (const { error } of forbidden) complain(error.message);
+  for (const error of broken) complain(error.message);
+  if (unknownRange !== undefined)
+    complain(`addresses of Services may pass: ${unknownRange}\n  ${SERVICE_RANGE_REMEDY}`);
 }
 
 function show(rows: readonly RequestRow[], { now }: JudgeParts, { print }: ApprovePorts): void {

@@ -62,6 +62,10 @@ export class RenewingApi implements ClusterApi {
     }
   }
 
+  serverNames(): ReturnType<ClusterApi['serverNames']> {
+    return this.#api.serverNames();
+  }
+
   async close(): Promise<void> {
     await this.#api.close();
   }

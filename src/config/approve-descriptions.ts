@@ -34,6 +34,9 @@ export const APPROVE_DESCRIPTIONS: Readonly<Record<string, Description>> = {
     text: 'Names (*. in front stands for all below), addresses and ranges that no node may have, besides loopback and the names of the API server: virtual addresses, service and pod ranges.',
     value: 'NAME,...',
   },
+  'approve.findReserved': {
+    text: "Find out what no node may have, and hold it against requests as never does: the API servers' names and addresses, by the Endpoints kubernetes and the certificate that the server shows; the Service kubernetes, ServiceCIDRs, and the networks in kubeadm's configuration.",
+  },
   'approve.dns': { text: "A DNS name counts as a node's when it resolves to addresses of that node alone." },
   'approve.keyAlgorithms': { text: 'Kinds of keys that are allowed.', value: 'KIND,...' },
   'approve.maxNames': { text: 'Most names and addresses in one certificate.', value: 'COUNT' },

@@ -99,6 +99,7 @@ export const approveCodec = () =>
     namesFrom: defaulted(choice(['node', 'inventory', 'both', 'either'] as const), 'node'),
     inventory: optional(absolutePath()),
     never: defaulted(list(neverEntry()), []),
+    findReserved: defaulted(boolean(), true),
     dns: defaulted(boolean(), false),
     keyAlgorithms: defaulted(list(choice(KEY_ALGORITHMS), { min: 1 }), KEY_ALGORITHMS),
     maxNames: defaulted(integer(1, 100), 9),

@@ -167,11 +167,12 @@ function startOf(node: unknown): number | undefined {
 
 /**
  * YAML text of plain data, in key order, without line folding. Ends in a newline. Text that only YAML 1.1 would take
- * for something else (`yes`, `12:30`) is quoted too, because the kubelet reads YAML 1.1.
+ * for something else (`yes`, `12:30`) is quoted too, because the kubelet reads YAML 1.1. What stands in several places is written in each.
  */
 export function encodeYaml(value: unknown): string {
   return stringify(value, {
     lineWidth: 0,
+    aliasDuplicateObjects: false,
     schema: 'yaml-1.1',
     compat: 'core',
     customTags: (tags) => [...tags, ...OLD_WORDS],

@@ -57,6 +57,20 @@ t.test('the table tells age, requester, node, names and verdict with reasons', a
   t.match(out, / {4}others-names: "192.0.2.1" stands in the Node n1/);
 });
 
+t.test(
+  'addresses of Services could pass, and nobody said so: the range that is not known is told, and what sets it',
+  async (t) => {
+    const unknown = await world(t, { version: '1.20' });
+    const { err, out } = await run(t, unknown, { args: { dryRun: true } });
+    t.match(err, /^certlet: addresses of Services may pass: the Service kubernetes has 10\.96\.0\.1, and no range/);
+    t.match(err, /service-cluster-ip-range into approve\.never/);
+    t.match(out, /^NAME/, 'the answer is as ever');
+    const set = await run(t, unknown, { args: { dryRun: true }, approve: { never: ['10.96.0.0/12'] } });
+    t.equal(set.err, '');
+    t.equal((await run(t, await world(t), { args: { dryRun: true } })).err, '', 'from 1.33 on the cluster tells it');
+  },
+);
+
 t.test('--dry-run approves nothing', async (t) => {
   const cluster = await world(t);
   t.equal((await run(t, cluster, { args: { dryRun: true, yes: true } })).code, 0);

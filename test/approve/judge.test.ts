@@ -4,6 +4,7 @@ import { Cluster } from '../../src/approve/cluster.ts';
 import { ApprovalCounts } from '../../src/approve/counts.ts';
 import { judge } from '../../src/approve/judge.ts';
 import { NodeIndex } from '../../src/approve/nodes.ts';
+import { ReservedNames } from '../../src/approve/reserved.ts';
 import type { ClusterApi } from '../../src/approve/ports.ts';
 import { CLIENT_SIGNER } from '../../src/approve/settings.ts';
 import { bindingGroup } from '../../src/token/binding.ts';
@@ -20,7 +21,8 @@ interface World {
 /** The judgement, and what was asked on the way. */
 async function judged({ request, approve = {}, allowed = true, approvals = 0, resolved }: World) {
   const asked: unknown[] = [];
-  const api: Pick<ClusterApi, 'request'> = {
+  const api: Pick<ClusterApi, 'request' | 'serverNames'> = {
+    serverNames: () => ({ dnsNames: [], ipAddresses: ['192.0.2.100'] }),
     request: async (_method, _path, body) => {
       asked.push(
         (body as { spec: { resourceAttributes: { subresource: string } } }).spec.resourceAttributes.subresource,
@@ -29,7 +31,7 @@ async function judged({ request, approve = {}, allowed = true, approvals = 0, re
     },
   };
   const [nodes, counts] = [new NodeIndex(), new ApprovalCounts(100)];
-  const plain = { isBeingDeleted: false, isWithheld: false };
+  const plain = { isBeingDeleted: false, isWithheld: false, isControlPlane: false };
   nodes.put({ name: 'n1', names: ['n1'], addresses: ['192.0.2.1'], ...plain });
   for (let index = 0; index < approvals; index += 1) counts.note('n1', String(index), NOW);
   const parts = {
@@ -38,6 +40,7 @@ async function judged({ request, approve = {}, allowed = true, approvals = 0, re
     nodes,
     counts,
     inventory: () => undefined,
+    reserved: new ReservedNames(),
     lookUp: async (name: string) => {
       asked.push(name);
       return resolved;

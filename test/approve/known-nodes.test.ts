@@ -13,6 +13,7 @@ const entry = (name: string, over: Partial<NodeEntry> = {}): NodeEntry => ({
   addresses: [],
   isBeingDeleted: false,
   isWithheld: false,
+  isControlPlane: false,
   ...over,
 });
 
@@ -20,7 +21,8 @@ for (const row of [
   { name: 'another address', over: { addresses: ['192.0.2.9'] } },
   { name: 'another name', over: { names: ['n1', 'n1.example'] } },
   { name: 'its deletion', over: { isBeingDeleted: true } },
-  { name: 'the label that withholds', over: { isWithheld: true } },
+  { name: 'the label of a control plane', over: { isControlPlane: true } },
+  { name: 'the label that withholds', over: { isWithheld: true, isControlPlane: false } },
 ]) {
   t.test(`${row.name} of a Node is news once`, async (t) => {
     const nodes = new NodeIndex();
@@ -113,8 +115,13 @@ for (const row of [
   {
     name: 'with the label that withholds, whatever its value',
     object: { metadata: { name: 'n1', labels: { hold: '' } } },
-    gives: { isWithheld: true },
+    gives: { isWithheld: true, isControlPlane: false },
   },
+  ...['control-plane', 'master', 'controlplane'].map((role) => ({
+    name: `with the label of a control plane, ${role}`,
+    object: { metadata: { name: 'n1', labels: { [`node-role.kubernetes.io/${role}`]: '' } } },
+    gives: { isControlPlane: true },
+  })),
   { name: 'with other labels', object: { metadata: { name: 'n1', labels: { holds: 'x' } } }, gives: {} },
   { name: 'with labels of null', object: { metadata: { name: 'n1', labels: null } }, gives: {} },
 ]) {

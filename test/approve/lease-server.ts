@@ -42,6 +42,10 @@ export class LeaseServer implements ClusterApi {
     throw new RangeError('not asked for');
   }
 
+  serverNames(): never {
+    throw new RangeError('not asked for');
+  }
+
   watch(): never {
     throw new RangeError('not asked for');
   }

@@ -40,14 +40,25 @@ for (const row of [
   });
 }
 
-t.test('no Events and no Lease, no roles for them', async (t) => {
-  const objects = rbacObjects(settingsWith({ events: false, leaseNamespace: '' }), account) as readonly {
+t.test('no Events, no Lease and nothing to find out, no roles for them', async (t) => {
+  const objects = rbacObjects(
+    settingsWith({ events: false, leaseNamespace: '', findReserved: false }),
+    account,
+  ) as readonly {
     kind: string;
   }[];
   t.strictSame(
     objects.map(({ kind }) => kind),
     ['ClusterRole', 'ClusterRoleBinding'],
   );
+});
+
+t.test('what nobody looks for needs no right: without names in certificates, or switched off', async (t) => {
+  const rights = (approve: Readonly<Record<string, unknown>>): boolean =>
+    /servicecidrs|kubeadm-config|endpoints/.test(JSON.stringify(rbacObjects(settingsWith(approve), account)));
+  t.ok(rights({}));
+  t.notOk(rights({ findReserved: false }));
+  t.notOk(rights({ serving: false, clientRenewals: true }));
 });
 
 t.test('config/approver/rbac.yaml is what the settings beside it need', async (t) => {
@@ -68,5 +79,6 @@ t.test('printed as YAML for kubectl, for the user of the unit', async (t) => {
   } as unknown as ApproveArguments;
   t.equal(await runApprove(context, args), 0);
   const documents = parseAllDocuments(stdout.text).map((document) => document.toJS() as Record<string, unknown>);
+  t.notMatch(stdout.text, /[&*]a\d/, 'no anchors, which people cannot read');
   t.match(documents[1], { kind: 'ClusterRoleBinding', subjects: [{ kind: 'User', name: 'certlet-approver' }] });
 });

@@ -53,7 +53,7 @@ export function settingsWith(approve: Readonly<Record<string, unknown>> = {}): A
 /** Node n1 and n2 as their kubelets tell them, n1 bound to selfnodeserver. */
 export function factsWith(parts: Partial<ClusterFacts> = {}): ClusterFacts {
   const nodes = new NodeIndex();
-  const plain = { isBeingDeleted: false, isWithheld: false };
+  const plain = { isBeingDeleted: false, isWithheld: false, isControlPlane: false };
   nodes.put({ name: 'n1', names: ['n1', 'n1.example'], addresses: ['192.0.2.1', '2001:db8::1'], ...plain });
   nodes.put({ name: 'n2', names: ['n2'], addresses: ['192.0.2.2'], ...plain });
   return {
@@ -62,6 +62,7 @@ export function factsWith(parts: Partial<ClusterFacts> = {}): ClusterFacts {
     node: nodes.get('n1'),
     othersWith: (text, name) => nodes.othersWith(text, name),
     inventory: undefined,
+    reserved: undefined,
     resolved: () => undefined,
     approvals: 0,
     ...parts,

@@ -23,6 +23,16 @@ const inventory = parseInventory(
   JSON.stringify({ nodes: [{ name: 'n1', addresses: ['192.0.2.0/28', '2001:db8::/64'], namesMatch: ['n1-[a-z]+'] }] }),
   '/i.yaml',
 );
+const reservedBy = ({
+  never = [],
+  apiServers = [],
+}: {
+  never?: readonly string[];
+  apiServers?: readonly string[];
+}) => ({
+  never,
+  apiServers: new Set(apiServers),
+});
 const rsa = (modulusLength: number) => generateKeyPairSync('rsa', { modulusLength }).privateKey;
 const bootstrap = (extra: readonly string[]): Readonly<Record<string, unknown>> => ({
   signerName: CLIENT_SIGNER,
@@ -84,6 +94,37 @@ const passing: readonly Row[] = [
     approve: { dns: true },
     facts: factsWith({ resolved: () => ['192.0.2.1'] }),
     request: { content: { dnsNames: ['alias.example'] } },
+  },
+  {
+    name: 'a host of the control plane, by its label',
+    facts: factsWith({
+      reserved: reservedBy({ apiServers: ['n1', '192.0.2.1'] }),
+      node: {
+        name: 'n1',
+        names: ['n1'],
+        addresses: ['192.0.2.1'],
+        isBeingDeleted: false,
+        isWithheld: false,
+        isControlPlane: true,
+      },
+    }),
+  },
+  {
+    name: 'a host of the control plane, by its own entry of the inventory',
+    approve: { namesFrom: 'either', inventory: '/i' },
+    facts: factsWith({
+      inventory: parseInventory('nodes: [{name: n1, addresses: [192.0.2.1]}]', '/i.yaml'),
+      reserved: reservedBy({ apiServers: ['n1', '192.0.2.1'] }),
+    }),
+  },
+  {
+    name: "an API server's name that an entry lists",
+    approve: { certificates: [{ ...proxy, commonName: '{nodeName}', names: ['api.example'] }] },
+    request: {
+      content: { commonName: 'n1', organizations: ['system:node-proxier'], dnsNames: ['api.example'], ipAddresses: [] },
+      spec: { signerName: proxy.signerName, usages: proxy.usages },
+    },
+    facts: factsWith({ reserved: reservedBy({ apiServers: ['api.example'] }) }),
   },
   { name: 'a renewal of the client certificate', approve: { clientRenewals: true }, request: renewal },
   {
@@ -249,7 +290,14 @@ const stopped: readonly Stopped[] = [
     request: { content: { ipAddresses: ['192.0.2.2'] } },
     facts: {
       ...factsWith(),
-      node: { name: 'n1', names: ['n1'], addresses: ['192.0.2.2'], isBeingDeleted: false, isWithheld: false },
+      node: {
+        name: 'n1',
+        names: ['n1'],
+        addresses: ['192.0.2.2'],
+        isBeingDeleted: false,
+        isWithheld: false,
+        isControlPlane: false,
+      },
     },
   },
   {
@@ -311,12 +359,61 @@ const stopped: readonly Stopped[] = [
     request: { content: { ipAddresses: ['10.96.0.1'] } },
   },
   {
+    name: "the API server's name in a cluster with a domain of its own",
+    rule: 'never',
+    reason: /"kubernetes.default.svc.corp.example" is on the list/,
+    request: { content: { dnsNames: ['n1', 'kubernetes.default.svc.corp.example'] } },
+  },
+  {
+    name: 'an address of the Services, by what the cluster tells',
+    rule: 'never',
+    reason: /"10.96.0.1" is on the list/,
+    facts: factsWith({ reserved: reservedBy({ never: ['10.96.0.0/12'] }) }),
+    request: { content: { ipAddresses: ['10.96.0.1'] } },
+  },
+  {
+    name: "an API server's address that the node has written into its own status, whose host is no Node",
+    rule: 'api-server',
+    reason:
+      /^"192.0.2.1" is the API server's, and neither the label node-role.kubernetes.io\/control-plane nor an entry of the inventory for n1/,
+    facts: factsWith({ reserved: reservedBy({ apiServers: ['192.0.2.1'] }) }),
+  },
+  {
+    name: "the API server's name as the name of a node",
+    rule: 'api-server',
+    reason: /^"n1", "n1.example" are the API server's/,
+    request: { content: { dnsNames: ['N1', 'n1.example'] } },
+    facts: factsWith({ reserved: reservedBy({ apiServers: ['n1', 'n1.example'] }) }),
+  },
+  {
+    name: "an API server's address in a range of the inventory that is for many nodes",
+    rule: 'api-server',
+    reason: /"192.0.2.1"/,
+    approve: { namesFrom: 'either', inventory: '/i' },
+    facts: factsWith({ inventory, reserved: reservedBy({ apiServers: ['192.0.2.1'] }) }),
+  },
+  {
+    name: 'a host of a control plane that kubeadm has not labelled yet',
+    rule: 'api-server',
+    reason: /"192.0.2.1"/,
+    later: true,
+    request: { metadata: { creationTimestamp: '2030-01-01T11:59:30Z' } },
+    facts: factsWith({ reserved: reservedBy({ apiServers: ['192.0.2.1'] }) }),
+  },
+  {
     name: 'the Node is being deleted',
     rule: 'node',
     reason: /being deleted/,
     later: true,
     facts: factsWith({
-      node: { name: 'n1', names: ['n1'], addresses: ['192.0.2.1'], isBeingDeleted: true, isWithheld: false },
+      node: {
+        name: 'n1',
+        names: ['n1'],
+        addresses: ['192.0.2.1'],
+        isBeingDeleted: true,
+        isWithheld: false,
+        isControlPlane: false,
+      },
     }),
   },
   {
@@ -325,7 +422,14 @@ const stopped: readonly Stopped[] = [
     reason: /certlet-withhold/,
     later: true,
     facts: factsWith({
-      node: { name: 'n1', names: ['n1'], addresses: ['192.0.2.1'], isBeingDeleted: false, isWithheld: true },
+      node: {
+        name: 'n1',
+        names: ['n1'],
+        addresses: ['192.0.2.1'],
+        isBeingDeleted: false,
+        isWithheld: true,
+        isControlPlane: false,
+      },
     }),
   },
   {

@@ -52,6 +52,34 @@ t.test('what is pending and what comes later is approved, and what fails is told
   t.match(cluster.events[0], { involvedObject: { kind: 'Node', name: 'n2' }, type: 'Warning', message: /csr-bad/ });
 });
 
+t.test(
+  'a node got a certificate for the address of an API server whose host is no Node; its label or nobody gives it',
+  async (t) => {
+    const cluster = await fakeCluster(t, { own: { endpoints: ['192.0.2.2'] }, serverNames: ['api.example'] });
+    cluster.setNode({
+      name: 'n3',
+      addresses: ['n3', 'api.example', '192.0.2.3'].map((address) => ({ type: 'InternalDNS', address })),
+    });
+    ask(cluster, 'csr-endpoint', { node: 'n2' });
+    ask(cluster, 'csr-certificate', { node: 'n3', content: { dnsNames: ['n3', 'api.example'] } });
+    ask(cluster, 'csr-service', { node: 'n1', content: { ipAddresses: ['10.96.7.7'] } });
+    ask(cluster, 'csr-good', { node: 'n1' });
+    const service = start(t, cluster);
+    await cluster.until(() => isApproved(cluster, 'csr-good'));
+    await service.log.shows(/csr-endpoint.*api-server: .*192\.0\.2\.2.* is the API server's/);
+    await service.log.shows(/csr-certificate.*api-server: .*api\.example.* is the API server's/);
+    await service.log.shows(/csr-service.*never: .*10\.96\.7\.7/);
+    for (const name of ['csr-endpoint', 'csr-certificate', 'csr-service']) t.equal(conditionOf(cluster, name), '');
+    cluster.setNode({
+      name: 'n2',
+      labels: { 'node-role.kubernetes.io/control-plane': '' },
+      addresses: [{ type: 'InternalIP', address: '192.0.2.2' }],
+    });
+    await cluster.until(() => isApproved(cluster, 'csr-endpoint'));
+    t.notMatch(service.log.text, /Addresses of Services may pass|Not allowed to find out/);
+  },
+);
+
 t.test('a request waits for its Node and is approved when that is there', async (t) => {
   const cluster = await fakeCluster(t);
   ask(cluster, 'csr-n3', { node: 'n3' });

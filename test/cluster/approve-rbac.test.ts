@@ -19,14 +19,18 @@ const BREAKS: readonly {
     says: /could not be decided.*not permitted to approve requests with signerName/,
   },
   { role: 'certlet-approver', rule: 3, says: /Cannot follow.*nodes/ },
-  { role: 'certlet-approver', rule: 4, says: /could not be decided.*subjectaccessreviews/ },
+  { role: 'certlet-approver', rule: 4, says: /Not allowed to find out.*servicecidrs/, isApproved: true },
+  { role: 'certlet-approver', rule: 5, says: /could not be decided.*subjectaccessreviews/ },
   { role: 'certlet-approver-lease', rule: 0, says: /Cannot begin to approve.*leases/ },
   { role: 'certlet-approver-lease', rule: 1, says: /Cannot begin to approve.*leases/ },
+  { role: 'certlet-approver-kubernetes', rule: 0, says: /Not allowed to find out.*services/, isApproved: true },
+  { role: 'certlet-approver-kubernetes', rule: 1, says: /Not allowed to find out.*endpoints/, isApproved: true },
+  { role: 'certlet-approver-kubeadm', rule: 0, says: /Not allowed to find out.*configmaps/, isApproved: true },
   { role: 'certlet-approver-events', rule: 0, says: /Event was not recorded.*events/, isApproved: true },
 ];
 
 await withControlPlane({ rbac: [], controllerManager: false }, async (plane) => {
-  const host = await ApproverHost.create(plane);
+  const host = await ApproverHost.create(plane, { maxPerNodeAndHour: 100 });
   const roles = await host.roles();
   await bindSelfNodeServer(plane);
   await host.node('n1', ['192.0.2.1']);

@@ -39,6 +39,48 @@ await withControlPlane({ rbac: ['static-token', 'auto-approve'] }, async (plane)
     },
   );
 
+  t.test(
+    'no node gives itself the label of a control plane, and none gets the address of an API server without',
+    async (t) => {
+      const label = 'node-role.kubernetes.io/control-plane';
+      const who = { user: 'system:node:poser', groups: ['system:nodes', 'system:authenticated'] };
+      const node = { apiVersion: 'v1', kind: 'Node', metadata: { name: 'poser', labels: { [label]: '' } } };
+      await t.rejects(host.as(who, '/api/v1/nodes', node), {
+        message: /not allowed to set.*node-role\.kubernetes\.io/,
+      });
+      const address = '192.0.2.60';
+      await plane.admin.want('/api/v1/namespaces/default/endpoints', {
+        method: 'POST',
+        body: {
+          apiVersion: 'v1',
+          kind: 'Endpoints',
+          metadata: { name: 'kubernetes' },
+          subsets: [{ addresses: [{ ip: address }], ports: [{ name: 'https', port: 6443 }] }],
+        },
+      });
+      const configuration = 'networking: {serviceSubnet: 10.96.0.0/16, podSubnet: 10.244.0.0/16}\n';
+      await plane.admin.want('/api/v1/namespaces/kube-system/configmaps', {
+        method: 'POST',
+        body: {
+          apiVersion: 'v1',
+          kind: 'ConfigMap',
+          metadata: { name: 'kubeadm-config' },
+          data: { ClusterConfiguration: configuration },
+        },
+      });
+      await host.node('cp1', [address]);
+      await host.ask('of-an-api-server', 'cp1', { content: { ipAddresses: [address] } });
+      await host.ask('of-a-pod', 'n2', { content: { ipAddresses: ['10.244.3.3'] } });
+      const approver = host.start();
+      t.teardown(() => approver.end('SIGKILL'));
+      await approver.line(/"of-an-api-server".*api-server: .*192\.0\.2\.60.* is the API server's/);
+      await approver.line(/Not approved.*"of-a-pod".*never: .*10\.244\.3\.3/);
+      await plane.kubectl(['label', 'node', 'cp1', `${label}=`]);
+      t.match(await host.decided('of-an-api-server'), /^Approved/);
+      await approver.end();
+    },
+  );
+
   t.test('what no node may have is left pending, with the reason', async (t) => {
     const approver = host.start();
     t.teardown(() => approver.end('SIGKILL'));

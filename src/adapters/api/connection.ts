@@ -9,6 +9,7 @@ import {
 import { isCertletError } from '../../errors.ts';
 import type { ClusterAccess, Credential } from '../../kubeconfig/client-config.ts';
 import type { ClusterApi } from '../../approve/ports.ts';
+import type { HostNames } from '../../pki/server-names.ts';
 import type { ApiConnection, ApiIdentity, NodeFacts, ResourceAttributes } from '../../ports.ts';
 import { checkJsonType, decoded, parseJson, readText } from './body.ts';
 import { decodeNode, decodeReview, servesCsrs, unsupported } from './objects.ts';
@@ -109,6 +110,10 @@ export class HttpApiConnection implements ApiConnection, ClusterApi {
 
   watch(path: string, query: Readonly<Record<string, string>>, signal: AbortSignal): AsyncIterable<unknown> {
     return watchLines(this.#transport, { path, query, signal }, asItIs);
+  }
+
+  serverNames(): HostNames {
+    return this.#transport.serverNames();
   }
 
   async close(): Promise<void> {

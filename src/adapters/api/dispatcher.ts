@@ -21,6 +21,8 @@ export interface ConnectionOptions extends TlsTrust {
   readonly tunnelTimeoutMs: number;
   /** By which certificates are judged where OpenSSL does not decide. */
   readonly now: () => Date;
+  /** What a server that is believed calls itself; its proxy is not meant. */
+  readonly onServer?: (alternativeNames: string) => void;
 }
 
 export interface PoolRequest {
@@ -92,14 +94,15 @@ function wayTo(options: ConnectionOptions): WayTo {
 
 /** Connections that are ready for HTTP: where there is TLS, the peer is trusted and named as wanted. */
 function connectionsTo(options: ConnectionOptions): () => Promise<Socket> {
-  const { origin, proxy, connectTimeoutMs, now } = options;
+  const { origin, proxy, connectTimeoutMs, now, onServer } = options;
   const url = new URL(origin);
   if (url.protocol !== 'https:')
     return proxy === undefined
       ? () => connectTcp(addressOf(url), connectTimeoutMs)
       : connectionsToProxy(proxy, options);
   const open = rawConnectionsTo(options);
-  const trusted = trustedPeer({ tls: serverTls(options, url.hostname), handshakeMs: connectTimeoutMs, now });
+  const told = onServer === undefined ? {} : { onPeer: onServer };
+  const trusted = trustedPeer({ tls: serverTls(options, url.hostname), handshakeMs: connectTimeoutMs, now, ...told });
   return () => trusted(open);
 }
 

@@ -14,6 +14,8 @@ export interface PeerTrustOptions {
   readonly tls: PeerTls;
   readonly handshakeMs: number;
   readonly now: () => Date;
+  /** The alternative names of a peer that is believed, as Node tells them; not of one that nobody has verified. */
+  readonly onPeer?: (alternativeNames: string) => void;
 }
 
 /** How a peer is believed. Each way judges the connection that it is tried on, and that connection alone. */
@@ -137,7 +139,10 @@ async function connectBy(way: Way, options: PeerTrustOptions, open: () => Promis
     },
   );
   const problem = tls.insecure ? undefined : problemOf(socket, way, options);
-  if (problem === undefined) return socket;
+  if (problem === undefined) {
+    if (!tls.insecure) options.onPeer?.(socket.getPeerX509Certificate()?.subjectAltName ?? '');
+    return socket;
+  }
   socket.on('error', () => undefined).destroy();
   throw problem;
 }

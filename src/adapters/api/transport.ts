@@ -1,5 +1,8 @@
 import { CertletError } from '../../errors.ts';
 import type { ClusterAccess, Credential } from '../../kubeconfig/client-config.ts';
+import { parseAlternativeNames } from '../../pki/alternative-names.ts';
+import { bareHost, canonicalIpAddress } from '../../pki/ip-address.ts';
+import type { HostNames } from '../../pki/server-names.ts';
 import { apiError } from './api-errors.ts';
 import { readText } from './body.ts';
 import { credentialSource, samePair, type CredentialSource, type Presented } from './credential-source.ts';
@@ -59,12 +62,17 @@ export interface Answer {
   describe(error: unknown): unknown;
 }
 
+/** Certificates behind one address whose names are kept: a server that has another one for each connection must not fill the memory. */
+const MAX_SERVERS = 32;
+
 /** Requests of one credential to one server: credential, pool, 401 renewal, common headers and errors. */
 export class Transport {
   readonly identity: Identity;
   readonly #cluster: ClusterAccess;
   readonly #options: ApiOptions;
   readonly #source: CredentialSource;
+  /** As Node tells them: a text for each certificate, of which a cluster has one an API server. */
+  readonly #servers = new Set<string>();
   #pool: { readonly pool: Pool; readonly pair: ClientPair | undefined; readonly proxy: string | undefined } | undefined;
 
   constructor(cluster: ClusterAccess, credential: Credential, options: ApiOptions) {
@@ -90,6 +98,17 @@ export class Transport {
     const second = await this.#attempt(call, await this.#source.present(signal));
     if (second instanceof CertletError) throw second;
     return second;
+  }
+
+  /** Host of the URL, and the names of the certificates that believed servers have shown behind it. */
+  serverNames(): HostNames {
+    const host = bareHost(new URL(this.#cluster.server).hostname);
+    const address = canonicalIpAddress(host);
+    const shown = [...this.#servers].map(parseAlternativeNames);
+    return {
+      dnsNames: [...(address === undefined ? [host] : []), ...shown.flatMap(({ dnsNames }) => dnsNames)],
+      ipAddresses: [...(address === undefined ? [] : [address]), ...shown.flatMap(({ ipAddresses }) => ipAddresses)],
+    };
   }
 
   async close(): Promise<void> {
@@ -136,6 +155,10 @@ export class Transport {
     };
   }
 
+  #noteServer(alternativeNames: string): void {
+    if (this.#servers.size < MAX_SERVERS) this.#servers.add(alternativeNames);
+  }
+
   #noteHeaders(response: PoolResponse): void {
     const serverDate = httpDate(response.header('date')[0]);
     if (serverDate !== undefined) this.#options.onServerDate(serverDate, this.#options.now());
@@ -165,6 +188,7 @@ export class Transport {
       connectTimeoutMs: this.#options.timeouts.connectMs,
       tunnelTimeoutMs: this.#options.timeouts.headersMs,
       now: this.#options.now,
+      onServer: (names) => this.#noteServer(names),
     });
     this.#pool = { pool, pair, proxy: proxy?.address };
     return this.#pool;

@@ -1,4 +1,5 @@
-import { POLICY_KINDS, put } from '../policy.ts';
+import { CONTROL_PLANE_LABELS } from '../node-object.ts';
+import { type Policy, POLICY_KINDS, put } from '../policy.ts';
 import { bindingGroup } from '../../token/binding.ts';
 import type { ClusterFacts, Objection, ReadView } from '../view.ts';
 import { isNever } from './never.ts';
@@ -63,16 +64,25 @@ export const CLUSTER_RULES: readonly Rule[] = [
   {
     name: 'never',
     demands:
-      'No name or address is one that no node may have: loopback and the API server’s names (`localhost`, `kubernetes`, `kubernetes.default`, `*.svc`), and what `never` lists.',
+      'No name or address is one that no node may have: loopback and the API server’s names (`localhost`, `kubernetes`, `kubernetes.default`, `*.svc`), what `never` lists, and the ranges of Services and pods where they can be found out.',
     stops: 'the API server’s names, virtual addresses, service and pod ranges',
-    settings: ['never'],
+    settings: ['never', 'findReserved'],
     kinds: NAMED,
-    objection: ({ content, settings }) =>
+    objection: ({ content, settings, facts }) =>
       againstAll(
         [...content.dnsNames, ...content.ipAddresses]
-          .filter((text) => isNever(text, settings.never))
+          .filter((text) => isNever(text, [...settings.never, ...(facts?.reserved?.never ?? [])]))
           .map((text) => `${quoted(text)} is on the list never`),
       ),
+  },
+  {
+    name: 'api-server',
+    demands:
+      'No name or address is an API server’s (Endpoints `kubernetes`, the certificate that it shows, the approver’s kubeconfig, kubeadm’s configuration), unless the Node has the label `node-role.kubernetes.io/control-plane`, which no node may give itself, or an entry of the inventory for that very node lists it.',
+    stops: 'a node that poses as an API server',
+    settings: ['findReserved', 'inventory'],
+    kinds: NAMED,
+    objection: apiServers,
   },
   {
     name: 'pace',
@@ -113,8 +123,7 @@ function ownNames(view: ReadView): Objection | undefined {
   const told = foreign.slice(0, 12).map((text) => `${quoted(text)} is not known as ${nodeName}'s`);
   if (!nodeMayStillTell(foreign, view, facts)) return againstAll(told);
   if (facts.node === undefined) return notYet(`there is no Node ${nodeName} yet`);
-  const isFresh = facts.now.getTime() - view.request.createdAt.getTime() < STATUS_LAG_MS;
-  return isFresh ? notYet(told.join('; ')) : againstAll(told);
+  return isFresh(view, facts) ? notYet(told.join('; ')) : againstAll(told);
 }
 
 /** Whether a Node object that says more would make these names the node's. */
@@ -127,14 +136,22 @@ function nodeMayStillTell(foreign: readonly string[], { policy, settings }: Read
 /** A kubelet asks for an address as soon as it has it, and writes it into its Node within ten seconds, if the API server takes it. */
 const STATUS_LAG_MS = 120_000;
 
+const isFresh = ({ request }: ReadView, { now }: ClusterFacts): boolean =>
+  now.getTime() - request.createdAt.getTime() < STATUS_LAG_MS;
+
 /** By the listed names of an entry, else by whom the settings ask. */
 function isOwn(text: string, { policy, settings }: ReadView, facts: ClusterFacts): boolean {
   const { entry, nodeName = '' } = policy;
-  if (entry?.names.listed.some((listed) => put(listed, nodeName) === text) === true) return true;
+  if (isListed(text, policy)) return true;
   if (entry !== undefined && !entry.names.ofNode) return false;
   if (isKnown(text, settings.namesFrom, { facts, nodeName })) return true;
   const found = facts.resolved(text) ?? [];
   return found.length > 0 && found.every((address) => isKnown(address, settings.namesFrom, { facts, nodeName }));
+}
+
+/** An entry that lists a name is an administrator's word for it. */
+function isListed(text: string, { entry, nodeName = '' }: Policy): boolean {
+  return entry?.names.listed.some((listed) => put(listed, nodeName) === text) === true;
 }
 
 interface Asked {
@@ -147,6 +164,21 @@ function isKnown(text: string, from: 'node' | 'inventory' | 'both' | 'either', a
   const byNode = node !== undefined && (node.names.includes(text) || node.addresses.includes(text));
   const byInventory = inventory?.allows(asked.nodeName, text) === true;
   return { node: byNode, inventory: byInventory, both: byNode && byInventory, either: byNode || byInventory }[from];
+}
+
+/** kubeadm labels a host of its control plane when its kubelet has registered, and asked. */
+function apiServers(view: ReadView): Objection | undefined {
+  const { policy, facts, content } = view;
+  const { nodeName = '' } = policy;
+  if (facts?.reserved === undefined || facts.node?.isControlPlane === true) return undefined;
+  const { apiServers } = facts.reserved;
+  const theirs = [...content.dnsNames.map((name) => name.toLowerCase()), ...content.ipAddresses].filter(
+    (text) => apiServers.has(text) && !isListed(text, policy) && facts.inventory?.names(nodeName, text) !== true,
+  );
+  if (theirs.length === 0) return undefined;
+  const told = theirs.slice(0, 12).map(quoted).join(', ');
+  const reason = `${told} ${theirs.length === 1 ? 'is' : 'are'} the API server's, and neither the label ${CONTROL_PLANE_LABELS[0] ?? ''} nor an entry of the inventory for ${nodeName} says that it is one of its hosts`;
+  return facts.node === undefined || isFresh(view, facts) ? notYet(reason) : against(reason);
 }
 
 function othersNames({ content, policy, facts }: ReadView): Objection | undefined {

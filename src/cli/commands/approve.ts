@@ -4,6 +4,7 @@ import { ApprovalCounts } from '../../approve/counts.ts';
 import type { JudgeParts } from '../../approve/judge.ts';
 import { NodeIndex } from '../../approve/nodes.ts';
 import { APPROVER, type ApproverSubject, rbacObjects } from '../../approve/rbac.ts';
+import { ReservedNames } from '../../approve/reserved.ts';
 import { EXIT } from '../../errors.ts';
 import { encodeYaml } from '../../kubeconfig/yaml.ts';
 import { ANSWER_VERSION, encodeAnswer, wordsFor } from '../answer.ts';
@@ -54,6 +55,7 @@ async function runByHand(context: CommandContext, args: ApproveArguments): Promi
       // A person who looks at a list denies by kubectl, one by one.
       settings: { ...approve, deny: false },
       nodes: new NodeIndex(),
+      reserved: new ReservedNames(),
       counts: new ApprovalCounts(approve.maxPerNodeAndHour + 1),
       inventory: () => inventory,
       lookUp: addressesOf,

@@ -1,0 +1,67 @@
+import { type CertletError, errorFields } from '../errors.ts';
+import { SaidOnce } from '../said-once.ts';
+import { again } from './again.ts';
+import type { Cluster } from './cluster.ts';
+import {
+  type Finding,
+  findReserved,
+  RESERVED_ROLES_REMEDY,
+  type ReservedNames,
+  SERVICE_RANGE_REMEDY,
+} from './reserved.ts';
+import type { ApproveSettings } from './settings.ts';
+import { RELIST_MS, type WatchParts } from './watching.ts';
+
+/** What looking for it again and again takes. */
+export interface ReservedWatch extends Omit<WatchParts, 'api'> {
+  readonly cluster: Cluster;
+  readonly settings: ApproveSettings;
+  readonly reserved: ReservedNames;
+  /** Called after each look. */
+  readonly found: () => void;
+}
+
+/** Looks for what is the cluster's own, at once and every five minutes, until `signal` aborts. Tells what it lacks once. Throws `ERR_INTERNAL` alone. */
+export async function lookForReserved(parts: ReservedWatch, signal: AbortSignal): Promise<void> {
+  const { cluster, settings, reserved, times, chance, log, failed, found } = parts;
+  const said = new SaidOnce();
+  const tell = (error: CertletError): boolean => {
+    failed(error.code);
+    log.log('warn', 'Cannot follow what happens in the cluster', { what: 'what is its own', ...errorFields(error) });
+    return true;
+  };
+  const round = async (began: () => void): Promise<'once more'> => {
+    const finding = await findReserved(cluster, settings, signal);
+    reserved.found(finding);
+    tellLacks(finding, parts, said);
+    found();
+    began();
+    await times.pause(RELIST_MS, signal);
+    return 'once more';
+  };
+  await again({ times, chance, failed: tell }, round, signal);
+}
+
+/** What was not found out lets requests pass that it would have stopped. */
+function tellLacks(
+  { forbidden, broken, unknownRange }: Finding,
+  { log }: Pick<ReservedWatch, 'log'>,
+  said: SaidOnce,
+): void {
+  for (const { what, error } of forbidden)
+    if (said.isNews(what, error.message))
+      log.log('warn', 'Not allowed to find out what no node may have', {
+        what,
+        ...errorFields(error),
+        remedy: RESERVED_ROLES_REMEDY,
+      });
+  for (const error of broken)
+    if (said.isNews(error.message, error.message))
+      log.log('warn', 'What no node may have cannot be read', errorFields(error));
+  if (unknownRange === undefined) said.over('range');
+  else if (said.isNews('range', unknownRange))
+    log.log('warn', 'Addresses of Services may pass for those of nodes', {
+      reason: unknownRange,
+      remedy: SERVICE_RANGE_REMEDY,
+    });
+}
