@@ -70,7 +70,7 @@ export class Approver {
     const parts: WatchParts = { api: cluster.api, times, chance, log, failed };
     const tasks = [
       follow(this.#nodes(), parts, ended),
-      lookForReserved({ ...parts, cluster, settings, reserved, found: () => this.#wasListed(RESERVED) }, ended),
+      lookForReserved({ ...parts, settings, reserved, found: () => this.#wasListed(RESERVED) }, ended),
       ...signersOf(settings).map((signerName) => follow(this.#requests(signerName), parts, ended)),
       this.#decideAll(ended),
     ];

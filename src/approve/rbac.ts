@@ -51,59 +51,56 @@ interface Namespaced {
 
 /** What it may do in single namespaces, beside. */
 export function namespacedRules(settings: ApproveSettings): readonly Namespaced[] {
-  const kubernetes = { apiGroups: [''], resourceNames: ['kubernetes'], verbs: ['get'] };
-  const lease = { apiGroups: ['coordination.k8s.io'], resources: ['leases'] };
+  const { leaseNamespace } = settings;
   return [
-    ...(settings.leaseNamespace === undefined
-      ? []
-      : [
-          {
-            name: `${APPROVER}-lease`,
-            namespace: settings.leaseNamespace,
-            rules: [
-              // A create names no object that rules could know.
-              { ...lease, verbs: ['create'] },
-              { ...lease, resourceNames: [APPROVER], verbs: ['get', 'update'] },
-            ],
-          },
-        ]),
-    ...(looksForReserved(settings)
-      ? [
-          {
-            name: `${APPROVER}-kubernetes`,
-            namespace: 'default',
-            rules: [
-              { ...kubernetes, resources: ['services'] },
-              { ...kubernetes, resources: ['endpoints'] },
-            ],
-          },
-          {
-            name: `${APPROVER}-kubeadm`,
-            namespace: 'kube-system',
-            rules: [{ apiGroups: [''], resources: ['configmaps'], resourceNames: ['kubeadm-config'], verbs: ['get'] }],
-          },
-        ]
-      : []),
-    ...(settings.events
-      ? [
-          {
-            name: `${APPROVER}-events`,
-            namespace: EVENTS_NAMESPACE,
-            rules: [{ apiGroups: [''], resources: ['events'], verbs: ['create'] }],
-          },
-        ]
-      : []),
-    ...(settings.deleteTokens
-      ? [
-          {
-            name: `${APPROVER}-tokens`,
-            namespace: TOKENS_NAMESPACE,
-            rules: [{ apiGroups: [''], resources: ['secrets'], verbs: ['get', 'delete'] }],
-          },
-        ]
-      : []),
+    ...(leaseNamespace === undefined ? [] : [leaseRole(leaseNamespace)]),
+    ...(looksForReserved(settings) ? RESERVED_ROLES : []),
+    ...(settings.events ? [EVENTS_ROLE] : []),
+    ...(settings.deleteTokens ? [TOKENS_ROLE] : []),
   ];
 }
+
+function leaseRole(namespace: string): Namespaced {
+  const lease = { apiGroups: ['coordination.k8s.io'], resources: ['leases'] };
+  return {
+    name: `${APPROVER}-lease`,
+    namespace,
+    rules: [
+      // A create names no object that rules could know.
+      { ...lease, verbs: ['create'] },
+      { ...lease, resourceNames: [APPROVER], verbs: ['get', 'update'] },
+    ],
+  };
+}
+
+const getOne = (resource: string, name: string): PolicyRule => ({
+  apiGroups: [''],
+  resources: [resource],
+  resourceNames: [name],
+  verbs: ['get'],
+});
+
+/** What `findReserved` reads. */
+const RESERVED_ROLES: readonly Namespaced[] = [
+  {
+    name: `${APPROVER}-kubernetes`,
+    namespace: 'default',
+    rules: [getOne('services', 'kubernetes'), getOne('endpoints', 'kubernetes')],
+  },
+  { name: `${APPROVER}-kubeadm`, namespace: 'kube-system', rules: [getOne('configmaps', 'kubeadm-config')] },
+];
+
+const EVENTS_ROLE: Namespaced = {
+  name: `${APPROVER}-events`,
+  namespace: EVENTS_NAMESPACE,
+  rules: [{ apiGroups: [''], resources: ['events'], verbs: ['create'] }],
+};
+
+const TOKENS_ROLE: Namespaced = {
+  name: `${APPROVER}-tokens`,
+  namespace: TOKENS_NAMESPACE,
+  rules: [{ apiGroups: [''], resources: ['secrets'], verbs: ['get', 'delete'] }],
+};
 
 /** Roles and bindings for these settings, as API objects in the order in which they are to be applied. */
 export function rbacObjects(settings: ApproveSettings, subject: ApproverSubject): readonly object[] {

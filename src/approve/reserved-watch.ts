@@ -1,7 +1,6 @@
 import { type CertletError, errorFields } from '../errors.ts';
 import { SaidOnce } from '../said-once.ts';
 import { again } from './again.ts';
-import type { Cluster } from './cluster.ts';
 import {
   type Finding,
   findReserved,
@@ -13,8 +12,7 @@ import type { ApproveSettings } from './settings.ts';
 import { RELIST_MS, type WatchParts } from './watching.ts';
 
 /** What looking for it again and again takes. */
-export interface ReservedWatch extends Omit<WatchParts, 'api'> {
-  readonly cluster: Cluster;
+export interface ReservedWatch extends WatchParts {
   readonly settings: ApproveSettings;
   readonly reserved: ReservedNames;
   /** Called after each look. */
@@ -23,7 +21,7 @@ export interface ReservedWatch extends Omit<WatchParts, 'api'> {
 
 /** Looks for what is the cluster's own, at once and every five minutes, until `signal` aborts. Tells what it lacks once. Throws `ERR_INTERNAL` alone. */
 export async function lookForReserved(parts: ReservedWatch, signal: AbortSignal): Promise<void> {
-  const { cluster, settings, reserved, times, chance, log, failed, found } = parts;
+  const { api, settings, reserved, times, chance, log, failed, found } = parts;
   const said = new SaidOnce();
   const tell = (error: CertletError): boolean => {
     failed(error.code);
@@ -31,7 +29,7 @@ export async function lookForReserved(parts: ReservedWatch, signal: AbortSignal)
     return true;
   };
   const round = async (began: () => void): Promise<'once more'> => {
-    const finding = await findReserved(cluster, settings, signal);
+    const finding = await findReserved(api, settings, signal);
     reserved.found(finding);
     tellLacks(finding, parts, said);
     found();

@@ -1,10 +1,10 @@
 import { JsonFields } from '../csr/json-fields.ts';
-import { CertletError, isCertletError } from '../errors.ts';
+import { type CertletError, isCertletError } from '../errors.ts';
 import { parseOnlyYaml } from '../kubeconfig/yaml.ts';
 import { bareHost, canonicalIpAddress } from '../pki/ip-address.ts';
 import { parseIpRange, rangeHolds } from '../pki/ip-range.ts';
 import type { HostNames } from '../pki/server-names.ts';
-import type { Cluster } from './cluster.ts';
+import type { ClusterApi } from './ports.ts';
 import { type ApproveSettings, judgesNames } from './settings.ts';
 
 /** What is the cluster's own: names in lower case, addresses in canonical text. */
@@ -123,18 +123,14 @@ function hostOf(endpoint: string): string {
  * Asks the cluster what is its own. What is not there tells nothing, what may not be read or cannot be understood is told, and everything else
  * that fails is thrown: a judgement without it would let pass what the next one stops.
  */
-export async function findReserved(
-  cluster: Pick<Cluster, 'api'>,
-  settings: ApproveSettings,
-  signal: AbortSignal,
-): Promise<Finding> {
+export async function findReserved(api: ClusterApi, settings: ApproveSettings, signal: AbortSignal): Promise<Finding> {
   const told: Partial<Told>[] = [];
   const forbidden: { what: string; error: CertletError }[] = [];
   const broken: CertletError[] = [];
   if (settings.findReserved && judgesNames(settings)) {
     for (const { what, path, read } of SOURCES) {
       try {
-        told.push(read(await cluster.api.request('GET', path, undefined, signal)));
+        told.push(read(await api.request('GET', path, undefined, signal)));
       } catch (error) {
         if (isCertletError(error, 'ERR_API_FORBIDDEN')) forbidden.push({ what, error });
         else if (isCertletError(error, 'ERR_API_PROTOCOL')) broken.push(error);

@@ -69,7 +69,7 @@ export async function survey(
   signal: AbortSignal,
 ): Promise<readonly Judgement[]> {
   const { cluster, settings, nodes, reserved } = parts;
-  const finding = await findReserved(cluster, settings, signal);
+  const finding = await findReserved(cluster.api, settings, signal);
   reserved.found(finding);
   onFound(finding);
   await loadNodes(cluster, nodes, settings, signal);

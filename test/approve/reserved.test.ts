@@ -1,6 +1,5 @@
 /** What the approver finds out of the cluster's own names and addresses, from whom, and what it says where it cannot. */
 import t, { type Test } from 'tap';
-import { Cluster } from '../../src/approve/cluster.ts';
 import { findReserved, ReservedNames } from '../../src/approve/reserved.ts';
 import { lookForReserved } from '../../src/approve/reserved-watch.ts';
 import { RELIST_MS } from '../../src/approve/watching.ts';
@@ -20,13 +19,12 @@ const { signal } = new AbortController();
 type Answers = Readonly<Record<string, unknown>>;
 
 /** An answer that is an error is thrown; what there is none for is not there. */
-function clusterWith(answers: Answers): { readonly api: FakeClusterApi; readonly cluster: Cluster } {
-  const api = new FakeClusterApi(({ path }) => {
+function serverWith(answers: Answers): FakeClusterApi {
+  return new FakeClusterApi(({ path }) => {
     const answer = path in answers ? answers[path] : refusal('ERR_API_NOT_FOUND');
     if (answer instanceof Error) throw answer;
     return answer;
   });
-  return { api, cluster: new Cluster(api, 'v1') };
 }
 
 const refusal = (code: ErrorCode): CertletError => new CertletError(code, 'no');
@@ -154,8 +152,8 @@ const rows: readonly {
 
 for (const row of rows) {
   t.test(`found out from ${row.name}`, async (t) => {
-    const { api, cluster } = clusterWith(row.answers);
-    const finding = await findReserved(cluster, settingsWith(row.approve), signal);
+    const api = serverWith(row.answers);
+    const finding = await findReserved(api, settingsWith(row.approve), signal);
     t.strictSame([...finding.never], row.never ?? []);
     t.strictSame([...finding.apiServers], row.apiServers ?? []);
     t.strictSame(
@@ -177,15 +175,15 @@ for (const { name, approve, says } of [
   { name: 'for client certificates alone', approve: { serving: false, clientRenewals: true }, says: undefined },
 ]) {
   t.test(`nobody is asked where it is ${name}`, async (t) => {
-    const { api, cluster } = clusterWith({});
-    t.equal((await findReserved(cluster, settingsWith(approve), signal)).unknownRange, says);
+    const api = serverWith({});
+    t.equal((await findReserved(api, settingsWith(approve), signal)).unknownRange, says);
     t.strictSame(api.asked, []);
   });
 }
 
 t.test('an API server that fails is no cluster without Services: it is thrown', async (t) => {
-  const { cluster } = clusterWith({ [ENDPOINTS]: refusal('ERR_API_SERVER') });
-  await t.rejects(findReserved(cluster, settingsWith(), signal), { code: 'ERR_API_SERVER' });
+  const api = serverWith({ [ENDPOINTS]: refusal('ERR_API_SERVER') });
+  await t.rejects(findReserved(api, settingsWith(), signal), { code: 'ERR_API_SERVER' });
 });
 
 t.test('names of the certificate count beside what was found, in lower case and without stars', async (t) => {
@@ -198,7 +196,7 @@ t.test('names of the certificate count beside what was found, in lower case and 
 
 /** The loop with a clock that the test moves. */
 function looking(t: Test, answers: Record<string, unknown>) {
-  const { api, cluster } = clusterWith(answers);
+  const api = serverWith(answers);
   const [clock, log, reserved, end] = [new FakeClock(), new FakeLogger(), new ReservedNames(), new AbortController()];
   const failures: string[] = [];
   let looks = 0;
@@ -210,7 +208,7 @@ function looking(t: Test, answers: Record<string, unknown>) {
   };
   const done = lookForReserved(
     {
-      cluster,
+      api,
       settings: settingsWith(),
       reserved,
       times,
