@@ -172,6 +172,11 @@ export const ERROR_RULES = {
     'The pending request lacks a name or address that the node has gained.',
     'Nothing: certlet asks anew; the old request is left to the cleaner.',
   ),
+  ERR_NAMES: rule(
+    'waitForPerson',
+    'The node has more names and addresses than `maxNames` allows, or `ignoreAddresses` holds every address of it. None is left out: nothing is asked for.',
+    'Raise `maxNames`, or say with `addressTypes` and `ignoreAddresses` which names are meant; a reload of the settings asks at once.',
+  ),
   ERR_ISSUED_UNACCEPTABLE: rule(
     'waitForHours',
     'The issued certificate is not what was asked for.',

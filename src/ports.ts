@@ -103,6 +103,8 @@ export interface KubeconfigFiles {
 export interface NodeFacts {
   readonly addresses: readonly { readonly type: string; readonly address: string }[];
   readonly kubeletVersion: string;
+  /** It has the taint of a Node whose cloud provider has not given it its addresses yet. */
+  readonly uninitialized?: true;
 }
 
 /** What the proof of a client certificate found. */

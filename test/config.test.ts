@@ -37,6 +37,9 @@ t.test('without file and flags everything has the default of kubeadm or the kube
     nodeIPs: [],
     rotateServerCertificates: true,
     servingNames: [],
+    addressTypes: ['Hostname', 'InternalDNS', 'InternalIP', 'ExternalDNS', 'ExternalIP'],
+    ignoreAddresses: [],
+    maxNames: undefined,
     certificatesDir: '/var/lib/certlet/certs',
     specs: kubeletSpecs({ certDir: '/var/lib/kubelet/pki' }),
     deleteBootstrapKubeconfig: false,
@@ -50,7 +53,7 @@ t.test('without file and flags everything has the default of kubeadm or the kube
       refusedBackoffMs: 3_600_000,
       proofRetryMs: 300_000,
     },
-    kubelet: { unit: 'kubelet.service', restart: 'auto' },
+    kubelet: { unit: 'kubelet.service', restart: 'auto', cloudProvider: 'none' },
     hooks: [],
     privilegedHooks: [],
     log: { level: 'info', format: 'auto' },
@@ -74,7 +77,10 @@ runtimeDir: /run/k
 hostnameOverride: " N1.Example "
 nodeIP: [192.0.2.7, "2001:DB8::7", "::", 0.0.0.0]
 rotateServerCertificates: false
-servingNames: [Edge.Example, 192.0.2.9]
+servingNames: [Edge.Example, 192.0.2.9, "2001:DB8:0::9"]
+addressTypes: [InternalIP, Hostname]
+ignoreAddresses: [192.0.2.100, "2001:DB8:F::/48"]
+maxNames: 12
 keyAlgorithm: RSA-3072
 keyEncipherment: false
 expirationSeconds: 600
@@ -82,7 +88,7 @@ plainFiles: { client: {}, serving: { certFile: /etc/pki/s.crt, keyFile: /etc/pki
 certificatesDir: /var/k/certs
 deleteBootstrapKubeconfig: true
 rotation: { minimumSpacing: 1s, keepOldFiles: 0, pruneGrace: 0s, addressDebounce: 500ms, startSpread: 1h30m }
-kubelet: { unit: k3s-agent.service, version: v1.20.2, restart: never }
+kubelet: { unit: k3s-agent.service, version: v1.20.2, restart: never, cloudProvider: external }
 hooks:
   - { name: a, command: [/bin/a, --x], on: [serving], timeout: 5s }
   - { name: b, command: [/bin/b] }
@@ -104,7 +110,13 @@ t.test('every setting of the file arrives, resolved', async (t) => {
     runtimeDir: '/run/k',
     nodeIPs: ['192.0.2.7', '2001:db8::7'],
     rotateServerCertificates: false,
-    servingNames: ['edge.example', '192.0.2.9'],
+    servingNames: ['edge.example', '192.0.2.9', '2001:db8::9'],
+    addressTypes: ['InternalIP', 'Hostname'],
+    ignoreAddresses: [
+      { network: Uint8Array.of(192, 0, 2, 100), prefixLength: 32 },
+      { network: Uint8Array.of(0x20, 1, 0xd, 0xb8, 0, 0xf, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0), prefixLength: 48 },
+    ],
+    maxNames: 12,
     certificatesDir: '/var/k/certs',
     specs: kubeletSpecs({
       certDir: '/var/k/pki',
@@ -126,7 +138,7 @@ t.test('every setting of the file arrives, resolved', async (t) => {
       refusedBackoffMs: 3_600_000,
       proofRetryMs: 300_000,
     },
-    kubelet: { unit: 'k3s-agent.service', version: 'v1.20.2', restart: 'never' },
+    kubelet: { unit: 'k3s-agent.service', version: 'v1.20.2', restart: 'never', cloudProvider: 'external' },
     hooks: [
       { name: 'a', command: ['/bin/a', '--x'], on: ['serving'], timeoutMs: 5000 },
       { name: 'b', command: ['/bin/b'], on: ['client'], timeoutMs: 30_000 },
@@ -282,6 +294,49 @@ for (const row of [
     lines: [
       `${at(1)}servingNames[0]: expected a DNS name or an IP address, got "192.0.2.300"`,
       `${at(1)}servingNames[1]: expected a DNS name or an IP address, got "a_b"`,
+    ],
+  },
+  {
+    name: 'a range with bits behind its prefix',
+    file: 'ignoreAddresses: [10.0.0.1/24, "fd00::1/200", 10.0.0]',
+    lines: [
+      `${at(1)}ignoreAddresses[0]: has bits behind its prefix of 24: write the first address of the range, or the address alone, got "10.0.0.1/24"`,
+      `${at(1)}ignoreAddresses[1]: expected a range such as 10.0.0.0/24 or fd00::/64, or an address, got "fd00::1/200"`,
+      `${at(1)}ignoreAddresses[2]: expected a range such as 10.0.0.0/24 or fd00::/64, or an address, got "10.0.0"`,
+    ],
+  },
+  {
+    name: 'a type of address that no Node has',
+    file: 'addressTypes: [internalIP]',
+    lines: [
+      `${at(1)}addressTypes[0]: expected one of Hostname, InternalDNS, InternalIP, ExternalDNS, ExternalIP, got "internalIP"`,
+    ],
+  },
+  {
+    name: 'no type of address',
+    file: 'addressTypes: []',
+    lines: [`${at(1)}addressTypes: expected at least one entry, got an empty list`],
+  },
+  {
+    name: 'every address ignored',
+    file: 'ignoreAddresses: [128.0.0.0/1, 0.0.0.0/1, "::/0"]',
+    lines: [
+      `${at(1)}ignoreAddresses: ignores every address there is; to take none but those of nodeIP, set addressTypes: [Hostname]`,
+    ],
+  },
+  {
+    name: 'an address that is both wanted and ignored',
+    file: 'nodeIP: [10.0.0.7]\nservingNames: ["FD00::0:9"]\nignoreAddresses: [10.0.0.0/24, "fd00::/8", 192.0.2.1]',
+    lines: [
+      `${at(3)}ignoreAddresses[0]: 10.0.0.0/24 holds 10.0.0.7, which nodeIP asks for`,
+      `${at(3)}ignoreAddresses[1]: fd00::/8 holds fd00::9, which servingNames asks for`,
+    ],
+  },
+  {
+    name: 'more names by the settings alone than they allow',
+    file: 'servingNames: [a.example, b.example]\nmaxNames: 2',
+    lines: [
+      `${at(2)}maxNames: is 2, and nodeIP, servingNames and the node's name alone are 3: node-1, a.example, b.example`,
     ],
   },
   { name: 'YAML 1.1 boolean', file: 'events: yes', lines: [`${at(1)}events: expected true or false, got "yes"`] },

@@ -3,9 +3,10 @@ import { authenticationStep } from './steps/authentication.ts';
 import { approvalStep, rightsStep, versionsStep } from './steps/authorization.ts';
 import { credentialsStep, filesStep, settingsStep } from './steps/host.ts';
 import { networkStep, tlsStep } from './steps/network.ts';
-import { daemonStep, kubeletStep, nameStep, servingStep } from './steps/node.ts';
+import { daemonStep, kubeletStep, nameStep } from './steps/node.ts';
 import { reloadsStep } from './steps/reloads.ts';
 import { requestsStep } from './steps/requests.ts';
+import { servingStep } from './steps/serving.ts';
 
 /** The way of a certificate, in its order. */
 export const STEPS: readonly Step[] = [

@@ -90,11 +90,12 @@ async function readKubeconfigs(
 }
 
 function wantedTemplate(
-  { nodeName, nodeIPs, servingNames }: Settings,
+  settings: Settings,
   { spec, history: { keyEncipherment } }: DiskCertificate,
   routeAddress: string | undefined,
 ): CertificateTemplate {
-  const nodeNames = servingNamesOf({ nodeName, nodeIPs, servingNames, node: undefined, routeAddress });
+  const { nodeName } = settings;
+  const nodeNames = servingNamesOf({ ...settings, node: undefined, routeAddress });
   return templateOf(spec, { nodeName, nodeNames, keyEncipherment });
 }
 

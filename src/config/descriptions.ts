@@ -31,6 +31,15 @@ export const DESCRIPTIONS: Readonly<Record<string, Description>> = {
   },
   rotateServerCertificates: { text: 'Manage the serving certificate too.' },
   servingNames: { text: 'Further DNS names and IP addresses for the serving certificate.', value: 'NAME,...' },
+  addressTypes: { text: "Which of the Node's addresses to ask for, by their types.", value: 'TYPE,...' },
+  ignoreAddresses: {
+    text: 'Addresses of the Node never to ask for, such as a VIP that moves between nodes: ranges or single ones.',
+    value: 'CIDR,...',
+  },
+  maxNames: {
+    text: 'Ask for no certificate with more names and addresses than this. It is held then and they are named; none is left out.',
+    value: 'COUNT',
+  },
   keyAlgorithm: { text: 'Kind of the private keys.', value: 'KIND' },
   keyEncipherment: {
     text: 'Ask for the usage "key encipherment" too. Every signer since 1.9 takes it; some demand that it is absent.',
@@ -113,6 +122,10 @@ export const DESCRIPTIONS: Readonly<Record<string, Description>> = {
   'kubelet.restart': {
     text: 'Restart it after a rotation: auto only where its version does not reload by itself.',
     value: 'WHEN',
+  },
+  'kubelet.cloudProvider': {
+    text: 'As its flag --cloud-provider: with external the first serving request waits, for at most 10 minutes, until the cloud provider has given the Node its addresses.',
+    value: 'WHO',
   },
   hooks: { text: 'Commands to run after a rotation, inside the sandbox of the service.' },
   'hooks.name': { text: 'Name for log and status.' },

@@ -1,9 +1,11 @@
 import { KEY_USAGES } from '../csr/spec.ts';
+import { NODE_ADDRESS_TYPES } from '../kubelet/node-addresses.ts';
 import { KEY_ALGORITHMS } from '../pki/keys.ts';
 import { approveCodec, signerName, subjectText } from './approve.ts';
 import { defaulted, group, list, optional, required } from './codec.ts';
 import {
   absolutePath,
+  addressRange,
   boolean,
   certificateNames,
   choice,
@@ -23,6 +25,10 @@ const MIN_EXPIRATION_SECONDS = 600;
 const MAX_INT32 = 2 ** 31 - 1;
 /** The least that keeps a node from a hot loop whatever a file says. */
 const MIN_PAUSE_MS = 1000;
+
+/** A certificate with more names than this fits into no handshake that anybody does. */
+const MOST_NAMES = 1000;
+const CLOUD_PROVIDERS = ['none', 'external'] as const;
 
 const LOG_LEVELS = ['error', 'warn', 'info', 'debug'] as const;
 const LOG_FORMATS = ['auto', 'text', 'journal', 'json'] as const;
@@ -85,6 +91,9 @@ export const SETTINGS_CODEC = group({
   nodeIP: defaulted(list(ipAddress()), []),
   rotateServerCertificates: defaulted(boolean(), true),
   servingNames: defaulted(list(subjectName()), []),
+  addressTypes: defaulted(list(choice(NODE_ADDRESS_TYPES), { min: 1 }), NODE_ADDRESS_TYPES),
+  ignoreAddresses: defaulted(list(addressRange()), []),
+  maxNames: optional(integer(1, MOST_NAMES)),
   keyAlgorithm: defaulted(choice(KEY_ALGORITHMS), 'ECDSA-P256'),
   keyEncipherment: defaulted(boolean(), true),
   expirationSeconds: optional(integer(MIN_EXPIRATION_SECONDS, MAX_INT32)),
@@ -124,6 +133,7 @@ export const SETTINGS_CODEC = group({
         }),
       ),
       restart: defaulted(choice(RESTARTS), 'auto'),
+      cloudProvider: defaulted(choice(CLOUD_PROVIDERS), 'none'),
     }),
     {},
   ),

@@ -1,6 +1,9 @@
 import { basename, dirname } from 'node:path';
 import { type CertificateSpec, KUBELET_NAMES } from '../csr/spec.ts';
 import { dotted, type Problem, type SettingPath } from './codec.ts';
+import { canonicalIpAddress } from '../pki/ip-address.ts';
+import { formatIpRange, holdsFamily, rangeHolds } from '../pki/ip-range.ts';
+import { givenNames } from '../rotation/rules/names.ts';
 import { nearest } from './nearest.ts';
 import type { Settings } from './settings.ts';
 
@@ -17,6 +20,7 @@ export function combinationProblems(settings: Settings): readonly Problem[] {
     ...fileProblems(settings),
     ...hookProblems(settings),
     ...metricsProblems(settings),
+    ...nameProblems(settings),
   ];
 }
 
@@ -149,6 +153,30 @@ function hookProblems({ hooks, privilegedHooks, specs }: Settings): Problem[] {
       problems.push({ path: ['privilegedHooks', index], text: `${name} is named twice` });
     }
   });
+  return problems;
+}
+
+/** Names that are each fine, and cannot be had together. */
+function nameProblems(settings: Settings): Problem[] {
+  const { ignoreAddresses, maxNames, nodeIPs, servingNames } = settings;
+  const problems: Problem[] = [];
+  if (holdsFamily(ignoreAddresses, 'IPv4') && holdsFamily(ignoreAddresses, 'IPv6')) {
+    const text = 'ignores every address there is; to take none but those of nodeIP, set addressTypes: [Hostname]';
+    problems.push({ path: ['ignoreAddresses'], text });
+    return problems;
+  }
+  ignoreAddresses.forEach((range, index) => {
+    const given = [...nodeIPs, ...servingNames].find((name) => rangeHolds(range, name));
+    if (given === undefined) return;
+    const place = nodeIPs.includes(given) ? 'nodeIP' : 'servingNames';
+    const text = `${formatIpRange(range)} holds ${canonicalIpAddress(given) ?? given}, which ${place} asks for`;
+    problems.push({ path: ['ignoreAddresses', index], text });
+  });
+  const given = givenNames(settings);
+  if (maxNames !== undefined && given.length > maxNames) {
+    const text = `is ${String(maxNames)}, and nodeIP, servingNames and the node's name alone are ${String(given.length)}: ${given.join(', ')}`;
+    problems.push({ path: ['maxNames'], text });
+  }
   return problems;
 }
 

@@ -1,4 +1,6 @@
 import type { CertificateSpec } from '../csr/spec.ts';
+import type { NodeAddressType } from '../kubelet/node-addresses.ts';
+import type { IpRange } from '../pki/ip-range.ts';
 import type { LogLevel } from '../ports.ts';
 
 /** Everything that can be set, resolved: paths absolute, durations in milliseconds, lists in the order given. */
@@ -23,6 +25,12 @@ export interface Settings {
   readonly rotateServerCertificates: boolean;
   /** Further DNS names and IP addresses of the node, in lower case. */
   readonly servingNames: readonly string[];
+  /** Types of the Node's addresses that are asked for. */
+  readonly addressTypes: readonly NodeAddressType[];
+  /** Addresses of the Node that are not. */
+  readonly ignoreAddresses: readonly IpRange[];
+  /** A certificate with more names and addresses is not asked for; undefined for no limit. */
+  readonly maxNames: number | undefined;
   /** Holds a folder for each entry of `certificates`. */
   readonly certificatesDir: string;
   /** Every certificate that is managed, the node's identity first. */
@@ -53,6 +61,8 @@ export interface KubeletSettings {
   readonly unit: string;
   readonly version?: string;
   readonly restart: 'auto' | 'always' | 'never';
+  /** Who gives the Node its addresses: `external` is a cloud controller manager. */
+  readonly cloudProvider: 'none' | 'external';
 }
 
 export interface HookSettings {

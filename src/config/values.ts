@@ -2,6 +2,8 @@ import { isIP } from 'node:net';
 import { normalize } from 'node:path';
 import { type CertificateNames, NODE_NAME, withNodeName } from '../csr/spec.ts';
 import { DNS_SUBDOMAIN, MAX_DNS_LENGTH } from '../pki/dns-name.ts';
+import { canonicalIpAddress } from '../pki/ip-address.ts';
+import { type IpRange, parseIpRange } from '../pki/ip-range.ts';
 import { reject, shown } from './codec.ts';
 import type { Codec, Problem, SettingPath } from './codec.ts';
 import {
@@ -138,7 +140,27 @@ export function hostName(): Codec<string> {
   return refined(plain, (name) => name.trim().toLowerCase());
 }
 
-/** An IPv4 or IPv6 address without zone. */
+/** A range of addresses as a CIDR, or an address alone. */
+export function addressRange(): Codec<IpRange> {
+  const plain = text({
+    pattern: '^[0-9A-Fa-f:.]+(/[0-9]{1,3})?$',
+    what: 'a range such as 10.0.0.0/24 or fd00::/64, or an address',
+    maxLength: 49,
+  });
+  return refined(plain, (given, path, problems) => {
+    const range = parseIpRange(given);
+    if (range !== undefined) return range;
+    const [address = '', prefix = ''] = given.split('/');
+    const bits = isIP(address) === 6 ? 128 : 32;
+    const why =
+      isIP(address) === 0 || Number(prefix) > bits
+        ? 'expected a range such as 10.0.0.0/24 or fd00::/64, or an address'
+        : `has bits behind its prefix of ${prefix}: write the first address of the range, or the address alone`;
+    return reject(problems, path, `${why}, got ${shown(given)}`);
+  });
+}
+
+/** An IPv4 or IPv6 address without zone, in its one text (RFC 5952). */
 export function ipAddress(): Codec<string> {
   return checkedAddress({ pattern: '^[0-9A-Fa-f:.]+$', what: 'an IP address', maxLength: 45 });
 }
@@ -160,11 +182,15 @@ export function listenAddress(rule: TextRule): Codec<{ readonly host: string; re
 const isNameOrAddress = (text: string): boolean =>
   isIP(text) !== 0 || (DNS_SUBDOMAIN.test(text) && !/^[0-9.]+$/.test(text));
 
+/** A name in lower case, an address in its one text (RFC 5952): what is equal must be equal as text. */
+const canonicalText = (given: string): string =>
+  isIP(given) === 0 ? given.toLowerCase() : (canonicalIpAddress(given) ?? given);
+
 /** A DNS name or an IP address. */
 export function subjectName(): Codec<string> {
   const plain = text({ pattern: '^[0-9A-Za-z:.-]+$', what: 'a DNS name or an IP address', maxLength: MAX_DNS_LENGTH });
   return refined(plain, (name, path, problems) => {
-    const lower = name.toLowerCase();
+    const lower = canonicalText(name);
     if (isNameOrAddress(lower)) return lower;
     return reject(problems, path, `expected a DNS name or an IP address, got ${shown(name)}`);
   });
@@ -183,7 +209,7 @@ export function certificateNames(): Codec<CertificateNames> {
   });
   const listedName = refined(name, (given, path, problems) => {
     // `{nodeName}` is put in lower case with the rest.
-    const text = given.toLowerCase().replaceAll('{nodename}', NODE_NAME);
+    const text = canonicalText(given).replaceAll('{nodename}', NODE_NAME);
     if (isNameOrAddress(withNodeName(text, 'n1'))) return text;
     return reject(problems, path, `expected a DNS name or an IP address, got ${shown(text)}`);
   });
@@ -206,6 +232,6 @@ function checkedAddress(rule: TextRule): Codec<string> {
   return refined(text(rule), (address, path, problems) =>
     isIP(address) === 0
       ? reject(problems, path, `expected ${rule.what}, got ${shown(address)}`)
-      : address.toLowerCase(),
+      : canonicalText(address),
   );
 }

@@ -33,6 +33,15 @@ export interface PendingRequest {
   readonly approval?: Approval;
   /** When the API server first refused the issued pair, which is not in use yet. */
   readonly refusedAt?: Date;
+  /** Names of the node that the certificate in use lacked when this was asked for. */
+  readonly gained?: readonly string[];
+}
+
+/** A name that the node has gained, when it was last asked for, and whether it has gone since. */
+export interface Gain {
+  readonly name: string;
+  readonly at: Date;
+  readonly gone?: true;
 }
 
 /** What API servers have said of the pair in use. */
@@ -69,7 +78,13 @@ export interface RequestHistory {
     readonly templateDigest: string;
     /** Of the credential that the refused request was made with; absent where that is not known, as in older files. */
     readonly askerDigest?: string;
+    /** Other templates that were refused within a day before, newest last: a node whose addresses come and go asks for none of them again. */
+    readonly earlier?: readonly { readonly templateDigest: string; readonly at: Date }[];
   };
+  /** Names that the node has gained, those of the last day. */
+  readonly gains?: readonly Gain[];
+  /** Since when a first request has been waiting for the cloud provider. */
+  readonly cloudAwaitedSince?: Date;
   /** The client pair that the API server refuses (401), by its fingerprint: since when, and how often so far. */
   readonly refused?: { readonly fingerprint: string; readonly since: Date; readonly count: number };
   /** The client pair that a server accepted last, and when; kept by runs that end by themselves. */
@@ -110,6 +125,7 @@ export function decodePending(text: string): PendingRequest {
     ...(fields.has('receivedByServer') ? { receivedByServer: fields.date('receivedByServer') } : {}),
     ...(fields.has('approval') ? { approval: decodeApproval(fields.object('approval')) } : {}),
     ...(fields.has('refusedAt') ? { refusedAt: fields.date('refusedAt') } : {}),
+    ...(fields.has('gained') ? { gained: fields.texts('gained') } : {}),
   };
 }
 
@@ -127,6 +143,7 @@ export function decodeHistory(text: string): RequestHistory {
     ...(fields.has('lastSerial') ? { lastSerial: fields.text('lastSerial') } : {}),
     ...(fields.has('lastRequestAt') ? { lastRequestAt: fields.date('lastRequestAt') } : {}),
     ...(fields.has('refusal') ? { refusal: decodeRefusal(fields.object('refusal')) } : {}),
+    ...decodeNames(fields),
     ...(fields.has('refused') ? { refused: decodeRefused(fields.object('refused')) } : {}),
     ...(fields.has('proved') ? { proved: decodeProved(fields.object('proved')) } : {}),
     ...(fields.has('renewWantedAt') ? { renewWantedAt: fields.date('renewWantedAt') } : {}),
@@ -150,8 +167,7 @@ const REQUIRED = [
   'certDir',
   'createdAt',
 ];
-const PENDING_FIELDS = [
-  ...REQUIRED,
+const OPTIONAL = [
   'uid',
   'askerDigest',
   'issuedPem',
@@ -159,13 +175,17 @@ const PENDING_FIELDS = [
   'receivedByServer',
   'approval',
   'refusedAt',
+  'gained',
 ];
+const PENDING_FIELDS = [...REQUIRED, ...OPTIONAL];
 const HISTORY_FIELDS = [
   'lastIssuedAt',
   'lastIssuedByServer',
   'lastSerial',
   'lastRequestAt',
   'refusal',
+  'gains',
+  'cloudAwaitedSince',
   'refused',
   'proved',
   'renewWantedAt',
@@ -173,7 +193,7 @@ const HISTORY_FIELDS = [
   'keyEncipherment',
   'past',
 ];
-const REFUSAL_FIELDS = ['code', 'message', 'at', 'count', 'templateDigest', 'askerDigest'];
+const REFUSAL_FIELDS = ['code', 'message', 'at', 'count', 'templateDigest', 'askerDigest', 'earlier'];
 const TEMPLATE_FIELDS = [
   'purpose',
   'signerName',
@@ -220,6 +240,23 @@ function decodeTemplate(fields: JsonFields): CertificateTemplate {
   };
 }
 
+/** What is remembered of the node's names. */
+const decodeNames = (fields: JsonFields): Pick<RequestHistory, 'gains' | 'cloudAwaitedSince'> => ({
+  ...(fields.has('gains') ? { gains: fields.objects('gains').map(decodeGain) } : {}),
+  ...(fields.has('cloudAwaitedSince') ? { cloudAwaitedSince: fields.date('cloudAwaitedSince') } : {}),
+});
+
+function decodeGain(fields: JsonFields): Gain {
+  fields.only('name', 'at', 'gone');
+  const gone = fields.has('gone') && fields.truth('gone');
+  return { name: fields.filledText('name'), at: fields.date('at'), ...(gone ? { gone } : {}) };
+}
+
+function decodeEarlier(fields: JsonFields): { readonly templateDigest: string; readonly at: Date } {
+  fields.only('templateDigest', 'at');
+  return { templateDigest: fields.filledText('templateDigest'), at: fields.date('at') };
+}
+
 function decodeRefused(fields: JsonFields): NonNullable<RequestHistory['refused']> {
   fields.only('fingerprint', 'since', 'count');
   return {
@@ -243,5 +280,6 @@ function decodeRefusal(fields: JsonFields): NonNullable<RequestHistory['refusal'
     count: fields.integer('count'),
     templateDigest: fields.filledText('templateDigest'),
     ...(fields.has('askerDigest') ? { askerDigest: fields.filledText('askerDigest') } : {}),
+    ...(fields.has('earlier') ? { earlier: fields.objects('earlier').map(decodeEarlier) } : {}),
   };
 }

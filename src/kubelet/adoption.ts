@@ -163,6 +163,7 @@ function settingsFor(
   const kubelet = {
     ...(unitName !== undefined && { unit: unitName }),
     ...(version !== undefined && { version }),
+    ...(facts.cloudProvider === 'external' && takeServing && { cloudProvider: 'external' }),
   };
   return {
     ...(facts.bootstrapKubeconfig !== undefined && { bootstrapKubeconfig: facts.bootstrapKubeconfig }),

@@ -12,9 +12,12 @@ export function parseIpAddress(text: string): Uint8Array | undefined {
 /** The one text of an address (RFC 5952), so that equal addresses are equal strings. Undefined when `text` is no address. */
 export function canonicalIpAddress(text: string): string | undefined {
   const bytes = parseIpAddress(text);
-  if (bytes === undefined) return undefined;
-  return bytes.length === 4 ? [...bytes].join('.') : formatIpv6(bytes);
+  return bytes === undefined ? undefined : formatIpAddress(bytes);
 }
+
+/** The same of bytes: 4 or 16. */
+export const formatIpAddress = (bytes: Uint8Array): string =>
+  bytes.length === 4 ? [...bytes].join('.') : formatIpv6(bytes);
 
 function parseIpv4(text: string): Uint8Array | undefined {
   const parts = text.split('.');

@@ -1,4 +1,4 @@
-import { parseIpAddress } from './ip-address.ts';
+import { formatIpAddress, parseIpAddress } from './ip-address.ts';
 
 /** A range of addresses of one family, such as `10.96.0.0/12` (RFC 4632, RFC 4291 2.3). */
 export interface IpRange {
@@ -27,6 +27,28 @@ export function rangeHolds(range: IpRange, address: string): boolean {
   const bytes = parseIpAddress(address);
   if (bytes?.length !== range.network.length) return false;
   return range.network.every((byte, index) => ((bytes[index] ?? 0) & maskAt(range, index)) === byte);
+}
+
+/** The one text of a range: network and prefix, `fd00::/8`. */
+export const formatIpRange = ({ network, prefixLength }: IpRange): string =>
+  `${formatIpAddress(network)}/${String(prefixLength)}`;
+
+/** Whether these ranges together hold every address of a family. */
+export function holdsFamily(ranges: readonly IpRange[], family: 'IPv4' | 'IPv6'): boolean {
+  const length = family === 'IPv4' ? 4 : 16;
+  const sorted = ranges
+    .filter(({ network }) => network.length === length)
+    .map(({ network, prefixLength }) => {
+      const first = BigInt(`0x${Buffer.from(network).toString('hex')}`);
+      return { first, next: first + (1n << BigInt(length * 8 - prefixLength)) };
+    })
+    .sort((left, right) => (left.first < right.first ? -1 : 1));
+  let reached = 0n;
+  for (const { first, next } of sorted) {
+    if (first > reached) return false;
+    if (next > reached) reached = next;
+  }
+  return reached === 1n << BigInt(length * 8);
 }
 
 function maskAt({ prefixLength }: IpRange, index: number): number {

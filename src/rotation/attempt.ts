@@ -11,7 +11,9 @@ import { endingOf, explainTlsDates } from './request/failure.ts';
 import { checkIssued, issuedFingerprint, checkStaged } from './request/received.ts';
 import type { CertificateState } from './manager-state.ts';
 import type { CertificateRules } from './certificate-rules.ts';
+import type { NameGuard } from './name-guard.ts';
 import { judgeProof } from './proof/proof.ts';
+import { withGains } from './rules/gains.ts';
 import { createPending, obtain, pendingMisfits, requireSigner } from './request/request.ts';
 import type { Phase } from './snapshot.ts';
 
@@ -26,11 +28,17 @@ export class Attempt {
   readonly #context: RotationContext;
   readonly #rules: CertificateRules;
   readonly #state: CertificateState;
+  readonly #names: NameGuard;
 
-  constructor(context: RotationContext, rules: CertificateRules, state: CertificateState) {
+  constructor(
+    context: RotationContext,
+    rules: CertificateRules,
+    { state, names }: { readonly state: CertificateState; readonly names: NameGuard },
+  ) {
     this.#context = context;
     this.#rules = rules;
     this.#state = state;
+    this.#names = names;
   }
 
   /**
@@ -72,7 +80,7 @@ export class Attempt {
   async #end(thrown: unknown): Promise<unknown> {
     const { clock, log } = this.#context;
     const { spec, history, pending, failures } = this.#state;
-    const ending = endingOf(thrown, pending, { spec, history, failures, at: clock.now() });
+    const ending = endingOf(thrown, pending, { spec, history, failures: failures.past, at: clock.now() });
     if (ending === undefined) return thrown;
     const { error, keyEncipherment } = ending;
     if (keyEncipherment !== undefined)
@@ -80,7 +88,9 @@ export class Attempt {
         purpose: spec.name,
         keyEncipherment,
       });
-    await this.#state.endRequest(ending.history);
+    // The request that takes its place is made for what this one lacks.
+    const gained = error.code === 'ERR_CSR_SUPERSEDED' ? this.#rules.gained(pending?.template) : [];
+    await this.#state.endRequest(gained.length === 0 ? ending.history : withGains(ending.history, gained, clock.now()));
     return error;
   }
 
@@ -131,6 +141,7 @@ export class Attempt {
     const version = await connections.csrVersion(asker.cluster, asker.api, signal);
     const why = reasons();
     if (why.length > 0) {
+      if (await this.#names.postpones()) return undefined;
       await requireSigner(this.#context, asker, this.#state.spec, { version, signal });
       return this.#create(why);
     }
@@ -143,7 +154,9 @@ export class Attempt {
     const { spec } = this.#state;
     log.log('info', 'Rotating certificates', { purpose: spec.name, reasons });
     const template = this.#rules.template(this.#state.history.keyEncipherment);
-    const record = await createPending(this.#context, spec, template);
+    const { current } = this.#state;
+    const gained = this.#rules.gained(current?.chain.leaf.selfSigned === false ? current.chain.leaf : undefined);
+    const record = await createPending(this.#context, spec, { template, gained });
     this.#state.requested(record);
     return record;
   }

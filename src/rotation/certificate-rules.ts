@@ -1,5 +1,6 @@
 import { timestamp } from '../timestamp.ts';
 import type { CertletError } from '../errors.ts';
+import type { Gain } from '../csr/pending.ts';
 import type { CertificateSpec } from '../csr/spec.ts';
 import { type CertificateTemplate, templateOf } from '../csr/template.ts';
 import type { ClusterAccess } from '../kubeconfig/client-config.ts';
@@ -8,6 +9,8 @@ import type { NodeKubeconfigs } from './node/kubeconfigs.ts';
 import type { Asker, NodeIdentity } from './node/node-identity.ts';
 import type { NodeReader } from './node/node-reader.ts';
 import { proveClientPair } from './proof/proof.ts';
+import { gainedNames, heldBack, type HeldBack } from './rules/gains.ts';
+import { nameLimit } from './rules/name-limits.ts';
 import type { RotationContext } from './rotation-context.ts';
 
 /** What the node has and asks with, whatever the certificate. */
@@ -16,6 +19,8 @@ export interface NodeParts {
   readonly kubeconfigs: NodeKubeconfigs;
   readonly reader: NodeReader;
 }
+
+type NamesOf = Pick<CertificateTemplate, 'dnsNames' | 'ipAddresses'>;
 
 /** How one certificate comes by: what its spec says, done with what the node has. */
 export abstract class CertificateRules {
@@ -39,6 +44,34 @@ export abstract class CertificateRules {
   /** The template stands on what the cluster says, not only on what this host knows: a difference from it is a real one. */
   isTemplateFirm(): boolean {
     return !this.spec.names.ofNode || this.node.reader.isInformed;
+  }
+
+  /** Why nothing new may be asked for with the names that the node has; undefined when it may. */
+  nameLimit(): CertletError | undefined {
+    if (!this.spec.names.ofNode) return undefined;
+    const { maxNames } = this.context.options;
+    return nameLimit(this.template(undefined), { maxNames, allIgnored: this.node.reader.allIgnored() });
+  }
+
+  /** What the first request should wait for, where it takes the Node's addresses; undefined when they are there. */
+  awaitedCloud(): string | undefined {
+    return this.spec.names.ofNode ? this.node.reader.awaitedCloud() : undefined;
+  }
+
+  /** Its addresses are looked for often until then. */
+  awaitCloud(until: Date): void {
+    this.node.reader.awaitUntil(until);
+  }
+
+  /** Names of the node that `before` lacks and the settings do not name. */
+  gained(before: NamesOf | undefined): readonly string[] {
+    if (!this.spec.names.ofNode) return [];
+    return gainedNames(before, this.template(undefined), this.node.reader.given());
+  }
+
+  /** Those of them that have come back within a day of the last request for them. */
+  heldBack(before: NamesOf | undefined, gains: readonly Gain[] | undefined): HeldBack | undefined {
+    return gains === undefined ? undefined : heldBack(gains, this.gained(before), this.context.clock.now());
   }
 
   /** Where a staged pair is proven: no credential is needed any more. Throws `ERR_CREDENTIAL_MISSING` when no kubeconfig names a server. */

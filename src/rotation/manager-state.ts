@@ -1,16 +1,19 @@
 import { asCertletError, type CertletError, errorFields, problemOf } from '../errors.ts';
-import { issuedRequest, type PastFailures, withPast } from '../csr/past-request.ts';
+import { issuedRequest, withPast } from '../csr/past-request.ts';
 import { type Answers, type PendingRequest, type RequestHistory, sameAnswers } from '../csr/pending.ts';
 import type { CertificateSpec } from '../csr/spec.ts';
+import type { CertificateTemplate } from '../csr/template.ts';
 import type { CertificatePair } from '../pki/certificate.ts';
 import { SerialQueue } from '../serial-queue.ts';
 import { isRefusal, pauseOfRefusal, refusalError } from './request/failure.ts';
 import { issuedFingerprint } from './request/received.ts';
 import type { RotationContext } from './rotation-context.ts';
 import type { JudgedTime } from './rules/clock-judge.ts';
+import { withGone, withRequest } from './rules/gains.ts';
 import { Backoff } from './rules/retry.ts';
 import { leftMs } from './rules/schedule.ts';
-import type { FailureSnapshot, Phase } from './snapshot.ts';
+import { Failures } from './failures.ts';
+import type { Phase } from './snapshot.ts';
 
 /**
  * What is known of one certificate, in memory and in its records. Nothing but its own methods changes it: others hold it as `CertificateState`.
@@ -37,17 +40,16 @@ export class ManagerState {
   toldFor: string | undefined;
   /** Why it is left alone until that is over or an administrator decides. */
   hold: CertletError | undefined;
+  /** Why nothing new is asked for with the names that the node has; a pending request goes on. */
+  nameLimit: CertletError | undefined;
   phase: Phase = 'starting';
   reason = 'starting';
   command: string | undefined;
   /** When a request is made that nothing but the spacing holds back. */
   spacedUntil: Date | undefined;
   since: Date;
-  lastError: FailureSnapshot | undefined;
-  /** The first failure after the last success, and how many there were. */
-  failing: { readonly since: Date; readonly tries: number } | undefined;
   lastSuccess: Date | undefined;
-  readonly #attempts = new Map<string, number>();
+  readonly #failures = new Failures();
   readonly #backoff = new Backoff();
   readonly #turns = new SerialQueue();
 
@@ -62,15 +64,9 @@ export class ManagerState {
     return this.#backoff;
   }
 
-  /** Tries that failed since the last success, for what is remembered of a request. */
-  get failures(): PastFailures | undefined {
-    const { failing, lastError } = this;
-    return failing && lastError && { ...failing, code: lastError.code };
-  }
-
-  /** Attempts by result since the process started. */
-  get attempts(): ReadonlyMap<string, number> {
-    return this.#attempts;
+  /** What went wrong, and attempts by result. */
+  get failures(): Pick<Failures, 'last' | 'failing' | 'attempts' | 'past'> {
+    return this.#failures;
   }
 
   /** Work on this certificate's files, one piece after the other: upkeep must not put an older pair back while a new one is swapped in. */
@@ -81,7 +77,7 @@ export class ManagerState {
   /** This is behind the link; what was wrong with the files is over. */
   found(pair: CertificatePair | undefined): void {
     this.current = pair;
-    if (this.filesBackoff !== undefined) this.#forgetFailures();
+    if (this.filesBackoff !== undefined) this.#failures.forget();
     this.filesBackoff = undefined;
   }
 
@@ -96,7 +92,7 @@ export class ManagerState {
     const { store, clock } = this.#context;
     this.pending = await store.readPending(this.spec.name);
     const history = await store.readHistory(this.spec.name);
-    this.history = this.pending === undefined ? history : { ...history, lastRequestAt: this.pending.createdAt };
+    this.history = this.pending === undefined ? history : withRequest(history, this.pending);
     if (this.loaded) return false;
     this.loaded = true;
     if (this.#wishStands()) {
@@ -109,7 +105,7 @@ export class ManagerState {
     this.refusal = refusal;
     this.#backoff.recall(refusal && pauseOfRefusal(refusal, this.current, refusedBackoffMs));
     if (refusal === undefined || this.#backoff.until(clock.now()) === undefined) return false;
-    this.lastError = { ...refusalError(refusal, this.spec), at: refusal.at };
+    this.#failures.recall({ ...refusalError(refusal, this.spec), at: refusal.at });
     return true;
   }
 
@@ -192,8 +188,30 @@ export class ManagerState {
     return true;
   }
 
+  /** Nothing new is asked for, for this reason, or no reason is left. True where that is another reason than before. */
+  limitNames(reason: CertletError | undefined): boolean {
+    if (reason?.message === this.nameLimit?.message) return false;
+    this.nameLimit = reason;
+    if (this.#failures.last?.code === 'ERR_NAMES') this.#failures.forget();
+    if (reason !== undefined) this.#recordFailure(reason);
+    return reason !== undefined;
+  }
+
+  /** Writes down what the node has no more of the names that were asked for. Call it in turn. */
+  async noteGone(has: Pick<CertificateTemplate, 'dnsNames' | 'ipAddresses'>): Promise<void> {
+    const next = withGone(this.history, has);
+    if (next === this.history) return;
+    this.#tell('Could not write down which names have gone', await problemOf(() => this.#rewrite(next)));
+  }
+
+  /** Writes down since when the first request waits for the cloud provider, so that a restart does not wait anew. */
+  async noteCloudAwaited(cloudAwaitedSince: Date): Promise<void> {
+    const noted = this.inTurn(() => this.#rewrite({ ...this.history, cloudAwaitedSince }));
+    this.#tell('Could not write down since when the cloud provider is waited for', await problemOf(() => noted));
+  }
+
   #letGo(): void {
-    if (this.hold !== undefined && this.lastError?.code === this.hold.code) this.lastError = undefined;
+    if (this.hold !== undefined) this.#failures.dropLast(this.hold.code);
     this.hold = undefined;
   }
 
@@ -205,7 +223,7 @@ export class ManagerState {
 
   /** A new request is on disk and is about to be made. When is in its record: the history has it with what comes of the request. */
   requested(record: PendingRequest): void {
-    this.history = { ...this.history, lastRequestAt: record.createdAt };
+    this.history = withRequest(this.history, record);
     this.pending = record;
     this.pendingApproved = false;
   }
@@ -248,7 +266,7 @@ export class ManagerState {
     const { refusal: _over, refused: _replaced, proved: _old, renewWantedAt: _fulfilled, ...before } = this.history;
     const { lastIssuedByServer: _older, ...past } = before;
     const byServer = receivedByServer === undefined ? {} : { lastIssuedByServer: receivedByServer };
-    const known = withPast(past.past, issuedRequest(record, leaf, { at, failed: this.failures }));
+    const known = withPast(past.past, issuedRequest(record, leaf, { at, failed: this.#failures.past }));
     const next = { ...past, lastIssuedAt, ...byServer, lastSerial: leaf.serial, past: known };
     return problemOf(() => this.#rewrite(next));
   }
@@ -261,8 +279,8 @@ export class ManagerState {
   /** An attempt has ended with a pair in use. */
   succeeded(at: Date): void {
     this.lastSuccess = at;
-    this.#forgetFailures();
-    this.#count('issued');
+    this.#failures.forget();
+    this.#failures.count('issued');
   }
 
   /** Notes what went wrong; a refusal ends what an administrator asked for. */
@@ -300,27 +318,13 @@ export class ManagerState {
     this.reason = reason;
     this.command = more.command;
     this.spacedUntil = more.spacedUntil;
-    if (phase === 'valid' && this.filesBackoff === undefined) this.#forgetFailures();
+    if (phase === 'valid' && this.filesBackoff === undefined) this.#failures.forget();
   }
 
   #recordFailure(thrown: unknown): CertletError {
     const error = asCertletError(thrown);
-    const { code, message, remedy, path } = error;
-    const at = this.#context.clock.now();
-    this.lastError = { code, message, remedy, path, at };
-    this.failing = { since: this.failing?.since ?? at, tries: (this.failing?.tries ?? 0) + 1 };
-    this.#count(code);
+    this.#failures.record(error, this.#context.clock.now());
     return error;
-  }
-
-  /** What went wrong before is over. */
-  #forgetFailures(): void {
-    this.lastError = undefined;
-    this.failing = undefined;
-  }
-
-  #count(result: string): void {
-    this.#attempts.set(result, (this.#attempts.get(result) ?? 0) + 1);
   }
 
   /**

@@ -3,13 +3,15 @@ import { Attempt } from './attempt.ts';
 import { type RotationContext, judgedNow } from './rotation-context.ts';
 import type { Answers } from '../csr/pending.ts';
 import type { CertificatePair } from '../pki/certificate.ts';
-import { type CertificateTemplate, templateDigest, missingNames } from '../csr/template.ts';
+import { type CertificateTemplate, templateDigest } from '../csr/template.ts';
 import type { CertificateRules } from './certificate-rules.ts';
-import { nameHold, writersHold } from './disk/holds.ts';
 import { type CertificateState, ManagerState } from './manager-state.ts';
+import { NameGuard } from './name-guard.ts';
 import { approveCommand } from './request/approval.ts';
+import { HoldGuard } from './hold-guard.ts';
 import { eventKind, sayFailure } from './request/failure.ts';
 import { RotationNotice } from './rotation-notice.ts';
+import { isNewTemplate } from './rules/gains.ts';
 import type { Backoff } from './rules/retry.ts';
 import { type ReserveFacts, reserveFacts } from './rules/reserve.ts';
 import {
@@ -32,12 +34,16 @@ export class CertificateManager {
   readonly #state: CertificateState;
   #running: AbortController | undefined;
   readonly #notice: RotationNotice;
+  readonly #names: NameGuard;
+  readonly #holds: HoldGuard;
 
   constructor(context: RotationContext, rules: CertificateRules) {
     this.#context = context;
     this.rules = rules;
     this.#state = new ManagerState(rules.spec, context);
     this.#notice = new RotationNotice(context, rules.spec.name);
+    this.#names = new NameGuard(context, rules, this.#state);
+    this.#holds = new HoldGuard(context, rules.spec, this.#state);
   }
 
   /** The name of the certificate. */
@@ -78,13 +84,15 @@ export class CertificateManager {
       // A running attempt knows its request better than the disk does.
       if (!this.busy && (await this.#state.load(this.#context.options.refusedBackoffMs))) this.#sayRecalled();
       await this.#state.keepDecision();
-      await this.#checkHolds();
+      await this.#holds.check();
+      await this.#names.noteGone();
     });
   }
 
   /** Why nothing is asked after a start: the line of the refusal itself may be in a journal that is gone. */
   #sayRecalled(): void {
-    const { lastError, backoff } = this.#state;
+    const { backoff } = this.#state;
+    const lastError = this.#state.failures.last;
     const { clock, log } = this.#context;
     if (lastError === undefined) return;
     log.log('warn', 'An earlier request was refused; waiting before the next one', {
@@ -93,44 +101,6 @@ export class CertificateManager {
       at: lastError.at,
       retry: backoff.until(clock.now()),
     });
-  }
-
-  /** Whether somebody else's doing speaks against touching this certificate. */
-  async #checkHolds(): Promise<void> {
-    const { log, store } = this.#context;
-    const state = this.#state;
-    const { purpose } = this;
-    const { spec } = this.rules;
-    const files = state.accepting ? [] : await store.foreign(purpose);
-    if (spec.isIdentity) await this.#noteMachine();
-    const hold = writersHold(spec, files) ?? (spec.isIdentity ? this.#nameHold() : undefined);
-    if (!state.holdFor(hold) || hold === undefined) return;
-    const { message: error, remedy } = hold;
-    if (hold.code === 'ERR_NODE_NAME')
-      log.log('warn', 'This host has another name than its certificate; leaving that alone', {
-        purpose,
-        error,
-        remedy,
-      });
-    else if (spec.files.kubelet === undefined)
-      log.log('warn', 'Another program writes here too; leaving this certificate alone', { purpose, files, remedy });
-    else log.log('warn', 'The kubelet rotates here too; leaving this certificate alone', { purpose, files, remedy });
-  }
-
-  /** Which machine works with the pair of this node, so that a clone of its disk is told from a host with a passing name. */
-  async #noteMachine(): Promise<void> {
-    const { nodeName, machine } = this.#context.options;
-    const own = this.#state.current?.chain.leaf.commonName === `system:node:${nodeName}`;
-    if (machine !== undefined && own) await this.#state.noteMachine(machine);
-  }
-
-  #nameHold(): CertletError | undefined {
-    const { nodeName, namedByHost = false, machine } = this.#context.options;
-    const { current, forced, history } = this.#state;
-    const { earliest } = judgedNow(this.#context);
-    const recorded = history.machine;
-    const leaf = current?.chain.leaf;
-    return nameHold({ current: leaf, nodeName, namedByHost, earliest, forced, recorded, machine }, this.purpose);
   }
 
   /** An administrator wants a new certificate now; also the decision that files of another program are fine. */
@@ -155,6 +125,7 @@ export class CertificateManager {
 
   /** What to do now; a pause that what was refused has been changed for ends here. */
   decide(quietUntil: Date | undefined): Step {
+    if (this.loaded) this.#names.look();
     this.#releaseChanged();
     return this.step(quietUntil);
   }
@@ -169,6 +140,8 @@ export class CertificateManager {
       quietUntil,
       spacedUntil: this.#spacedUntil(),
       hold: this.#held(),
+      unasked: this.#names.unasked(),
+      heldBack: this.#names.heldBack(),
       doubt: this.rules.doubt(),
     });
   }
@@ -178,7 +151,7 @@ export class CertificateManager {
       now: judgedNow(this.#context),
       current: this.#state.current?.chain.leaf,
       refused: this.rules.isRefused(),
-      wanted: this.wanted(),
+      wanted: this.#names.askable(this.wanted()),
       deadline: this.#dueAt(),
       doubtfulUntil: doubtfulUntil(this.#state.current?.chain.leaf, this.#state.history, this.#context.clock.now()),
       forced: this.#state.forced,
@@ -186,8 +159,8 @@ export class CertificateManager {
   }
 
   #held(): StepInput['hold'] {
-    const { loaded, lastError, hold } = this.#state;
-    if (!loaded) return { cause: 'loading', reason: lastError?.message ?? 'reading the files' };
+    const { loaded, failures, hold } = this.#state;
+    if (!loaded) return { cause: 'loading', reason: failures.last?.message ?? 'reading the files' };
     if (hold !== undefined) return { cause: 'held', reason: hold.message };
     const blocked = this.rules.blocked();
     return blocked === undefined ? undefined : { cause: 'blocked', reason: blocked };
@@ -221,7 +194,7 @@ export class CertificateManager {
     signal.addEventListener('abort', stop, { once: true });
     this.#running = running;
     try {
-      await new Attempt(this.#context, this.rules, this.#state).run(
+      await new Attempt(this.#context, this.rules, { state: this.#state, names: this.#names }).run(
         () => rotationReasons(this.#facts()),
         running.signal,
       );
@@ -240,7 +213,7 @@ export class CertificateManager {
     if (this.#running === undefined || pending === undefined || pending.issuedPem !== undefined) return;
     // An approved one is about to be issued; names that only this host knows may turn out to be none.
     if (this.#state.pendingApproved || !this.rules.isTemplateFirm()) return;
-    const gains = missingNames(pending.template, this.wanted());
+    const gains = this.#names.supersedes(pending.template, this.wanted());
     const spaced = this.#spacedUntil(true);
     if (gains.length === 0 || (spaced !== undefined && this.#context.clock.now() < spaced)) return;
     const message = `certificate signing request ${pending.name} is ${gains.join(' and ')}; it is left to the cleaner`;
@@ -251,11 +224,17 @@ export class CertificateManager {
   rest(step: Extract<Step, { kind: 'wait' }>): void {
     const state = this.#state;
     const { cause } = step;
-    const failing = cause === 'retry' || cause === 'loading';
-    const command = cause === 'held' ? state.hold?.remedy : failing ? state.lastError?.remedy : step.command;
-    const reason = cause === 'retry' ? (state.lastError?.message ?? step.reason) : step.reason;
+    if (cause === 'cloud' && step.until !== undefined) this.rules.awaitCloud(step.until);
+    const command = this.#commandOf(step);
+    const reason = cause === 'retry' ? (state.failures.last?.message ?? step.reason) : step.reason;
     state.enter(REST_PHASES[cause], reason, { command, spacedUntil: step.due && step.until });
     this.#notice.say(state.current?.chain.leaf, this.deadline(), { step, reserve: this.#reserve() });
+  }
+
+  #commandOf({ cause, command }: Extract<Step, { kind: 'wait' }>): string | undefined {
+    const { hold, failures } = this.#state;
+    if (cause === 'held') return hold?.remedy ?? command;
+    return cause === 'retry' || cause === 'loading' ? failures.last?.remedy : command;
   }
 
   /** What there is to tell of it. */
@@ -292,9 +271,9 @@ export class CertificateManager {
         received: pending.issuedPem !== undefined,
       },
       lastSuccess: state.lastSuccess ?? state.history.lastIssuedAt,
-      lastError: state.lastError,
-      failing: state.failing,
-      attempts: Object.fromEntries(state.attempts),
+      lastError: state.failures.last,
+      failing: state.failures.failing,
+      attempts: Object.fromEntries(state.failures.attempts),
     };
   }
 
@@ -337,13 +316,14 @@ export class CertificateManager {
 
   /** Another template, or another credential than the one that was refused: the cluster may say yes to that. */
   #releaseChanged(): void {
-    const { templateDigest: refused, askerDigest } = this.#state.refusal ?? {};
+    const { refusal } = this.#state;
+    const askerDigest = refusal?.askerDigest;
     if (askerDigest !== undefined && (this.rules.askerDigest() ?? askerDigest) !== askerDigest) {
       this.#context.log.log('info', 'Another credential than the refused one: asking again', { purpose: this.purpose });
       this.release();
       return;
     }
-    if (refused === undefined || !this.rules.isTemplateFirm()) return;
-    if (refused !== templateDigest(this.wanted())) this.release();
+    if (refusal === undefined || !this.rules.isTemplateFirm()) return;
+    if (isNewTemplate(refusal, templateDigest(this.wanted()), this.#context.clock.now())) this.release();
   }
 }

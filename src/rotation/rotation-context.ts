@@ -1,4 +1,5 @@
 import type { CertificateSpec } from '../csr/spec.ts';
+import type { NameRules } from './rules/names.ts';
 import { type DateSample, type JudgedTime, judgedTime } from './rules/clock-judge.ts';
 import type { Connections } from './node/connections.ts';
 import type {
@@ -14,7 +15,7 @@ import type {
 } from '../ports.ts';
 
 /** Everything rotation is told by the settings. Durations in milliseconds. */
-export interface RotationOptions {
+export interface RotationOptions extends NameRules {
   readonly nodeName: string;
   /** The name is the host's own and may be a passing one; absent: from the settings. */
   readonly namedByHost?: boolean;
@@ -31,6 +32,10 @@ export interface RotationOptions {
   /** Extra DNS names and addresses of the node. */
   readonly servingNames: readonly string[];
   readonly nodeIPs: readonly string[];
+  /** A certificate with more names is held; undefined for no limit. */
+  readonly maxNames: number | undefined;
+  /** A cloud controller gives the Node its addresses: the first request that takes them waits for it. */
+  readonly externalCloud: boolean;
   readonly minimumSpacingMs: number;
   /** A changed address counts once it has stayed so long. */
   readonly addressDebounceMs: number;

@@ -16,6 +16,7 @@ export type Phase =
   | 'waiting to retry'
   | 'waiting for the client certificate'
   | 'waiting for the clock'
+  | 'waiting for the cloud provider'
   | 'held'
   | 'not managed';
 

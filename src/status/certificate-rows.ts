@@ -75,7 +75,7 @@ const endingText = (endsWith: string | undefined): string =>
 
 function reasonRows(status: CertificateStatus, now: Date): readonly Row[] {
   const { phase, reason, since, failing } = status;
-  if (phase === 'valid') return [];
+  if (phase === 'valid' && reason === phase) return [];
   // Of a host where nothing runs nobody knows since when.
   if (phase === 'not managed') return [['reason', reason]];
   return [

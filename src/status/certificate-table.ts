@@ -69,6 +69,7 @@ const WAITS_FOR: Readonly<Record<Phase, string>> = {
   'waiting to retry': 'the next try',
   'waiting for the client certificate': 'the client certificate',
   'waiting for the clock': 'the clock',
+  'waiting for the cloud provider': 'the cloud provider',
   held: 'a decision',
   'not managed': 'a daemon',
 };

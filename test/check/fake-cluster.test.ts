@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import t from 'tap';
 import type { Test } from 'tap';
 import type { CheckPorts } from '../../src/check/facts.ts';
+import { encodeHistory } from '../../src/csr/pending.ts';
 import { CheckHost, folder, NO_KUBELET } from '../fixtures/check/host.ts';
 import type { CheckResult } from '../fixtures/check/host.ts';
 import { createAuthority } from '../fixtures/cluster/authority.ts';
@@ -64,6 +65,30 @@ t.test('a fresh node with a good token: nothing wrong', async (t) => {
   t.strictSame(result.ids('problem', 'warning'), [], result.text);
   t.equal(result.find('approval.bootstrap')?.verdict, 'ok');
   t.ok(result.unchanged);
+});
+
+t.test('a VIP that the settings ignore as the first address of the Node, and more names than they allow', async (t) => {
+  const addresses = ['192.0.2.100', '127.0.0.1'].map((address) => ({ type: 'InternalIP', address }));
+  const cluster = await clusterFor(t, { nodes: [{ name: 'n1', addresses }] });
+  const host = settledHost(t, cluster);
+  host.settings({ ignoreAddresses: ['192.0.2.0/24'] });
+  const ignoring = await host.check({ daemon: () => Promise.resolve('running') });
+  t.strictSame(ignoring.ids('problem', 'warning'), ['serving.first-address'], ignoring.text);
+  host.settings({ maxNames: 2 });
+  const limited = await host.check({ daemon: () => Promise.resolve('running') });
+  t.strictSame(limited.ids('problem'), ['serving.limit', 'serving.names'], limited.text);
+  t.ok(limited.unchanged);
+});
+
+t.test('an address that came back within the day is a warning, and no problem of the certificate', async (t) => {
+  const addresses = ['127.0.0.1', '192.0.2.100'].map((address) => ({ type: 'InternalIP', address }));
+  const cluster = await clusterFor(t, { nodes: [{ name: 'n1', addresses }] });
+  const host = settledHost(t, cluster);
+  folder(join(host.certDir, '.certlet'));
+  const gains = [{ name: '192.0.2.100', at: new Date(Date.now() - 3_600_000), gone: true as const }];
+  host.write(join(host.certDir, '.certlet/serving-history.json'), encodeHistory({ gains }));
+  const result = await host.check({ daemon: () => Promise.resolve('running') });
+  t.strictSame(result.ids('problem', 'warning'), ['serving.held-back'], result.text);
 });
 
 interface Row {

@@ -470,6 +470,12 @@ t.test('a kubeconfig that names a file is followed to the certificate', async (t
   t.notMatch(text, 'certificate inside');
 });
 
+t.test('an external cloud provider is taken over into the settings', async (t) => {
+  const tree = (flag: string) => hostTree(t, PLAIN_UNIT(`--kubeconfig=/etc/kubernetes/k.conf${flag}`));
+  t.match((await adopt(tree(' --cloud-provider=external'))).text, 'cloudProvider: external');
+  t.notMatch((await adopt(tree(''))).text, 'cloudProvider');
+});
+
 t.test('a cloud provider in the tree chose the name, so the certificate tells it', async (t) => {
   const tree = PLAIN_UNIT('--kubeconfig=/etc/kubernetes/k.conf --cloud-provider=aws');
   const { text } = await adopt(

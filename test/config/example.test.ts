@@ -24,10 +24,10 @@ t.test('with every setting taken in it still changes nothing', async (t) => {
 t.test('no setting is left out', async (t) => {
   const shown = Object.keys(parseYaml(uncommented, 'example').value as object);
   const named = settingLeaves().map(({ path }) => String(path[0]));
-  // It has no default to show: an example of it stands in a comment.
+  // They have no default to show: an example of each stands in a comment.
   t.strictSame(
     [...new Set(named)].filter((name) => !shown.includes(name)),
-    ['expirationSeconds', 'reserve'],
+    ['maxNames', 'expirationSeconds', 'reserve'],
   );
   for (const { path } of settingLeaves()) t.match(text, new RegExp(`\\b${String(path.at(-1))}\\b`));
 });
@@ -35,10 +35,11 @@ t.test('no setting is left out', async (t) => {
 t.test('the examples in its comments are good settings', async (t) => {
   const examples = text
     .split('\n')
-    .filter((line) => /^# ((expirationSeconds|reserve|plainFiles|certificates|hooks|metrics):| {2,}\S)/.test(line))
+    .filter((line) => /^# ((expirationSeconds|maxNames|reserve|plainFiles|certificates|hooks|metrics):| {2,}\S)/.test(line))
     .map((line) => line.slice(2))
     .join('\n');
   t.match(load(examples), {
+    maxNames: 20,
     specs: [{ name: 'client' }, { name: 'serving' }, { name: 'kube-proxy' }],
     hooks: [{ name: 'reload-proxy' }],
     metrics: { textfile: /prom$/ },

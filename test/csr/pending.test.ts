@@ -68,6 +68,7 @@ const pending: fc.Arbitrary<PendingRequest> = fc.record(
     receivedByServer: moment,
     approval,
     refusedAt: moment,
+    gained: fc.array(filled, { maxLength: 3 }),
   },
   {
     requiredKeys: [
@@ -88,6 +89,14 @@ const history: fc.Arbitrary<RequestHistory> = fc.record(
   {
     lastIssuedAt: moment,
     machine: filled,
+    gains: fc.array(
+      fc.record(
+        { name: filled, at: moment, gone: fc.constant(true as const) },
+        { requiredKeys: ['name', 'at'], noNullPrototype: true },
+      ),
+      { maxLength: 3 },
+    ),
+    cloudAwaitedSince: moment,
     lastIssuedByServer: moment,
     lastSerial: fc.string(),
     lastRequestAt: moment,
@@ -99,6 +108,9 @@ const history: fc.Arbitrary<RequestHistory> = fc.record(
         count: fc.nat(),
         templateDigest: filled,
         askerDigest: filled,
+        earlier: fc.array(fc.record({ templateDigest: filled, at: moment }, { noNullPrototype: true }), {
+          maxLength: 3,
+        }),
       },
       { requiredKeys: ['code', 'message', 'at', 'count', 'templateDigest'], noNullPrototype: true },
     ),

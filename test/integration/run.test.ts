@@ -104,6 +104,23 @@ t.test('run: SIGHUP takes good settings, refuses bad ones, and does not end', as
   t.equal(await program.end(), 0);
 });
 
+t.test(
+  'run: a Node that its cloud provider has not initialized makes one serving request, with its addresses',
+  async (t) => {
+    const taints = ['node.cloudprovider.kubernetes.io/uninitialized'];
+    const { cluster, node } = await prepare(t, { nodes: [{ name: 'n1', taints }] });
+    const program = ended(t, node.run('run'));
+    await program.said('Waiting for the cloud provider before the first request');
+    t.equal(node.current('serving')?.chain.leaf.selfSigned, true, 'the kubelet can start');
+    t.equal(cluster.csrs.length, 1);
+    cluster.setNode({ name: 'n1', addresses: [{ type: 'ExternalIP', address: '198.51.100.1' }] });
+    await program.said('Certificate is current', 2);
+    t.strictSame(node.current('serving')?.chain.leaf.ipAddresses, ['127.0.0.1', '198.51.100.1']);
+    t.equal(cluster.csrs.length, 2);
+    t.equal(await program.end(), 0);
+  },
+);
+
 t.test('run: a second one says who holds the cert-dir', async (t) => {
   const { node } = await prepare(t);
   const first = ended(t, node.run('run'));

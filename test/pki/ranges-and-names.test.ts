@@ -4,7 +4,7 @@ import t from 'tap';
 import { claimsAuthority } from '../../src/pki/basic-constraints.ts';
 import { readElement } from '../../src/pki/der-reader.ts';
 import { commonNameOf, NAME_TYPE, readName } from '../../src/pki/distinguished-name.ts';
-import { parseIpRange, rangeHolds } from '../../src/pki/ip-range.ts';
+import { formatIpRange, holdsFamily, type IpRange, parseIpRange, rangeHolds } from '../../src/pki/ip-range.ts';
 import type { CertificateFields } from '../../src/pki/x509-reader.ts';
 import { der, integer, objectIdentifier, sequence, TAG } from '../fixtures/cluster/der.ts';
 
@@ -24,6 +24,34 @@ for (const [text, prefixLength, network] of [
     const range = parseIpRange(text);
     t.equal(range?.prefixLength, prefixLength);
     t.equal(Buffer.from(range?.network ?? []).toString('hex'), network);
+  });
+}
+
+for (const [text, shown] of [
+  ['10.96.0.0/12', '10.96.0.0/12'],
+  ['192.0.2.1', '192.0.2.1/32'],
+  ['2001:0DB8:0::/48', '2001:db8::/48'],
+  ['::ffff:10.0.0.0/104', '10.0.0.0/8'],
+] as const) {
+  t.test(`the range ${text} in its one text`, async (t) => {
+    const range = parseIpRange(text);
+    t.equal(range && formatIpRange(range), shown);
+  });
+}
+
+for (const [texts, ipv4, ipv6] of [
+  [[], false, false],
+  [['0.0.0.0/0'], true, false],
+  [['0.0.0.0/0', '::/0'], true, true],
+  [['128.0.0.0/1', '0.0.0.0/1', '8000::/1'], true, false],
+  [['128.0.0.0/1', '0.0.0.0/2'], false, false],
+  [['::/1', '8000::/2', 'c000::/2', '10.0.0.0/8'], false, true],
+  [['0.0.0.0/0', '10.0.0.0/8'], true, false],
+] as const) {
+  t.test(`what ${texts.join(' and ') || 'nothing'} hold`, async (t) => {
+    const ranges: readonly IpRange[] = texts.flatMap((text) => parseIpRange(text) ?? []);
+    t.equal(holdsFamily(ranges, 'IPv4'), ipv4);
+    t.equal(holdsFamily(ranges, 'IPv6'), ipv6);
   });
 }
 

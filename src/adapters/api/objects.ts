@@ -1,4 +1,5 @@
 import { CertletError } from '../../errors.ts';
+import { UNINITIALIZED_TAINT } from '../../kubelet/node-addresses.ts';
 import type { NodeFacts } from '../../ports.ts';
 
 type Json = Readonly<Record<string, unknown>>;
@@ -28,6 +29,10 @@ export function decodeNode(json: unknown): NodeFacts {
   const addresses = status['addresses'] ?? [];
   if (!Array.isArray(addresses)) throw malformed('Node', 'status.addresses');
   const entries: readonly unknown[] = addresses;
+  const spec = node['spec'] === undefined ? {} : objectOf(node['spec'], 'Node', 'spec');
+  const taints = spec['taints'] ?? [];
+  if (!Array.isArray(taints)) throw malformed('Node', 'spec.taints');
+  const tainted = taints.some((taint: unknown) => isJson(taint) && taint['key'] === UNINITIALIZED_TAINT);
   return {
     addresses: entries.map((entry) => {
       const { type, address } = objectOf(entry, 'Node', 'status.addresses');
@@ -35,6 +40,7 @@ export function decodeNode(json: unknown): NodeFacts {
       return { type, address };
     }),
     kubeletVersion: textOf(info['kubeletVersion'], 'status.nodeInfo.kubeletVersion'),
+    ...(tainted ? { uninitialized: true } : {}),
   };
 }
 

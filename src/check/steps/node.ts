@@ -1,7 +1,5 @@
 import { isCertletError } from '../../errors.ts';
-import { missingNames, templateOf } from '../../csr/template.ts';
 import type { NodeFacts } from '../../ports.ts';
-import { servingNamesOf } from '../../rotation/rules/names.ts';
 import { receivedAt } from '../../rotation/rules/schedule.ts';
 import type { OwnUnits } from '../../adapters/own-units.ts';
 import type { Settings } from '../../config.ts';
@@ -10,7 +8,6 @@ import { type Finding, finding, good } from '../finding.ts';
 import { daemonFindings, kubeletUnitFinding } from '../rules/daemon.ts';
 import { kubeletFindings } from '../rules/kubelet.ts';
 import { certificateNameFindings } from '../rules/names.ts';
-import { servingFindings } from '../rules/serving.ts';
 import { timerFindings } from '../rules/timer.ts';
 import { withApi } from '../targets.ts';
 import { NO_SETTINGS } from './host.ts';
@@ -82,34 +79,6 @@ export const kubeletStep: Step = {
         foreign,
       }),
       facts: { kubelet: host },
-    };
-  },
-};
-
-/** The serving certificate against the addresses of the Node. */
-export const servingStep: Step = {
-  id: 'serving',
-  title: 'Serving certificate',
-  async run(context): Promise<StepOutcome | string> {
-    const { settings, pairs, nodeObject, targets } = context.facts;
-    if (settings === undefined) return NO_SETTINGS;
-    const named = (pairs ?? []).filter(({ spec }) => spec.names.ofNode);
-    if (named.length === 0) return { findings: [] };
-    const whole = named.flatMap(({ spec, view: { reading } }) =>
-      reading.kind === 'whole' ? [{ spec, leaf: reading.pair.chain.leaf }] : [],
-    );
-    if (whole.length === 0) return 'there is no serving certificate to look at';
-    const issued = whole.filter(({ leaf }) => !leaf.selfSigned);
-    if (issued.length === 0) return 'a self-signed one stands in, and the first request asks for all names';
-    const { nodeName, nodeIPs, servingNames } = settings;
-    const server = targets?.[0]?.cluster.server;
-    const routeAddress = server === undefined ? undefined : await context.ports.route.localAddress(server);
-    const names = servingNamesOf({ nodeName, nodeIPs, servingNames, node: nodeObject, routeAddress });
-    return {
-      findings: issued.flatMap(({ spec, leaf }) => {
-        const missing = missingNames(leaf, templateOf(spec, { nodeName, nodeNames: names }));
-        return servingFindings({ spec, leaf, missing, nodeKnown: nodeObject !== undefined });
-      }),
     };
   },
 };

@@ -3,7 +3,16 @@ import type { NodeFacts } from '../../ports.ts';
 import type { RotationContext } from '../rotation-context.ts';
 import type { NodeKubeconfigs } from './kubeconfigs.ts';
 import type { NodeIdentity } from './node-identity.ts';
-import { servingNamesOf, settleNames, type SettledNames } from '../rules/names.ts';
+import { awaitedCloud, CLOUD_LOOK_MS } from '../rules/cloud-wait.ts';
+import { endOf, type Pause } from '../rules/retry.ts';
+import {
+  allIgnored,
+  givenNames,
+  type NameSources,
+  servingNamesOf,
+  settleNames,
+  type SettledNames,
+} from '../rules/names.ts';
 
 /** A Node that cannot be read in this time is done without: the request must not wait for it. */
 const READ_LIMIT_MS = 5_000;
@@ -20,6 +29,10 @@ export class NodeReader {
   /** How long after the last reading the next one comes. */
   #paceMs: number;
   #informed = false;
+  /** The cluster has said whether there is a Node. */
+  #looked = false;
+  /** Somebody waits for the Node's addresses until then. */
+  #awaited: Pause | undefined;
 
   constructor(context: RotationContext, identity: NodeIdentity, kubeconfigs: NodeKubeconfigs) {
     this.#context = context;
@@ -33,6 +46,31 @@ export class NodeReader {
     return this.#settled?.names ?? this.#seen();
   }
 
+  /** Those of them that the settings give. */
+  given(): readonly string[] {
+    return givenNames(this.#context.options);
+  }
+
+  /** Every address that the node has, when the settings ignore them all. */
+  allIgnored(): readonly string[] {
+    return allIgnored(this.#sources());
+  }
+
+  /** Why a first request should wait for the cloud provider; undefined when it need not. */
+  awaitedCloud(): string | undefined {
+    return awaitedCloud({
+      external: this.#context.options.externalCloud,
+      looked: this.#looked,
+      node: this.#node,
+    });
+  }
+
+  /** Somebody waits for the Node's addresses until then: they are looked for often. */
+  awaitUntil(until: Date): void {
+    if (this.#awaited?.at.getTime() !== until.getTime())
+      this.#awaited = { setAt: this.#context.clock.now(), at: until };
+  }
+
   /** The cluster has said what it knows of the Node, if only that there is none or that we may not see it. */
   get isInformed(): boolean {
     return this.#informed;
@@ -44,8 +82,9 @@ export class NodeReader {
     const now = clock.now();
     // A clock that was set back must not postpone the next reading.
     if (this.#readAt === undefined || this.#readAt > now) return now;
-    const waitMs = this.#settled?.candidate === undefined ? this.#paceMs : options.addressDebounceMs;
-    return new Date(this.#readAt.getTime() + waitMs);
+    const settling = this.#settled?.candidate === undefined ? this.#paceMs : options.addressDebounceMs;
+    const waited = endOf(this.#awaited, now) !== undefined && this.awaitedCloud() !== undefined;
+    return new Date(this.#readAt.getTime() + (waited ? Math.min(settling, CLOUD_LOOK_MS) : settling));
   }
 
   /** Nothing can be read yet (no client certificate): the next reading is one pace away, or comes with the first serving request. */
@@ -104,6 +143,7 @@ export class NodeReader {
     try {
       this.#node = (await api.getNode(options.nodeName, limit.signal)) ?? this.#node;
       this.#informed = true;
+      this.#looked = true;
       this.#context.kubeletVersion = options.kubeletVersion ?? this.#node?.kubeletVersion;
       return undefined;
     } catch (error) {
@@ -124,7 +164,10 @@ export class NodeReader {
   }
 
   #seen(): readonly string[] {
-    const { nodeName, nodeIPs, servingNames } = this.#context.options;
-    return servingNamesOf({ nodeName, nodeIPs, servingNames, node: this.#node, routeAddress: this.#route });
+    return servingNamesOf(this.#sources());
+  }
+
+  #sources(): NameSources {
+    return { ...this.#context.options, node: this.#node, routeAddress: this.#route };
   }
 }

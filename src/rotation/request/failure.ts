@@ -11,6 +11,7 @@ import type { CertificatePair } from '../../pki/certificate.ts';
 import type { AgentEvent, Logger } from '../../ports.ts';
 import type { RotationContext } from '../rotation-context.ts';
 import { NAMED_SKEW_MS, skewText } from '../rules/clock-judge.ts';
+import { earlierRefused } from '../rules/gains.ts';
 import { capWait, type Pause, refusalBackoffMs, SHARE_OF_LEFT } from '../rules/retry.ts';
 import { leftMs } from '../rules/schedule.ts';
 import { endsRequest } from './request.ts';
@@ -88,10 +89,17 @@ function refusalOf(
   error: CertletError,
   past: { readonly history: RequestHistory; readonly at: Date },
 ): NonNullable<RequestHistory['refusal']> {
-  const count = (past.history.refusal?.count ?? 0) + 1;
+  const { refusal: before } = past.history;
   const { templateDigest: refused, askerDigest } = record;
-  const asker = askerDigest === undefined ? {} : { askerDigest };
-  return { code: error.code, message: error.message, at: past.at, count, templateDigest: refused, ...asker };
+  return {
+    code: error.code,
+    message: error.message,
+    at: past.at,
+    count: (before?.count ?? 0) + 1,
+    templateDigest: refused,
+    ...(askerDigest === undefined ? {} : { askerDigest }),
+    ...earlierRefused(before, refused, past.at),
+  };
 }
 
 /** The cluster said no: kept in the history, so that a restart does not ask again at once. */

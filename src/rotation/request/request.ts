@@ -57,8 +57,9 @@ async function serverMinor(api: ApiConnection, signal: AbortSignal): Promise<num
 export async function createPending(
   context: RotationContext,
   spec: CertificateSpec,
-  template: CertificateTemplate,
+  asked: { readonly template: CertificateTemplate; readonly gained: readonly string[] },
 ): Promise<PendingRequest> {
+  const { template, gained } = asked;
   const { options, clock, store } = context;
   const key = await generatePrivateKey(spec.keyAlgorithm);
   const createdAt = clock.now();
@@ -72,6 +73,7 @@ export async function createPending(
     nodeName: options.nodeName,
     certDir: options.certDir,
     createdAt,
+    ...(gained.length === 0 ? {} : { gained }),
   };
   await store.writePending(template.purpose, record);
   return record;

@@ -1,7 +1,18 @@
+import { addressKind, type NodeAddressType } from '../../kubelet/node-addresses.ts';
+import { canonicalIpAddress } from '../../pki/ip-address.ts';
+import { type IpRange, rangeHolds } from '../../pki/ip-range.ts';
 import type { NodeFacts } from '../../ports.ts';
 
+/** Which of the names that a node has are asked for. */
+export interface NameRules {
+  /** Types of the Node's addresses that count. */
+  readonly addressTypes: readonly NodeAddressType[];
+  /** Addresses of the Node and of the route that do not. */
+  readonly ignoreAddresses: readonly IpRange[];
+}
+
 /** Where the names of the serving certificate come from. */
-export interface NameSources {
+export interface NameSources extends NameRules {
   readonly nodeName: string;
   readonly nodeIPs: readonly string[];
   readonly servingNames: readonly string[];
@@ -11,28 +22,64 @@ export interface NameSources {
   readonly routeAddress: string | undefined;
 }
 
-/** Address types as in client-go's node addresses; the kubelet puts the first into DNS names and the others by what they parse as. */
-const NAME_TYPES = new Set(['Hostname', 'InternalDNS', 'ExternalDNS']);
-const IP_TYPES = new Set(['InternalIP', 'ExternalIP']);
-
 /**
- * Names and addresses for the serving template, host name first. `--node-ip` and the settings seed it, the Node adds what it knows;
- * only where neither gives an address, the one that routes to the API server does. Never waits for the Node: its kubelet may wait for this certificate.
+ * Names and addresses for the serving template, host name first, addresses in their one text (RFC 5952). `--node-ip` and the settings seed it, the
+ * Node adds what it knows; only where neither gives an address, the one that routes to the API server does. Never waits for the Node: its kubelet may
+ * wait for this certificate.
  */
 export function servingNamesOf(sources: NameSources): readonly string[] {
-  const known = (sources.node?.addresses ?? [])
-    .filter(({ type }) => NAME_TYPES.has(type) || IP_TYPES.has(type))
-    .map(({ address }) => address);
-  const seeded = [...sources.nodeIPs, ...sources.servingNames, ...known];
-  const hasAddress =
-    sources.nodeIPs.length > 0 ||
-    sources.servingNames.some(looksLikeAddress) ||
-    (sources.node?.addresses ?? []).some(({ type }) => IP_TYPES.has(type));
-  const route = hasAddress || sources.routeAddress === undefined ? [] : [sources.routeAddress];
-  return [...new Set([sources.nodeName, ...seeded, ...route].filter((name) => name !== ''))];
+  const given = givenNames(sources);
+  const known = nodeAddresses(sources);
+  const seeded = [...given, ...known.map(({ address }) => address)];
+  const hasAddress = given.some(looksLikeAddress) || known.some(({ type }) => addressKind(type) === 'address');
+  const route = hasAddress ? [] : [sources.routeAddress].filter((address) => address !== undefined);
+  const routed = route.filter((address) => !isIgnored(sources, address));
+  return distinct([sources.nodeName, ...seeded, ...routed]);
 }
 
+/** Those of the settings, and the node's own: an administrator's word, which counts at once and is never ignored. */
+export const givenNames = ({
+  nodeName,
+  nodeIPs,
+  servingNames,
+}: Pick<NameSources, 'nodeName' | 'nodeIPs' | 'servingNames'>): readonly string[] =>
+  distinct([nodeName, ...nodeIPs, ...servingNames]);
+
+/** The addresses of the Node of the types that count, without the ignored ones. */
+function nodeAddresses(sources: NameSources): NodeFacts['addresses'] {
+  return (sources.node?.addresses ?? []).filter(
+    ({ type, address }) =>
+      address !== '' && sources.addressTypes.some((wanted) => wanted === type) && !isIgnored(sources, address),
+  );
+}
+
+/** The addresses that this node has, in their order, when every one of them is ignored and the settings give none: nobody could dial it then. */
+export function allIgnored(sources: NameSources): readonly string[] {
+  if (givenNames(sources).some(looksLikeAddress)) return [];
+  const ofNode = (sources.node?.addresses ?? [])
+    .filter(({ type }) => addressKind(type) === 'address' && sources.addressTypes.some((wanted) => wanted === type))
+    .map(({ address }) => address);
+  const seen = distinct([...ofNode, sources.routeAddress ?? '']);
+  return seen.every((address) => isIgnored(sources, address)) ? seen : [];
+}
+
+/** The Node's first InternalIP, which most clients dial (metrics-server, API servers that kubeadm set up), where the rules leave it out. */
+export function ignoredFirstAddress(sources: NameSources): string | undefined {
+  const first = sources.node?.addresses.find(({ type }) => type === 'InternalIP')?.address;
+  if (first === undefined || first === '') return undefined;
+  return servingNamesOf(sources).includes(canonical(first)) ? undefined : canonical(first);
+}
+
+const isIgnored = ({ ignoreAddresses }: NameRules, address: string): boolean =>
+  ignoreAddresses.some((range) => rangeHolds(range, address));
+
 const looksLikeAddress = (name: string): boolean => /^[\d.]+$/.test(name) || name.includes(':');
+
+const canonical = (name: string): string => canonicalIpAddress(name) ?? name;
+
+const distinct = (names: readonly string[]): readonly string[] => [
+  ...new Set(names.filter((name) => name !== '').map(canonical)),
+];
 
 /** A set of names, and since when a different one has been seen. */
 export interface SettledNames {

@@ -2,6 +2,7 @@ import type { CertificateFacts } from '../../pki/certificate.ts';
 import { templateMismatches, type CertificateTemplate } from '../../csr/template.ts';
 import { timestamp } from '../../timestamp.ts';
 import type { JudgedTime } from './clock-judge.ts';
+import type { HeldBack } from './gains.ts';
 import type { Phase } from '../snapshot.ts';
 
 /** What to do with one certificate now. */
@@ -19,8 +20,18 @@ export type Step =
       readonly due?: readonly string[];
     };
 
-/** Why nothing is done. `loading`: the files have not been read; `blocked`: another certificate is needed first. */
-export type WaitCause = 'loading' | 'held' | 'blocked' | 'retry' | 'spread' | 'spacing' | 'clock' | 'doubt' | 'valid';
+/** Why nothing is done. `loading`: the files have not been read; `blocked`: another certificate is needed first; `cloud`: the Node has no addresses yet. */
+export type WaitCause =
+  | 'loading'
+  | 'held'
+  | 'blocked'
+  | 'cloud'
+  | 'retry'
+  | 'spread'
+  | 'spacing'
+  | 'clock'
+  | 'doubt'
+  | 'valid';
 
 export interface StepInput {
   readonly now: JudgedTime;
@@ -43,6 +54,12 @@ export interface StepInput {
   readonly forced: boolean;
   /** Why nothing may be done at all, such as another writer in the same folder. */
   readonly hold: { readonly cause: 'loading' | 'held' | 'blocked'; readonly reason: string } | undefined;
+  /** Why nothing new may be asked for, while a request that is pending goes on. */
+  readonly unasked?:
+    | { readonly cause: 'held' | 'cloud'; readonly reason: string; readonly until?: Date; readonly command?: string }
+    | undefined;
+  /** Names that the node has gained and that are not asked for yet; `wanted` is without them. */
+  readonly heldBack?: HeldBack | undefined;
   /** What speaks against the certificate though nothing is due. */
   readonly doubt?: string | undefined;
 }
@@ -62,6 +79,7 @@ export const REST_PHASES: Readonly<Record<WaitCause, Phase>> = {
   spread: 'waiting to request',
   spacing: 'waiting to request',
   clock: 'waiting for the clock',
+  cloud: 'waiting for the cloud provider',
   doubt: 'waiting to retry',
   valid: 'valid',
 };
@@ -71,7 +89,8 @@ export const REST_PHASES: Readonly<Record<WaitCause, Phase>> = {
  * when it came); a pending request is always resumed before a new one is made.
  */
 export function nextStep(input: StepInput): Step {
-  if (input.hold !== undefined) return { kind: 'wait', until: undefined, ...input.hold };
+  const held = input.hold ?? (input.pending ? undefined : input.unasked);
+  if (held !== undefined) return { kind: 'wait', until: undefined, ...held };
   if (input.retryAt !== undefined && input.now.local < input.retryAt) {
     return { kind: 'wait', cause: 'retry', until: input.retryAt, reason: 'waiting to try again' };
   }
@@ -81,12 +100,14 @@ export function nextStep(input: StepInput): Step {
     const reason = `${reasons.join('; ')}; first request by ${timestamp(input.quietUntil)} (spread over time after a start)`;
     return { kind: 'wait', cause: 'spread', until: input.quietUntil, reason, due: reasons };
   }
-  if (input.pending) return { kind: 'request', reasons };
-  if (!input.forced && input.spacedUntil !== undefined && input.now.local < input.spacedUntil) {
-    const reason = `${reasons.join('; ')}; waits for the spacing between requests`;
-    return { kind: 'wait', cause: 'spacing', until: input.spacedUntil, reason, due: reasons };
-  }
-  return { kind: 'request', reasons };
+  return spacedOut(input, reasons) ?? { kind: 'request', reasons };
+}
+
+/** A new request too soon after the last one; a pending one is resumed at once. */
+function spacedOut({ pending, forced, spacedUntil, now }: StepInput, reasons: readonly string[]): Step | undefined {
+  if (pending || forced || spacedUntil === undefined || now.local >= spacedUntil) return undefined;
+  const reason = `${reasons.join('; ')}; waits for the spacing between requests`;
+  return { kind: 'wait', cause: 'spacing', until: spacedUntil, reason, due: reasons };
 }
 
 /** Why a certificate needs a successor now; empty when it does not. */
@@ -120,9 +141,16 @@ function restingUntilDue(input: StepInput): Step {
   const wait = { kind: 'wait', until: input.deadline } as const;
   if (input.doubt !== undefined) return { ...wait, cause: 'doubt', reason: input.doubt, command: 'certlet check' };
   const wrong = clockDoubt(input);
-  return wrong === undefined
-    ? { ...wait, cause: 'valid', reason: 'valid' }
-    : { ...wait, cause: 'clock', reason: wrong };
+  if (wrong !== undefined) return { ...wait, cause: 'clock', reason: wrong };
+  return { ...wait, ...heldBackUntil(input), cause: 'valid' };
+}
+
+/** A name that comes and goes is told where its certificate is called valid without it. */
+function heldBackUntil({ heldBack, deadline }: StepInput): { readonly reason: string; readonly until?: Date } {
+  if (heldBack === undefined) return { reason: 'valid' };
+  const { names, until } = heldBack;
+  const reason = `valid; ${names.join(', ')} came back within a day of the last request for it, and is asked for after ${timestamp(until)}`;
+  return { reason, until: deadline !== undefined && deadline < until ? deadline : until };
 }
 
 /** A certificate that begins in the future by every clock means a wrong clock, not a reason to ask for another. */

@@ -33,11 +33,21 @@ t.test('decodeNode reads addresses and version; a fresh Node has none', async (t
     kubeletVersion: 'v1.20.2',
   });
   t.same(decodeNode({ kind: 'Node', metadata: {} }), { addresses: [], kubeletVersion: '' });
+  const key = 'node.cloudprovider.kubernetes.io/uninitialized';
+  const taints = (...keys: readonly string[]) => ({
+    kind: 'Node',
+    metadata: {},
+    spec: { taints: keys.map((k) => ({ key: k })) },
+  });
+  t.equal(decodeNode(taints('other', key)).uninitialized, true, 'the cloud provider has not come yet');
+  t.equal(decodeNode(taints('other')).uninitialized, undefined);
   for (const bad of [
     { kind: 'Node' },
     { kind: 'Node', metadata: 1 },
     { kind: 'Node', metadata: {}, status: 'x' },
     { kind: 'Node', metadata: {}, status: { addresses: {} } },
+    { kind: 'Node', metadata: {}, spec: 'x' },
+    { kind: 'Node', metadata: {}, spec: { taints: {} } },
     { kind: 'Node', metadata: {}, status: { addresses: [{ type: 'x' }] } },
     { kind: 'Node', metadata: {}, status: { addresses: ['x'] } },
     { kind: 'Node', metadata: {}, status: { nodeInfo: { kubeletVersion: 7 } } },

@@ -18,7 +18,7 @@ import { kubeletFindings } from '../../../src/check/rules/kubelet.ts';
 import { certificateNameFindings } from '../../../src/check/rules/names.ts';
 import { connectFindings, lookupFindings } from '../../../src/check/rules/network.ts';
 import { pairFindings } from '../../../src/check/rules/pairs.ts';
-import { servingFindings } from '../../../src/check/rules/serving.ts';
+import { namesFindings, servingFindings } from '../../../src/check/rules/serving.ts';
 import { clockFindings, isThrough, tlsFindings } from '../../../src/check/rules/tls.ts';
 import { targetsOf } from '../../../src/check/targets.ts';
 import { CertletError } from '../../../src/errors.ts';
@@ -667,6 +667,39 @@ t.test('serving names: what is missing counts, not what is more', async (t) => {
   t.strictSame(told(findings([], false)), ['ok serving']);
   t.strictSame(told(findings(['missing requested IP addresses [10.0.0.1]'])), ['problem serving.names']);
 });
+
+const noNames = {
+  limit: undefined,
+  ignoredFirst: undefined,
+  cloud: { kubelet: undefined, settings: 'none' as const },
+};
+for (const row of [
+  { name: 'nothing to say', question: {}, want: [] },
+  {
+    name: 'too many names',
+    question: { limit: new CertletError('ERR_NAMES', 'too many', { remedy: 'fewer' }) },
+    want: ['problem serving.limit'],
+  },
+  {
+    name: 'the first InternalIP is left out',
+    question: { ignoredFirst: '10.0.0.1' },
+    want: ['warning serving.first-address'],
+  },
+  {
+    name: 'an external cloud provider of the kubelet alone',
+    question: { cloud: { kubelet: 'external', settings: 'none' as const } },
+    want: ['note serving.cloud-provider'],
+  },
+  {
+    name: 'of both',
+    question: { cloud: { kubelet: 'external', settings: 'external' as const } },
+    want: [],
+  },
+]) {
+  t.test(`names by the settings: ${row.name}`, async (t) => {
+    t.strictSame(told(namesFindings({ ...noNames, ...row.question })), row.want);
+  });
+}
 
 // Targets
 

@@ -1,0 +1,55 @@
+import type { PastFailures } from '../csr/past-request.ts';
+import type { CertletError, ErrorCode } from '../errors.ts';
+import type { FailureSnapshot } from './snapshot.ts';
+
+/** What went wrong with one certificate since it last went well, and how its attempts have ended since the process started. */
+export class Failures {
+  #last: FailureSnapshot | undefined;
+  #failing: { readonly since: Date; readonly tries: number } | undefined;
+  readonly #attempts = new Map<string, number>();
+
+  get last(): FailureSnapshot | undefined {
+    return this.#last;
+  }
+
+  /** The first failure after the last success, and how many there were. */
+  get failing(): { readonly since: Date; readonly tries: number } | undefined {
+    return this.#failing;
+  }
+
+  /** Tries that failed since the last success, for what is remembered of a request. */
+  get past(): PastFailures | undefined {
+    return this.#failing && this.#last && { ...this.#failing, code: this.#last.code };
+  }
+
+  /** Attempts by result. */
+  get attempts(): ReadonlyMap<string, number> {
+    return this.#attempts;
+  }
+
+  record({ code, message, remedy, path }: CertletError, at: Date): void {
+    this.#last = { code, message, remedy, path, at };
+    this.#failing = { since: this.#failing?.since ?? at, tries: (this.#failing?.tries ?? 0) + 1 };
+    this.count(code);
+  }
+
+  /** What an earlier process was told. */
+  recall(failure: FailureSnapshot): void {
+    this.#last = failure;
+  }
+
+  /** What the last failure said is over, if it was this one. */
+  dropLast(code: ErrorCode): void {
+    if (this.#last?.code === code) this.#last = undefined;
+  }
+
+  /** What went wrong before is over. */
+  forget(): void {
+    this.#last = undefined;
+    this.#failing = undefined;
+  }
+
+  count(result: string): void {
+    this.#attempts.set(result, (this.#attempts.get(result) ?? 0) + 1);
+  }
+}
