@@ -113,7 +113,7 @@ t.test(
     await program.said('Waiting for the cloud provider before the first request');
     t.equal(node.current('serving')?.chain.leaf.selfSigned, true, 'the kubelet can start');
     t.equal(cluster.csrs.length, 1);
-    cluster.setNode({ name: 'n1', addresses: [{ type: 'ExternalIP', address: '198.51.100.1' }] });
+    cluster.setNode({ name: 'n1', taints: [], addresses: [{ type: 'ExternalIP', address: '198.51.100.1' }] });
     await program.said('Certificate is current', 2);
     t.strictSame(node.current('serving')?.chain.leaf.ipAddresses, ['127.0.0.1', '198.51.100.1']);
     t.equal(cluster.csrs.length, 2);
