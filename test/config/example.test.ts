@@ -35,7 +35,9 @@ t.test('no setting is left out', async (t) => {
 t.test('the examples in its comments are good settings', async (t) => {
   const examples = text
     .split('\n')
-    .filter((line) => /^# ((expirationSeconds|maxNames|reserve|plainFiles|certificates|hooks|metrics):| {2,}\S)/.test(line))
+    .filter((line) =>
+      /^# ((expirationSeconds|maxNames|reserve|plainFiles|certificates|hooks|metrics):| {2,}\S)/.test(line),
+    )
     .map((line) => line.slice(2))
     .join('\n');
   t.match(load(examples), {
