@@ -1,4 +1,16 @@
-import { constants, type Stats } from 'node:fs';
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  lstatSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  realpathSync,
+  type Stats,
+  statSync,
+} from 'node:fs';
 import * as disk from 'node:fs/promises';
 import { errnoOf } from './file-errors.ts';
 
@@ -69,7 +81,10 @@ export interface FileSystem {
 /** statfs(2): TMPFS_MAGIC and RAMFS_MAGIC. */
 const VOLATILE: readonly number[] = [0x0102_1994, 0x8584_58f6];
 
-/** The real disk. */
+/**
+ * The real disk. Looks at it are made at once, since each is microseconds and a way through Node's threads is many times that; a start makes
+ * hundreds. What may take its time (writes, syncs, renames) goes through the threads, so that the loop and the watchdog go on meanwhile.
+ */
 export class NodeFileSystem implements FileSystem {
   async create(path: string, mode: number): Promise<OpenFile> {
     const { O_CREAT, O_EXCL, O_NOFOLLOW, O_WRONLY } = constants;
@@ -97,18 +112,18 @@ export class NodeFileSystem implements FileSystem {
   }
 
   async mountPoints(): Promise<ReadonlySet<string>> {
-    return mountPointsOf(await disk.readFile('/proc/self/mountinfo', 'utf8'));
+    return mountPointsOf(readFileSync('/proc/self/mountinfo', 'utf8'));
   }
 
   async read(path: string, limitBytes: number): Promise<Uint8Array> {
-    const handle = await disk.open(path, constants.O_RDONLY | constants.O_NONBLOCK);
+    const file = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
     try {
-      const facts = await handle.stat();
+      const facts = fstatSync(file);
       if (!facts.isFile()) throw refusal('EINVAL', 'not a regular file', path);
       if (facts.size > limitBytes) throw refusal('EFBIG', `larger than ${String(limitBytes)} bytes`, path);
-      return await handle.readFile();
+      return readFileSync(file);
     } finally {
-      await handle.close();
+      closeSync(file);
     }
   }
 
@@ -136,26 +151,26 @@ export class NodeFileSystem implements FileSystem {
     return disk.symlink(target, path);
   }
 
-  readlink(path: string): Promise<string | undefined> {
-    return undefinedIfAbsent(disk.readlink(path));
+  async readlink(path: string): Promise<string | undefined> {
+    return undefinedIfAbsent(async () => readlinkSync(path));
   }
 
   async lstat(path: string): Promise<FileFacts | undefined> {
-    const stats = await undefinedIfAbsent(disk.lstat(path));
+    const stats = lstatSync(path, { throwIfNoEntry: false });
     return stats && factsOf(stats);
   }
 
   async stat(path: string): Promise<FileFacts | undefined> {
-    const stats = await undefinedIfAbsent(disk.stat(path));
+    const stats = await undefinedIfAbsent(async () => statSync(path));
     return stats && factsOf(stats);
   }
 
-  realpath(path: string): Promise<string> {
-    return disk.realpath(path);
+  async realpath(path: string): Promise<string> {
+    return realpathSync.native(path);
   }
 
   async unlink(path: string): Promise<void> {
-    await undefinedIfAbsent(disk.unlink(path));
+    await undefinedIfAbsent(() => disk.unlink(path));
   }
 
   utimes(path: string, time: Date): Promise<void> {
@@ -163,7 +178,7 @@ export class NodeFileSystem implements FileSystem {
   }
 
   async readdir(path: string): Promise<readonly string[]> {
-    const names = await undefinedIfAbsent(disk.readdir(path));
+    const names = await undefinedIfAbsent(async () => readdirSync(path));
     return names === undefined ? [] : names.sort();
   }
 
@@ -176,9 +191,9 @@ export class NodeFileSystem implements FileSystem {
   }
 }
 
-async function undefinedIfAbsent<T>(work: Promise<T>): Promise<T | undefined> {
+async function undefinedIfAbsent<T>(work: () => Promise<T>): Promise<T | undefined> {
   try {
-    return await work;
+    return await work();
   } catch (error) {
     if (errnoOf(error) === 'ENOENT') return undefined;
     throw error;

@@ -1,4 +1,4 @@
-import { type BigIntStats, constants, type Stats } from 'node:fs';
+import { type BigIntStats, constants, lstatSync, type Stats } from 'node:fs';
 import * as disk from 'node:fs/promises';
 import type { DatabaseSync } from 'node:sqlite';
 import { dirname, join, resolve } from 'node:path';
@@ -126,7 +126,7 @@ async function confirmLock(path: string, identity: string): Promise<void> {
 /** Undefined where there is no file. Throws the errors of file operations: a look that failed says nothing. */
 async function identityAt(path: string): Promise<string | undefined> {
   try {
-    return identityOf(await disk.lstat(path, { bigint: true }));
+    return identityOf(lstatSync(path, { bigint: true }));
   } catch (error) {
     if (error instanceof Error && 'code' in error && (error.code === 'ENOENT' || error.code === 'ENOTDIR'))
       return undefined;
