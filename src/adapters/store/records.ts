@@ -45,6 +45,8 @@ export async function writeHistoryRecord(context: StoreContext, history: Request
     lastIssuedAt: _issued,
     lastIssuedByServer: _byServer,
     lastSerial: _serial,
+    past: _past,
+    proved: _proved,
     ...binding
   } = history;
   const replace = Object.values(binding).every((value) => value === undefined) ? replaceUnhurried : replaceFile;
