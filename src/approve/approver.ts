@@ -1,4 +1,5 @@
-import { type CertletError, errorFields } from '../errors.ts';
+import type { CertletError } from '../errors.ts';
+import { complaintFields } from './complaint.ts';
 import type { Chance, LogFields, Logger } from '../ports.ts';
 import { again } from './again.ts';
 import { act, type Outcome } from './act.ts';
@@ -195,7 +196,7 @@ export class Approver {
     const { log, figures } = this.#parts;
     figures.failed(error.code);
     if (this.#pending.isNews(pending.uid, error.code))
-      log.log('warn', 'A request could not be decided', { request: pending.name, ...errorFields(error) });
+      log.log('warn', 'A request could not be decided', { request: pending.name, ...complaintFields(error) });
   }
 
   #became(pending: Pending, outcome: Outcome): void {

@@ -1,13 +1,8 @@
-import { type CertletError, errorFields } from '../errors.ts';
+import type { CertletError } from '../errors.ts';
+import { complaintFields, ROLES_REMEDY } from './complaint.ts';
 import { SaidOnce } from '../said-once.ts';
 import { again } from './again.ts';
-import {
-  type Finding,
-  findReserved,
-  RESERVED_ROLES_REMEDY,
-  type ReservedNames,
-  SERVICE_RANGE_REMEDY,
-} from './reserved.ts';
+import { type Finding, findReserved, type ReservedNames, SERVICE_RANGE_REMEDY } from './reserved.ts';
 import type { ApproveSettings } from './settings.ts';
 import { RELIST_MS, type WatchParts } from './watching.ts';
 
@@ -25,7 +20,10 @@ export async function lookForReserved(parts: ReservedWatch, signal: AbortSignal)
   const said = new SaidOnce();
   const tell = (error: CertletError): boolean => {
     failed(error.code);
-    log.log('warn', 'Cannot follow what happens in the cluster', { what: 'what is its own', ...errorFields(error) });
+    log.log('warn', 'Cannot follow what happens in the cluster', {
+      what: 'what is its own',
+      ...complaintFields(error),
+    });
     return true;
   };
   const round = async (began: () => void): Promise<'once more'> => {
@@ -50,12 +48,12 @@ function tellLacks(
     if (said.isNews(what, error.message))
       log.log('warn', 'Not allowed to find out what no node may have', {
         what,
-        ...errorFields(error),
-        remedy: RESERVED_ROLES_REMEDY,
+        ...complaintFields(error),
+        remedy: `${ROLES_REMEDY}; or approve.findReserved: false`,
       });
   for (const error of broken)
     if (said.isNews(error.message, error.message))
-      log.log('warn', 'What no node may have cannot be read', errorFields(error));
+      log.log('warn', 'What no node may have cannot be read', complaintFields(error));
   if (unknownRange === undefined) said.over('range');
   else if (said.isNews('range', unknownRange))
     log.log('warn', 'Addresses of Services may pass for those of nodes', {

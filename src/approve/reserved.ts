@@ -180,6 +180,3 @@ function unknownRange(
 /** Where kube-apiserver has it (its reference): kubeadm in a static pod, others in a unit. */
 export const SERVICE_RANGE_REMEDY =
   "Put the value of kube-apiserver's --service-cluster-ip-range into approve.never, on a control plane host: tr '\\0' '\\n' < /proc/$(pgrep -o kube-apiserver)/cmdline | grep service-cluster-ip-range";
-/** What an approver without these rights lacks. */
-export const RESERVED_ROLES_REMEDY =
-  'certlet approve --print-rbac | kubectl apply -f -   # by an administrator, with the settings of the approver; or approve.findReserved: false';

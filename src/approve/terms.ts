@@ -1,4 +1,5 @@
-import { type CertletError, errorFields } from '../errors.ts';
+import type { CertletError } from '../errors.ts';
+import { complaintFields } from './complaint.ts';
 import type { Chance, Logger } from '../ports.ts';
 import { again } from './again.ts';
 import type { Election } from './election.ts';
@@ -22,7 +23,7 @@ export async function serveTerms(parts: TermParts, signal: AbortSignal): Promise
   const { election, times, chance, log, failed } = parts;
   const tell = (error: CertletError): boolean => {
     failed(error.code);
-    log.log('warn', 'Cannot begin to approve', errorFields(error));
+    log.log('warn', 'Cannot begin to approve', complaintFields(error));
     return true;
   };
   const term = async (began: () => void): Promise<'once more'> => {

@@ -1,4 +1,5 @@
-import { asCertletError, errorFields, isCertletError } from '../errors.ts';
+import { asCertletError, isCertletError } from '../errors.ts';
+import { complaintFields } from './complaint.ts';
 import type { Logger } from '../ports.ts';
 import { decodeToken, secretName, TOKENS_NAMESPACE } from '../token/bootstrap-token-object.ts';
 import { nodeOf, policyOf } from './policy.ts';
@@ -50,7 +51,7 @@ export class TokenCleaner {
       this.#log.log('info', 'Deleted a bootstrap token that its node needs no more', { token: id, node });
     } catch (thrown) {
       if (isCertletError(thrown, 'ERR_API_NOT_FOUND')) return;
-      const fields = { token: id, ...errorFields(asCertletError(thrown)) };
+      const fields = { token: id, ...complaintFields(asCertletError(thrown)) };
       this.#log.log('warn', 'A used bootstrap token was not deleted; it ends by itself', fields);
     }
   }

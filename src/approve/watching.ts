@@ -1,5 +1,6 @@
 import { JsonFields } from '../csr/json-fields.ts';
-import { type CertletError, errorFields } from '../errors.ts';
+import type { CertletError } from '../errors.ts';
+import { complaintFields } from './complaint.ts';
 import type { Chance, Logger } from '../ports.ts';
 import { again } from './again.ts';
 import type { ClusterApi } from './ports.ts';
@@ -38,7 +39,7 @@ export async function follow(watching: Watching, parts: WatchParts, signal: Abor
   const { times, chance, log, failed } = parts;
   const tell = (error: CertletError): boolean => {
     failed(error.code);
-    log.log('warn', 'Cannot follow what happens in the cluster', { what: watching.what, ...errorFields(error) });
+    log.log('warn', 'Cannot follow what happens in the cluster', { what: watching.what, ...complaintFields(error) });
     return true;
   };
   const round = async (began: () => void): Promise<'once more'> => {

@@ -1,5 +1,6 @@
 /** One term after another: failures before it, the loss of the Lease in it, and the end. */
 import t from 'tap';
+import { ROLES_REMEDY } from '../../src/approve/complaint.ts';
 import { RENEW_MS } from '../../src/approve/lease.ts';
 import { serveTerms, type TermParts } from '../../src/approve/terms.ts';
 import { CertletError } from '../../src/errors.ts';
@@ -138,10 +139,11 @@ t.test('a server that cannot be reached is asked again, and each failure is told
   const [first = 0, second = 0, third = 0, fourth = 0] = asked;
   t.equal(third - second, 60_000, 'as long as the server asked for');
   t.ok(fourth - third > second - first, 'longer after each failure');
+  // A role for the one right would be for all Leases, and not for all that it lacks.
   t.strictSame(candidate.log.of('Cannot begin to approve')[2], {
     level: 'warn',
     event: 'Cannot begin to approve',
-    fields: { code: 'ERR_API_FORBIDDEN', error: 'no', remedy: 'bind it' },
+    fields: { code: 'ERR_API_FORBIDDEN', error: 'no', remedy: ROLES_REMEDY },
   });
   end.abort();
   await done;
