@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { basename, isAbsolute, join } from 'node:path';
+import { basename, dirname, isAbsolute, join } from 'node:path';
 import { promisify } from 'node:util';
 import { isCertletError, isDefect } from '../errors.ts';
 import { parseYaml } from '../kubeconfig/yaml.ts';
@@ -15,7 +15,7 @@ import {
   versionIn,
 } from '../kubelet/facts.ts';
 import { flagText, parseKubeletFlags } from '../kubelet/flags.ts';
-import { type KubeconfigUser, kubeconfigUser } from '../kubelet/kubeconfig-user.ts';
+import { type KubeconfigUser, kubeconfigNames, kubeconfigUser } from '../kubelet/kubeconfig-user.ts';
 import { parseChain } from '../pki/certificate.ts';
 import { errnoOf } from './file-errors.ts';
 import { NodeFileSystem } from './file-system.ts';
@@ -49,6 +49,12 @@ export interface HostKubelet {
   readonly version: string | undefined;
   readonly clientCommonName: string | undefined;
   readonly kubeconfigEmbedsCertificate: boolean;
+  /** Files that its kubeconfigs name, with relative names resolved. */
+  readonly kubeconfigNames: readonly string[];
+  /** Names of what lies in its cert-dir. */
+  readonly certDirNames: readonly string[];
+  /** What it runs with; where none runs, what its unit with every drop-in would start it with. */
+  readonly effective: readonly string[] | undefined;
   /** Files that were read to find this out. */
   readonly sources: readonly string[];
   /** What could not be read or does not fit together. */
@@ -79,6 +85,9 @@ export async function readHostKubelet(options: HostKubeletOptions): Promise<Host
     facts: configured.facts,
     version,
     ...identity,
+    kubeconfigNames: await readNames(files, configured.facts),
+    certDirNames: configured.facts === undefined ? [] : await files.list(configured.facts.certDir),
+    effective: found.running?.arguments ?? found.effective,
     sources: [...found.sources, ...configured.sources],
     warnings: [...files.refused.map(unreadableFile), ...found.warnings],
   };
@@ -92,6 +101,8 @@ const unreadableFile = (path: string): HostWarning => ({
 interface Located
   extends Pick<HostKubelet, 'distribution' | 'unit' | 'running' | 'arguments' | 'sources' | 'warnings'> {
   readonly program: readonly string[];
+  /** With every drop-in. */
+  readonly effective: readonly string[] | undefined;
 }
 
 /** By the unit of that name, else by that of the running kubelet, else by its process, else by the distribution's own file. */
@@ -110,6 +121,7 @@ async function locate(files: HostFiles, unitName: string, ignored: readonly stri
     sources: [],
     warnings: [],
     program: running?.program ?? [],
+    effective: args,
   };
 }
 
@@ -120,12 +132,13 @@ async function installedAndRunning(
 ): Promise<Located> {
   const { unit, sources } = installed;
   // What a shell makes of its words is not known; what runs is.
-  const seen = isShellCommand(unit.execStart) ? running : undefined;
+  const seen = isShellCommand(unit.execStart) || unit.script !== undefined ? running : undefined;
   // Compared with certlet's own drop-in: what a kubelet was started with after an adoption is no surprise.
-  const now = seen === undefined ? await readInstalledKubelet(files, unit.name, []) : undefined;
-  const warnings = difference(now?.arguments, running?.arguments);
+  const now = await readInstalledKubelet(files, unit.name, []);
+  const warnings = difference(seen === undefined ? now?.arguments : undefined, running?.arguments);
   const { arguments: args, program } = seen ?? installed;
-  return { distribution: undefined, unit, running, arguments: args, sources, warnings, program };
+  const effective = now?.arguments;
+  return { distribution: undefined, unit, running, arguments: args, sources, warnings, program, effective };
 }
 
 interface RunningKubelet {
@@ -203,6 +216,18 @@ async function readFacts(
     sources.push(path);
   }
   return { facts: kubeletFacts(flags, mergeConfigurations(read), minor), sources };
+}
+
+/** What both kubeconfigs name, as far as they can be read. */
+async function readNames(files: HostFiles, facts: KubeletFacts | undefined): Promise<readonly string[]> {
+  const names: string[] = [];
+  for (const path of [facts?.kubeconfig, facts?.bootstrapKubeconfig]) {
+    const text = path === undefined ? undefined : await files.read(path);
+    if (path === undefined || text === undefined) continue;
+    const named = kubeconfigNames(tolerant(() => parseYaml(text, path).value));
+    names.push(...named.map((name) => (isAbsolute(name) ? name : join(dirname(path), name))));
+  }
+  return names;
 }
 
 type Identity = Pick<HostKubelet, 'clientCommonName' | 'kubeconfigEmbedsCertificate'>;

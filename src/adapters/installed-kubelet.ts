@@ -1,6 +1,8 @@
 import type { KubeletUnit } from '../kubelet/adopted-files.ts';
+import { basename, dirname, isAbsolute, join } from 'node:path';
 import { type Distribution, DISTRIBUTION_UNITS } from '../kubelet/distribution.ts';
 import { parseEnvironmentFile } from '../kubelet/environment-file.ts';
+import { isShellScript, readShellScript, sourcedFiles } from '../kubelet/shell-script.ts';
 import { commandOf, mergeService } from '../kubelet/unit-file.ts';
 import { expandWords, splitWords } from '../kubelet/unit-words.ts';
 import type { HostFiles } from './host-files.ts';
@@ -38,11 +40,35 @@ export async function readInstalledKubelet(
   // Flags begin at the first word with a dash: before it stand the program and, for hyperkube, the word kubelet.
   const first = words.findIndex((word) => word.startsWith('-'));
   const split = first === -1 ? words.length : first;
+  const started = { program: words.slice(0, split), arguments: words.slice(split) };
+  const script = await readScript(files, started, environment);
+  const unit = { name, execStart, execStartPath, ...(script !== undefined && { script: script.unit }) };
+  return { unit, sources, ...started, ...script?.started };
+}
+
+type Started = Pick<InstalledKubelet, 'program' | 'arguments'>;
+
+/** The kubelet that a script starts, as far as its text tells; undefined where the program is no script. */
+async function readScript(
+  files: HostFiles,
+  { program, arguments: given }: Started,
+  environment: ReadonlyMap<string, string>,
+): Promise<{ readonly unit: NonNullable<KubeletUnit['script']>; readonly started: Started } | undefined> {
+  // `/opt/kubelet.sh`, and `/bin/bash /opt/kubelet.sh`.
+  const path = program.at(-1) ?? '';
+  if (!isAbsolute(path) || ['kubelet', 'hyperkube', 'kube-proxy'].includes(basename(path))) return undefined;
+  const text = await files.read(path);
+  if (text === undefined || !isShellScript(text)) return undefined;
+  const sourced = new Map<string, string>();
+  for (const name of sourcedFiles(text)) {
+    const read = await files.read(isAbsolute(name) ? name : join(dirname(path), name));
+    if (read !== undefined) sourced.set(name, read);
+  }
+  const reading = readShellScript({ text, environment, given, sourced });
+  const { unknown = [], passesArguments = false } = reading ?? {};
   return {
-    unit: { name, execStart, execStartPath },
-    program: words.slice(0, split),
-    arguments: words.slice(split),
-    sources,
+    unit: { path, understood: reading !== undefined, unknown, passesArguments },
+    started: { program: reading?.program ?? program, arguments: reading?.arguments ?? given },
   };
 }
 

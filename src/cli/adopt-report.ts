@@ -43,9 +43,7 @@ export function adoptionReport(adoption: Adoption): string {
     ...section('after each rotation', rotationAdvice(adoption)),
     ...section('notes', plan.notes),
     ...section('warnings', [...adoption.host.warnings.map(({ text }) => text), ...plan.warnings]),
-    ...(adoption.plan.files.some(({ path }) => path.endsWith('certlet.conf'))
-      ? []
-      : section('flags to add by hand', flagLines(adoption))),
+    ...(byHand(adoption) ? section('flags to add by hand', flagLines(adoption)) : []),
     '',
     ...(diffs.length === 0 ? ["certlet's files: nothing to change", ''] : diffs),
     ...section('next', next.length === 0 ? ['nothing: the kubelet runs with these flags'] : next),
@@ -67,7 +65,7 @@ export function adoptionAnswer(adoption: Adoption): object {
       kubeconfig: facts.kubeconfig,
       bootstrapKubeconfig: facts.bootstrapKubeconfig,
       certDir: facts.certDir,
-      rotates: rotatedByKubelet(facts),
+      rotates: plan.inPlace ? [] : rotatedByKubelet(facts),
     },
     ...(adoption.kubeProxy !== undefined && { kubeProxy: proxyAnswer(adoption.kubeProxy) }),
     settings: plan.settings,
@@ -101,9 +99,9 @@ function foundProxy(kubeProxy: AdoptedKubeProxy | undefined): readonly string[] 
   ];
 }
 
-function found({ host, input, kubeProxy }: Adoption): readonly string[] {
+function found({ host, input, plan, kubeProxy }: Adoption): readonly string[] {
   const { facts } = input;
-  const rotates = rotatedByKubelet(facts);
+  const rotates = plan.inPlace ? [] : rotatedByKubelet(facts);
   return [
     `kubelet: ${kubeletName(host)}, ${host.version ?? 'version unknown'}, ${processText(host)}`,
     ...(host.sources.length === 0 ? [] : [`  read: ${host.sources.join(', ')}`]),
@@ -166,18 +164,38 @@ function flagLines({ plan, host }: Adoption): readonly string[] {
 function steps(adoption: Adoption): readonly string[] {
   const { host, plan, folderMissing, kubeProxy, files } = adoption;
   const changed = files.some(({ diff }) => diff !== '');
-  const runs = plan.kubeletFlags.every((flag) => host.running?.arguments.includes(flag) === true);
-  const done = runs && !changed && !folderMissing;
+  const done = host.running !== undefined && plan.inPlace && !changed && !folderMissing;
   return [...(done ? [] : kubeletSteps(adoption, changed)), ...(kubeProxy?.next ?? [])];
 }
 
-function kubeletSteps({ host, input, written, folderMissing }: Adoption, changed: boolean): readonly string[] {
+function kubeletSteps(adoption: Adoption, changed: boolean): readonly string[] {
+  const { host, input, written, folderMissing } = adoption;
   const unit = host.unit?.name ?? host.distribution?.unit;
   return [
     ...(changed && !written ? ['certlet adopt --write'] : []),
     ...(folderMissing ? [`install -d -m 0755 ${shellWord(input.facts.certDir)}`] : []),
     'systemctl daemon-reload',
     'systemctl enable --now certlet.service certlet-kubelet-restart.path',
+    ...handSteps(adoption),
     ...(unit === undefined ? ['restart the kubelet'] : [`systemctl restart ${unit}`]),
+  ];
+}
+
+/** No drop-in can give this kubelet its flags. */
+function byHand({ plan }: Adoption): boolean {
+  return !plan.inPlace && !plan.files.some(({ path }) => path.endsWith('certlet.conf'));
+}
+
+/** What a person has to edit: the new flags, and those of the same names that stand there. */
+function handSteps(adoption: Adoption): readonly string[] {
+  const { host, plan } = adoption;
+  if (!byHand(adoption)) return [];
+  const names = new Set(plan.kubeletFlags.map((flag) => flag.replace(/=.*/su, '')));
+  const present = (host.arguments ?? []).filter((word) => names.has(word.replace(/=.*/su, '')));
+  const place = host.distribution?.flagsFile ?? host.unit?.script?.path ?? host.unit?.execStartPath;
+  const where = place === undefined ? "at the end of the kubelet's command" : `in ${place}`;
+  return [
+    `# add the flags above ${where}`,
+    ...(present.length === 0 ? [] : [`# and take out there: ${present.join(' ')}`]),
   ];
 }

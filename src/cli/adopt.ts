@@ -4,6 +4,7 @@ import { ensureFolder, readIfPresent, replaceFile, sweepTemporaries } from '../a
 import type { HostKubelet } from '../adapters/host-kubelet.ts';
 import { CertletError } from '../errors.ts';
 import { type AdoptionInput, type AdoptionPlan, adoptionPlan } from '../kubelet/adoption.ts';
+import { isShellCommand } from '../kubelet/adopted-files.ts';
 import type { KubeProxyFacts } from '../kubelet/kube-proxy.ts';
 import { unifiedDiff } from '../kubelet/unified-diff.ts';
 import { adoptionAnswer, adoptionReport, type ChangedFile } from './adopt-report.ts';
@@ -147,12 +148,7 @@ function adoptionInput(
   const { facts } = host;
   if (facts === undefined) return undefined;
   const { kubeconfig, certDir } = facts;
-  if (kubeconfig === undefined) {
-    throw new CertletError(
-      'ERR_CONFIG_INVALID',
-      'the kubelet has no --kubeconfig: it runs without an API server and needs no certificates',
-    );
-  }
+  if (kubeconfig === undefined) throw withoutKubeconfig(host);
   for (const [flag, path] of Object.entries({ '--kubeconfig': kubeconfig, '--cert-dir': certDir })) {
     if (isAbsolute(path)) continue;
     throw new CertletError('ERR_CONFIG_INVALID', `the kubelet's ${flag} ${path} depends on its working folder`, {
@@ -170,9 +166,25 @@ function adoptionInput(
     kubeconfigEmbedsCertificate: host.kubeconfigEmbedsCertificate,
     kubeconfigByRoot: writeKubeconfig || settings['manageKubeconfig'] === false,
     furtherKubeconfigs: [],
+    certDirNames: host.certDirNames,
+    kubeconfigNames: host.kubeconfigNames,
+    effective: host.effective,
     kubeletFiles: host.sources,
     servingDecision: typeof decision === 'boolean' ? decision : undefined,
   };
+}
+
+/** A shell may give what cannot be read here; only a kubelet of its own certainly has none. */
+function withoutKubeconfig({ unit }: HostKubelet): CertletError {
+  if (unit === undefined || (unit.script === undefined && !isShellCommand(unit.execStart))) {
+    const message = 'the kubelet has no --kubeconfig: it runs without an API server and needs no certificates';
+    return new CertletError('ERR_CONFIG_INVALID', message);
+  }
+  const where =
+    unit.script === undefined ? `the shell command of ${unit.execStartPath}` : `the script ${unit.script.path}`;
+  return new CertletError('ERR_CONFIG_INVALID', `no --kubeconfig could be read in ${where}, which starts the kubelet`, {
+    remedy: `start it, and run certlet adopt again: a kubelet that runs shows its flags (systemctl start ${unit.name})`,
+  });
 }
 
 async function changedFiles(

@@ -1,6 +1,7 @@
 import { basename, dirname } from 'node:path';
 import { CertletError } from '../errors.ts';
 import { environmentValue } from './environment-file.ts';
+import { openedPki } from './opened-pki.ts';
 import { type PlannedFile, sandboxDropIns, unitWord } from './sandbox-drop-in.ts';
 import { isBelow, isSharedFolder, readOnlyPaths } from './shared-folders.ts';
 
@@ -10,6 +11,19 @@ export interface KubeletUnit {
   /** As written, variables and specifiers included. */
   readonly execStart: string;
   readonly execStartPath: string;
+  /** Where the program is a shell script: what its text tells of the kubelet that it starts. */
+  readonly script?: KubeletScript;
+}
+
+/** A shell script that starts a kubelet. */
+export interface KubeletScript {
+  readonly path: string;
+  /** A command that starts a kubelet was found in it. */
+  readonly understood: boolean;
+  /** Words of that command whose value only a shell could tell. */
+  readonly unknown: readonly string[];
+  /** It hands its own arguments on at the kubelet's end. */
+  readonly passesArguments: boolean;
 }
 
 /** A folder in it for each entry of `certificates`. */
@@ -26,13 +40,17 @@ export function isShellCommand(execStart: string): boolean {
   return /^[-@:+!|]*\S*\/?(?:ba|da)?sh\s+-\w*c\b/u.test(execStart);
 }
 
+/** Whether flags at the end of `ExecStart=` reach the kubelet. */
+export const takesFlags = ({ execStart, script }: KubeletUnit): boolean =>
+  !isShellCommand(execStart) && (script === undefined || script.passesArguments);
+
 /**
  * The drop-in that gives a kubelet further flags. It states the whole command again, variables left in place, because that
  * works for every unit: variables of kubeadm's unit such as KUBELET_EXTRA_ARGS come from a file (`/etc/default/kubelet`),
  * which wins over an `Environment=` of ours and would have to be repeated. Empty where it would not help.
  */
 export function kubeletDropIn(unit: KubeletUnit | undefined, flags: readonly string[]): readonly PlannedFile[] {
-  if (unit === undefined || isShellCommand(unit.execStart)) return [];
+  if (unit === undefined || !takesFlags(unit)) return [];
   const [first, last] = KUBELET_DROP_IN_NAMES;
   const isDropIn = dirname(unit.execStartPath).endsWith('.d');
   const name = isDropIn && basename(unit.execStartPath) > first ? last : first;
@@ -59,6 +77,10 @@ export interface SandboxNeeds {
   readonly kubeconfigByRoot: boolean;
   /** Kubeconfigs that the service writes besides; their folders are its alone. */
   readonly furtherKubeconfigs: readonly string[];
+  /** Names of what lies in the cert-dir. */
+  readonly certDirNames: readonly string[];
+  /** Files that the kubeconfigs name: CA, certificate, key. */
+  readonly kubeconfigNames: readonly string[];
   /** What the kubelet reads besides: its configuration, environment, static pods, client CA. Never writable, whatever is open. */
   readonly kubeletReads: readonly string[];
 }
@@ -69,6 +91,8 @@ export interface SandboxNeeds {
  */
 export function pathsDropIns(needs: SandboxNeeds): readonly PlannedFile[] {
   const { kubeconfig, certDir, kubeconfigByRoot, furtherKubeconfigs } = needs;
+  const pki = openedPki(needs);
+  refuseClosed(needs);
   const own = kubeconfigByRoot ? [CERTIFICATES] : [dirname(kubeconfig)];
   const further = furtherKubeconfigs.map((path) => dirname(path));
   const wanted = [...new Set([...own, ...further, certDir])].filter((folder) => !isClosedFolder(folder));
@@ -76,7 +100,7 @@ export function pathsDropIns(needs: SandboxNeeds): readonly PlannedFile[] {
   const missing = wanted.filter((folder) => !given.some((open) => isBelow(folder, open)));
   for (const folder of missing) refuseShared(folder, folder === certDir, needs);
   const closed = readOnlyPaths([...given, ...missing], needs.kubeletReads).filter((path) => !isClosedFolder(path));
-  if (missing.length === 0 && closed.length === 0) return [];
+  if (missing.length === 0 && closed.length === 0 && pki === undefined) return [];
   return sandboxDropIns({
     name: '20-adopted-paths.conf',
     heading: [
@@ -85,6 +109,22 @@ export function pathsDropIns(needs: SandboxNeeds): readonly PlannedFile[] {
     reset: kubeconfigByRoot,
     writable: missing,
     readOnly: closed,
+    ...(pki !== undefined && { pki }),
+  });
+}
+
+/** Of what the units hide, only a cert-dir below the folder of the cluster's keys can be shown. */
+function refuseClosed({ kubeconfig, certDir, kubeconfigByRoot }: SandboxNeeds): void {
+  const closed = (folder: string): string | undefined => CLOSED_FOLDERS.find((path) => isBelow(folder, path));
+  if (closed(certDir) === '/etc/kubernetes/manifests') {
+    throw new CertletError('ERR_CONFIG_INVALID', `--cert-dir: ${certDir} is closed: a static pod would be root here`, {
+      remedy: 'give the kubelet a folder of its own for certificates: --cert-dir=/var/lib/kubelet/pki',
+    });
+  }
+  const folder = closed(dirname(kubeconfig));
+  if (kubeconfigByRoot || folder === undefined) return;
+  throw new CertletError('ERR_CONFIG_INVALID', `--kubeconfig ${kubeconfig}: ${folder} is closed to certlet.service`, {
+    remedy: 'certlet adopt --write-kubeconfig --write   # leaves that file to root, so that the folder stays closed',
   });
 }
 

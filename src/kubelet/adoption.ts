@@ -1,12 +1,11 @@
 import { join } from 'node:path';
 import {
-  isClosedFolder,
-  isShellCommand,
   type KubeletUnit,
   kubeletDropIn,
   pathsDropIns,
   restartUnitFile,
   type SandboxNeeds,
+  takesFlags,
 } from './adopted-files.ts';
 import { rotatedByKubelet } from '../csr/spec.ts';
 import type { Distribution } from './distribution.ts';
@@ -31,6 +30,12 @@ export interface AdoptionInput {
   readonly kubeconfigByRoot: boolean;
   /** Kubeconfigs that the service writes besides the kubelet's. */
   readonly furtherKubeconfigs: readonly string[];
+  /** What the kubelet runs with, or would start with now. */
+  readonly effective: readonly string[] | undefined;
+  /** Names of what lies in the cert-dir. */
+  readonly certDirNames: readonly string[];
+  /** Files that both kubeconfigs name. */
+  readonly kubeconfigNames: readonly string[];
   /** Files of the units, environments and configurations of kubelet and kube-proxy. */
   readonly kubeletFiles: readonly string[];
 }
@@ -40,6 +45,8 @@ export interface AdoptionPlan {
   readonly settings: Readonly<Record<string, unknown>>;
   /** Flags that the kubelet needs at the end of its command line, where they win. */
   readonly kubeletFlags: readonly string[];
+  /** The kubelet has these flags by now. */
+  readonly inPlace: boolean;
   readonly files: readonly PlannedFile[];
   /** What changes in the kubelet's own words, as `name: old -> new`. */
   readonly changes: readonly string[];
@@ -57,14 +64,16 @@ const FIRST_MINOR_WITH_SERVING_FLAG = 11;
 export function adoptionPlan(input: AdoptionInput): AdoptionPlan {
   const serving = servingChoice(input);
   const kubeletFlags = flagsFor(input, serving.take);
+  const inPlace = kubeletFlags.every((flag) => input.effective?.includes(flag) === true);
   const name = nodeName(input);
   return {
     settings: settingsFor(input, serving.take, name.override),
     kubeletFlags,
+    inPlace,
     files: filesFor(input, kubeletFlags),
-    changes: changesFor(input, serving.take),
+    changes: inPlace ? [] : changesFor(input, serving.take),
     notes: [...serving.notes, ...name.notes],
-    warnings: [...rotationWarnings(input), ...name.warnings, ...unitWarnings(input), ...folderWarnings(input)],
+    warnings: [...rotationWarnings(input, inPlace), ...name.warnings, ...unitWarnings(input)],
   };
 }
 
@@ -77,10 +86,12 @@ function filesFor(input: AdoptionInput, kubeletFlags: readonly string[]): readon
   ];
 }
 
-function sandboxNeeds({ facts, kubeletFiles, kubeconfigByRoot, furtherKubeconfigs }: AdoptionInput): SandboxNeeds {
-  const { kubeconfig, certDir, staticPodPath, clientCAFile } = facts;
+function sandboxNeeds(input: AdoptionInput): SandboxNeeds {
+  const { kubeconfigByRoot, furtherKubeconfigs, certDirNames, kubeconfigNames } = input;
+  const { kubeconfig, certDir, staticPodPath, clientCAFile } = input.facts;
   const named = [staticPodPath, clientCAFile].filter((path) => path !== undefined);
-  return { kubeconfig, certDir, kubeconfigByRoot, furtherKubeconfigs, kubeletReads: [...kubeletFiles, ...named] };
+  const kubeletReads = [...input.kubeletFiles, ...named];
+  return { kubeconfig, certDir, certDirNames, kubeconfigNames, kubeconfigByRoot, furtherKubeconfigs, kubeletReads };
 }
 
 /** The kubelet's unit, where it has another name than certlet expects. */
@@ -200,8 +211,9 @@ function nodeName({ facts, hostname, clientCommonName }: AdoptionInput): NodeNam
   return { override: facts.hostnameOverride, notes: [], warnings: [warning] };
 }
 
-function rotationWarnings({ facts, kubeconfigEmbedsCertificate, kubeconfigByRoot }: AdoptionInput): readonly string[] {
-  const rotates = rotatedByKubelet(facts);
+function rotationWarnings(input: AdoptionInput, inPlace: boolean): readonly string[] {
+  const { facts, kubeconfigEmbedsCertificate, kubeconfigByRoot } = input;
+  const rotates = inPlace ? [] : rotatedByKubelet(facts);
   return [
     ...(rotates.length === 0
       ? []
@@ -217,15 +229,19 @@ function rotationWarnings({ facts, kubeconfigEmbedsCertificate, kubeconfigByRoot
 }
 
 function unitWarnings({ unit }: AdoptionInput): readonly string[] {
-  if (unit === undefined || !isShellCommand(unit.execStart)) return [];
+  if (unit === undefined) return [];
+  const { script } = unit;
+  if (script === undefined) {
+    if (takesFlags(unit)) return [];
+    return [
+      `ExecStart in ${unit.execStartPath} is a shell command, to which flags cannot be added from outside: add the flags below there by hand`,
+    ];
+  }
+  const { path, understood, unknown } = script;
   return [
-    `ExecStart in ${unit.execStartPath} is a shell command, to which flags cannot be added from outside: add the flags below there by hand`,
-  ];
-}
-
-function folderWarnings({ facts }: AdoptionInput): readonly string[] {
-  if (!isClosedFolder(facts.certDir)) return [];
-  return [
-    `${facts.certDir} is closed to certlet.service, since a control plane has the cluster's keys there: give the kubelet another --cert-dir first`,
+    understood
+      ? `${path}, which starts the kubelet, is a shell script: it was read for its kubelet command, and not run${unknown.length === 0 ? '' : `; left out, since only a shell can tell: ${unknown.join(' ')}`}`
+      : `${path}, which starts the kubelet, is a shell script in which no kubelet command was found`,
+    ...(takesFlags(unit) ? [] : [`${path} does not hand its arguments on: add the flags below there by hand`]),
   ];
 }

@@ -27,6 +27,16 @@ export function kubeconfigUser(document: unknown): KubeconfigUser | undefined {
   };
 }
 
+/** Files that the current context of a parsed kubeconfig names, as written: CA, certificate, key. */
+export function kubeconfigNames(document: unknown): readonly string[] {
+  const root = fieldsOf(document);
+  const context = fieldsOf(namedItem(root['contexts'], root['current-context'])['context']);
+  const cluster = fieldsOf(namedItem(root['clusters'], context['cluster'])['cluster']);
+  const user = fieldsOf(namedItem(root['users'], context['user'])['user']);
+  const named = [cluster['certificate-authority'], user['client-certificate'], user['client-key']];
+  return named.filter((path) => typeof path === 'string' && path !== '') as readonly string[];
+}
+
 function namedItem(list: unknown, name: unknown): Fields {
   const items: readonly unknown[] = Array.isArray(list) ? list : [];
   return fieldsOf(items.find((item) => fieldsOf(item)['name'] === name && name !== undefined));

@@ -1,3 +1,4 @@
+import { HIDDEN_BESIDES, type OpenedPki } from './opened-pki.ts';
 import { isBelow } from './shared-folders.ts';
 import { mergeSandbox, type ServiceSandbox } from './unit-file.ts';
 
@@ -20,6 +21,8 @@ export interface SandboxChange {
   readonly reset: boolean;
   readonly writable: readonly string[];
   readonly readOnly: readonly string[];
+  /** What is shown of the folder of the cluster's keys. */
+  readonly pki?: OpenedPki;
 }
 
 /** The drop-in of each unit that writes. A folder that is absent at the start keeps no unit from starting. */
@@ -30,9 +33,22 @@ export function sandboxDropIns(change: SandboxChange): readonly PlannedFile[] {
     ...(change.reset ? ['ReadWritePaths='] : []),
     ...change.writable.map((folder) => `ReadWritePaths=${unitWord(`-${folder}`)}`),
     ...change.readOnly.map((path) => `ReadOnlyPaths=${unitWord(`-${path}`)}`),
+    ...(change.pki === undefined ? [] : pkiLines(change.pki)),
     '',
   ].join('\n');
   return WRITING_UNITS.map((unit) => ({ path: dropInPath(unit, change.name), text }));
+}
+
+/** All of the folder is replaced by an empty one, into which the rest is bound: what is not named does not exist for the service. */
+function pkiLines({ root, writable, readable }: OpenedPki): readonly string[] {
+  return [
+    `# Of ${root} this alone is seen. A single file that is replaced there is seen after the next start.`,
+    'InaccessiblePaths=',
+    ...HIDDEN_BESIDES.map((path) => `InaccessiblePaths=-${path}`),
+    `TemporaryFileSystem=${root}:ro`,
+    ...readable.map((path) => `BindReadOnlyPaths=${unitWord(`-${path}`)}`),
+    ...writable.flatMap((path) => [`BindPaths=${unitWord(`-${path}`)}`, `ReadWritePaths=${unitWord(`-${path}`)}`]),
+  ];
 }
 
 /** Where a drop-in of root's lies. */

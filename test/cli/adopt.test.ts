@@ -9,6 +9,8 @@ import { adoptKubelet } from '../../src/cli/adopt.ts';
 import { loadSettings } from '../../src/config.ts';
 import { type KubeletFacts, kubeletFacts, readKubeletConfiguration } from '../../src/kubelet/facts.ts';
 import { parseKubeletFlags } from '../../src/kubelet/flags.ts';
+import { mayWrite } from '../../src/kubelet/sandbox-drop-in.ts';
+import { mergeSandbox } from '../../src/kubelet/unit-file.ts';
 import { createAuthority } from '../fixtures/cluster/authority.ts';
 
 type Tree = Readonly<Record<string, string>>;
@@ -360,13 +362,172 @@ t.test('other paths bring drop-ins for certlet, and a missing cert-dir a command
   });
 });
 
-t.test('a cert-dir that the sandbox closes is warned about, since no drop-in opens it', async (t) => {
-  const { text, file } = await adopt(
-    hostTree(t, PLAIN_UNIT('--kubeconfig=/etc/kubernetes/k.conf --cert-dir=/etc/kubernetes/pki/kubelet')),
-    { write: true },
+/** Of old guides: flags in a file, everything below /etc/kubernetes. */
+const GUIDE: Tree = {
+  '/proc/sys/kernel/hostname': 'node-1\n',
+  '/etc/systemd/system/kubelet.service':
+    '[Service]\nEnvironmentFile=/etc/kubernetes/kubelet\nExecStart=/usr/local/bin/kubelet $KUBELET_ARGS\n',
+  '/etc/kubernetes/kubelet':
+    'KUBELET_ARGS="--bootstrap-kubeconfig=/etc/kubernetes/kubeconfig/bootstrap.kubeconfig --kubeconfig=/etc/kubernetes/kubeconfig/kubelet.kubeconfig --cert-dir=/etc/kubernetes/pki/kubelet --rotate-certificates --feature-gates=RotateKubeletServerCertificate=true"\n',
+  '/etc/kubernetes/pki/ca.pem': 'x',
+  '/etc/kubernetes/pki/kubelet/kubelet.crt': 'x',
+};
+
+t.test('a cert-dir below /etc/kubernetes/pki left the kubelet without a serving pair', async (t) => {
+  const bootstrap = `apiVersion: v1
+kind: Config
+clusters: [{ name: c, cluster: { server: "https://api:6443", certificate-authority: ../pki/ca.pem } }]
+users: [{ name: u, user: { token: abcdef.0123456789abcdef } }]
+contexts: [{ name: x, context: { cluster: c, user: u } }]
+current-context: x
+`;
+  const root = hostTree(t, { ...GUIDE, '/etc/kubernetes/kubeconfig/bootstrap.kubeconfig': bootstrap });
+  const { file } = await adopt(root, { write: true, version: 'v1.20.2' });
+  for (const unit of ['certlet.service', 'certlet-once.service']) {
+    const text = file(`/etc/systemd/system/${unit}.d/20-adopted-paths.conf`) ?? '';
+    const sandbox = mergeSandbox([
+      { path: 'certlet.service', text: '[Service]\nInaccessiblePaths=-/etc/kubernetes/pki\nProtectSystem=strict\n' },
+      { path: 'drop-in', text },
+    ]);
+    t.ok(mayWrite(sandbox, '/etc/kubernetes/pki/kubelet/x'), unit);
+    t.notOk(mayWrite(sandbox, '/etc/kubernetes/manifests/x'), 'the rest stays closed');
+    t.match(text, '\nTemporaryFileSystem=/etc/kubernetes/pki:ro\nBindReadOnlyPaths=-/etc/kubernetes/pki/ca.pem\n');
+    t.match(text, '\nBindPaths=-/etc/kubernetes/pki/kubelet\nReadWritePaths=-/etc/kubernetes/pki/kubelet\n');
+  }
+  t.match(await effectiveFacts(root, 20), {
+    tlsCertFile: '/etc/kubernetes/pki/kubelet/kubelet-server-current.pem',
+    rotatesClient: false,
+    bootstrapKubeconfig: undefined,
+  });
+  t.match((await adopt(root, { version: 'v1.20.2' })).text, "certlet's files: nothing to change");
+});
+
+for (const row of [
+  { name: 'that is the folder itself', certDir: '/etc/kubernetes/pki', tree: {}, message: /is closed to certlet/ },
+  {
+    name: "with the cluster's keys in it",
+    certDir: '/etc/kubernetes/pki/all',
+    tree: { '/etc/kubernetes/pki/all/ca-key.pem': 'x', '/etc/kubernetes/pki/all/kubelet.crt': 'x' },
+    message: /is not the kubelet's alone: ca-key\.pem lie/,
+  },
+  { name: 'among static pods', certDir: '/etc/kubernetes/manifests/pki', tree: {}, message: /static pod/ },
+]) {
+  t.test(`a cert-dir ${row.name} is refused, with the way, and nothing is written`, async (t) => {
+    const root = hostTree(t, {
+      ...PLAIN_UNIT(`--kubeconfig=/etc/kubernetes/k.conf --cert-dir=${row.certDir}`),
+      ...row.tree,
+    });
+    await t.rejects(adopt(root, { write: true }), {
+      code: 'ERR_CONFIG_INVALID',
+      message: row.message,
+      remedy: /--cert-dir=\/var\/lib\/kubelet\/pki/,
+    });
+    t.notOk(existsSync(join(root, SETTINGS)));
+  });
+}
+
+t.test('a kubeconfig in the folder of the keys is refused, unless it is left to root', async (t) => {
+  const root = hostTree(t, PLAIN_UNIT('--kubeconfig=/etc/kubernetes/pki/kubelet.conf'));
+  await t.rejects(adopt(root, { write: true }), { code: 'ERR_CONFIG_INVALID', remedy: /--write-kubeconfig/ });
+  t.ok((await adopt(root, { write: true, writeKubeconfig: true })).adopted);
+});
+
+/** A kubelet that runs with these arguments. */
+const runningKubelet = (args: readonly string[]): Tree => ({
+  '/proc/812/cmdline': ['/usr/local/bin/kubelet', ...args, ''].join('\0'),
+  '/proc/812/cgroup': '0::/system.slice/kubelet.service\n',
+});
+
+t.test('adopt said of an adopted kubelet that it still rotates', async (t) => {
+  const root = hostTree(t, GUIDE);
+  const before = await adopt(root, { write: true, version: 'v1.20.2' });
+  t.match(before.text, /rotates: client[^]*the kubelet still rotates its client/);
+  const installed = await readInstalledKubelet(new HostFiles(root), 'kubelet.service', []);
+  const put = (tree: Tree): void => {
+    for (const [path, text] of Object.entries(tree)) {
+      mkdirSync(dirname(join(root, path)), { recursive: true });
+      writeFileSync(join(root, path), text);
+    }
+    writeFileSync(join(root, '/proc/812/status'), 'Uid:\t0\t0\t0\t0\n');
+  };
+  const stopped = await adopt(root, { version: 'v1.20.2' });
+  t.notMatch(stopped.text, /still rotates/, 'its next start has the flags');
+  t.match(stopped.text, /next:\n {2}systemctl daemon-reload/, 'but it is to be started');
+  put(runningKubelet(before.host.arguments ?? []));
+  t.match((await adopt(root, { version: 'v1.20.2' })).text, /still rotates/, 'not restarted yet');
+  put(runningKubelet(installed?.arguments ?? []));
+  const after = await adopt(root, { version: 'v1.20.2' });
+  t.match(after.text, /rotates: nothing\n(?!changes)[^]*next:\n {2}nothing: the kubelet runs with these flags/);
+  t.notMatch(after.text, /still rotates|changes for the kubelet/);
+  t.match(after.answer, { kubelet: { rotates: [] }, changes: [], warnings: [] });
+});
+
+const SCRIPT = '/usr/local/bin/start-kubelet.sh';
+const scripted = (text: string, execStart = SCRIPT): Tree => ({
+  '/proc/sys/kernel/hostname': 'node-1\n',
+  '/etc/systemd/system/kubelet.service': `[Service]\nEnvironment=LEVEL=2\nExecStart=${execStart}\n`,
+  [SCRIPT]: text,
+});
+
+t.test('a script as ExecStart was taken for a kubelet that needs no certificates', async (t) => {
+  const root = hostTree(
+    t,
+    scripted(`#!/bin/bash
+# kubelet --kubeconfig=/not/this
+. ./kubelet.env
+CONF=/etc/kubernetes
+exec /usr/local/bin/kubelet --v=$LEVEL \\
+  --kubeconfig="\${CONF}/kubelet.kubeconfig" --rotate-certificates=true --node-ip=$(hostname -i) $EXTRA >> /var/log/kubelet 2>&1
+`),
   );
-  t.match(text, '/etc/kubernetes/pki/kubelet is closed to certlet.service');
-  t.equal(file('/etc/systemd/system/certlet.service.d/20-adopted-paths.conf'), undefined);
+  writeFileSync(
+    join(root, '/usr/local/bin/kubelet.env'),
+    'EXTRA="--cert-dir=/srv/kubelet/pki --hostname-override=n7"\n',
+  );
+  const { host, text, file, answer } = await adopt(root, { write: true, version: 'v1.20.2' });
+  t.strictSame(host.arguments, [
+    '--v=2',
+    '--kubeconfig=/etc/kubernetes/kubelet.kubeconfig',
+    '--rotate-certificates=true',
+    '--cert-dir=/srv/kubelet/pki',
+    '--hostname-override=n7',
+  ]);
+  t.match(
+    text,
+    `${SCRIPT}, which starts the kubelet, is a shell script: it was read for its kubelet command, and not run`,
+  );
+  t.match(text, 'left out, since only a shell can tell: --node-ip=$(hostname -i)');
+  t.match(text, 'flags to add by hand:\n  --rotate-certificates=false\n');
+  t.equal(file(DROP_IN), undefined);
+  t.match(answer['next'], [
+    /^systemctl daemon-reload|^install/,
+    /./,
+    /./,
+    `# add the flags above in ${SCRIPT}`,
+    '# and take out there: --rotate-certificates=true',
+    'systemctl restart kubelet.service',
+  ]);
+});
+
+t.test('a script that hands its arguments on takes a drop-in', async (t) => {
+  const text = '#!/bin/sh\nexec kubelet --kubeconfig=/etc/kubernetes/k.conf "$@"\n';
+  const root = hostTree(t, scripted(text, `/bin/sh ${SCRIPT} --v=3`));
+  const { host, file } = await adopt(root, { write: true, version: 'v1.20.2' });
+  t.strictSame(host.arguments, ['--kubeconfig=/etc/kubernetes/k.conf', '--v=3']);
+  t.match(file(DROP_IN), `ExecStart=/bin/sh ${SCRIPT} --v=3 \\\n  --rotate-certificates=false`);
+});
+
+t.test('a script that tells nothing: a kubelet that runs is read, else that is the way', async (t) => {
+  const tree = scripted('#!/bin/sh\nexec "$1"\n');
+  await t.rejects(adopt(hostTree(t, tree)), {
+    message: /no --kubeconfig could be read in the script \/usr\/local\/bin\/start-kubelet\.sh/,
+    remedy: /systemctl start kubelet\.service/,
+  });
+  const { text, adopted } = await adopt(
+    hostTree(t, { ...tree, ...runningKubelet(['--kubeconfig=/etc/kubernetes/k.conf']) }),
+  );
+  t.ok(adopted);
+  t.match(text, 'is a shell script in which no kubelet command was found');
 });
 
 t.test('a serving certificate from elsewhere is left alone, unless the settings say otherwise', async (t) => {

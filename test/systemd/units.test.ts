@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
+import { HIDDEN_BESIDES } from '../../src/kubelet/opened-pki.ts';
 import { isSharedFolder } from '../../src/kubelet/shared-folders.ts';
 import { attempt, installDropIn, noLab, put, reset, run, shell } from './fixtures/lab.ts';
 
@@ -58,6 +59,11 @@ t.test('the drop-in that opens the PKI folder hides all else as the unit does', 
     hidden.filter((path) => !kept.includes(path)),
     [],
   );
+});
+
+t.test('what adopt writes for a cert-dir in the PKI folder hides all else as the unit does', async (t) => {
+  const hidden = values(text('certlet.service'), 'InaccessiblePaths').map((path) => path.replace(/^-/, ''));
+  t.strictSame([...HIDDEN_BESIDES, '/etc/kubernetes/pki'].sort(), hidden.sort());
 });
 
 t.test('SECURITY.md lists what the units hide, and nothing else', async (t) => {
