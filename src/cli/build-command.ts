@@ -6,9 +6,11 @@ import {
   type JoinCommandArguments,
   type OnceArguments,
   type ParsedLine,
+  type RbacArguments,
   type TokenArguments,
 } from './command.ts';
 import type { CommandName, CommandSpec } from './command-spec.ts';
+import { DEFAULT_ROLE_GROUPS, ROLE_TOPICS } from '../token/roles.ts';
 import { settingFlags } from './flags.ts';
 import { Given, type LineParts, textOf } from './given.ts';
 import { checkedValues } from './line-values.ts';
@@ -67,6 +69,7 @@ const BUILDERS: { readonly [Name in CommandName]: (given: Given) => Extract<Comm
   }),
   approve: approveCommand,
   token: tokenCommand,
+  rbac: rbacCommand,
   version: (given) => ({ name: 'version', output: given.output() }),
   completion: (given) => ({
     name: 'completion',
@@ -155,6 +158,19 @@ function tokenCommand(given: Given): TokenArguments {
     printSecret: given.boolean('print-secret'),
     printCsv: given.boolean('print-csv'),
   };
+}
+
+function rbacCommand(given: Given): RbacArguments {
+  const topic = given.positional === undefined ? undefined : given.positionalChoice(ROLE_TOPICS);
+  if (topic === 'serving' && given.has('group')) given.problem('--group', 'goes with bootstrap and approve');
+  if (topic !== undefined && topic !== 'serving' && given.has('approvers'))
+    given.problem('--approvers', 'goes with serving');
+  const { bootstrap, approvers } = DEFAULT_ROLE_GROUPS;
+  const groups = {
+    bootstrap: given.has('group') ? given.groups('group') : bootstrap,
+    approvers: given.has('approvers') ? given.groups('approvers') : approvers,
+  };
+  return { name: 'rbac', output: given.output(), topic, groups };
 }
 
 const TOKEN_FLAGS = ['node', 'ttl', 'once', 'groups', 'description', ...TOKEN_GOES_TO];

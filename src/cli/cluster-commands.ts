@@ -1,4 +1,5 @@
 import type { CommandSpec } from './command-spec.ts';
+import { DEFAULT_ROLE_GROUPS, ROLE_TOPICS } from '../token/roles.ts';
 import { CONFIG_FLAG, type FlagSpec, OUTPUT } from './flags.ts';
 
 /** Which cluster, and as whom: kubectl's own flags. */
@@ -115,5 +116,39 @@ export const TOKEN: CommandSpec = {
     'certlet token create --node worker-1,worker-2 --once --write tokens/',
     'certlet token list',
     'certlet token delete abcdef',
+  ],
+};
+
+/** `certlet rbac`. */
+export const RBAC: CommandSpec = {
+  name: 'rbac',
+  summary: 'Print the roles that nodes and approvers need in the cluster.',
+  description: [
+    'For kubectl apply by an administrator; asks no cluster, and runs anywhere. bootstrap: who may ask for the first certificate of a node. approve: what kube-controller-manager approves by itself. serving: who may approve serving certificates. Without a word all three. kubeadm clusters have the first two.',
+  ],
+  positional: { name: 'topic', summary: 'Which part.', required: false, choices: ROLE_TOPICS },
+  flags: [
+    {
+      name: 'group',
+      kind: 'list',
+      value: 'GROUP,...',
+      summary: 'Groups of the bootstrap credentials. Every bootstrap token is in the default.',
+      fallback: DEFAULT_ROLE_GROUPS.bootstrap.join(','),
+    },
+    {
+      name: 'approvers',
+      kind: 'list',
+      value: 'GROUP,...',
+      summary: 'Groups of those who approve serving certificates.',
+      fallback: DEFAULT_ROLE_GROUPS.approvers.join(','),
+    },
+    OUTPUT,
+  ],
+  settings: false,
+  exits: [],
+  examples: [
+    'certlet rbac | kubectl apply -f -',
+    'certlet rbac bootstrap --group system:kubelet-bootstrap | kubectl apply -f -',
+    'certlet rbac serving --approvers node-admins | kubectl apply -f -',
   ],
 };

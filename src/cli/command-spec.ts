@@ -14,6 +14,7 @@ export const COMMAND_NAMES = [
   'reset',
   'approve',
   'token',
+  'rbac',
   'version',
   'completion',
 ] as const;

@@ -1,5 +1,6 @@
 import type { FlagValues } from '../config.ts';
 import type { ReloadChoice } from '../kubelet/reload-file.ts';
+import type { RoleGroups, RoleTopic } from '../token/roles.ts';
 import type { JoinArguments } from './join-plan.ts';
 
 /** How a command answers: words for a person, or one document for a program. */
@@ -128,6 +129,14 @@ export interface TokenDeleteArguments {
 
 export type TokenArguments = TokenCreateArguments | TokenListArguments | TokenDeleteArguments;
 
+export interface RbacArguments {
+  readonly name: 'rbac';
+  readonly output: OutputForm;
+  /** Undefined for all. */
+  readonly topic: RoleTopic | undefined;
+  readonly groups: RoleGroups;
+}
+
 export interface VersionArguments {
   readonly name: 'version';
   readonly output: OutputForm;
@@ -180,6 +189,7 @@ export type Command =
   | ResetArguments
   | ApproveArguments
   | TokenArguments
+  | RbacArguments
   | VersionArguments
   | CompletionArguments;
 

@@ -1,5 +1,5 @@
 import { KUBELET_NAMES } from '../csr/spec.ts';
-import { APPROVE, TOKEN } from './cluster-commands.ts';
+import { APPROVE, RBAC, TOKEN } from './cluster-commands.ts';
 import type { CommandSpec } from './command-spec.ts';
 import { CONFIG_FLAG, GLOBAL_FLAGS, OUTPUT, settingFlags } from './flags.ts';
 import type { FlagSpec } from './flags.ts';
@@ -299,6 +299,7 @@ export const COMMANDS: readonly CommandSpec[] = [
   },
   APPROVE,
   TOKEN,
+  RBAC,
   {
     name: 'version',
     summary: 'Show the version.',

@@ -21,6 +21,7 @@ const RUNNERS: {
   reset: async (context, command) => (await import('./commands/reset.ts')).runReset(context, command),
   approve: async (context, command) => (await import('./commands/approve.ts')).runApprove(context, command),
   token: async (context, command) => (await import('./commands/token.ts')).runToken(context, command),
+  rbac: async (context, command) => (await import('./commands/rbac.ts')).runRbac(context, command),
   version: async (context, command) => (await import('./commands/version.ts')).runVersion(context, command),
   completion: async (context, command) => (await import('./commands/completion.ts')).runCompletion(context, command),
 };

@@ -54,6 +54,15 @@ export class Given {
     return names;
   }
 
+  /** Groups as RBAC knows them: any text, but none of blanks or control characters. */
+  groups(name: string): readonly string[] {
+    const groups = [...new Set(this.list(name))];
+    const wrong = groups.filter((group) => !/^[^\s\p{C}]+$/u.test(group));
+    for (const group of wrong) this.problem(`--${name}`, `${JSON.stringify(group)} is not the name of a group`);
+    if (groups.length === 0) this.problem(`--${name}`, 'say at least one group');
+    return groups;
+  }
+
   tokenGroups(name: string): readonly string[] {
     const groups = this.list(name);
     for (const group of groups)

@@ -52,7 +52,7 @@ t.test('bash: the script is bash', { skip: skipBash }, async (t) => {
 
 for (const row of [
   { line: 'certlet ', words: COMMANDS.map(({ name }) => name) },
-  { line: 'certlet r', words: ['run', 'renew', 'reset'] },
+  { line: 'certlet r', words: ['run', 'renew', 'reset', 'rbac'] },
   { line: 'certlet --h', words: ['--help'] },
   { line: 'certlet renew ', words: ['client', 'serving', 'all', 'kube-proxy', 'exporter'] },
   { line: 'certlet renew s', words: ['serving'] },

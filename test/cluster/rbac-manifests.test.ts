@@ -1,6 +1,8 @@
 /** The manifests in config/rbac load in a real API server and give exactly the rights that they speak of. */
 import { resolve } from 'node:path';
 import t from 'tap';
+import { certletCommand } from '../fixtures/program.ts';
+import { runWell } from './fixtures/processes.ts';
 import { withControlPlane } from './fixtures/suite.ts';
 
 const folder = resolve(import.meta.dirname, '../../config/rbac');
@@ -21,14 +23,13 @@ await withControlPlane({ rbac: [], controllerManager: false }, (plane) => {
       }),
     );
 
-  const kubeadm = 'system:bootstrappers:kubeadm:default-node-token';
   const approvers = 'node-certificate-approvers';
   const serving = 'kubernetes.io/kubelet-serving';
   const clients = 'kubernetes.io/kube-apiserver-client';
   const monitoring = { ...signers, name: 'example.com/monitoring' };
   const account = 'system:serviceaccounts:monitoring';
   for (const row of [
-    { manifest: 'bootstrap-token.yaml', member: kubeadm, what: { ...requests, verb: 'create' } },
+    { manifest: 'bootstrap-token.yaml', member: 'system:bootstrappers', what: { ...requests, verb: 'create' } },
     { manifest: 'static-token.yaml', member: 'system:bootstrappers', what: { ...requests, verb: 'watch' } },
     {
       manifest: 'auto-approve.yaml',
@@ -77,6 +78,41 @@ await withControlPlane({ rbac: [], controllerManager: false }, (plane) => {
       await plane.kubectl(['delete', '-f', resolve(folder, row.manifest)]);
     });
   }
+
+  /** What `certlet rbac` prints, as somebody pipes it into kubectl. */
+  const printed = async (...args: readonly string[]): Promise<string> => {
+    const [program = '', ...words] = certletCommand(['rbac', ...args]);
+    return await runWell(program, words);
+  };
+
+  for (const topic of ['bootstrap', 'approve', 'serving'])
+    t.test(`the API server takes what certlet rbac ${topic} prints`, async (t) => {
+      const text = await printed(topic);
+      const said = await plane.kubectl(['apply', '--dry-run=server', '-f', '-'], text);
+      t.equal(said.trim().split('\n').length, text.split('---\n').length, said);
+      t.notMatch(said, /^(?!.*\(server dry run\)$)./m);
+    });
+
+  t.test(
+    'bootstrap and approve name one group, so that a token outside of kubeadm is served, and another if told',
+    async (t) => {
+      const rights = [
+        { ...requests, verb: 'create' },
+        { ...requests, subresource: 'nodeclient', verb: 'create' },
+      ];
+      for (const row of [
+        { member: 'system:bootstrappers', flags: [] },
+        { member: 'system:kubelet-bootstrap', flags: ['--group', 'system:kubelet-bootstrap'] },
+      ]) {
+        for (const right of rights) t.not(await may(row.member, right), 'true', `${row.member} before`);
+        for (const topic of ['bootstrap', 'approve'])
+          await plane.kubectl(['apply', '-f', '-'], await printed(topic, ...row.flags));
+        for (const right of rights) t.equal(await may(row.member, right), 'true', row.member);
+      }
+      t.not(await may('system:bootstrappers', rights[0] ?? {}), 'true', 'the binding is replaced, not added to');
+      for (const topic of ['bootstrap', 'approve']) await plane.kubectl(['delete', '-f', '-'], await printed(topic));
+    },
+  );
 
   t.test('serving.yaml does not let its group approve for another signer', async (t) => {
     await plane.kubectl(['create', '-f', resolve(folder, 'serving.yaml')]);
