@@ -1,4 +1,4 @@
-import type { KubeletUnit } from '../kubelet/adopted-files.ts';
+import type { KubeletScript, KubeletUnit } from '../kubelet/adopted-files.ts';
 import { basename, dirname, isAbsolute, join } from 'node:path';
 import { type Distribution, DISTRIBUTION_UNITS } from '../kubelet/distribution.ts';
 import { parseEnvironmentFile } from '../kubelet/environment-file.ts';
@@ -35,15 +35,20 @@ export async function readInstalledKubelet(
     sources.push(path);
     for (const [key, value] of parseEnvironmentFile(text)) environment.set(key, value);
   }
+  const started = commandWords(execStart, environment);
+  const script = await readScript(files, started, environment);
+  const unit = { name, execStart, execStartPath, ...(script !== undefined && { script: script.unit }) };
+  const { program, arguments: args } = script?.started ?? started;
+  return { unit, sources, program, arguments: args };
+}
+
+function commandWords(execStart: string, environment: ReadonlyMap<string, string>): Started {
   const { command, expands } = commandOf(execStart);
   const words = expands ? expandWords(splitWords(command), environment) : splitWords(command);
   // Flags begin at the first word with a dash: before it stand the program and, for hyperkube, the word kubelet.
   const first = words.findIndex((word) => word.startsWith('-'));
   const split = first === -1 ? words.length : first;
-  const started = { program: words.slice(0, split), arguments: words.slice(split) };
-  const script = await readScript(files, started, environment);
-  const unit = { name, execStart, execStartPath, ...(script !== undefined && { script: script.unit }) };
-  return { unit, sources, ...started, ...script?.started };
+  return { program: words.slice(0, split), arguments: words.slice(split) };
 }
 
 type Started = Pick<InstalledKubelet, 'program' | 'arguments'>;
@@ -53,23 +58,32 @@ async function readScript(
   files: HostFiles,
   { program, arguments: given }: Started,
   environment: ReadonlyMap<string, string>,
-): Promise<{ readonly unit: NonNullable<KubeletUnit['script']>; readonly started: Started } | undefined> {
+): Promise<{ readonly unit: KubeletScript; readonly started: Started } | undefined> {
   // `/opt/kubelet.sh`, and `/bin/bash /opt/kubelet.sh`.
   const path = program.at(-1) ?? '';
-  if (!isAbsolute(path) || ['kubelet', 'hyperkube', 'kube-proxy'].includes(basename(path))) return undefined;
-  const text = await files.read(path);
-  if (text === undefined || !isShellScript(text)) return undefined;
+  const text = PROGRAMS.includes(basename(path)) ? undefined : await files.read(path);
+  if (text === undefined || !isAbsolute(path) || !isShellScript(text)) return undefined;
+  const reading = readShellScript({ text, environment, given, sourced: await readSourced(files, text, path) });
+  if (reading === undefined)
+    return {
+      unit: { path, understood: false, unknown: [], passesArguments: false },
+      started: { program, arguments: given },
+    };
+  const { unknown, passesArguments } = reading;
+  return { unit: { path, understood: true, unknown, passesArguments }, started: reading };
+}
+
+/** What certlet adopts as they are. */
+const PROGRAMS: readonly string[] = ['kubelet', 'hyperkube', 'kube-proxy'];
+
+/** Texts of the files that a script reads, by their names in it. */
+async function readSourced(files: HostFiles, text: string, path: string): Promise<ReadonlyMap<string, string>> {
   const sourced = new Map<string, string>();
   for (const name of sourcedFiles(text)) {
     const read = await files.read(isAbsolute(name) ? name : join(dirname(path), name));
     if (read !== undefined) sourced.set(name, read);
   }
-  const reading = readShellScript({ text, environment, given, sourced });
-  const { unknown = [], passesArguments = false } = reading ?? {};
-  return {
-    unit: { path, understood: reading !== undefined, unknown, passesArguments },
-    started: { program: reading?.program ?? program, arguments: reading?.arguments ?? given },
-  };
+  return sourced;
 }
 
 /** microk8s keeps the flags in a file, one a line, with the variables of its snap. */

@@ -97,28 +97,39 @@ function isKubelet(words: readonly Word[], at: number): boolean {
   return before === undefined || BEFORE.includes(basename(before.text)) || /^\w+=/u.test(before.text);
 }
 
-/** Quoted parts, escapes, variables, what ends a command, blanks, anything else: a part at a time. */
+/** Quoted parts, escapes, what only a shell can tell, variables, what ends a command, blanks, anything else: a part at a time. */
 const PARTS =
-  /'([^']*)'|"((?:[^"\\]|\\[\s\S])*)"|\\([\s\S])|(\$\([^)]*\)|`[^`]*`)|(\$[@*]|\$\{[@*]\})|\$\{([A-Za-z_]\w*)(?::?-([^}]*))?\}|\$([A-Za-z_]\w*)|(\$)|([;&|<>#()]+)|(\s+)|([^'"\\$`;&|<>#()\s]+|`)/gu;
+  /'(?<single>[^']*)'|(?<all>"\$(?:@|\{@\})"|\$[@*]|\$\{[@*]\})|"(?<double>(?:[^"\\]|\\[\s\S])*)"|\\(?<escaped>[\s\S])|(?<run>\$\([^)]*\)|`[^`]*`)|\$\{(?<braced>[A-Za-z_]\w*)(?<other>:?-(?<fallback>[^}]*))?\}|\$(?<plain>[A-Za-z_]\w*)|(?<dollar>\$)|(?<operator>[;&|<>#()]+)|(?<blank>\s+)|(?<text>[^'"\\$`;&|<>#()\s]+|`)/gu;
+
+type Part = Readonly<Record<string, string | undefined>>;
+type Take = (words: WordList, part: Part, written: string, shell: Shell) => void;
+
+/** What is done with a part, by its kind. */
+const TAKES: Readonly<Record<string, Take>> = {
+  single: (words, { single = '' }, written) => words.add(single, written),
+  all: (words, _part, _written, { given }) => words.rest(given),
+  double: (words, { double = '' }, written, shell) => words.quoted(double, written, shell),
+  escaped: (words, { escaped = '' }, written) => words.add(escaped, written),
+  run: (words, _part, written) => words.unknown(written),
+  braced: (words, { braced = '', other, fallback = '' }, written, { variables }) =>
+    words.variable(variables.get(braced) ?? (other === undefined ? undefined : fallback), written),
+  plain: (words, { plain = '' }, written, { variables }) => words.variable(variables.get(plain), written),
+  dollar: (words, _part, written) => words.unknown(written),
+  // `a#b` is a word.
+  operator: (words, _part, written) => words.add(written, written),
+  blank: (words) => words.end(),
+  text: (words, { text = '' }, written) => words.add(text, written),
+};
 
 /** The words of one command: they end at the first `;`, `&`, `|`, redirection or comment. */
 function wordsOf(line: string, shell: Shell): readonly Word[] {
   const words = new WordList();
   for (const match of line.matchAll(PARTS)) {
-    const [written, single, double, escaped, run, all, braced, fallback = '', plain, dollar, operator, blank, text] =
-      match;
-    if (blank !== undefined) words.end();
-    // `a#b` is a word, and `2>&1` is none.
-    else if (operator !== undefined && !(operator.startsWith('#') && words.isOpen)) break;
-    else if (all !== undefined || double === '$@' || double === '${@}') words.rest(shell.given);
-    else if (run !== undefined || dollar !== undefined) words.unknown(written);
-    else if (double !== undefined) words.quoted(double, written, shell);
-    else if (braced !== undefined || plain !== undefined)
-      words.variable(
-        shell.variables.get(braced ?? plain ?? '') ?? (written.includes('-') ? fallback : undefined),
-        written,
-      );
-    else words.add(single ?? escaped ?? text ?? written, written);
+    const part: Part = match.groups ?? {};
+    const { operator } = part;
+    if (operator !== undefined && !(operator.startsWith('#') && words.isOpen)) break;
+    const [, take] = Object.entries(TAKES).find(([kind]) => part[kind] !== undefined) ?? [];
+    take?.(words, part, match[0], shell);
   }
   words.end();
   return words.done;
