@@ -249,6 +249,7 @@ class OpenSurroundings implements Surroundings {
     if (snapshot === undefined) return '';
     return metricsText(snapshot, {
       version: this.#parts.version,
+      everyMs: this.#parts.everyMs,
       now: this.#parts.clock.now(),
       hookProblems: this.#hooks.problems().length,
       servingRotations: this.#counters.servingRotations(),

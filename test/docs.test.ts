@@ -26,7 +26,13 @@ t.test('every line at warn or error has a row in the troubleshooting page', asyn
 });
 
 t.test('links between documents lead to files', async (t) => {
-  for (const page of ['README.md', 'README.zh-CN.md', 'CONTRIBUTING.md', 'SECURITY.md', ...globSync('docs/**/*.md', { cwd: root })]) {
+  for (const page of [
+    'README.md',
+    'README.zh-CN.md',
+    'CONTRIBUTING.md',
+    'SECURITY.md',
+    ...globSync('docs/**/*.md', { cwd: root }),
+  ]) {
     for (const [, target = ''] of read(page).matchAll(/\]\((?!https?:)([^)#]+)(?:#[^)]*)?\)/g)) {
       t.not(globSync(join(root, dirname(page), target)).length, 0, `${page} -> ${target}`);
     }

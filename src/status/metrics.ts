@@ -7,6 +7,8 @@ export interface MetricsParts {
   readonly version: string;
   readonly hookProblems: number;
   readonly servingRotations: Histogram;
+  /** How often a timer starts the program; undefined for a daemon. */
+  readonly everyMs?: number | undefined;
   /** The moment of the scrape: ages and times to live are as of now, not as of the last round. */
   readonly now: Date;
 }
@@ -164,7 +166,7 @@ function requestFamilies({ managers }: AgentSnapshot, { now }: MetricsParts): re
   ];
 }
 
-function agentFamilies(snapshot: AgentSnapshot, { version, hookProblems }: MetricsParts): readonly Family[] {
+function agentFamilies(snapshot: AgentSnapshot, { version, hookProblems, everyMs }: MetricsParts): readonly Family[] {
   const { clockSkewMs, upToDate, lastTick, startedAt, nodeName } = snapshot;
   return [
     gauge('certlet_up_to_date', '1 when nothing is due and nothing waits.', [{ value: Number(upToDate) }]),
@@ -179,6 +181,11 @@ function agentFamilies(snapshot: AgentSnapshot, { version, hookProblems }: Metri
     gauge('certlet_last_round_timestamp_seconds', 'When the loop last came round; at least once a minute.', [
       { value: seconds(lastTick) },
     ]),
+    gauge(
+      'certlet_run_interval_seconds',
+      'How often a timer starts certlet once (--every); absent for the daemon.',
+      everyMs === undefined ? [] : [{ value: everyMs / 1000 }],
+    ),
     gauge('certlet_start_timestamp_seconds', 'When the process started, or read its settings anew.', [
       { value: seconds(startedAt) },
     ]),

@@ -36,6 +36,7 @@ function agentMetrics(): string {
   return metricsText(sampleSnapshot({ managers: [full, { ...full, purpose: 'serving' }] }), {
     version: '1',
     hookProblems: 0,
+    everyMs: 3_600_000,
     servingRotations: new EventCounters().servingRotations(),
     now: NOW,
   });

@@ -148,6 +148,24 @@ for (const { name, metrics, series, is } of [
     is: undefined,
   },
   { name: 'hooks', metrics: full, series: 'certlet_hook_problems', is: '1' },
+  {
+    name: 'how often a timer starts it',
+    metrics: metricsText(sampleSnapshot(), {
+      version: '1',
+      hookProblems: 0,
+      servingRotations: new EventCounters().servingRotations(),
+      now: NOW,
+      everyMs: 3_600_000,
+    }),
+    series: 'certlet_run_interval_seconds',
+    is: '3600',
+  },
+  {
+    name: 'no interval for a daemon',
+    metrics: full,
+    series: 'certlet_run_interval_seconds',
+    is: undefined,
+  },
   { name: 'what runs', metrics: full, series: 'certlet_build_info{version="0.1.0",node="n1"}', is: '1' },
   { name: 'up to date', metrics: text(sampleSnapshot({ upToDate: true })), series: 'certlet_up_to_date', is: '1' },
 ]) {
