@@ -1,5 +1,5 @@
+import { shellWord } from './remedy.ts';
 import { join, resolve } from 'node:path';
-import { shellWord } from './adapters/file-errors.ts';
 import { FileCertificateStore } from './adapters/store/file-certificate-store.ts';
 import { NodeFileSystem } from './adapters/file-system.ts';
 import { createApiConnector } from './adapters/api/connector.ts';

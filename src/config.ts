@@ -100,7 +100,7 @@ function noNodeName(osHostname: string): CertletError {
   const why = isNoName(seen.toLowerCase()) ? none : `the name of this host (${given}) is no DNS name`;
   return new CertletError('ERR_NODE_NAME', `no usable node name: ${why} and hostnameOverride is not set`, {
     remedy:
-      'Set hostnameOverride (or --hostname-override) to the name of the Node object, or name the host with: hostnamectl set-hostname NAME',
+      'hostnamectl set-hostname NAME   # or set hostnameOverride (--hostname-override) to the name of the Node object',
   });
 }
 
@@ -186,7 +186,7 @@ const SETTINGS_WRONG: Blame = {
 };
 const FLAGS_WRONG: Blame = {
   code: 'ERR_USAGE',
-  remedy: 'Mend the flags listed; certlet run --help and certlet-config(5) describe them.',
+  remedy: 'certlet run --help',
 };
 
 function invalid(problems: readonly Described[]): CertletError {

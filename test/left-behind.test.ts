@@ -62,7 +62,11 @@ t.test('a dropped entry: its files are named once, also over restarts, and count
   t.strictSame(node.log.events, [SAID]);
   t.match(node.log.entries[0], {
     level: 'info',
-    fields: { purpose: 'kube-proxy', files: [link, conf], remedy: /^when nobody reads them any more: rm .*\*\.pem / },
+    fields: {
+      purpose: 'kube-proxy',
+      files: [link, conf],
+      remedy: /^rm .*\*\.pem .* {3}# when nobody reads them any more$/,
+    },
   });
 
   const confirms = node.confirms;

@@ -17,7 +17,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
-import { shellWord } from '../../src/adapters/file-errors.ts';
+import { shellWord } from '../../src/remedy.ts';
 import { completionScript } from '../../src/cli/completion.ts';
 import { bundle, BUNDLES, NODE_FLAGS } from './bundle.ts';
 import { thirdPartyLicenses } from './licenses.ts';

@@ -1,3 +1,4 @@
+import { shellWord } from '../remedy.ts';
 import { basename, dirname, join } from 'node:path';
 import { CertletError, isDefect } from '../errors.ts';
 import { isSharedFolder } from '../kubelet/shared-folders.ts';
@@ -71,24 +72,19 @@ function reasonOf(error: unknown): string {
   return /^[A-Z0-9]+: ([^,]+)/.exec(text)?.[1] ?? text;
 }
 
-/** Text as one word of a POSIX shell. */
-export function shellWord(text: string): string {
-  return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
-}
-
 function fullRemedy(errno: string, path: string): string {
   const folder = shellWord(dirname(path));
   return errno === 'EDQUOT'
-    ? `free space or raise the quota: quota -v; df -h ${folder}`
-    : `free space: df -h ${folder}; df -i ${folder}`;
+    ? `quota -v; df -h ${folder}   # free space or raise the quota`
+    : `df -h ${folder}; df -i ${folder}   # free space or inodes there`;
 }
 
 /** What to do about a folder that is read-only for the service: ProtectSystem=strict leaves only ReadWritePaths= writable (systemd.exec(5)), and the unit lists the default folders only. */
 export function closedFolderRemedy(folder: string): string {
   if (isSharedFolder(folder))
-    return `${folder} is not certlet's alone and is never opened to the service: give certDir and plain files a folder of their own; a kubeconfig there is left to root (manageKubeconfig: false, certlet join --write-kubeconfig); else remount it: findmnt -T ${shellWord(folder)}`;
+    return `findmnt -T ${shellWord(folder)}   # shows what must be remounted; where the service's sandbox is the reason: ${folder} is not certlet's alone and is never opened, so give certDir and plain files a folder of their own, and leave a kubeconfig there to root (manageKubeconfig: false, certlet join --write-kubeconfig)`;
   // Without a backslash where the path has none: a quoted value of a log line doubles them.
-  return `if the service's sandbox is the reason: ${allowCommand(folder)}; else remount it: findmnt -T ${shellWord(folder)}`;
+  return `${allowCommand(folder)}   # where the service's sandbox is the reason; else remount what this shows: findmnt -T ${shellWord(folder)}`;
 }
 
 /** The commands that open a folder to the service. A sandbox is set up when its service starts. */
@@ -99,17 +95,21 @@ export const allowCommand = (folder: string): string =>
 function linkRemedy(errno: string, path: string): string {
   const folder = shellWord(dirname(path));
   return ['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS'].includes(errno)
-    ? `this file system has no symbolic links (vfat, CIFS, 9p), and kubelets need one: put the folder on another, findmnt -T ${folder}`
+    ? `findmnt -T ${folder}   # this file system has no symbolic links (vfat, CIFS, 9p), and kubelets need one: put the folder on another`
     : ioRemedy(errno, path);
 }
+
+const OPEN_PKI =
+  'install -D -m 644 -t /etc/systemd/system/certlet.service.d /usr/share/certlet/drop-ins/certlet.service.d/kubernetes-pki.conf && ' +
+  'systemctl daemon-reload && systemctl restart certlet   # the service may not look there; on a control plane node this opens keys, too: ' +
+  'embed the CA in the kubeconfig there';
 
 /** What to do about a path that the unit hides: on the host it looks healthy. Undefined for any other. */
 export function hiddenRemedy(errno: string, path: string): string | undefined {
   if (errno !== 'EACCES') return undefined;
-  if (path.startsWith('/etc/kubernetes/pki/'))
-    return 'the service may not look there: /usr/share/certlet/drop-ins/certlet.service.d/kubernetes-pki.conf opens it for reading';
+  if (path.startsWith('/etc/kubernetes/pki/')) return OPEN_PKI;
   return /^\/(?:home|root|run\/user)\//.test(path)
-    ? `the service sees nothing below /home, /root and /run/user: move it, such as to /etc/kubernetes; if certlet runs outside of systemd: namei -l ${shellWord(path)}`
+    ? `mv ${shellWord(path)} /etc/kubernetes/   # the service sees nothing below /home, /root and /run/user; mend what names it; if certlet runs outside of systemd: namei -l ${shellWord(path)}`
     : undefined;
 }
 
@@ -118,11 +118,11 @@ function ioRemedy(errno: string, path: string): string {
   const hidden = hiddenRemedy(errno, path);
   if (hidden !== undefined) return hidden;
   if (errno === 'EACCES' || errno === 'EPERM')
-    return `check owner, permissions and attributes: namei -l ${word}; lsattr -d ${word}`;
-  if (errno === 'EBUSY') return `it is a mount point of its own: mount its folder in its place, findmnt ${word}`;
-  if (errno === 'EIO') return `the disk fails: dmesg | tail; findmnt -T ${shellWord(dirname(path))}`;
-  if (errno === 'EMFILE' || errno === 'ENFILE') return 'too many open files: systemctl show certlet -p LimitNOFILE';
-  return `look at the path: ls -ld ${word}`;
+    return `namei -l ${word}; lsattr -d ${word}   # owners, permissions and attributes`;
+  if (errno === 'EBUSY') return `findmnt ${word}   # it is a mount point of its own: mount its folder in its place`;
+  if (errno === 'EIO') return `dmesg | tail; findmnt -T ${shellWord(dirname(path))}   # the disk fails`;
+  if (errno === 'EMFILE' || errno === 'ENFILE') return 'systemctl show certlet -p LimitNOFILE   # too many open files';
+  return `ls -ld ${word}   # look at the path`;
 }
 
 function textField(error: unknown, field: 'path' | 'dest' | 'syscall'): string | undefined {

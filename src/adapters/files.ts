@@ -1,7 +1,8 @@
+import { shellWord } from '../remedy.ts';
 import { randomBytes } from 'node:crypto';
 import { basename, dirname, join } from 'node:path';
 import { CertletError } from '../errors.ts';
-import { errnoOf, fileError, shellWord, TEMPORARY } from './file-errors.ts';
+import { errnoOf, fileError, TEMPORARY } from './file-errors.ts';
 import type { FileSystem, OpenFile } from './file-system.ts';
 
 /** For a file that a group may read: the group that the new file must have before its first byte, and its permission bits. */

@@ -1,3 +1,4 @@
+import { shellWord } from '../remedy.ts';
 import { basename, dirname, resolve } from 'node:path';
 import { CertletError, isCertletError } from '../errors.ts';
 import { clientConfig, encodeNodeKubeconfig, filesNeeded } from '../kubeconfig/client-config.ts';
@@ -7,7 +8,7 @@ import type { Kubeconfig } from '../kubeconfig/model.ts';
 import { decodeKubeconfig } from '../kubeconfig/text.ts';
 import type { KubeconfigFiles, KubeconfigReading } from '../ports.ts';
 import { Secret } from '../secret.ts';
-import { errnoOf, fileError, hiddenRemedy, shellWord } from './file-errors.ts';
+import { errnoOf, fileError, hiddenRemedy } from './file-errors.ts';
 import type { FileSystem } from './file-system.ts';
 import { ensureFolder, readIfPresent, replaceFile, sweepTemporaries } from './files.ts';
 import { KubeconfigPlacement } from './kubeconfig-placement.ts';
@@ -120,9 +121,9 @@ export async function readKubeconfig(
     const kubeconfig = await judged(parseKubeconfig(text, path, options.context), options);
     files = [...filesNeeded(kubeconfig)];
     const config = clientConfig(kubeconfig, await contentsOf(options.fs, kubeconfig));
-    const modeWarning = await laxModeWarning(options.fs, path, config);
-    if (modeWarning === undefined) return { kind: 'usable', path, config };
-    return { kind: 'usable', path, config: { ...config, warnings: [...config.warnings, modeWarning], modeWarning } };
+    const lax = await laxMode(options.fs, path, config);
+    if (lax === undefined) return { kind: 'usable', path, config };
+    return { kind: 'usable', path, config: { ...config, ...lax, warnings: [...config.warnings, lax.modeWarning] } };
   } catch (error) {
     const told = fileError(error, path);
     if (!isCertletError(told)) throw error;
@@ -149,7 +150,7 @@ async function textOf(fs: FileSystem, path: string): Promise<string | undefined>
     if (errno === 'ENOENT') return undefined;
     if (errno === undefined) throw error;
     throw new CertletError('ERR_KUBECONFIG_INVALID', `${path}: cannot be read (${(error as Error).message})`, {
-      remedy: hiddenRemedy(errno, path) ?? `Look at it and at the folders above: namei -l ${shellWord(path)}`,
+      remedy: hiddenRemedy(errno, path) ?? `namei -l ${shellWord(path)}   # it and the folders above`,
       cause: error,
     });
   }
@@ -169,11 +170,19 @@ async function contentsOf(fs: FileSystem, kubeconfig: Kubeconfig): Promise<Reado
 }
 
 /** A token or key that every user of the host can read can ask for any node's certificate. */
-async function laxModeWarning(fs: FileSystem, path: string, config: ClientConfig): Promise<string | undefined> {
+async function laxMode(
+  fs: FileSystem,
+  path: string,
+  config: ClientConfig,
+): Promise<{ readonly modeWarning: string; readonly modeRemedy: string } | undefined> {
   const { credential } = config;
   const secretFile = credential.kind === 'tokenFile' ? credential.path : path;
   if (credential.kind !== 'token' && credential.kind !== 'tokenFile') return undefined;
   const facts = await fs.stat(secretFile);
   if (facts === undefined || (facts.mode & READABLE_BY_ALL) === 0) return undefined;
-  return `${secretFile} holds a token and every user can read it (mode ${(facts.mode & 0o777).toString(8)}): chmod 600 ${shellWord(secretFile)}`;
+  const mode = (facts.mode & 0o777).toString(8);
+  return {
+    modeWarning: `${secretFile} holds a token and every user can read it (mode ${mode})`,
+    modeRemedy: `chmod 600 ${shellWord(secretFile)}`,
+  };
 }

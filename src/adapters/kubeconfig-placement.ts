@@ -81,7 +81,7 @@ export class KubeconfigPlacement {
     this.#told = true;
     this.#options.onWarning?.('The kubeconfig is a mount point of its own: written in place, which is not atomic', {
       file: this.#path,
-      remedy: 'mount its folder in its place',
+      remedy: 'Mount its folder in its place.',
     });
   }
 

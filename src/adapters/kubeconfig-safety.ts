@@ -1,6 +1,6 @@
+import { shellWord } from '../remedy.ts';
 import { delimiter, dirname, isAbsolute, join, resolve } from 'node:path';
 import { CertletError } from '../errors.ts';
-import { shellWord } from './file-errors.ts';
 import type { FileSystem } from './file-system.ts';
 
 /** Who may own what certlet runs code from: root, and the user of the service. */
@@ -61,7 +61,7 @@ async function checkFile(fs: FileSystem, path: string, trusted: Trusted, danger:
       item.kind === 'link' ? await linkProblem(fs, item.path, trusted) : await problemWith(fs, item.path, trusted);
     if (problem === undefined) continue;
     throw new CertletError('ERR_KUBECONFIG_UNSAFE', `${path}: ${item.path} ${problem}, ${danger}`, {
-      remedy: `keep ${shellWord(path)} where root alone can rename the folders above it, such as below /etc/kubernetes; the way there: namei -l ${shellWord(path)}`,
+      remedy: `namei -l ${shellWord(path)}   # the way there; keep it where root alone can rename the folders above it, such as below /etc/kubernetes`,
     });
   }
 }

@@ -1,10 +1,11 @@
+import { shellWord } from '../remedy.ts';
 import { type BigIntStats, constants, lstatSync, type Stats } from 'node:fs';
 import * as disk from 'node:fs/promises';
 import type { DatabaseSync } from 'node:sqlite';
 import { dirname, join, resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { CertletError, defectIn, isDefect } from '../errors.ts';
-import { fileError, shellWord } from './file-errors.ts';
+import { fileError } from './file-errors.ts';
 import { NodeFileSystem } from './file-system.ts';
 import { ensureFolder, readIfPresent, replaceVolatile } from './files.ts';
 import { isProcessAlive } from './process-alive.ts';
@@ -167,7 +168,7 @@ async function refusePlanted(found: Stats, path: string): Promise<void> {
       'ERR_STORE_UNSAFE',
       `lock ${path}: it has ${String(found.nlink)} names (a backup by hard links?), and others can write its folder`,
       {
-        remedy: `find them, then remove this one: find ${shellWord(dirname(path))} -xdev -samefile ${word}; rm ${word}`,
+        remedy: `rm ${word}   # its other names: find ${shellWord(dirname(path))} -xdev -samefile ${word}`,
       },
     );
   }
@@ -175,7 +176,7 @@ async function refusePlanted(found: Stats, path: string): Promise<void> {
     'ERR_STORE_UNSAFE',
     `lock ${path}: it is not a file of certlet's own (another user may have put it there)`,
     {
-      remedy: `look at it and remove it: ls -l ${shellWord(path)}; rm ${shellWord(path)}`,
+      remedy: `rm ${shellWord(path)}   # what it is: ls -l ${shellWord(path)}`,
     },
   );
 }
@@ -202,7 +203,7 @@ function tryLock(database: DatabaseSync, path: string): DatabaseSync | undefined
     const text = error instanceof Error ? error.message : String(error);
     throw new CertletError('ERR_STORE_IO', `lock ${path}: ${text}`, {
       cause: error,
-      remedy: `remove the file if no certlet runs: rm ${shellWord(path)}`,
+      remedy: `rm ${shellWord(path)}   # if no certlet runs`,
     });
   }
 }
@@ -226,8 +227,8 @@ function heldBy(certDir: string, path: string, holder: LockHolder | undefined): 
   return new CertletError('ERR_LOCK_HELD', `${certDir} is managed by ${who}`, {
     remedy:
       holder === undefined
-        ? `find it: fuser -v ${shellWord(path)}`
-        : `use that one (certlet status, certlet renew) or stop it: systemctl stop certlet, or kill ${String(holder.pid)}`,
+        ? `fuser -v ${shellWord(path)}   # shows it`
+        : `certlet status   # use that one, as certlet renew does, or stop it: systemctl stop certlet, or kill ${String(holder.pid)}`,
   });
 }
 

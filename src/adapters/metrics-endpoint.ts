@@ -24,7 +24,7 @@ export async function openMetricsEndpoint(
     if (isDefect(error)) throw defectIn(`metrics at ${place}`, error);
     throw new CertletError('ERR_CONTROL', `cannot serve metrics at ${place}: ${errnoOf(error) ?? 'unknown error'}`, {
       cause: error,
-      remedy: `see who has it: ss -ltnp 'sport = :${String(address.port)}'; or set ${setting} to a free port`,
+      remedy: `ss -ltnp 'sport = :${String(address.port)}'   # shows who has it; or set ${setting} to a free port`,
     });
   }
 }

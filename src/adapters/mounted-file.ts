@@ -1,6 +1,7 @@
+import { shellWord } from '../remedy.ts';
 import { basename, dirname, join } from 'node:path';
 import { CertletError } from '../errors.ts';
-import { errnoOf, fileError, shellWord } from './file-errors.ts';
+import { errnoOf, fileError } from './file-errors.ts';
 import type { FileFacts, FileSystem } from './file-system.ts';
 import { type GroupMode, replaceFile, replaceVolatile } from './files.ts';
 
@@ -65,7 +66,7 @@ function refuseOpenToOthers(path: string, facts: FileFacts, secret: boolean): vo
   if (problem === undefined) return;
   const word = shellWord(path);
   throw new CertletError('ERR_STORE_UNSAFE', `${path} is a mount point of its own, and ${problem}`, {
-    remedy: `on the host: chown root FILE && chmod 600 FILE, with FILE as in: findmnt -n -o SOURCE ${word}; or mount its folder in its place`,
+    remedy: `findmnt -n -o SOURCE ${word}   # tells the FILE; on the host: chown root FILE && chmod 600 FILE; or mount its folder in its place`,
   });
 }
 

@@ -1,9 +1,10 @@
+import { shellWord } from '../remedy.ts';
 import { constants } from 'node:fs';
 import { open, stat } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { CertletError } from '../errors.ts';
-import { errnoOf, fileError, shellWord } from './file-errors.ts';
+import { errnoOf, fileError } from './file-errors.ts';
 
 export interface SettingsFileRequest {
   readonly path: string;

@@ -1,4 +1,4 @@
-import { shellWord } from '../adapters/file-errors.ts';
+import { shellWord } from '../remedy.ts';
 
 /** What a finding means for the certificates of this node. `skipped`: could not be looked at, and why. */
 export type Verdict = 'ok' | 'note' | 'warning' | 'problem' | 'skipped';

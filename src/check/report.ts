@@ -1,5 +1,6 @@
 import { timestamp } from '../timestamp.ts';
 import { BOLD, type Paint, paintFor } from '../status/paint.ts';
+import { adviceLines } from '../status/rows.ts';
 import { wrapped } from '../status/wrapped.ts';
 import type { Cause, Finding, StepReport, Verdict } from './finding.ts';
 
@@ -85,7 +86,7 @@ function findingLines(found: Finding, paint: Paint, columns: number): readonly s
     `  ${label}  ${first}`,
     ...rest.map((line) => INDENT + line),
     ...causes.flatMap((cause, index) => causeLines(cause, index, columns)),
-    ...(remedy === undefined || causes.length > 0 ? [] : [`${INDENT}fix: ${remedy}`]),
+    ...(causes.length > 0 ? [] : adviceLines(remedy, columns - INDENT.length).map((line) => INDENT + line)),
   ];
 }
 
@@ -96,8 +97,7 @@ function causeLines(cause: Cause, index: number, columns: number): readonly stri
   return [
     `${INDENT}${mark}${first}`,
     ...rest.map((line) => deeper + line),
-    // Commands are never broken: they are copied.
-    ...(cause.remedy === undefined ? [] : [`${deeper}fix: ${cause.remedy}`]),
+    ...adviceLines(cause.remedy, columns - deeper.length).map((line) => deeper + line),
   ];
 }
 

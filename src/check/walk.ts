@@ -1,4 +1,6 @@
 import { redact } from '../adapters/log/redact.ts';
+import { serviceUser } from '../adapters/probe/store-view.ts';
+import { type HowItRuns, remedyFor } from '../remedy.ts';
 import { asCertletError, type CertletError } from '../errors.ts';
 import type { CheckContext, CheckPorts, Facts, Step, StepOutcome } from './facts.ts';
 import { type Cause, type Evidence, type Finding, finding, type StepReport } from './finding.ts';
@@ -18,8 +20,9 @@ export async function walk(
     signal.throwIfAborted();
     const outcome = await take(step, { ports, facts, signal });
     facts = { ...facts, ...outcome.facts };
-    if (outcome.findings.length > 0)
-      reports.push({ step: step.id, title: step.title, findings: outcome.findings.map(withoutSecrets) });
+    if (outcome.findings.length === 0) continue;
+    const found = await forHost(outcome.findings, ports, facts);
+    reports.push({ step: step.id, title: step.title, findings: found.map(withoutSecrets) });
   }
   return { reports, facts };
 }
@@ -37,6 +40,20 @@ async function take(step: Step, context: CheckContext): Promise<StepOutcome> {
 /** A finding that says what an error says. */
 export function fromError(id: string, error: CertletError, verdict: Finding['verdict'] = 'problem'): Finding {
   return finding(verdict, id, error.message, { remedy: error.remedy, evidence: { code: error.code } });
+}
+
+/** Remedies are told as they work on this host. */
+async function forHost(found: readonly Finding[], ports: CheckPorts, facts: Facts): Promise<readonly Finding[]> {
+  if (found.every(({ remedy, causes }) => remedy === undefined && causes === undefined)) return found;
+  const { timer, service } = await ports.ownUnits();
+  const uid = facts.settings === undefined ? ports.uid : await serviceUser(ports.fs, facts.settings, ports.uid);
+  return found.map((each) => toldFor(each, { byTimer: timer && !service, uid }));
+}
+
+function toldFor(found: Finding, host: HowItRuns): Finding {
+  const told = <T extends { readonly remedy?: string }>(about: T): T =>
+    about.remedy === undefined ? about : { ...about, remedy: remedyFor(about.remedy, host) };
+  return { ...told(found), ...(found.causes && { causes: found.causes.map(told) }) };
 }
 
 /** Texts of foreign origin (an approver's message, a server's answer) pass the filter for secrets once more. */

@@ -1,5 +1,5 @@
+import { shellWord } from '../remedy.ts';
 import type { HostKubelet } from '../adapters/host-kubelet.ts';
-import { shellWord } from '../adapters/file-errors.ts';
 import type { AdoptionInput, AdoptionPlan } from '../kubelet/adoption.ts';
 import {
   KUBELET_CLIENT,

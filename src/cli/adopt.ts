@@ -152,7 +152,7 @@ function adoptionInput(
   for (const [flag, path] of Object.entries({ '--kubeconfig': kubeconfig, '--cert-dir': certDir })) {
     if (isAbsolute(path)) continue;
     throw new CertletError('ERR_CONFIG_INVALID', `the kubelet's ${flag} ${path} depends on its working folder`, {
-      remedy: `give the kubelet an absolute path for ${flag}`,
+      remedy: `Give the kubelet an absolute path for ${flag}.`,
     });
   }
   const decision = settings['rotateServerCertificates'];

@@ -1,5 +1,5 @@
+import { shellWord } from '../remedy.ts';
 import { join } from 'node:path';
-import { shellWord } from '../adapters/file-errors.ts';
 import { HostFiles } from '../adapters/host-files.ts';
 import { readWantedUnits } from '../adapters/host-reloads.ts';
 import { CLOSED_FOLDERS, WRITABLE_FOLDERS } from '../kubelet/adopted-files.ts';

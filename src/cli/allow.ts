@@ -1,5 +1,6 @@
+import { shellWord } from '../remedy.ts';
 import { basename, dirname, join } from 'node:path';
-import { fileError, shellWord } from '../adapters/file-errors.ts';
+import { fileError } from '../adapters/file-errors.ts';
 import type { FileSystem } from '../adapters/file-system.ts';
 import { ensureFolder, readIfPresent, replaceFile, sweepTemporaries } from '../adapters/files.ts';
 import type { HostFiles } from '../adapters/host-files.ts';

@@ -1,3 +1,4 @@
+import { adviceLines } from '../status/rows.ts';
 import { act, foreignJudgement, type Outcome } from '../approve/act.ts';
 import type { Judgement, JudgeParts } from '../approve/judge.ts';
 import { judge } from '../approve/judge.ts';
@@ -134,7 +135,7 @@ async function carryOut(row: RequestRow, uid: string, { parts, ports, signal }: 
   } catch (thrown) {
     if (signal.aborted) throw thrown;
     const error = asCertletError(thrown);
-    ports.complain(error.remedy === undefined ? error.message : `${error.message}\n  ${error.remedy}`);
+    ports.complain([error.message, ...adviceLines(error.remedy).map((line) => `  ${line}`)].join('\n'));
     return { ...row, done: 'failed' };
   }
 }

@@ -5,6 +5,7 @@ import type { LevelledLogger, LogFormat } from '../adapters/log/logger.ts';
 import { join } from 'node:path';
 import { MACHINE_ID_PATH, machineDigest } from '../adapters/machine-id.ts';
 import { readSettingsFile } from '../adapters/settings-file.ts';
+import type { HowItRuns } from '../remedy.ts';
 import type { LogSettings, Settings } from '../config/settings.ts';
 import type { SettingsChoice } from './command.ts';
 
@@ -41,8 +42,8 @@ export interface CommandContext {
   readonly settingsPath: string;
   /** Reads settings anew. Throws `ERR_CONFIG_INVALID`, `ERR_USAGE`, `ERR_NODE_NAME`, `ERR_STORE_IO`. */
   readonly loadSettings: () => Promise<Settings>;
-  /** Opens the log on standard error; errors that end the program then go through it. */
-  readonly openLog: (settings: LogSettings) => Promise<LevelledLogger>;
+  /** Opens the log on standard error; errors that end the program then go through it. Remedies are told as they work where a timer starts the program, or without `how`. */
+  readonly openLog: (settings: LogSettings, how?: StartedHow) => Promise<LevelledLogger>;
   /** Calls `listener` at each SIGHUP; without one SIGHUP ends the program. Returns how to stop that. */
   readonly onReload: (listener: () => void) => () => void;
   /** Writes to standard output; what could steer a terminal is escaped, but for our own colours. */
@@ -70,8 +71,15 @@ export function writesToJournal(edge: ProcessEdge): boolean {
   return fd !== undefined && isJournalStream(edge.environment['JOURNAL_STREAM'], fileIdentity(fd));
 }
 
+/** Who starts the program. */
+export type StartedHow = Pick<HowItRuns, 'byTimer'>;
+
 /** The log that these settings ask for, on standard error. */
-export async function openChosenLog(settings: LogSettings, edge: ProcessEdge): Promise<LevelledLogger> {
+export async function openChosenLog(
+  settings: LogSettings,
+  edge: ProcessEdge,
+  { byTimer }: StartedHow = { byTimer: false },
+): Promise<LevelledLogger> {
   const { createLogger } = await import('../adapters/log/logger.ts');
   return createLogger({
     format: chosenFormat(settings.format, edge),
@@ -79,6 +87,7 @@ export async function openChosenLog(settings: LogSettings, edge: ProcessEdge): P
     stream: edge.stderr,
     colour: showsColour(edge.stderr, edge.environment),
     now: edge.now,
+    host: { byTimer, uid: edge.userId },
   });
 }
 

@@ -1,5 +1,6 @@
+import { adviceLines } from '../status/rows.ts';
+import { FIX, shellWord } from '../remedy.ts';
 import { basename, dirname } from 'node:path';
-import { shellWord } from '../adapters/file-errors.ts';
 import type { FileSystem } from '../adapters/file-system.ts';
 import { ensureFolder, readIfPresent, replaceFile, sweepTemporaries } from '../adapters/files.ts';
 import { encodeBootstrapKubeconfig } from '../discovery/bootstrap-kubeconfig.ts';
@@ -205,7 +206,9 @@ async function readTokenFile(path: string, ports: JoinPorts): Promise<BootstrapT
   if (text === undefined) throw new CertletError('ERR_USAGE', `--token-file ${path}: there is no such file`);
   const mode = (await ports.fs.stat(path))?.mode ?? 0;
   if ((mode & GROUP_AND_OTHERS) !== 0) {
-    ports.warn(`warning: ${path} can be read by other users (mode ${mode.toString(8)}): chmod 600 ${shellWord(path)}`);
+    ports.warn(
+      `warning: ${path} can be read by other users (mode ${mode.toString(8)})\n  ${FIX} chmod 600 ${shellWord(path)}`,
+    );
   }
   return parseBootstrapToken(text, path);
 }
@@ -224,13 +227,18 @@ async function refuseOtherCluster(
     return;
   }
   throw new CertletError('ERR_DISCOVERY', `not overwritten: ${difference}`, {
-    remedy: 'certlet reset first if this node is to change clusters, or certlet join … --force',
+    remedy: 'certlet reset   # if this node is to change clusters; else give the same command with --force',
   });
 }
 
 async function warnAboutNodeKubeconfig(cluster: DiscoveredCluster, files: JoinFiles, ports: JoinPorts): Promise<void> {
   const difference = differenceOf(await files.kubeconfigs.readNode(), cluster);
-  if (difference !== undefined) ports.warn(`warning: ${difference}; to join this cluster anew: certlet reset`);
+  if (difference !== undefined)
+    ports.warn(
+      `warning: ${difference}\n${adviceLines('certlet reset   # joins this cluster anew')
+        .map((line) => `  ${line}`)
+        .join('\n')}`,
+    );
 }
 
 function differenceOf(reading: KubeconfigReading, cluster: DiscoveredCluster): string | undefined {

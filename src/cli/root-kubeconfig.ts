@@ -1,5 +1,5 @@
+import { JOIN_COMMAND, shellWord } from '../remedy.ts';
 import { join } from 'node:path';
-import { shellWord } from '../adapters/file-errors.ts';
 import type { FileSystem } from '../adapters/file-system.ts';
 import { CertletError, isCertletError } from '../errors.ts';
 import type { ClusterAccess } from '../kubeconfig/client-config.ts';
@@ -33,7 +33,8 @@ export async function writeRootKubeconfig(
   const { path, certDir } = kubeconfig;
   if (isTheServices(path, kubeconfig)) {
     throw new CertletError('ERR_CONFIG_INVALID', `kubeconfig: ${path} lies in a folder that the service writes`, {
-      remedy: 'kubeconfig: /etc/kubernetes/kubelet.conf   # in the settings, and the same --kubeconfig for the kubelet',
+      remedy:
+        'Set kubeconfig: /etc/kubernetes/kubelet.conf in the settings, and the same --kubeconfig for the kubelet.',
     });
   }
   if (cluster.caPath !== undefined) refuseTheServices(cluster.caPath, 'certificate-authority', kubeconfig);
@@ -51,7 +52,7 @@ export async function writeRootKubeconfig(
 export function clusterOfBootstrap(reading: KubeconfigReading, kubeconfig: RootKubeconfig): ClusterAccess {
   if (reading.kind === 'absent') {
     throw new CertletError('ERR_CREDENTIAL_MISSING', `there is no bootstrap kubeconfig at ${reading.path}`, {
-      remedy: 'certlet join ENDPOINT --token-file FILE --discovery-token-ca-cert-hash sha256:... --write-kubeconfig',
+      remedy: `${JOIN_COMMAND} --write-kubeconfig`,
     });
   }
   if (reading.kind === 'unusable') throw reading.error;
@@ -100,6 +101,6 @@ const isTheServices = (path: string, { certDir, stateDir }: RootKubeconfig): boo
 function refuseTheServices(path: string, what: string, kubeconfig: RootKubeconfig): void {
   if (!isTheServices(path, kubeconfig)) return;
   throw new CertletError('ERR_KUBECONFIG_UNSAFE', `${what} ${path} lies in a folder that the service writes`, {
-    remedy: `keep it elsewhere: mv ${shellWord(path)} /etc/kubernetes/`,
+    remedy: `mv ${shellWord(path)} /etc/kubernetes/   # keeps it elsewhere`,
   });
 }

@@ -1,3 +1,4 @@
+import { adviceLines } from '../status/rows.ts';
 import { journalLine } from '../adapters/log/format.ts';
 import { forTerminal } from '../adapters/log/printable.ts';
 import { redact } from '../adapters/log/redact.ts';
@@ -62,8 +63,8 @@ class Session {
       signal: this.#stop.signal,
       settingsPath: choice.settingsPath ?? CONFIG_FLAG.fallback,
       loadSettings: () => loadChosenSettings(choice, edge),
-      openLog: async (settings) => {
-        const log = await openChosenLog(settings, edge);
+      openLog: async (settings, how) => {
+        const log = await openChosenLog(settings, edge, how);
         this.#log = log;
         return log;
       },
@@ -109,7 +110,7 @@ class Session {
 
 /** For a person `certlet: <message>` with the remedy below; for the journal one line for each fact. */
 function failureText(error: CertletError, stack: string | undefined, journal: boolean): string {
-  const facts = [...error.message.split('\n'), ...(error.remedy === undefined ? [] : [`fix: ${error.remedy}`])];
+  const facts = [...error.message.split('\n'), ...adviceLines(error.remedy)];
   if (journal) {
     const lines = [...facts, ...(stack === undefined ? [] : [stack])];
     return lines

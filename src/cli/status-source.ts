@@ -18,6 +18,8 @@ export interface FoundStatus {
   readonly source: Source;
   /** Nothing runs, and the units say that a daemon should. */
   readonly missing: boolean;
+  /** The timer alone does the work, no daemon. */
+  readonly byTimer: boolean;
   /** A daemon runs and cannot use the cert-dir. */
   readonly trouble?: Trouble | undefined;
 }
@@ -39,7 +41,7 @@ export async function findStatus(
   const reply = await callControl(socket, { method: 'GET', path: '/status' });
   if (reply.kind === 'answer' && reply.status === 200) {
     const document = decodeStatus(reply.text, socket);
-    return { document, source: { kind: 'socket' }, missing: false, trouble: document.trouble };
+    return { document, source: { kind: 'socket' }, missing: false, byTimer: false, trouble: document.trouble };
   }
   const trouble = troubleOf(reply);
   const path = statusFilePath(settings.runtimeDir);
@@ -48,21 +50,20 @@ export async function findStatus(
     const document = decodeStatus(text, path);
     // An answer of any kind comes from a daemon that lives.
     const running = reply.kind === 'answer' || (reply.kind === 'forbidden' && isProcessAlive(document.process.pid));
-    const missing = !running && (await isEnabled(edge.hostRoot));
     return {
       document,
       source: { kind: 'file', path, running },
-      missing,
+      ...(await startedHow(edge.hostRoot, running)),
       trouble: trouble ?? (running ? document.trouble : undefined),
     };
   }
   if (edge.userId === ROOT) {
-    const missing = reply.kind !== 'answer' && (await isEnabled(edge.hostRoot));
-    return { ...(await fromDisk(settings, edge.now(), trouble)), missing, trouble };
+    const how = await startedHow(edge.hostRoot, reply.kind === 'answer');
+    return { ...(await fromDisk(settings, edge.now(), trouble)), ...how, trouble };
   }
   if (trouble !== undefined) throw new CertletError('ERR_CONTROL', trouble.message, trouble);
   throw new CertletError('ERR_CONTROL', `nothing to read: no daemon listens at ${socket}, and there is no ${path}`, {
-    remedy: 'systemctl status certlet; or run certlet status as root, which reads the cert-dir itself',
+    remedy: 'sudo certlet status   # root reads the cert-dir itself; why nothing runs: systemctl status certlet',
   });
 }
 
@@ -74,16 +75,18 @@ function troubleOf(reply: ControlReply): Trouble | undefined {
   return { message: escaped(message), ...(remedy !== undefined && { remedy: escaped(remedy) }) };
 }
 
-async function isEnabled(root: string): Promise<boolean> {
+async function startedHow(root: string, running: boolean): Promise<Pick<FoundStatus, 'missing' | 'byTimer'>> {
+  if (running) return { missing: false, byTimer: false };
   const { readOwnUnits } = await import('../adapters/own-units.ts');
-  return (await readOwnUnits(root)).service;
+  const { service, timer } = await readOwnUnits(root);
+  return { missing: service, byTimer: timer && !service };
 }
 
 async function fromDisk(
   settings: Settings,
   now: Date,
   trouble: Trouble | undefined,
-): Promise<Omit<FoundStatus, 'missing'>> {
+): Promise<Omit<FoundStatus, 'missing' | 'byTimer'>> {
   // Late: with a daemon or a file to read, no store is needed.
   const { certificateOnDisk, storeOnDisk } = await import('../disk-pairs.ts');
   const { certDir, nodeName, specs } = settings;

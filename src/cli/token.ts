@@ -1,6 +1,7 @@
+import { shellWord } from '../remedy.ts';
 import { X509Certificate } from 'node:crypto';
 import { join, resolve } from 'node:path';
-import { fileError, shellWord } from '../adapters/file-errors.ts';
+import { fileError } from '../adapters/file-errors.ts';
 import type { FileSystem } from '../adapters/file-system.ts';
 import { ensureFolder, readIfPresent, replaceFile } from '../adapters/files.ts';
 import type { ClusterApi } from '../approve/ports.ts';

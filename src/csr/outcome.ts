@@ -74,8 +74,8 @@ export function refusedRemedy(
   message: string,
 ): string {
   if (expirationSeconds !== undefined && /expirationSeconds/i.test(message))
-    return `Leave expirationSeconds of the ${purpose} certificate out of the settings, then: systemctl reload certlet`;
-  return `Mend what the reason names, then run: certlet renew ${purpose}`;
+    return `systemctl reload certlet   # after leaving expirationSeconds of the ${purpose} certificate out of the settings`;
+  return `certlet renew ${purpose}   # after mending what the reason names`;
 }
 
 function expiredProblems(certificatePem: string, now: Date): readonly string[] {

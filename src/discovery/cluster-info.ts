@@ -55,7 +55,7 @@ export function clusterFromKubeconfig(document: unknown, source: string): Discov
   const caData = cluster?.['certificate-authority-data'];
   if (typeof caData !== 'string' || caData === '') {
     throw new CertletError('ERR_DISCOVERY', `${source}: clusters[0].cluster has no certificate-authority-data`, {
-      remedy: 'where the CA is named by a path: kubectl config view --kubeconfig FILE --raw --flatten > FLAT',
+      remedy: 'kubectl config view --kubeconfig FILE --raw --flatten > FLAT   # where the CA is named by a path',
     });
   }
   const caPem = Buffer.from(caData, 'base64').toString('utf8');

@@ -53,7 +53,7 @@ export function readCaBundle(text: string, origin: Origin): CaBundle {
       'ERR_KUBECONFIG_INVALID',
       `${label}: no certificate in it can be parsed${why === '' ? '' : `: ${why}`}`,
       {
-        remedy: "Put the cluster's CA certificate there as PEM (on a control plane node: /etc/kubernetes/pki/ca.crt).",
+        remedy: "Put the cluster's CA certificate there as PEM: /etc/kubernetes/pki/ca.crt of a control plane node.",
       },
     );
   }

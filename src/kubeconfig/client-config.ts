@@ -1,3 +1,4 @@
+import { shellWord } from '../remedy.ts';
 import { CertletError } from '../errors.ts';
 import { Secret } from '../secret.ts';
 import { readCaBundle } from './ca-bundle.ts';
@@ -41,6 +42,8 @@ export interface ClientConfig {
   readonly warnings: readonly string[];
   /** The one of them that tells of a file with a secret that every user can read. */
   readonly modeWarning?: string;
+  /** The command that ends it. */
+  readonly modeRemedy?: string;
 }
 
 /** What the disk said about a file that the kubeconfig names: its text, or why it cannot be read. */
@@ -133,7 +136,7 @@ function load(
   const named = { place: origin.place, field: `${origin.field} (${material.path})` };
   if (content instanceof Secret) return { text: content, origin: named };
   throw new CertletError(code, `${named.place}: ${named.field}: ${content?.message ?? 'not read'}`, {
-    remedy: `Put the file there, or mend its path in the kubeconfig: ls -l ${material.path}`,
+    remedy: `ls -l ${shellWord(material.path)}   # put the file there, or mend its path in the kubeconfig`,
     cause: content,
   });
 }

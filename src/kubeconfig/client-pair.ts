@@ -103,7 +103,7 @@ function encrypted(origin: Origin): CertletError {
   return invalid(
     origin,
     'the private key is encrypted',
-    'Store it without a passphrase, readable by root only (openssl pkey -in OLD -out NEW).',
+    'openssl pkey -in OLD -out NEW   # stores it without a passphrase; readable by root only',
   );
 }
 

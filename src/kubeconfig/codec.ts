@@ -1,3 +1,4 @@
+import { shellWord } from '../remedy.ts';
 import { readCluster } from './cluster-entry.ts';
 import { Field } from './fields.ts';
 import type { Kubeconfig } from './model.ts';
@@ -21,11 +22,11 @@ export function parseKubeconfig(text: string, path: string, chosen?: string): Ku
   if (context === undefined) {
     throw root
       .at('current-context')
-      .invalid('missing', `Choose one: kubectl --kubeconfig ${path} config use-context NAME`);
+      .invalid('missing', `kubectl --kubeconfig ${shellWord(path)} config use-context NAME   # chooses one`);
   }
   const entry = named(root, 'contexts', 'context', context);
   if (entry === undefined && chosen !== undefined) {
-    const remedy = `Choose one of: kubectl --kubeconfig ${path} config get-contexts`;
+    const remedy = `kubectl --kubeconfig ${shellWord(path)} config get-contexts   # choose one of these`;
     throw root.at('contexts').invalid(`has no context "${chosen}"`, remedy);
   }
   if (entry === undefined) {
@@ -33,7 +34,7 @@ export function parseKubeconfig(text: string, path: string, chosen?: string): Ku
       .at('current-context')
       .invalid(
         `names the context "${context}", which is not in contexts`,
-        `Choose one: kubectl --kubeconfig ${path} config use-context NAME`,
+        `kubectl --kubeconfig ${shellWord(path)} config use-context NAME   # chooses one`,
       );
   }
   const cluster = readClusterOf(root, entry);

@@ -16,7 +16,7 @@ export function decodeKubeconfig(bytes: Uint8Array, path: string): string {
     return decode(bytes, mark?.encoding).replaceAll(/\r(?!\n)/g, '\n');
   } catch (error) {
     throw new CertletError('ERR_KUBECONFIG_INVALID', `${path}: is no UTF-8 text`, {
-      remedy: `Write it as UTF-8: iconv -f ENCODING -t UTF-8 (file -i tells which it is now).`,
+      remedy: `iconv -f ENCODING -t UTF-8   # writes it as UTF-8; which it is now: file -i`,
       cause: error,
     });
   }

@@ -32,7 +32,7 @@ export function readUser(user: Field, cluster: Field): UserEntry {
 }
 
 function refuseWhatCannotWork(user: Field): void {
-  const bootstrap = 'Use a bootstrap token (kubeadm token create) or a client certificate.';
+  const bootstrap = 'kubeadm token create   # on a control plane node: use a bootstrap token, or a client certificate';
   for (const key of ['username', 'password']) {
     const field = user.at(key);
     if (field.text() !== undefined)

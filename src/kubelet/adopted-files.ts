@@ -133,7 +133,7 @@ function refuseShared(folder: string, isCertDir: boolean, { kubeconfig }: Sandbo
   const why = `${folder} is not certlet's alone: a service that can write it is root on this node`;
   if (isCertDir) {
     throw new CertletError('ERR_CONFIG_INVALID', `--cert-dir: ${why}`, {
-      remedy: 'give the kubelet a folder of its own for certificates: --cert-dir=/var/lib/kubelet/pki',
+      remedy: 'Give the kubelet a folder of its own for certificates, such as --cert-dir=/var/lib/kubelet/pki.',
     });
   }
   throw new CertletError('ERR_CONFIG_INVALID', `--kubeconfig ${kubeconfig}: ${why}`, {

@@ -210,7 +210,7 @@ export class Attempt {
         serial,
         intermediate: endsWith,
         expires: notAfter,
-        remedy: "renew that CA certificate at the signer (kube-controller-manager's --cluster-signing-cert-file)",
+        remedy: "Renew that CA certificate at the signer: kube-controller-manager's --cluster-signing-cert-file.",
       });
     }
     const got = (notAfter.getTime() - notBefore.getTime()) / 1000;

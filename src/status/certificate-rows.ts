@@ -1,5 +1,5 @@
 import type { CertificateStatus, Timestamp } from './document.ts';
-import { FIX, optional, type Row } from './rows.ts';
+import { adviceRows, optional, type Row } from './rows.ts';
 import { relativeText, spanText } from './times.ts';
 import { certificateVerdict } from './verdict.ts';
 
@@ -64,10 +64,7 @@ function reserveRows({ reserve }: CertificateStatus): readonly Row[] {
   const { wantedSeconds, possibleSeconds, ask } = reserve;
   const wanted = spanText(wantedSeconds * 1000);
   if (ask === undefined) return [['reserve', `${wanted}, kept while the node is online`]];
-  return [
-    ['reserve', `${wanted} wanted; its lifetime allows ${spanText(possibleSeconds * 1000)}`],
-    [FIX, ask],
-  ];
+  return [['reserve', `${wanted} wanted; its lifetime allows ${spanText(possibleSeconds * 1000)}`], ...adviceRows(ask)];
 }
 
 const endingText = (endsWith: string | undefined): string =>
@@ -104,7 +101,6 @@ function errorRows({ lastError, reason }: CertificateStatus, now: Date): readonl
   return [['last error', `${code}, ${at(moment, now)}${message === reason ? '' : `: ${message}`}`]];
 }
 
-const fixRows = ({ command, lastError }: CertificateStatus): readonly Row[] =>
-  optional(FIX, command ?? lastError?.remedy);
+const fixRows = ({ command, lastError }: CertificateStatus): readonly Row[] => adviceRows(command ?? lastError?.remedy);
 
 const at = (date: Timestamp, now: Date): string => relativeText(new Date(date), now);

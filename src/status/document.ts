@@ -293,7 +293,7 @@ export function decodeStatus(text: string, source: string): StatusDocument {
   const version = field(value, 'version');
   if (version !== STATUS_VERSION) {
     throw new CertletError('ERR_CONTROL', `${source} has format ${String(version)}, this program reads format 1`, {
-      remedy: 'systemctl restart certlet (the running one is of another version)',
+      remedy: 'systemctl restart certlet   # the running one is of another version',
     });
   }
   const whole =

@@ -1,3 +1,4 @@
+import { adviceLines } from './rows.ts';
 import { ERROR_RULES, type ErrorCode } from '../error-rules.ts';
 import { CertletError } from '../errors.ts';
 import type { CertificateStatus, StatusDocument } from './document.ts';
@@ -109,5 +110,5 @@ function phaseLines({ purpose, phase, reason, command, pending, lastError }: Cer
   if (phase === 'valid' || phase === 'starting' || phase === 'waiting to request') return [];
   if (phase === 'waiting to retry' && lastError === undefined) return [];
   const request = pending === undefined ? '' : ` [${pending.name}]`;
-  return [`${purpose}: ${phase}: ${reason}${request}`, ...(command === undefined ? [] : [`  ${command}`])];
+  return [`${purpose}: ${phase}: ${reason}${request}`, ...adviceLines(command).map((line) => `  ${line}`)];
 }

@@ -1,11 +1,9 @@
+import { adviceOf, FIX } from '../remedy.ts';
 import { DIM, type Paint } from './paint.ts';
 import { wrapped } from './wrapped.ts';
 
 /** What is told under a label. A `fix:` is copied, so it is never broken. */
 export type Row = readonly [label: string, value: string];
-
-/** The label of what ends a trouble, everywhere. */
-export const FIX = 'fix:';
 
 /** One column for labels, wide enough for the usual ones; a longer label pushes its value. */
 const LABEL_WIDTH = 14;
@@ -27,6 +25,25 @@ export function rowLines(
       ...rest.map((line) => ' '.repeat(start) + line),
     ];
   });
+}
+
+/** What ends a trouble, and below it what is to be known of that; no rows where nothing does. */
+export function adviceRows(remedy: string | undefined): readonly Row[] {
+  if (remedy === undefined) return [];
+  const { fix, why } = adviceOf(remedy);
+  return [[FIX, fix], ...optional(WHY, why)];
+}
+
+const WHY = 'why:';
+
+/** The same as lines, for under an error or a finding. The explanation is broken at `width`, a command never. */
+export function adviceLines(remedy: string | undefined, width?: number): readonly string[] {
+  if (remedy === undefined) return [];
+  const { fix, why } = adviceOf(remedy);
+  if (why === undefined) return [`${FIX} ${fix}`];
+  const space = width === undefined ? undefined : Math.max(LEAST_VALUE, width - WHY.length - 1);
+  const [first, ...rest] = wrapped(why, space);
+  return [`${FIX} ${fix}`, `${WHY} ${first}`, ...rest.map((line) => ' '.repeat(WHY.length + 1) + line)];
 }
 
 /** No row where there is no value. */

@@ -1,3 +1,4 @@
+import { type HowItRuns, remedyFor } from '../remedy.ts';
 import { KUBELET_SERVING } from '../csr/spec.ts';
 import { certificateDetails, certificateHeadline, certificateTrouble } from './certificate-rows.ts';
 import { certificateTable } from './certificate-table.ts';
@@ -11,7 +12,7 @@ import type {
   WarningStatus,
 } from './document.ts';
 import { BOLD, type Paint, paintFor, STATE_COLOURS } from './paint.ts';
-import { FIX, optional, type Row, rowLines } from './rows.ts';
+import { adviceRows, optional, type Row, rowLines } from './rows.ts';
 import { relativeText, spanText } from './times.ts';
 import { timeOffText } from './time-off.ts';
 import { certificateVerdict, type Verdict } from './verdict.ts';
@@ -34,6 +35,8 @@ export interface TextOptions {
   readonly source: Source;
   readonly verdict: Verdict;
   readonly trouble?: Trouble | undefined;
+  /** How certlet runs on this host: the document's own remedies are told so already. */
+  readonly host?: HowItRuns;
   readonly now: Date;
   readonly colour: boolean;
   /** Lines get no longer; undefined where there is no terminal. */
@@ -76,10 +79,7 @@ export function statusReport(document: StatusDocument, options: TextOptions): st
 function kubeconfigLines({ kubeconfig }: StatusDocument, look: Look): readonly string[] {
   if (kubeconfig === undefined) return [];
   const { path, reason, command } = kubeconfig;
-  const rows: readonly Row[] = [
-    ['reason', reason],
-    [FIX, command],
-  ];
+  const rows: readonly Row[] = [['reason', reason], ...adviceRows(command)];
   return [...heading(path, 'has to be written anew, which is left to root', look), ...rowLines(rows, look)];
 }
 
@@ -89,12 +89,12 @@ function leftLines({ purpose, files }: LeftStatus, look: Look): readonly string[
   return [...heading(purpose, 'not in the settings any more; its files are left', look), ...rowLines(rows, look)];
 }
 
-function headRows(document: StatusDocument, { source, now, trouble, verdict }: TextOptions): readonly Row[] {
+function headRows(document: StatusDocument, { source, now, trouble, verdict, host }: TextOptions): readonly Row[] {
   const { server, kubeletVersion, clockSkewSeconds: skew } = document.node;
   return [
     ...(trouble
-      ? ([['certlet', `runs and can renew nothing: ${trouble.message}`], ...optional(FIX, trouble.remedy)] as const)
-      : processRows(document, { source, now, verdict })),
+      ? ([['certlet', `runs and can renew nothing: ${trouble.message}`], ...adviceRows(trouble.remedy)] as const)
+      : processRows(document, { source, now, verdict, ...(host && { host }) })),
     ...fileRows(document, source, now),
     ['time off', timeOffText(document, now)],
     ...optional('API server', server),
@@ -108,29 +108,27 @@ const NAMED_SKEW_SECONDS = 120;
 
 const skewRows = (skew: number): readonly Row[] => [
   ['clock', `${spanText(skew * 1000)} ${skew > 0 ? 'ahead of' : 'behind'} the API server`],
-  [FIX, 'timedatectl set-ntp true'],
+  ...adviceRows('timedatectl set-ntp true'),
 ];
 
 const START = 'systemctl start certlet';
+const DAEMON: HowItRuns = { byTimer: false, uid: 0 };
 
 function processRows(
   document: StatusDocument,
-  { source, now, verdict }: Pick<TextOptions, 'source' | 'now' | 'verdict'>,
+  { source, now, verdict, host = DAEMON }: Pick<TextOptions, 'source' | 'now' | 'verdict' | 'host'>,
 ): readonly Row[] {
   const { command, pid, version, startedAt, processStartedAt = startedAt, stoppedAt } = document.process;
   if (source.kind === 'disk') {
-    const start = verdict.state === 'healthy' ? undefined : START;
-    return [['certlet', 'not running; this was read from the disk'], ...optional(FIX, start)];
+    const start = verdict.state === 'healthy' ? undefined : remedyFor(START, host);
+    return [['certlet', 'not running; this was read from the disk'], ...adviceRows(start)];
   }
   const started = at(processStartedAt, now) + anewText(document.process, now);
   const alive = source.kind === 'socket' || source.running;
   if (alive) return [['certlet', `${version} (${command}), process ${String(pid)}, started ${started}`]];
   if (command !== 'run') return [['certlet', `${version}, last run by certlet ${command}, started ${started}`]];
   const end = stoppedAt === undefined ? '' : `, stopped ${at(stoppedAt, now)}`;
-  return [
-    ['certlet', `NOT RUNNING (${version}, process ${String(pid)} is gone${end})`],
-    [FIX, START],
-  ];
+  return [['certlet', `NOT RUNNING (${version}, process ${String(pid)} is gone${end})`], ...adviceRows(START)];
 }
 
 /** A process takes its time from its first moment to its first agent. */
@@ -183,7 +181,7 @@ function hookLines(hook: HookStatus, look: Look): readonly string[] {
     ['error', message],
     ['failing', `since ${at(since, now)}, ${String(attempts)} attempt${attempts === 1 ? '' : 's'}`],
     ['next attempt', nextAttempt === undefined ? 'after the next rotation or start' : at(nextAttempt, now)],
-    ...optional(FIX, remedy),
+    ...adviceRows(remedy),
   ];
   const name = `hook ${hook.hook}`;
   return [...heading(name, `failed after the ${hook.purpose} rotation`, look), ...rowLines(rows, look)];

@@ -18,37 +18,37 @@ for (const row of [
     name: 'a link: the text that it was to hold',
     error: system('EPERM', 'symlink', 'kubelet-client-1.pem', STAGED),
     message: `symlink ${LINK}: said so (EPERM)`,
-    remedy: /no symbolic links .* findmnt -T \/srv\/pki$/,
+    remedy: /^findmnt -T \/srv\/pki {3}# this file system has no symbolic links/,
   },
   {
     name: 'a link on a full disk: the folder of this process',
     error: system('ENOSPC', 'symlink', 'kubelet-client-1.pem', STAGED),
     message: `symlink ${LINK}: said so (ENOSPC)`,
-    remedy: 'free space: df -h /srv/pki; df -i /srv/pki',
+    remedy: 'df -h /srv/pki; df -i /srv/pki   # free space or inodes there',
   },
   {
     name: 'a link in a read-only folder: ReadWritePaths=., or backslashes, which the journal doubles',
     error: system('EROFS', 'symlink', 'kubelet-client-1.pem', STAGED),
     message: `symlink ${LINK}: said so (EROFS)`,
-    remedy: /^[^\\]*: certlet allow \/srv\/pki && systemctl daemon-reload && [^\\]*$/,
+    remedy: /^certlet allow \/srv\/pki && systemctl daemon-reload && [^\\]*$/,
   },
   {
     name: 'a link in a read-only folder that others use: no command that opens it',
     error: system('EROFS', 'symlink', 'kubelet-client-1.pem', '/pki/kubelet-client-current.pem'),
     message: 'symlink /pki/kubelet-client-current.pem: said so (EROFS)',
-    remedy: /^\/pki is not certlet's alone and is never opened .* findmnt -T \/pki$/,
+    remedy: /^findmnt -T \/pki {3}# .*\/pki is not certlet's alone and is never opened/,
   },
   {
     name: 'a staged file that cannot be made: a name that is gone',
     error: system('ENOSPC', 'open', STAGED),
     message: `open ${LINK}: said so (ENOSPC)`,
-    remedy: 'free space: df -h /srv/pki; df -i /srv/pki',
+    remedy: 'df -h /srv/pki; df -i /srv/pki   # free space or inodes there',
   },
   {
     name: 'a replacement of a mount point: a name that is gone',
     error: system('EBUSY', 'rename', STAGED, LINK),
     message: `rename ${LINK}: said so (EBUSY)`,
-    remedy: `it is a mount point of its own: mount its folder in its place, findmnt ${LINK}`,
+    remedy: `findmnt ${LINK}   # it is a mount point of its own: mount its folder in its place`,
   },
   {
     name: 'a move: one of its two paths alone',
@@ -60,7 +60,8 @@ for (const row of [
     name: 'a folder that the sandbox hides: one that looks healthy to whoever follows the remedy',
     error: system('EACCES', 'open', '/root/boot.conf'),
     message: 'open /root/boot.conf: said so (EACCES)',
-    remedy: /^the service sees nothing below \/home, \/root and \/run\/user: move it/,
+    remedy:
+      /^mv \/root\/boot\.conf \/etc\/kubernetes\/ {3}# the service sees nothing below \/home, \/root and \/run\/user/,
   },
 ]) {
   t.test(`an error names the wrong path (${row.name})`, async (t) => {

@@ -1,8 +1,9 @@
+import { shellWord } from '../../src/remedy.ts';
 import { execFileSync } from 'node:child_process';
 import * as real from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
-import { errnoOf, fileError, shellWord } from '../../src/adapters/file-errors.ts';
+import { errnoOf, fileError } from '../../src/adapters/file-errors.ts';
 import { NodeFileSystem } from '../../src/adapters/file-system.ts';
 import { ensureFolder, readIfPresent, replaceFile, replaceLink, sweepTemporaries } from '../../src/adapters/files.ts';
 import { CertletError } from '../../src/errors.ts';

@@ -100,8 +100,8 @@ t.test('a kubeconfig that the sandbox hides: namei -l of a path that is healthy 
     read: () => Promise.reject(refused),
   });
   for (const [path, remedy] of [
-    ['/root/boot.conf', /^the service sees nothing below .* move it/],
-    ['/etc/kubernetes/pki/boot.conf', /kubernetes-pki\.conf opens it/],
+    ['/root/boot.conf', /^mv .* {3}# the service sees nothing below /],
+    ['/etc/kubernetes/pki/boot.conf', /^install .*kubernetes-pki\.conf && systemctl daemon-reload/],
   ] as const) {
     const reading = await readKubeconfig(path, { fs, uid, searchPath: '' });
     t.match(errorOf(reading), { code: 'ERR_KUBECONFIG_INVALID', remedy });
@@ -115,8 +115,12 @@ for (const name of ['token', 'tokenFile'] as const) {
     const lax = join(folder, name === 'token' ? 'bootstrap.conf' : 'token');
     t.same(configOf(await filesIn(folder).readBootstrap()).warnings, []);
     await chmod(lax, 0o644);
-    const told = `${lax} holds a token and every user can read it (mode 644): chmod 600 ${lax}`;
-    t.match(configOf(await filesIn(folder).readBootstrap()), { warnings: [told], modeWarning: told });
+    const told = `${lax} holds a token and every user can read it (mode 644)`;
+    t.match(configOf(await filesIn(folder).readBootstrap()), {
+      warnings: [told],
+      modeWarning: told,
+      modeRemedy: `chmod 600 ${lax}`,
+    });
   });
 }
 

@@ -42,7 +42,7 @@ for (const setting of ['metrics.address', 'approve.metricsAddress'] as const) {
       {
         code: 'ERR_CONTROL',
         message: `cannot serve metrics at 127.0.0.1:${String(port)}: EADDRINUSE`,
-        remedy: `see who has it: ss -ltnp 'sport = :${String(port)}'; or set ${setting} to a free port`,
+        remedy: `ss -ltnp 'sport = :${String(port)}'   # shows who has it; or set ${setting} to a free port`,
       },
     );
   });

@@ -1,11 +1,17 @@
 import t from 'tap';
 import type { CheckPorts, Facts, Step } from '../../src/check/facts.ts';
+import type { OwnUnits } from '../../src/adapters/own-units.ts';
 import { finding, good } from '../../src/check/finding.ts';
 import { walk } from '../../src/check/walk.ts';
 import { CertletError } from '../../src/errors.ts';
 
-// No step here touches a port.
-const ports = {} as CheckPorts;
+/** No step here touches a port; the walk itself looks at the units for remedies. */
+const portsOf = (units: Partial<OwnUnits>): CheckPorts =>
+  ({
+    uid: 0,
+    ownUnits: async () => ({ service: true, timer: false, command: undefined, sandbox: undefined, ...units }),
+  }) as unknown as CheckPorts;
+const ports = portsOf({});
 const never = new AbortController().signal;
 const step = (id: string, run: Step['run']): Step => ({ id, title: id, run });
 
@@ -81,3 +87,16 @@ t.test('what looks like a secret is taken out of every text', async (t) => {
   t.notMatch(JSON.stringify(reports), /0123456789abcdef/);
   t.strictSame(reports[0]?.findings[0]?.evidence, { one: 'abcdef.[secret]', list: ['abcdef.[secret]'], number: 1 });
 });
+
+for (const row of [
+  { name: 'the daemon', units: { service: true }, remedy: 'systemctl restart certlet' },
+  { name: 'the timer alone', units: { service: false, timer: true }, remedy: 'systemctl start certlet-once.service' },
+  { name: 'both: the daemon has the lock', units: { timer: true }, remedy: 'systemctl restart certlet' },
+]) {
+  t.test(`a remedy, and that of a cause, start what does the work here: ${row.name}`, async (t) => {
+    const remedy = 'systemctl restart certlet';
+    const found = finding('problem', 'a', 'x', { remedy, causes: [{ what: 'y', sure: 'likely', remedy }] });
+    const { reports } = await walk([step('a', async () => ({ findings: [found] }))], portsOf(row.units), never);
+    t.match(reports[0]?.findings, [{ remedy: row.remedy, causes: [{ remedy: row.remedy }] }]);
+  });
+}

@@ -87,7 +87,7 @@ t.test('status without anything to read: an ordinary user is told on standard er
   const { context, stdout, stderr } = host.session({ userId: 65_534 });
   t.equal(await runStatus(context, status()), 6);
   t.equal(stdout.text, '');
-  t.match(stderr.text, /^certlet: nothing to read: no daemon listens[^]*\n {2}fix: systemctl status certlet/);
+  t.match(stderr.text, /^certlet: nothing to read: no daemon listens[^]*\n {2}fix: sudo certlet status\n/);
 });
 
 t.test('status from a socket that is a daemon of nobody: what it says is no status', async (t) => {

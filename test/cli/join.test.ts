@@ -496,7 +496,7 @@ t.test('a node kubeconfig of another cluster is pointed out', async (t) => {
   );
   t.equal(result.error, undefined);
   t.match(result.warned, [
-    'warning: /etc/kubernetes/kubelet.conf, which is for https://old:6443; to join this cluster anew: certlet reset',
+    'warning: /etc/kubernetes/kubelet.conf, which is for https://old:6443\n  fix: certlet reset\n  why: joins this cluster anew',
   ]);
 });
 

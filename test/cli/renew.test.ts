@@ -165,7 +165,7 @@ t.test('by itself, waiting for an approval until the timeout: 75 and the command
   t.equal(code, 75);
   t.match(
     shaped(stdout),
-    /serving: waiting for approval: the request waits for approval \[CSR\]\n {2}kubectl certificate approve CSR\n/,
+    /serving: waiting for approval: the request waits for approval \[CSR\]\n {2}fix: kubectl certificate approve CSR\n/,
   );
   t.match(shaped(stderr), /not issued after \d+ s: serving: waiting for approval[^]*kubectl certificate approve CSR/);
   const planned = await host.run(['renew', 'serving', '--dry-run']);

@@ -124,7 +124,7 @@ const rows: readonly {
     thrown: {
       code: 'ERR_CONTROL',
       message: /^nothing to read: no daemon listens at .*control\.sock, and there is no .*status\.json$/,
-      remedy: /as root, which reads the cert-dir itself$/,
+      remedy: /^sudo certlet status {3}# root reads the cert-dir itself/,
     },
   },
   { name: 'nothing at all, for root', userId: 0, found: { source: { kind: 'disk' }, missing: false } },

@@ -168,7 +168,7 @@ await withControlPlane({ usableSeconds: USABLE_SECONDS }, async (plane) => {
     const proxy = await pendingFor(plane, 'kubernetes.io/kube-apiserver-client');
     t.equal(proxy.spec.username, 'system:node:four', 'the node asks');
     const told = await certlet.line(/waits for approval.*kube-proxy/);
-    t.match(told.fields, { command: `kubectl certificate approve ${proxy.metadata.name}` });
+    t.match(told.fields, { remedy: `kubectl certificate approve ${proxy.metadata.name}` });
     await approveAs(plane, proxy);
     await issued('kube-proxy', () => read['kube-proxy']?.());
     const kubeconfig = join(host.folder, 'kube-proxy.kubeconfig');

@@ -165,11 +165,19 @@ for (const { asked, message, remedy } of [
   {
     asked: undefined,
     message: 'not allowed',
-    remedy: /^Mend what the reason names, then run: certlet renew exporter$/,
+    remedy: /^certlet renew exporter {3}# after mending what the reason names$/,
   },
-  { asked: undefined, message: 'no expirationSeconds', remedy: /certlet renew exporter$/ },
-  { asked: 3600, message: 'not allowed', remedy: /certlet renew exporter$/ },
-  { asked: 3600, message: 'no expirationSeconds', remedy: /^Leave expirationSeconds of the exporter certificate out/ },
+  {
+    asked: undefined,
+    message: 'no expirationSeconds',
+    remedy: /certlet renew exporter {3}# after mending what the reason names$/,
+  },
+  { asked: 3600, message: 'not allowed', remedy: /certlet renew exporter {3}# after mending what the reason names$/ },
+  {
+    asked: 3600,
+    message: 'no expirationSeconds',
+    remedy: /after leaving expirationSeconds of the exporter certificate out/,
+  },
 ])
   t.test(`refused with "${message}", a lifetime ${asked === undefined ? 'not ' : ''}asked for`, async (t) => {
     t.match(refusedRemedy({ purpose: 'exporter', expirationSeconds: asked }, message), remedy);

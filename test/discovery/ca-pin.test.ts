@@ -33,7 +33,10 @@ for (const text of ['', 'sha256:', 'sha256:abc', `sha1:${'a'.repeat(40)}`, `sha2
 }
 
 t.test('the remedy for a hash without sha256: made the reader compute the hash anew', async (t) => {
-  t.throws(() => parseCaPin(` ${'A'.repeat(64)}`), { code: 'ERR_USAGE', remedy: `Write sha256:${'a'.repeat(64)}` });
+  t.throws(() => parseCaPin(` ${'A'.repeat(64)}`), {
+    code: 'ERR_USAGE',
+    remedy: `Write --discovery-token-ca-cert-hash sha256:${'a'.repeat(64)}`,
+  });
 });
 
 t.test('of a bundle only what is pinned is kept, and the rest is told', async (t) => {

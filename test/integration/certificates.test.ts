@@ -119,7 +119,9 @@ t.test('run: two more certificates by settings alone; one more and one less afte
   node.writeSettings('');
   const once = ended(t, node.run('once'));
   t.equal(await once.exited, 0);
-  t.match(once.of(LEFT), [{ purpose: 'kube-proxy', files: proxys, remedy: /^when nobody reads them any more: rm / }]);
+  t.match(once.of(LEFT), [
+    { purpose: 'kube-proxy', files: proxys, remedy: /^rm .* {3}# when nobody reads them any more$/ },
+  ]);
 });
 
 t.test(
@@ -136,7 +138,8 @@ t.test(
     cluster.fail(own()[0]?.name ?? '', 'Policy', 'spec.expirationSeconds is not taken by this signer');
     await program.said('Certificate request was not signed');
     t.match(program.of('Certificate request was not signed')[0], {
-      remedy: /^Leave expirationSeconds of the agent certificate out of the settings, then: systemctl reload certlet/,
+      remedy:
+        /^systemctl reload certlet {3}# after leaving expirationSeconds of the agent certificate out of the settings/,
     });
     node.writeSettings(entry(''));
     program.signal('SIGHUP');

@@ -103,7 +103,8 @@ t.test(
     await host.clock.settle();
     t.match(host.manager('exporter').lastError, {
       code: 'ERR_CSR_FAILED',
-      remedy: /^Set usages of exporter in the settings to what the signer takes/,
+      remedy:
+        /^systemctl reload certlet {3}# after setting usages of exporter in the settings to what the signer takes/,
     });
   },
 );

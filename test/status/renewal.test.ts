@@ -20,7 +20,7 @@ t.test('each change is one line, the same again is none', async (t) => {
   const waiting = documentOf(sampleManager(), waitingServing());
   t.strictSame(watch.see(waiting), [
     'serving: waiting for approval: the request waits for approval [node-csr-abc]',
-    '  kubectl certificate approve node-csr-abc',
+    '  fix: kubectl certificate approve node-csr-abc',
   ]);
   t.strictSame(watch.see(waiting), []);
   t.notOk(watch.done);

@@ -124,7 +124,7 @@ t.test('a night of trouble: expired, refused, clock off, a hook that fails', asy
   const lastError = {
     code: 'ERR_CSR_DENIED',
     message: 'certificate signing request node-csr-x is denied, reason: NotAllowed, message: no',
-    remedy: 'Mend what the reason names, then run: certlet renew',
+    remedy: 'certlet renew   # after mending what the reason names',
     at: new Date('2026-11-21T04:00:00Z'),
   } as const;
   const manager = sampleManager({
@@ -181,7 +181,8 @@ client   EXPIRED 24 hours ago; waiting to retry
   file            /var/lib/kubelet/pki/kubelet-client-current.pem
   last success    321 days ago (2026-01-03T04:16:00Z)
   last error      ERR_CSR_DENIED, 11 minutes ago (2026-11-21T04:00:00Z): certificate signing request node-csr-x is denied, reason: NotAllowed, message: no
-  fix:            Mend what the reason names, then run: certlet renew
+  fix:            certlet renew
+  why:            after mending what the reason names
 
 hook restart-kubelet  failed after the client rotation
   error           the flag was not taken within 60 s

@@ -1,8 +1,8 @@
+import { shellWord } from '../../remedy.ts';
 import { CertletError, type ErrorCode, type ErrorReason } from '../../errors.ts';
 import { parseJson } from './body.ts';
 import type { Identity } from './credential-label.ts';
 import { plainText } from './response-headers.ts';
-import { shellWord } from '../file-errors.ts';
 
 /** One request, as messages and remedies name it. */
 export interface Asked {
@@ -109,17 +109,17 @@ function unauthorizedRemedy(identity: Identity): string {
     case 'token':
       return identity.tokenId === undefined ? TOKEN_REMEDY : bootstrapTokenRemedy(identity.tokenId);
     case 'tokenFile':
-      return `Write a fresh token into the file: ${identity.label.replace(/^token in /, '')}. It is expired, revoked or from another cluster.`;
+      return `Write a fresh token into ${identity.label.replace(/^token in /, '')}: it is expired, revoked or from another cluster.`;
     case 'certificate':
       return (
-        'Most likely first: the certificate has expired; its CA is not in the --client-ca-file of every API server; ' +
-        'the kubeconfig is from another cluster; a load balancer ends TLS and anonymous access is off. ' +
-        'Look at it with: openssl x509 -noout -subject -issuer -dates -in CERTIFICATE'
+        'openssl x509 -noout -subject -issuer -dates -in CERTIFICATE   # most likely first: the certificate has expired; ' +
+        'its CA is not in the --client-ca-file of every API server; the kubeconfig is from another cluster; ' +
+        'a load balancer ends TLS and anonymous access is off'
       );
     case 'exec':
       return 'The credential that the plugin printed is refused: run the plugin by hand and look at its account and cluster.';
     case 'none':
-      return 'Put a bootstrap kubeconfig with a token in place: kubeadm token create on a control plane node prints one.';
+      return 'kubeadm token create   # on a control plane node, prints a token; then put a bootstrap kubeconfig with it in place';
   }
 }
 
@@ -129,9 +129,8 @@ const TOKEN_REMEDY =
 
 function bootstrapTokenRemedy(id: string): string {
   return (
-    'Most likely first: the token has expired or was deleted (a new one: kubeadm token create); its secret half is wrong; ' +
-    'the API server runs without --enable-bootstrap-token-auth; the kubeconfig is from another cluster. ' +
-    `Look at it with: kubectl -n kube-system get secret bootstrap-token-${id} -o yaml`
+    `kubeadm token list   # on a control plane node: is ${id} there? Most likely first: it has expired or was deleted (a new one: kubeadm token create); ` +
+    'its secret half is wrong; the API server runs without --enable-bootstrap-token-auth; the kubeconfig is from another cluster'
   );
 }
 
@@ -187,14 +186,14 @@ function forbiddenDetails(
   if (/can only create a node CSR|is not allowed to|can only access|unknown node/.test(text)) {
     return {
       remedy:
-        'The identity belongs to another node name: compare hostnameOverride (or the host name) with the CN of the client certificate.',
+        'Compare hostnameOverride, or the host name, with the CN of the client certificate: the identity belongs to another node name.',
     };
   }
   // Never a role for nobody: that would let anybody on the network ask for certificates.
   if (words.user === 'system:anonymous') {
     return {
       remedy:
-        'Give the kubeconfig a credential: kubeadm token create on a control plane node prints a bootstrap token.',
+        'kubeadm token create   # on a control plane node, prints a bootstrap token; give the kubeconfig one as its credential',
     };
   }
   const csrs = words.resource === 'certificatesigningrequests' && BOOTSTRAPPER_VERBS.includes(words.verb);
@@ -208,7 +207,7 @@ function forbiddenDetails(
 
 function roleRemedy(words: ForbiddenWords): string {
   if (words.verb === '' || words.resource === '')
-    return 'Give the identity a ClusterRole that allows the request, with kubectl create clusterrolebinding.';
+    return 'Give the identity a ClusterRole that allows the request, and bind it.';
   const name = shellWord(`certlet-${words.verb}-${words.resource.replaceAll('/', '-')}`);
   const resource = words.group === '' ? words.resource : withGroup(words.resource, words.group);
   return (

@@ -63,7 +63,7 @@ function pluginError({ plugin, withheld }: Pick<ExecCall, 'plugin' | 'withheld'>
   return new CertletError('ERR_EXEC_PLUGIN', problem, {
     remedy:
       hint ??
-      `Run the command by hand, as the user of the service and with its environment; the journal has what it said (journalctl -u certlet).${withheld.map(withheldHint).join('')}`,
+      `journalctl -u certlet   # has what it said; run it by hand, as the user of the service and with its environment.${withheld.map(withheldHint).join('')}`,
   });
 }
 

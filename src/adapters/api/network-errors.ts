@@ -1,3 +1,4 @@
+import { shellWord } from '../../remedy.ts';
 import { CertletError, defectIn, type ErrorReason, isDefect } from '../../errors.ts';
 import type { Asked } from './api-errors.ts';
 import { blameOf, DATE_CODES, signerHint } from './peer-blame.ts';
@@ -157,7 +158,7 @@ function wrongDates(code: string, facts: ConnectionFacts, cause: unknown): Certl
   const state = code === 'CERT_HAS_EXPIRED' ? 'has expired' : 'is not yet valid';
   return failure('ERR_API_TLS_DATES', `a certificate of the server ${state} by this node's clock`, {
     facts,
-    remedy: `Compare the clock with the certificate: date -u; ${lookAt(facts)} | openssl x509 -noout -dates`,
+    remedy: `date -u; ${lookAt(facts)} | openssl x509 -noout -dates   # compares the clock with the certificate`,
     cause,
   });
 }
@@ -188,7 +189,7 @@ function untrusted(code: string, message: string, facts: ConnectionFacts, cause:
   const why = `${plainText(withoutHint(message), 200)}${signerHint(cause, wordsOf(facts))}`;
   return failure('ERR_API_TLS', `the server's certificate ${problem} (${why})`, {
     facts,
-    remedy: `${remedy} ${lookAt(facts)} | openssl x509 -noout -subject -issuer`,
+    remedy: `${lookAt(facts)} | openssl x509 -noout -subject -issuer   # who signed it; ${remedy}`,
     reason: 'not signed',
     cause,
   });
@@ -208,7 +209,7 @@ function noTls(code: string, facts: ConnectionFacts, cause: unknown): CertletErr
     plain ? 'what answers there does not speak TLS' : `the TLS handshake failed (${code})`,
     {
       facts,
-      remedy: `Check ${wordsOf(facts).address}: ${lookAt(facts)}`,
+      remedy: `${lookAt(facts)}   # shows what answers; check ${wordsOf(facts).address}`,
       cause,
     },
   );
@@ -239,8 +240,8 @@ function unreachable(code: string, message: string, facts: ConnectionFacts, caus
   const reason = REASONS[code] ?? (code === '' ? plainText(message, 200) : plainText(`${code}: ${message}`, 200));
   const shown = code === '' || REASONS[code] === undefined ? reason : `${reason} (${code})`;
   const remedy = RESOLVE.includes(code)
-    ? `Check name resolution: getent hosts ${host}`
-    : `Check route, firewall and proxy: nc -vz ${bareHost(host)} ${port}`;
+    ? `getent hosts ${shellWord(host)}   # name resolution`
+    : `nc -vz ${shellWord(bareHost(host))} ${port}   # route, firewall and proxy`;
   return failure('ERR_API_UNREACHABLE', shown, { facts, remedy, cause });
 }
 

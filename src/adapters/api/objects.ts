@@ -1,3 +1,4 @@
+import { shellWord } from '../../remedy.ts';
 import { CertletError } from '../../errors.ts';
 import { UNINITIALIZED_TAINT } from '../../kubelet/node-addresses.ts';
 import type { NodeFacts } from '../../ports.ts';
@@ -49,7 +50,7 @@ export function unsupported(server: string): CertletError {
   return new CertletError(
     'ERR_API_UNSUPPORTED',
     `${server} serves certificatesigningrequests neither in certificates.k8s.io/v1 nor in v1beta1`,
-    { remedy: `Check that it is a Kubernetes API server of 1.9 or later: curl -k ${server}/version` },
+    { remedy: `curl -k ${shellWord(server)}/version   # is it a Kubernetes API server of 1.9 or later?` },
   );
 }
 

@@ -46,8 +46,8 @@ function remedyFor(problems: readonly TrustProblem[], look: string, words: Trust
   const [first] = problems;
   if (first?.about === 'ca') return words.presentCa;
   if (first?.kind === 'usage')
-    return `Issue that certificate anew with the extended key usage serverAuth (kubeadm certs renew apiserver). What it has: ${look} | openssl x509 -noout -ext extendedKeyUsage`;
-  return `Issue that certificate anew; kubectl refuses it, too. What it has: ${look} | openssl x509 -noout -text`;
+    return `${look} | openssl x509 -noout -ext extendedKeyUsage   # what it has; issue that certificate anew with the extended key usage serverAuth`;
+  return `${look} | openssl x509 -noout -text   # what it has; issue that certificate anew, kubectl refuses it, too`;
 }
 
 function verdictOf(error: unknown): DirectTrust | undefined {

@@ -47,7 +47,7 @@ export function proxyTlsProblem(
   }
   if (DATE_CODES.includes(code)) {
     const state = code === 'CERT_HAS_EXPIRED' ? 'has expired' : 'is not yet valid';
-    const remedy = `Compare the clock with the certificate: date -u; ${look} | openssl x509 -noout -dates`;
+    const remedy = `date -u; ${look} | openssl x509 -noout -dates   # compares the clock with the certificate`;
     return { problem: `${whose} ${state} by this node's clock`, remedy };
   }
   if (code === OTHER_NAMES) {
@@ -58,11 +58,11 @@ export function proxyTlsProblem(
     return { problem: `${whose}: ${message}`, remedy: 'Give the proxy a certificate with subject alternative names.' };
   }
   if (/^(ERR_SSL_|EPROTO$)/.test(code)) {
-    const remedy = `Check scheme, host and port of the proxy (http:// or https://): ${look}`;
+    const remedy = `${look}   # shows what answers; check scheme, host and port of the proxy`;
     return { problem: `the TLS handshake with the proxy ${proxy} failed (${code})`, remedy };
   }
   return {
     problem: `${whose} ${words.unsignedProxy} (${code})`,
-    remedy: `Add the CA of the proxy to those that this host trusts. Who signed: ${look} | openssl x509 -noout -subject -issuer`,
+    remedy: `${look} | openssl x509 -noout -subject -issuer   # who signed it; add the CA of the proxy to those that this host trusts`,
   };
 }

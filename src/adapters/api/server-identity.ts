@@ -9,8 +9,8 @@ export const OTHER_NAMES = 'ERR_TLS_CERT_ALTNAME_INVALID';
 
 /** What to do about `NO_NAMES`. */
 export const NO_NAMES_REMEDY =
-  "Issue the API server's certificate anew with its names and addresses as subjectAltName (openssl: -addext 'subjectAltName=DNS:NAME,IP:ADDRESS'; " +
-  'kubeadm: delete apiserver.crt and .key, then kubeadm init phase certs apiserver). certlet 0.1.0 took the common name; Kubernetes stopped that with Go 1.15.';
+  "kubeadm init phase certs apiserver   # on each control plane node, after deleting apiserver.crt and .key: issues the API server's certificate anew with " +
+  "its names and addresses as subjectAltName (openssl: -addext 'subjectAltName=DNS:NAME,IP:ADDRESS'). certlet 0.1.0 took the common name; Kubernetes stopped that with Go 1.15.";
 
 class ServerNameError extends Error {
   override readonly name = 'ServerNameError';

@@ -1,8 +1,8 @@
-/** Who named a server and the CAs that it is judged by: what messages and remedies call them. Remedies that end in a colon go on with a command. */
+/** Who named a server and the CAs that it is judged by: what messages and remedies call them. */
 export interface TrustWords {
   /** Where the CAs stand, as in "a CA of …". */
   readonly place: string;
-  /** What a certificate is where none of them has signed it, and what to do. */
+  /** What a certificate is where none of them has signed it, and, as the end of a sentence, what to do. */
   readonly unsigned: { readonly problem: string; readonly remedy: string };
   /** The same for the certificate of an https proxy, which the host's roots may vouch for, too. */
   readonly unsignedProxy: string;
@@ -17,14 +17,14 @@ export interface TrustWords {
 }
 
 const PRESENT_CA =
-  'into the kubeconfig as certificate-authority-data (on a control plane node: base64 -w0 /etc/kubernetes/pki/ca.crt).';
+  'into the kubeconfig as certificate-authority-data, in base64: /etc/kubernetes/pki/ca.crt of a control plane node.';
 
 /** A kubeconfig with a CA. */
 export const KUBECONFIG: TrustWords = {
   place: 'the kubeconfig',
   unsigned: {
     problem: 'is not signed by the CA that the kubeconfig gives',
-    remedy: "Compare certificate-authority in the kubeconfig with the cluster's CA:",
+    remedy: "compare certificate-authority in the kubeconfig with the cluster's CA",
   },
   unsignedProxy: 'is signed neither by the CA of the kubeconfig nor by one that this host trusts',
   otherNames: "Set server in the kubeconfig to one of the certificate's names, or tls-server-name to one of them.",
@@ -38,7 +38,7 @@ export const KUBECONFIG_WITHOUT_CA: TrustWords = {
   ...KUBECONFIG,
   unsigned: {
     problem: 'is not signed by a CA that this host trusts, and the kubeconfig gives none',
-    remedy: `Put the cluster's CA ${PRESENT_CA} Who signed:`,
+    remedy: `put the cluster's CA ${PRESENT_CA}`,
   },
 };
 
@@ -48,11 +48,11 @@ export const JOIN_ENDPOINT: TrustWords = {
   unsigned: {
     problem: 'is not signed by a CA of cluster-info that is pinned',
     remedy:
-      'Compare ENDPOINT and CA hash with what kubeadm token create --print-join-command shows on a control plane node. Who signed:',
+      'compare ENDPOINT and CA hash with what kubeadm token create --print-join-command shows on a control plane node',
   },
   unsignedProxy: 'is signed neither by a pinned CA of cluster-info nor by one that this host trusts',
   otherNames: "Give join one of the certificate's names or addresses as ENDPOINT.",
-  presentCa: "Publish the cluster's present CA (on a control plane node: kubeadm init phase bootstrap-token).",
+  presentCa: "kubeadm init phase bootstrap-token   # on a control plane node: publishes the cluster's present CA",
   address: 'host and port of ENDPOINT',
   proxySetting: 'HTTPS_PROXY',
 };
@@ -63,7 +63,7 @@ export const DISCOVERY_URL: TrustWords = {
   unsigned: {
     problem: 'is not signed by a CA that this host trusts',
     remedy:
-      'Add its CA to those that this host trusts, or fetch the file in another way and give --discovery-file its path. Who signed:',
+      'add its CA to those that this host trusts, or fetch the file in another way and give --discovery-file its path',
   },
   unsignedProxy: 'is not signed by a CA that this host trusts',
   otherNames: "Write one of the certificate's names into the URL of --discovery-file.",

@@ -1,3 +1,4 @@
+import { shellWord } from '../../remedy.ts';
 import { connect } from 'node:net';
 import { CertletError } from '../../errors.ts';
 import { errnoOf } from '../file-errors.ts';
@@ -20,17 +21,19 @@ export const isSocketPath = (path: string): boolean => Buffer.byteLength(path) <
 export async function clearStaleSocket(fs: FileSystem, path: string): Promise<void> {
   if (!isSocketPath(path)) {
     throw new CertletError('ERR_CONTROL', `${path} is too long for a socket: at most ${String(MAX_PATH_BYTES)} bytes`, {
-      remedy: 'set runtimeDir to a shorter path',
+      remedy: 'Set runtimeDir to a shorter path.',
     });
   }
   const facts = await fs.lstat(path);
   if (facts === undefined) return;
   if (facts.kind !== 'other') {
-    throw new CertletError('ERR_CONTROL', `${path} is in the way: it is no socket`, { remedy: `rm ${path}` });
+    throw new CertletError('ERR_CONTROL', `${path} is in the way: it is no socket`, {
+      remedy: `rm ${shellWord(path)}`,
+    });
   }
   if (await answers(path)) {
     throw new CertletError('ERR_CONTROL', `another process listens at ${path}`, {
-      remedy: `find it: ss -xlp src ${path}; give one of the two another runtimeDir`,
+      remedy: `ss -xlp src ${shellWord(path)}   # shows it; give one of the two another runtimeDir`,
     });
   }
   await fs.unlink(path);

@@ -1,6 +1,6 @@
+import { shellWord } from '../../remedy.ts';
 import { CertletError } from '../../errors.ts';
 import type { Logger } from '../../ports.ts';
-import { shellWord } from '../file-errors.ts';
 import { runCommand, type CommandEnd } from './command-process.ts';
 import type { Hook, HookEvent } from './hook.ts';
 
@@ -29,11 +29,12 @@ export function commandHook(settings: CommandSettings, log: Logger): Hook {
         log.log('info', 'Hook output', { hook: name, stream, line });
       const end = await runCommand({ command, env, timeoutMs, onLine }, signal);
       if (end.kind === 'exited' && end.code === 0) return;
+      const words = Object.entries(env)
+        .map(([key, value]) => shellWord(`${key}=${value}`))
+        .join(' ');
       throw new CertletError('ERR_HOOK', `hook ${name} ${endText(end, timeoutMs)}`, {
         // Everybody reads the status, and an argument may be a secret: the settings file alone has the command.
-        remedy: `run the command of the hook ${name} in the settings by hand, after: env -i ${Object.entries(env)
-          .map(([key, value]) => shellWord(`${key}=${value}`))
-          .join(' ')}`,
+        remedy: `env -i ${words} sh   # a shell with its environment: run the command of the hook ${name} in the settings there`,
       });
     },
   };

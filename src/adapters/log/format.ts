@@ -1,4 +1,5 @@
 import type { LogFields, LogLevel } from '../../ports.ts';
+import { adviceOf, FIX } from '../../remedy.ts';
 import { timestamp } from '../../timestamp.ts';
 import { escaped } from './printable.ts';
 import { redact } from './redact.ts';
@@ -38,23 +39,34 @@ export function jsonLine(record: LogRecord): string {
     level: record.level,
     event: clean(record.event),
   };
-  for (const [key, value] of Object.entries(record.fields)) {
+  for (const [key, value] of Object.entries(adviceApart(record.fields))) {
     if (value !== undefined) line[key in line ? `${key}_` : key] = jsonValue(value);
   }
   return escaped(JSON.stringify(line));
 }
 
 function eventAndFields({ event, fields }: LogRecord): string {
-  const given = Object.entries(fields).filter(([, value]) => value !== undefined);
-  const pairs = given
-    .filter(([key]) => !FIXES.includes(key))
+  const { remedy, ...given } = adviceApart(fields);
+  const pairs = Object.entries(given)
+    .filter(([, value]) => value !== undefined)
     .map(([key, value]) => `${key}=${quoted(plainText(value))}`);
-  const fixes = given.filter(([key]) => FIXES.includes(key)).map(([, value]) => `fix: ${printable(plainText(value))}`);
+  // What a person runs stands last and as it is, so that it can be copied to the end of the line.
+  const fixes = remedy === undefined ? [] : [`${FIX} ${printable(plainText(remedy))}`];
   return [printable(event), ...pairs, ...fixes].join(' ');
 }
 
-/** What a person runs: it stands last and as it is, so that it can be copied to the end of the line. */
-const FIXES = ['remedy', 'command'];
+/** A remedy taken apart: what is to be known of it joins what else explains the line. */
+function adviceApart(fields: LogFields): LogFields {
+  const { remedy, ...others } = fields;
+  if (typeof remedy !== 'string') return fields;
+  const { fix, why } = adviceOf(remedy);
+  const reasons = [others['why'], why].flatMap((value) => (value === undefined ? [] : [plainText(value)]));
+  return {
+    ...others,
+    ...(reasons.length === 0 ? {} : { why: reasons.join('; ') }),
+    ...(fix === '' ? {} : { remedy: fix }),
+  };
+}
 
 /** Text as it is where it cannot be misread, else as a JSON string. */
 function quoted(text: string): string {

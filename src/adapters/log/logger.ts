@@ -1,6 +1,7 @@
 import type { Writable } from 'node:stream';
 import { createLogger as createWinston, format as winstonFormat, transports } from 'winston';
 import type { Logger as Winston } from 'winston';
+import { type HowItRuns, remedyFor } from '../../remedy.ts';
 import type { LogFields, LogLevel, Logger } from '../../ports.ts';
 import { jsonLine, journalLine, textLine } from './format.ts';
 import type { LogRecord } from './format.ts';
@@ -16,6 +17,8 @@ export interface LoggerOptions {
   /** Colour the level of text lines. */
   readonly colour: boolean;
   readonly now: () => Date;
+  /** How certlet runs on this host: remedies are told as they work there. */
+  readonly host?: HowItRuns;
 }
 
 /** A log whose level can change while it runs. */
@@ -76,8 +79,14 @@ class WinstonLogger implements LevelledLogger {
 }
 
 function formatted(record: LogRecord, options: LoggerOptions): string {
-  if (options.format === 'journal') return journalLine(record);
-  return options.format === 'json' ? jsonLine(record) : textLine(record, { colour: options.colour });
+  const told = { ...record, fields: fieldsFor(options.host, record.fields) };
+  if (options.format === 'journal') return journalLine(told);
+  return options.format === 'json' ? jsonLine(told) : textLine(told, { colour: options.colour });
+}
+
+function fieldsFor(host: HowItRuns | undefined, fields: LogFields): LogFields {
+  const { remedy } = fields;
+  return host === undefined || typeof remedy !== 'string' ? fields : { ...fields, remedy: remedyFor(remedy, host) };
 }
 
 function ignoreStreamError(): void {}

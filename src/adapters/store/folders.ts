@@ -1,6 +1,6 @@
+import { shellWord } from '../../remedy.ts';
 import { dirname } from 'node:path';
 import { CertletError } from '../../errors.ts';
-import { shellWord } from '../file-errors.ts';
 import type { FileFacts } from '../file-system.ts';
 import { ensureFolder } from '../files.ts';
 import { mapped, type StoreContext } from './store-context.ts';
@@ -31,7 +31,7 @@ export async function refuseUnsafe(
   if (facts === undefined) return;
   if (facts.kind !== 'folder')
     throw new CertletError('ERR_STORE_IO', `${folder} is no folder`, {
-      remedy: `move it away: mv ${shellWord(folder)} ${shellWord(`${folder}.old`)}`,
+      remedy: `mv ${shellWord(folder)} ${shellWord(`${folder}.old`)}   # moves it away`,
     });
   if (facts.uid !== 0 && facts.uid !== context.uid)
     throw unsafe(

@@ -1,5 +1,5 @@
+import { shellWord } from '../../remedy.ts';
 import { CertletError } from '../../errors.ts';
-import { shellWord } from '../file-errors.ts';
 import type { FileFacts } from '../file-system.ts';
 import type { GroupMode } from '../files.ts';
 import { refuseUnsafe, STICKY_WILL_DO } from './folders.ts';
@@ -30,6 +30,6 @@ export function noSetgid(folder: string, facts: FileFacts | undefined): CertletE
   const what = facts === undefined ? 'is not there, and would be made without the setgid bit' : 'has no setgid bit';
   const word = shellWord(folder);
   return new CertletError('ERR_STORE_UNSAFE', `${folder} ${what}, which groupReadable needs`, {
-    remedy: `as root: ${facts === undefined ? `mkdir -p ${word} && ` : ''}chgrp GROUP ${word} && chmod 2750 ${word}`,
+    remedy: `${facts === undefined ? `mkdir -p ${word} && ` : ''}chgrp GROUP ${word} && chmod 2750 ${word}   # as root, with the group that may read`,
   });
 }

@@ -1,7 +1,7 @@
+import { shellWord } from '../../remedy.ts';
 import { dirname, join } from 'node:path';
 import type { CertificateSpec } from '../../csr/spec.ts';
 import type { FileSystem } from '../file-system.ts';
-import { shellWord } from '../file-errors.ts';
 import { ensureFolder, readIfPresent, replaceFile } from '../files.ts';
 import { FILE_LIMIT_BYTES } from './store-context.ts';
 
@@ -76,7 +76,7 @@ export async function stillThere(fs: FileSystem, left: readonly FilesOf[]): Prom
 
 /** How a person removes them, once nobody reads them. A pair is more than its link: its folder holds the files behind it. */
 export const removal = (files: readonly string[]): string =>
-  `when nobody reads them any more: rm ${files.map(removed).join(' ')}`;
+  `rm ${files.map(removed).join(' ')}   # when nobody reads them any more`;
 
 const removed = (path: string): string => {
   const stem = path.replace(/current\.pem$/, '');

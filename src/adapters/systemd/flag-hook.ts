@@ -98,7 +98,7 @@ async function raise(host: FlagHost, flag: string, event: HookEvent): Promise<vo
       `cannot raise the flag ${flag}: ${error instanceof Error ? error.message : String(error)}`,
       {
         cause: error,
-        remedy: 'the unit needs RuntimeDirectory=certlet: systemctl cat certlet',
+        remedy: 'systemctl cat certlet   # the unit needs RuntimeDirectory=certlet',
       },
     );
   }

@@ -10,17 +10,17 @@ export const OTHER_TOKEN_CAUSES: readonly Cause[] = [
   {
     what: 'the token has expired, was revoked or deleted',
     sure: 'likely',
-    remedy: 'put a fresh token into the bootstrap kubeconfig',
+    remedy: 'Put a fresh token into the bootstrap kubeconfig.',
   },
   {
     what: 'the token is not in the --token-auth-file of this API server, which reads that file at its start only',
     sure: 'possible',
-    remedy: 'compare the file on every control plane node, then restart kube-apiserver',
+    remedy: 'Compare the file on every control plane node, then restart kube-apiserver.',
   },
   {
     what: 'the kubeconfig is of another cluster',
     sure: 'possible',
-    remedy: 'compare server and certificate-authority with a kubeconfig that works',
+    remedy: 'Compare server and certificate-authority with a kubeconfig that works.',
   },
 ];
 
@@ -77,12 +77,12 @@ export function certificateCauses(refusal: CertificateRefusal): readonly Cause[]
     {
       what: 'the CA that signs client certificates is not in the --client-ca-file of every API server',
       sure: foreign ? 'possible' : 'likely',
-      remedy: 'compare --client-ca-file of kube-apiserver with --cluster-signing-cert-file of kube-controller-manager',
+      remedy: 'Compare --client-ca-file of kube-apiserver with --cluster-signing-cert-file of kube-controller-manager.',
     },
     {
       what: 'a load balancer ends TLS, so the certificate gets lost, and anonymous access is off',
       sure: 'possible',
-      remedy: 'make the load balancer pass TCP through',
+      remedy: 'Make the load balancer pass TCP through.',
     },
   ];
   return [...certain, ...(foreign ? rest : [...rest.slice(1, 2), fromOther, ...rest.slice(2)])];

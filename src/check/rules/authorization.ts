@@ -1,4 +1,4 @@
-import { shellWord } from '../../adapters/file-errors.ts';
+import { shellWord } from '../../remedy.ts';
 import { whoApproves } from '../../csr/signer-names.ts';
 import { type CertificateSpec, KUBELET_SERVING } from '../../csr/spec.ts';
 import type { CertletError } from '../../errors.ts';

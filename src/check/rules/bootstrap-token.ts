@@ -44,7 +44,7 @@ const OFF: Cause = {
   what: 'the API server runs without --enable-bootstrap-token-auth',
   sure: 'likely',
   remedy:
-    'add --enable-bootstrap-token-auth=true to kube-apiserver (kubeadm: /etc/kubernetes/manifests/kube-apiserver.yaml)',
+    'Add --enable-bootstrap-token-auth=true to kube-apiserver, with kubeadm in /etc/kubernetes/manifests/kube-apiserver.yaml.',
 };
 
 const secretOf = (id: string): string => `kubectl -n kube-system get secret bootstrap-token-${id}`;

@@ -1,4 +1,5 @@
-import { allowCommand, closedFolderRemedy, shellWord } from '../../adapters/file-errors.ts';
+import { shellWord } from '../../remedy.ts';
+import { allowCommand, closedFolderRemedy } from '../../adapters/file-errors.ts';
 import type { FileFacts } from '../../adapters/file-system.ts';
 import type { WrittenFolder } from '../../config/written-folders.ts';
 import { isSharedFolder } from '../../kubelet/shared-folders.ts';
@@ -19,8 +20,8 @@ const STICKY = 0o1000;
 
 const octal = (mode: number): string => mode.toString(8).padStart(4, '0');
 
-/** What is wrong with mode and owner. `trusted`: users besides root that may own them (the service's own). */
-export function modeFindings(item: LookedAt, trusted: readonly number[]): readonly Finding[] {
+/** What is wrong with mode and owner. `trusted`: users besides root that may own them (the service's own); `service`: the one that reads them. */
+export function modeFindings(item: LookedAt, trusted: readonly number[], service: number): readonly Finding[] {
   const { path, kind, facts } = item;
   const word = shellWord(path);
   const evidence = { path, mode: octal(facts.mode), owner: facts.uid };
@@ -39,17 +40,31 @@ export function modeFindings(item: LookedAt, trusted: readonly number[]): readon
     const what = `${path} can be written by other users (mode ${octal(facts.mode)})`;
     findings.push(finding('problem', 'files.writable-by-others', what, { remedy: `chmod go-w ${word}`, evidence }));
   }
-  if (kind === 'secret' && (facts.mode & OTHERS_READ) !== 0) {
-    const what = `${path} holds a secret and every user can read it (mode ${octal(facts.mode)})`;
-    findings.push(finding('problem', 'files.readable-by-others', what, { remedy: `chmod 600 ${word}`, evidence }));
-  } else if (kind === 'secret' && (facts.mode & GROUP_READ) !== 0) {
-    const what = `${path} holds a secret and its group can read it (mode ${octal(facts.mode)})`;
-    findings.push(finding('note', 'files.readable-by-group', what, { remedy: `chmod 600 ${word}`, evidence }));
-  }
-  return findings;
+  return kind === 'secret' ? [...findings, ...readerFindings(item, service)] : findings;
 }
 
-/** What the service does with a file or folder that it owns. */
+/** Who else can read a secret. */
+function readerFindings({ path, facts }: LookedAt, service: number): readonly Finding[] {
+  const word = shellWord(path);
+  const evidence = { path, mode: octal(facts.mode), owner: facts.uid };
+  if ((facts.mode & OTHERS_READ) !== 0) {
+    const what = `${path} holds a secret and every user can read it (mode ${octal(facts.mode)})`;
+    return [finding('problem', 'files.readable-by-others', what, { remedy: closing(facts, word, service), evidence })];
+  }
+  if ((facts.mode & GROUP_READ) === 0) return [];
+  const what = `${path} holds a secret and its group can read it (mode ${octal(facts.mode)})`;
+  // Root's file for the group of a service with a user of its own is how the pages have it.
+  const remedy = service === ROOT || facts.uid === service ? `chmod 600 ${word}` : undefined;
+  return [finding('note', 'files.readable-by-group', what, { remedy, evidence })];
+}
+
+const ROOT = 0;
+
+/** Closes a secret to everybody but the service, which may read it only because everybody may. */
+const closing = ({ uid }: FileFacts, word: string, service: number): string =>
+  service === ROOT || uid === service ? `chmod 600 ${word}` : `chown ${String(service)} ${word} && chmod 600 ${word}`;
+
+/** What the service does with a file or folder. */
 export type Use = 'read' | 'enter' | 'write';
 
 const OWNER_BITS = { read: 0o400, enter: 0o500, write: 0o700 } as const;
@@ -58,10 +73,27 @@ const OWNER_LETTERS = { read: 'r', enter: 'rx', write: 'rwx' } as const;
 /** Whether mode bits keep the owner out, and the service with it: it has no capabilities, so that they hold for root too. */
 export function shutOutFindings(path: string, facts: FileFacts, use: Use, service: number): readonly Finding[] {
   const needed = OWNER_BITS[use];
-  if (facts.uid !== service || (facts.mode & needed) === needed) return [];
   const mode = octal(facts.mode);
+  // Somebody else's file that root needs has a finding of its own.
+  if (facts.uid !== service) return service === ROOT ? [] : othersFindings({ path, facts, mode }, use, service);
+  if ((facts.mode & needed) === needed) return [];
   const what = `${path} is closed to its owner (mode ${mode}) and so to the service, which has no capabilities even as root`;
   const remedy = `chmod u+${OWNER_LETTERS[use]} ${shellWord(path)}`;
+  return [finding('problem', 'files.shut-out', what, { remedy, evidence: { path, mode, owner: facts.uid } })];
+}
+
+/** Of group and others. A folder that is only entered need not be listed. */
+const OTHERS_BITS = { read: 0o044, enter: 0o011, write: 0o022 } as const;
+
+/** What belongs to somebody else: whether the service is in its group is not known, so that either will do. */
+function othersFindings(
+  { path, facts, mode }: { readonly path: string; readonly facts: FileFacts; readonly mode: string },
+  use: Use,
+  service: number,
+): readonly Finding[] {
+  if ((facts.mode & OTHERS_BITS[use]) !== 0) return [];
+  const what = `${path} belongs to user ${String(facts.uid)} (mode ${mode}), and the service, user ${String(service)}, cannot ${use} it`;
+  const remedy = `chown ${String(service)} ${shellWord(path)}`;
   return [finding('problem', 'files.shut-out', what, { remedy, evidence: { path, mode, owner: facts.uid } })];
 }
 

@@ -1,3 +1,4 @@
+import { JOIN_COMMAND } from '../../remedy.ts';
 import type { KubeconfigReading } from '../../ports.ts';
 import { asCertletError } from '../../errors.ts';
 import { errnoOf } from '../../adapters/file-errors.ts';
@@ -11,8 +12,7 @@ export interface Looker {
   readonly seesAll: boolean;
 }
 
-const FRESH =
-  'certlet join ENDPOINT --token-file FILE --discovery-token-ca-cert-hash sha256:...   # or put a bootstrap kubeconfig there';
+const FRESH = `${JOIN_COMMAND}   # or put a bootstrap kubeconfig there`;
 
 /** What could not be read for want of permission: no fault of the node where an ordinary user looks. */
 export function unreadable(id: string, path: string, looker: Looker): Finding {

@@ -1,6 +1,6 @@
+import { shellWord } from '../../remedy.ts';
 import { join, resolve } from 'node:path';
 import type { HostKubelet } from '../../adapters/host-kubelet.ts';
-import { shellWord } from '../../adapters/file-errors.ts';
 import { type CertificateSpec, rotatedByKubelet } from '../../csr/spec.ts';
 import type { KubeletFacts } from '../../kubelet/facts.ts';
 import { kubeletRestartReasons, type RestartSetting } from '../../kubelet/restart.ts';
@@ -71,7 +71,7 @@ function nameFindings({ host, nodeName }: KubeletQuestion, facts: KubeletFacts):
       'name.kubelet',
       `the kubelet calls this node ${name} (${source}), certlet calls it ${nodeName}: its certificates do not fit`,
       {
-        remedy: `hostnameOverride: ${name}   # in certlet's settings, or the same --hostname-override for both`,
+        remedy: `Set hostnameOverride: ${name} in certlet's settings, or give both the same --hostname-override.`,
         evidence: { kubelet: name, certlet: nodeName },
       },
     ),
@@ -133,7 +133,7 @@ function pathFindings(
   if (facts.kubeconfig !== undefined && resolve(facts.kubeconfig) !== resolve(kubeconfig)) {
     findings.push(
       finding('warning', 'kubelet.kubeconfig', `the kubelet reads ${facts.kubeconfig}, certlet writes ${kubeconfig}`, {
-        remedy: `kubeconfig: ${shellWord(facts.kubeconfig)}   # in certlet's settings`,
+        remedy: `Set kubeconfig: ${shellWord(facts.kubeconfig)} in certlet's settings.`,
       }),
     );
   }
@@ -172,7 +172,7 @@ function restartFindings({ host, restart, specs }: KubeletQuestion): readonly Fi
       'warning',
       'kubelet.restart-off',
       `kubelet ${host.version} must be restarted for a new ${needed.join(' and ')} certificate, and the settings forbid it`,
-      { remedy: 'kubelet: { restart: auto }   # in the settings' },
+      { remedy: 'Set kubelet: { restart: auto } in the settings.' },
     ),
   ];
 }

@@ -22,7 +22,7 @@ export function certificateNameFindings(
       'name.kubeconfig',
       `${node.path} holds a certificate for ${leaf.commonName}, but this node is ${nodeName}`,
       {
-        remedy: `kubectl get nodes   # then set hostnameOverride to the Node's name, or certlet reset where the host has a new name`,
+        remedy: `kubectl get nodes   # then set hostnameOverride to the Node's name; where the host has a new name: certlet reset`,
         evidence: { certificate: leaf.commonName, wanted, notAfter: timestamp(leaf.notAfter) },
       },
     ),

@@ -1,4 +1,4 @@
-import { shellWord } from '../../adapters/file-errors.ts';
+import { shellWord } from '../../remedy.ts';
 import type { LookedUp } from '../../adapters/probe/name-lookup.ts';
 import type { Connected } from '../../adapters/probe/tcp-connect.ts';
 import { type Finding, finding, good } from '../finding.ts';

@@ -1,6 +1,6 @@
+import { shellWord } from '../../remedy.ts';
 import { timestamp } from '../../timestamp.ts';
 import type { PairView } from '../../adapters/probe/store-view.ts';
-import { shellWord } from '../../adapters/file-errors.ts';
 import type { RequestHistory } from '../../csr/pending.ts';
 import { type CertificateSpec, withNodeName } from '../../csr/spec.ts';
 import type { CertificateFacts } from '../../pki/certificate.ts';
@@ -125,7 +125,7 @@ function leafFindings(question: PairQuestion, leaf: CertificateFacts): readonly 
 }
 
 const NAME_REMEDY =
-  'set hostnameOverride to the name of the Node object (kubectl get nodes), or certlet renew client if this host has become another node';
+  'kubectl get nodes   # then set hostnameOverride to the name of the Node object; if this host has become another node: certlet renew client';
 const lostRemedy = ({ name, isIdentity }: CertificateSpec): string =>
   isIdentity
     ? 'kubeadm token create   # on a control plane node, then certlet join; certlet asks with the bootstrap credential by itself'

@@ -1,5 +1,5 @@
+import { shellWord } from '../../remedy.ts';
 import type { HostReload } from '../../adapters/host-reloads.ts';
-import { shellWord } from '../../adapters/file-errors.ts';
 import { type Finding, finding, good } from '../finding.ts';
 
 /** Both sides of the settings' `reload`. */

@@ -1,4 +1,4 @@
-import { shellWord } from '../../adapters/file-errors.ts';
+import { shellWord } from '../../remedy.ts';
 import { refusedRemedy, requestOutcome } from '../../csr/outcome.ts';
 import { isStockSigner } from '../../csr/signer-names.ts';
 import { type CertificateSpec, NODE_NAME, withNodeName, servesWith } from '../../csr/spec.ts';
@@ -77,7 +77,7 @@ function ownFinding(csr: CertificateSigningRequest, spec: CertificateSpec, seen:
   switch (outcome.kind) {
     case 'denied': {
       const what = `the ${purpose} request ${csr.name} was denied: ${words(outcome)}`;
-      const remedy = `kubectl delete csr ${word}; certlet renew ${purpose}   # after mending what the approver names; by itself certlet asks again after hours`;
+      const remedy = `kubectl delete csr ${word}; certlet renew ${purpose}   # after mending what the approver names`;
       return finding('problem', `${id}-denied`, what, {
         remedy,
         evidence: { ...evidence, reason: outcome.reason, message: outcome.message },
@@ -103,7 +103,7 @@ function ownFinding(csr: CertificateSigningRequest, spec: CertificateSpec, seen:
 function failedRemedy(spec: CertificateSpec, { usages, message }: { usages: boolean; message: string }): string {
   const { name, usagesNegotiable, expirationSeconds } = spec;
   if (usages && usagesNegotiable)
-    return 'nothing: certlet asks once with the other set of usages; keyEncipherment in the settings makes it the default';
+    return 'Nothing must be done: certlet asks once with the other set of usages; keyEncipherment in the settings makes it the default.';
   if (usages)
     return `systemctl reload certlet   # after setting usages of ${name} in the settings to what the signer takes`;
   return refusedRemedy({ purpose: name, expirationSeconds }, message);

@@ -14,7 +14,8 @@ export function lifetimeFindings(
   const drops = version === 'v1beta1' || (minor !== undefined && minor < FIRST_WITH_LIFETIMES);
   if (!drops || asking.length === 0) return [];
   const what = `the API server drops expirationSeconds (Kubernetes before 1.22): ${asking.join(', ')} will live as long as the signer likes`;
-  const remedy = 'nothing; expirationSeconds may as well be left out of the settings until the cluster is upgraded';
+  const remedy =
+    'Nothing must be done; expirationSeconds may as well be left out of the settings until the cluster is upgraded.';
   return [finding('note', 'versions.lifetime', what, { remedy, evidence: { certificates: asking } })];
 }
 

@@ -130,7 +130,7 @@ function caCauses({ target, glimpse }: TlsSeen, unit: string): readonly Cause[] 
       sure: 'likely',
       remedy:
         role === 'node'
-          ? `systemctl stop ${unit} certlet && certlet reset, then certlet join with a token of this cluster`
+          ? `systemctl stop ${unit} certlet && certlet reset   # then certlet join with a token of this cluster`
           : 'certlet join ENDPOINT --token-file FILE --discovery-token-ca-cert-hash sha256:... --force',
     },
     {

@@ -1,3 +1,4 @@
+import { shellWord } from '../../remedy.ts';
 import { timestamp } from '../../timestamp.ts';
 import { type CertletError, isCertletError } from '../../errors.ts';
 import { parseBootstrapToken } from '../../discovery/bootstrap-token.ts';
@@ -94,7 +95,13 @@ async function whyRefused(context: CheckContext, target: Target): Promise<Why> {
   if (credential.kind === 'exec') {
     const what = `the credential that ${credential.plugin.command} printed is not valid here`;
     return {
-      causes: [{ what, sure: 'likely', remedy: `run ${credential.plugin.command} by hand` }],
+      causes: [
+        {
+          what,
+          sure: 'likely',
+          remedy: `${shellWord(credential.plugin.command)}   # by hand, with the arguments and the env of the exec entry`,
+        },
+      ],
       seen: NOTHING_SEEN,
     };
   }

@@ -148,19 +148,19 @@ export const filesStep: Step = {
     }));
     const owner = await statOf(context.ports, certDir);
     const trusted = [context.ports.uid, ...(owner === undefined ? [] : [owner])];
+    const service = await serviceUser(context.ports.fs, settings, context.ports.uid);
     const findings = await Promise.all(
-      [...named, ...pairFiles, ...folders].map((item) => lookAt(context, item, trusted)),
+      [...named, ...pairFiles, ...folders].map((item) => lookAt(context, item, { trusted, service })),
     );
     const written = writtenFolders(settings).map(({ path }) => path);
     const used = new Map<string, Use>([
       ...[...named, ...pairFiles, { path: kubeconfig }].map(({ path }) => [path, 'read'] as const),
       ...folders.map(({ path }) => [path, written.includes(path) ? 'write' : 'enter'] as const),
     ]);
-    const service = await serviceUser(context.ports.fs, settings, context.ports.uid);
     const found = [
       ...findings.flat(),
       ...(await groupFindings(context.ports, settings)),
-      ...(await closedFindings(context.ports, used, service)),
+      ...(await closedFindings(context.ports, used, { service, owner })),
       ...(await writtenFindings(context.ports, written, service)),
       ...(await sandboxFindings(context.ports, settings)),
     ];
@@ -195,11 +195,14 @@ async function groupFindings({ fs }: CheckPorts, settings: Settings): Promise<re
 async function closedFindings(
   ports: CheckPorts,
   used: ReadonlyMap<string, Use>,
-  service: number,
+  { service, owner }: { readonly service: number; readonly owner: number | undefined },
 ): Promise<readonly Finding[]> {
+  // Somebody else than root and the service looks: what belongs to others is not the service's affair then.
+  const known = ports.uid === 0 || ports.uid === owner;
   const judged = [...used].map(async ([path, use]) => {
     const facts = await factsOf(ports, path);
-    return facts === undefined ? [] : shutOutFindings(path, facts, use, service);
+    if (facts === undefined || (!known && facts.uid !== service)) return [];
+    return shutOutFindings(path, facts, use, service);
   });
   return (await Promise.all(judged)).flat();
 }
@@ -239,11 +242,11 @@ function namedSecrets({ bootstrap, node }: Facts): readonly string[] {
 async function lookAt(
   { ports }: CheckContext,
   item: Omit<LookedAt, 'facts'>,
-  trusted: readonly number[],
+  { trusted, service }: { readonly trusted: readonly number[]; readonly service: number },
 ): Promise<readonly Finding[]> {
   try {
     const facts = await ports.fs.stat(item.path);
-    return facts === undefined ? [] : modeFindings({ ...item, facts }, trusted);
+    return facts === undefined ? [] : modeFindings({ ...item, facts }, trusted, service);
   } catch (error) {
     if (!isDenied(error)) throw error;
     return [

@@ -15,7 +15,8 @@ const PROOF_GOOD_FOR_MS = 24 * 3_600_000;
  */
 export async function runOnce(context: CommandContext, args: OnceArguments): Promise<number> {
   const settings = await context.loadSettings();
-  const log = await context.openLog(settings.log);
+  // Only a timer says when it comes again.
+  const log = await context.openLog(settings.log, { byTimer: args.everyMs !== undefined });
   let last: AgentSnapshot | undefined;
   const document = await runOwnAgent(context, settings, {
     command: 'once',

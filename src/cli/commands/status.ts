@@ -1,15 +1,17 @@
 import { forTerminal } from '../../adapters/log/printable.ts';
 import { SystemClock } from '../../adapters/system-clock.ts';
 import { isCertletError } from '../../errors.ts';
+import type { HowItRuns } from '../../remedy.ts';
 import { statusMark } from '../../status/document.ts';
-import { FIX } from '../../status/rows.ts';
+import { adviceLines } from '../../status/rows.ts';
 import { statusReport } from '../../status/text.ts';
 import { type Liveness, type State, STATE_EXIT, type Verdict, verdictOf } from '../../status/verdict.ts';
 import { encodeAnswer } from '../answer.ts';
 import type { StatusArguments } from '../command.ts';
 import { type CommandContext, showsColour } from '../command-context.ts';
 import { managedPurposes } from '../managed-purposes.ts';
-import { findStatus, type FoundStatus } from '../status-source.ts';
+import { type FoundStatus, findStatus } from '../status-source.ts';
+import { howItRuns, toldFor } from '../told-remedies.ts';
 
 /** `--watch` looks so often; it shows something only when that has changed. */
 const LOOK_MS = 1_000;
@@ -21,9 +23,16 @@ export async function runStatus(context: CommandContext, args: StatusArguments):
   const settings = await context.loadSettings();
   const { certificate } = args;
   managedPurposes(settings, certificate, 'status');
-  const look = async (): Promise<FoundStatus> => onlyOf(await findStatus(settings, context.edge), certificate);
+  const look = async (): Promise<Told> => {
+    const found = onlyOf(await findStatus(settings, context.edge), certificate);
+    const host = await howItRuns(settings, found);
+    return { ...found, host, document: toldFor(found.document, host) };
+  };
   return args.watch ? watch(context, args, look) : show(context, args, look);
 }
+
+/** What was found, with remedies as they work on this host. */
+type Told = FoundStatus & { readonly host: HowItRuns };
 
 /** With one certificate in mind the others count neither in the table nor in the verdict. */
 function onlyOf(found: FoundStatus, certificate: string | undefined): FoundStatus {
@@ -41,7 +50,7 @@ function onlyOf(found: FoundStatus, certificate: string | undefined): FoundStatu
   };
 }
 
-async function show(context: CommandContext, args: StatusArguments, look: () => Promise<FoundStatus>): Promise<number> {
+async function show(context: CommandContext, args: StatusArguments, look: () => Promise<Told>): Promise<number> {
   const seen = await lookOnce(context, args, look);
   if (seen.kind === 'shown') context.print(seen.text);
   else context.edge.stderr.write(forTerminal(seen.text));
@@ -49,11 +58,7 @@ async function show(context: CommandContext, args: StatusArguments, look: () => 
 }
 
 /** Ends at a signal, with the last state's code. */
-async function watch(
-  context: CommandContext,
-  args: StatusArguments,
-  look: () => Promise<FoundStatus>,
-): Promise<number> {
+async function watch(context: CommandContext, args: StatusArguments, look: () => Promise<Told>): Promise<number> {
   const clock = new SystemClock();
   const terminal = context.edge.stdout.isTTY === true && args.output === 'text';
   let last: string | undefined;
@@ -84,11 +89,7 @@ interface Seen {
   readonly mark: string;
 }
 
-async function lookOnce(
-  context: CommandContext,
-  args: StatusArguments,
-  look: () => Promise<FoundStatus>,
-): Promise<Seen> {
+async function lookOnce(context: CommandContext, args: StatusArguments, look: () => Promise<Told>): Promise<Seen> {
   try {
     const found = await look();
     const now = context.edge.now();
@@ -98,8 +99,8 @@ async function lookOnce(
     return { kind: 'shown', state: verdict.state, text, mark };
   } catch (error) {
     if (!isCertletError(error)) throw error;
-    const remedy = error.remedy === undefined ? '' : `  ${FIX} ${error.remedy}\n`;
-    const text = `certlet: ${error.message}\n${remedy}`;
+    const lines = [`certlet: ${error.message}`, ...adviceLines(error.remedy).map((line) => `  ${line}`)];
+    const text = `${lines.join('\n')}\n`;
     return { kind: 'problem', state: 'unknown', text, mark: text };
   }
 }
@@ -110,19 +111,19 @@ function livenessOf({ source, missing, trouble }: FoundStatus): Liveness {
   return source.kind === 'file' && !source.running ? 'down' : 'running';
 }
 
-type Judged = FoundStatus & { readonly verdict: Verdict; readonly now: Date };
+type Judged = Told & { readonly verdict: Verdict; readonly now: Date };
 
 function formed(
   context: CommandContext,
   args: StatusArguments,
-  { document, source, trouble, verdict, now }: Judged,
+  { document, source, trouble, host, verdict, now }: Judged,
 ): string {
   const { stdout, environment } = context.edge;
   if (args.output === 'text') {
     const colour = showsColour(stdout, environment);
     const columns = stdout.isTTY === true ? stdout.columns : undefined;
     const details = args.verbose || args.certificate !== undefined;
-    return statusReport(document, { source, trouble, verdict, now, colour, columns, details });
+    return statusReport(document, { source, trouble, host, verdict, now, colour, columns, details });
   }
   const told = { ...document, state: verdict.state, reasons: verdict.reasons, source: source.kind };
   // A stream of documents has one on each line.

@@ -1,6 +1,6 @@
+import { shellWord } from '../../remedy.ts';
 import { randomBytes } from 'node:crypto';
 import { basename } from 'node:path';
-import { shellWord } from '../../adapters/file-errors.ts';
 import { forTerminal } from '../../adapters/log/printable.ts';
 import { NodeFileSystem } from '../../adapters/file-system.ts';
 import type { ClusterApi } from '../../approve/ports.ts';

@@ -13,8 +13,8 @@ export function writersHold(
   return new CertletError('ERR_STORE_FOREIGN', `another program writes here too: ${files.join(', ')}`, {
     remedy:
       kubelet === undefined
-        ? `stop what writes there, then: certlet renew ${name}`
-        : `set ${kubelet.rotatedBy}: false in the kubelet's configuration and restart it, then: certlet renew ${name}`,
+        ? `certlet renew ${name}   # after stopping what writes there`
+        : `certlet renew ${name}   # after setting ${kubelet.rotatedBy}: false in the kubelet's configuration and restarting it`,
   });
 }
 
@@ -59,7 +59,7 @@ export function nameHold(question: NameQuestion, purpose: string): CertletError 
     'ERR_NODE_NAME',
     `this host is called ${nodeName} now, and holds a certificate of node ${held} until ${until}`,
     {
-      remedy: `hostnamectl set-hostname ${held}, or hostnameOverride: ${held} in the settings; if this is node ${nodeName} from now on: certlet renew ${purpose}`,
+      remedy: `hostnamectl set-hostname ${held}   # or hostnameOverride: ${held} in the settings; if this is node ${nodeName} from now on: certlet renew ${purpose}`,
     },
   );
 }

@@ -1,3 +1,4 @@
+import { JOIN_COMMAND } from '../../remedy.ts';
 import { CertletError, errorFields, isCertletError, problemOf } from '../../errors.ts';
 import type { CertificateSpec } from '../../csr/spec.ts';
 import type { ClientConfig, ClusterAccess } from '../../kubeconfig/client-config.ts';
@@ -71,7 +72,7 @@ export class NodeKubeconfigs {
     throw new CertletError(
       'ERR_CREDENTIAL_MISSING',
       `no kubeconfig says where the API server is: neither ${this.#node.path} nor ${this.#bootstrap.path} is usable`,
-      { remedy: `put a kubeconfig at ${this.#bootstrap.path || this.#node.path}` },
+      { remedy: `Put a kubeconfig at ${this.#bootstrap.path || this.#node.path}.` },
     );
   }
 
@@ -88,9 +89,10 @@ export class NodeKubeconfigs {
     this.#bootstrap = await kubeconfigs.readBootstrap();
     for (const reading of [this.#node, this.#bootstrap]) {
       if (reading.kind !== 'usable') continue;
-      for (const warning of reading.config.warnings) {
+      const { warnings, modeWarning, modeRemedy } = reading.config;
+      for (const warning of warnings) {
         if (!this.said.isNews(warning, '')) continue;
-        log.log('warn', warning, { file: reading.path });
+        log.log('warn', warning, { file: reading.path, remedy: warning === modeWarning ? modeRemedy : undefined });
       }
     }
   }
@@ -108,13 +110,13 @@ export class NodeKubeconfigs {
     if (reading.kind === 'usable') {
       if (reading.config.credential.kind !== 'none') return reading.config;
       throw new CertletError('ERR_CREDENTIAL_MISSING', `${reading.path} names no credential, and ${reason}`, {
-        remedy: 'kubeadm token create (on a control plane node), then put the token into that file',
+        remedy: 'kubeadm token create   # on a control plane node; then put the token into that file',
       });
     }
     if (reading.kind === 'unusable') throw reading.error;
     if (reading.linksTo !== undefined) throw unopened({ path: reading.path, linksTo: reading.linksTo }, reason);
     throw new CertletError('ERR_CREDENTIAL_MISSING', `no bootstrap kubeconfig at ${reading.path}, and ${reason}`, {
-      remedy: `put a bootstrap kubeconfig with a fresh token at ${reading.path}; certlet notices it by itself (kubeadm token create, or certlet join)`,
+      remedy: `${JOIN_COMMAND}   # with what kubeadm token create --print-join-command shows on a control plane node; or put a bootstrap kubeconfig with a fresh token at ${reading.path}: certlet notices it by itself`,
     });
   }
 

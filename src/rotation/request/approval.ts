@@ -125,7 +125,7 @@ export class ApprovalReminder {
         csr: name,
         since: createdAt,
         why: unissuedReason(this.#spec.signerName),
-        command: 'certlet check',
+        remedy: 'certlet check',
       });
       observer.observe({ kind: 'waiting', purpose, at: clock.now(), text: `${name} is approved and not issued` });
       return;
@@ -142,7 +142,7 @@ export class ApprovalReminder {
       since: createdAt,
       automatic: outlook.automatic,
       why: outlook.why,
-      command: approveCommand(name),
+      remedy: approveCommand(name),
     });
     const text = `${purpose} certificate waits for approval: ${approveCommand(name)}`;
     observer.observe({ kind: 'waiting', purpose, at: clock.now(), text });

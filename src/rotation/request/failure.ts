@@ -79,8 +79,8 @@ function usagesTriedTwice(
   const asByDefault = asked === usages.includes('key encipherment');
   if (error.code !== 'ERR_CSR_USAGES' || (asByDefault && usagesNegotiable)) return error;
   const remedy = usagesNegotiable
-    ? `Neither set of usages is taken; once the signer is mended: certlet renew ${name}`
-    : `Set usages of ${name} in the settings to what the signer takes, then: systemctl reload certlet`;
+    ? `certlet renew ${name}   # once the signer is mended, which takes neither set of usages`
+    : `systemctl reload certlet   # after setting usages of ${name} in the settings to what the signer takes`;
   return new CertletError('ERR_CSR_FAILED', error.message, { cause: error, remedy });
 }
 
@@ -185,8 +185,8 @@ export async function explainTlsDates(
     return new CertletError('ERR_API_TLS_DATES', `${error.message}${dates}; ${clock}`, {
       cause: error,
       remedy: ours
-        ? 'set the clock: timedatectl set-ntp true (or hwclock)'
-        : "renew the API server's certificate (kubeadm certs renew apiserver)",
+        ? 'timedatectl set-ntp true   # sets the clock; without a time server: hwclock'
+        : 'kubeadm certs renew apiserver   # on the control plane node, then restart kube-apiserver',
     });
   } catch (failure) {
     if (!isCertletError(failure)) throw failure;

@@ -32,7 +32,7 @@ export async function requireSigner(
   // The cluster may be upgraded before this is looked at again.
   connections.forgetVersion(asker.cluster);
   throw new CertletError('ERR_CSR_SIGNER', unreachedSigner(signerName), {
-    remedy: `Take ${name} out of certificates in the settings until the API server is 1.18 or later; after the upgrade: certlet renew ${name}`,
+    remedy: `certlet renew ${name}   # once the API server is 1.18 or later; until then take ${name} out of certificates in the settings`,
   });
 }
 

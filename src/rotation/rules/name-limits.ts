@@ -16,14 +16,14 @@ export function nameLimit(
   const { maxNames, allIgnored } = limits;
   if (allIgnored.length > 0) {
     return new CertletError('ERR_NAMES', `ignoreAddresses holds every address of this node: ${listed(allIgnored)}`, {
-      remedy: `narrow ignoreAddresses in the settings, or set nodeIP, then: systemctl reload certlet`,
+      remedy: `systemctl reload certlet   # after narrowing ignoreAddresses in the settings, or setting nodeIP`,
     });
   }
   const names = [...dnsNames, ...ipAddresses];
   if (maxNames === undefined || names.length <= maxNames) return undefined;
   const message = `the ${purpose} certificate would have ${String(names.length)} names, and maxNames is ${String(maxNames)}: ${listed(names)}`;
   return new CertletError('ERR_NAMES', message, {
-    remedy: `raise maxNames in the settings, or leave some out with addressTypes or ignoreAddresses, then: systemctl reload certlet`,
+    remedy: `systemctl reload certlet   # after raising maxNames in the settings, or leaving some out with addressTypes or ignoreAddresses`,
   });
 }
 

@@ -111,7 +111,7 @@ t.test('the server is not blamed for an https proxy that speaks no TLS', async (
   t.match(await failureOf(connect(t, cluster).discover(never)), {
     code: 'ERR_API_TLS',
     message: `the TLS handshake with the proxy ${proxy.host} failed`,
-    remedy: /http:\/\/ or https:\/\//,
+    remedy: /check scheme, host and port of the proxy$/,
   });
 });
 

@@ -87,7 +87,7 @@ for (const row of [
     await t.rejects(failure, {
       code: 'ERR_HOOK',
       message: row.message,
-      remedy: /^run the command of the hook .* in the settings by hand, after: env -i .*CERTLET_PURPOSE=client/,
+      remedy: /^env -i .*CERTLET_PURPOSE=client.* sh {3}# .*run the command of the hook test /,
     });
   });
 }

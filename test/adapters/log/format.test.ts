@@ -35,6 +35,18 @@ for (const row of [
     fields: { d: new Date('2027-01-03T04:11:00.123Z') },
     line: '<6>e d=2027-01-03T04:11:00Z',
   },
+  {
+    name: 'a remedy last and as it is typed, what is to be known of it apart',
+    event: 'e',
+    fields: { remedy: 'echo \'a b\'   # said "aloud"', n: 1 },
+    line: String.raw`<6>e n=1 why="said \"aloud\"" fix: echo 'a b'`,
+  },
+  {
+    name: 'the explanations of a line and of its remedy together',
+    event: 'e',
+    fields: { why: 'expired', remedy: 'certlet check   # as root' },
+    line: '<6>e why="expired; as root" fix: certlet check',
+  },
   { name: 'dates that are none', event: 'e', fields: { d: new Date(Number.NaN) }, line: '<6>e d=unknown' },
 ]) {
   t.test(`journal: ${row.name}`, async (t) => {

@@ -102,12 +102,18 @@ for (const { name, conditions, expected } of [
   {
     name: 'failed for its lifetime: only the settings can leave it out',
     conditions: [APPROVED, condition('Failed', 'this signer takes no expirationSeconds')],
-    expected: { id: 'requests.exporter-failed', remedy: /^Leave expirationSeconds of the exporter certificate out/ },
+    expected: {
+      id: 'requests.exporter-failed',
+      remedy: /after leaving expirationSeconds of the exporter certificate out/,
+    },
   },
   {
     name: 'failed for what the signer alone knows',
     conditions: [APPROVED, condition('Failed', 'unknown host')],
-    expected: { id: 'requests.exporter-failed', remedy: /certlet renew exporter$/ },
+    expected: {
+      id: 'requests.exporter-failed',
+      remedy: /certlet renew exporter {3}# after mending what the reason names$/,
+    },
   },
 ])
   t.test(name, async (t) => {

@@ -79,7 +79,7 @@ for (const row of [
 ] as const) {
   t.test(`files: ${row.name}`, async (t) => {
     const facts: FileFacts = { ...FILE, ...row.facts };
-    t.strictSame(told(modeFindings({ path: '/a b', kind: row.kind, facts }, [990])), row.ids);
+    t.strictSame(told(modeFindings({ path: '/a b', kind: row.kind, facts }, [990], 0)), row.ids);
   });
 }
 
@@ -97,6 +97,27 @@ for (const row of [
     t.equal(found?.remedy, row.remedy);
   });
 }
+
+for (const row of [
+  { name: "root's folder, to be written", mode: 0o755, use: 'write', remedy: "chown 812 '/a b'" },
+  { name: "root's folder, to be entered", mode: 0o711, use: 'enter', remedy: undefined },
+  { name: "root's folder that nobody else enters", mode: 0o700, use: 'enter', remedy: "chown 812 '/a b'" },
+  { name: "root's token for a group", mode: 0o640, use: 'read', remedy: undefined },
+  { name: "root's token", mode: 0o600, use: 'read', remedy: "chown 812 '/a b'" },
+] as const) {
+  t.test(`files: a service with a user of its own, and ${row.name}`, async (t) => {
+    const [found] = shutOutFindings('/a b', { ...FILE, mode: row.mode, uid: 0 }, row.use, 812);
+    t.equal(found?.remedy, row.remedy);
+  });
+}
+
+t.test("files: a token that everybody reads is closed, and stays the service's to read", async (t) => {
+  const remedyOf = (mode: number, service: number): string | undefined =>
+    modeFindings({ path: '/t', kind: 'secret', facts: { ...FILE, mode } }, [], service)[0]?.remedy;
+  t.equal(remedyOf(0o644, 0), 'chmod 600 /t');
+  t.equal(remedyOf(0o644, 812), 'chown 812 /t && chmod 600 /t');
+  t.equal(remedyOf(0o640, 812), undefined, 'as the pages have it');
+});
 
 // Kubeconfigs
 

@@ -242,7 +242,7 @@ t.test('serving pending for days: one request, few lines, the command', async (t
   t.match(host.manager('serving').command, /^kubectl certificate approve node-csr-/);
   const lines = host.log.of('Certificate signing request waits for approval');
   t.equal(lines.length, 7, '10 s, 1 h, 6 h, then daily');
-  t.match(lines[0]?.fields, { automatic: 'no', command: /^kubectl certificate approve/ });
+  t.match(lines[0]?.fields, { automatic: 'no', remedy: /^kubectl certificate approve/ });
   for (const name of host.api.pendingNames) host.api.approveRequest(name);
   await host.clock.settle();
   t.equal(host.isUpToDate, true);

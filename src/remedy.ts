@@ -1,0 +1,71 @@
+/** The word for what ends a trouble, everywhere: journal, status, check, errors of commands. */
+export const FIX = 'fix:';
+
+/** What a person does, and what is to be known of it. */
+export interface Advice {
+  /** One command that can be pasted as it is; where no command ends the trouble, the instruction. */
+  readonly fix: string;
+  readonly why: string | undefined;
+}
+
+/** Three blanks and a sign that a shell takes for the beginning of a comment. */
+const BETWEEN = '   # ';
+
+/**
+ * A remedy is one text: a command, and behind `   # ` what is to be known of it, so that a shell takes the whole of it, too. Where no command ends
+ * the trouble it is the instruction, a sentence.
+ */
+export function adviceOf(remedy: string): Advice {
+  const at = remedy.indexOf(BETWEEN);
+  if (at < 0) return { fix: remedy, why: undefined };
+  return { fix: remedy.slice(0, at), why: remedy.slice(at + BETWEEN.length) };
+}
+
+/** How a node gets a bootstrap kubeconfig. The words in capitals are the cluster's. */
+export const JOIN_COMMAND = 'certlet join ENDPOINT --token-file FILE --discovery-token-ca-cert-hash sha256:...';
+
+/** Text as one word of a POSIX shell. */
+export function shellWord(text: string): string {
+  return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
+}
+
+/** How certlet is run on a host, where that is not as a daemon of root. */
+export interface HowItRuns {
+  /** The timer alone does the work; no daemon is enabled. */
+  readonly byTimer: boolean;
+  /** The user of the service. */
+  readonly uid: number;
+}
+
+const ROOT = 0;
+
+/**
+ * The remedy as it works on this host. Remedies are written for the daemon; where a timer does its work, that and the one-shot stand in for it:
+ * a daemon started beside them would hold the lock that they need. Where the service has a user of its own, what works on the cert-dir runs
+ * as that user: files of root in there would shut the service out.
+ */
+export function remedyFor(remedy: string, { byTimer, uid }: HowItRuns): string {
+  const timed = byTimer ? remedyByTimer(remedy) : remedy;
+  // With a daemon `renew` goes through its socket, which root may open, too.
+  const own = byTimer ? /(?<!-- )\bcertlet (?=(?:renew|once|reset)\b)/g : /(?<!-- )\bcertlet (?=(?:once|reset)\b)/g;
+  return uid === ROOT ? timed : timed.replaceAll(own, `runuser -u "$(id -nu ${String(uid)})" -- certlet `);
+}
+
+const ONCE = 'certlet-once.service';
+const TIMER = 'certlet-once.timer';
+/** What is done with the daemon's unit, up to the end of that command. */
+const SYSTEMCTL = /\bsystemctl (start|stop|restart|reload|status|cat|show)( [^;&|#]*?)?(?=$| *[;&|]| {3}#)/g;
+
+function remedyByTimer(remedy: string): string {
+  const stops = /\bsystemctl stop [^;&|#]*\bcertlet\b(?![.-])/.test(remedy);
+  return remedy
+    .replaceAll(SYSTEMCTL, (line: string, verb: string, words: string | undefined) => {
+      const units = (words ?? '').split(' ').filter((word) => word !== '');
+      if (!units.includes('certlet')) return line;
+      const stead = verb === 'stop' ? [TIMER, ONCE] : verb === 'start' && stops ? [ONCE, TIMER] : [ONCE];
+      // A one-shot is neither running nor reloadable: a run reads everything anew.
+      const done = verb === 'restart' || verb === 'reload' ? 'start' : verb;
+      return ['systemctl', done, ...units.flatMap((unit) => (unit === 'certlet' ? stead : [unit]))].join(' ');
+    })
+    .replaceAll(/\bjournalctl -u certlet(?![\w.-])/g, 'journalctl -u certlet-once');
+}
