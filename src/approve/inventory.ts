@@ -91,16 +91,26 @@ function readEntry(node: JsonFields, place: Place): Entry {
   };
 }
 
-/** Who backtracks over a repeated group can take for ever over a name that a node has chosen for that; three loops over 253 characters are soon done. */
+/** Who backtracks over a repeated group can take for ever over a name that a node has chosen for that. */
 const REPEATED_GROUP = /\)[*+{]/;
+/** Each of these has up to 253 ways to read a name, all of them in order, so 2^7 on average. */
 const LOOPS = /(?<!\\)(?:[*+]|\{\d+,)/g;
-const MAX_LOOPS = 3;
+const BITS_A_LOOP = 7;
+/** Each of these doubles the ways where their parts overlap: `a?a?a?aaa`, `(a|a)(a|a)`. */
+const CHOICES = /(?<!\\)(?:(?<![*+?}])\?|\()/g;
+/** 2^24 ways are gone through within a second. */
+const MAX_BITS = 24;
 const SLOW =
-  'can take very long: groups may not be repeated, at most three of * + {n,} may stand in it, and no backreferences or lookaround';
+  'can take very long: groups may not be repeated, three of * + {n,} may stand in it with few of ? and groups beside, and no backreferences or lookaround';
+
+/** How many ways there are to read a name, as a power of two. */
+function bitsOf(pattern: string): number {
+  const count = (part: RegExp): number => pattern.match(part)?.length ?? 0;
+  return count(LOOPS) * BITS_A_LOOP + count(CHOICES);
+}
 
 function patternOf(text: string, place: Place, at: YamlPath): RegExp {
-  const loops = text.match(LOOPS)?.length ?? 0;
-  if (text.length > MAX_PATTERN || /\\[1-9k]|\(\?/.test(text) || REPEATED_GROUP.test(text) || loops > MAX_LOOPS)
+  if (text.length > MAX_PATTERN || /\\[1-9k]|\(\?/.test(text) || REPEATED_GROUP.test(text) || bitsOf(text) > MAX_BITS)
     throw wrong(place, at, SLOW);
   try {
     return new RegExp(`^(?:${text})$`, 'u');

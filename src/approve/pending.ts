@@ -9,6 +9,8 @@ export interface Pending extends Pick<SigningRequest, 'name' | 'uid' | 'createdA
   readonly told?: string;
 }
 
+const wasJudged = ({ told }: Pending): boolean => told !== undefined;
+
 /** The pending requests, and which of them are to be judged next, in order of arrival. */
 export class PendingRequests {
   readonly #known = new Map<string, Pending>();
@@ -52,12 +54,16 @@ export class PendingRequests {
       if (pending.signerName === signerName && !uids.has(pending.uid)) this.remove(pending.uid);
   }
 
-  /** The oldest that is due, which it is no more then; undefined when none is. */
+  /**
+   * The oldest that is due, which it is no more then; undefined when none is. What was judged and left comes after all that nobody has looked at:
+   * thousands of bad requests of one node, judged anew after each list, would else hold up everybody's good ones.
+   */
   next(): Pending | undefined {
     this.#order ??= [...this.#due]
       .map((uid) => this.#known.get(uid))
       .filter((pending) => pending !== undefined)
-      .toSorted((one, other) => byArrival(other, one))
+      .toSorted((one, other) => Number(wasJudged(one)) - Number(wasJudged(other)) || byArrival(one, other))
+      .toReversed()
       .map(({ uid }) => uid);
     for (let uid = this.#order.pop(); uid !== undefined; uid = this.#order.pop()) {
       const pending = this.#due.delete(uid) ? this.#known.get(uid) : undefined;

@@ -54,6 +54,13 @@ for (const row of [
   { name: 'no expression', text: 'nodes: [{nameMatches: "a["}]', says: /is no regular expression/ },
   { name: 'an expression that takes for ever', text: 'nodes: [{nameMatches: "(a+)+"}]', says: /can take very long/ },
   { name: 'many loops', text: 'nodes: [{nameMatches: "a*a*a*a*b"}]', says: /can take very long/ },
+  {
+    name: 'optional parts that overlap',
+    text: `nodes: [{nameMatches: "${'a?'.repeat(25)}${'a'.repeat(25)}"}]`,
+    says: /can take very long/,
+  },
+  { name: 'groups that overlap', text: `nodes: [{nameMatches: "${'(a|a)'.repeat(25)}b"}]`, says: /can take very long/ },
+  { name: 'loops with optional parts', text: 'nodes: [{nameMatches: "a?a?a?a?a*a*a*b"}]', says: /can take very long/ },
   { name: 'a backreference', text: String.raw`nodes: [{nameMatches: '(a)\1'}]`, says: /can take very long/ },
   { name: 'no YAML', text: 'nodes: [', says: /i.yaml:1/ },
 ]) {
@@ -61,3 +68,15 @@ for (const row of [
     t.throws(() => parseInventory(row.text, '/i.yaml'), { code: 'ERR_CONFIG_INVALID', message: row.says });
   });
 }
+
+t.test('an expression as people write them is taken, and a name that fits it nearly is soon judged', async (t) => {
+  for (const pattern of [
+    '(web|db|cache)-[0-9]+(-[a-z]+)?[.](eu|us)[.]example[.]com',
+    '[a-z]+-?[a-z]+-?[0-9]{1,3}',
+    'a?a?a?a*a*a*b',
+  ]) {
+    const { allows } = parseInventory(JSON.stringify({ nodes: [{ name: 'n1', namesMatch: [pattern] }] }), '/i.yaml');
+    // Without an end this test has none.
+    t.notOk(allows('n1', 'a'.repeat(253)));
+  }
+});

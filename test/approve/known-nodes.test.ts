@@ -227,6 +227,21 @@ t.test('what is seen again is judged again only where that is asked for', async 
   t.strictSame(drained(requests), ['a']);
 });
 
+t.test(
+  'thousands of bad requests that a list made due again kept good ones waiting that came after them',
+  async (t) => {
+    const requests = new PendingRequests();
+    const bad = ['bad-1', 'bad-2', 'bad-3'].map((name) => pending(name, { createdAt: at(-5_000) }));
+    for (const request of bad) requests.add(request);
+    drained(requests);
+    for (const { uid } of bad) requests.isNews(uid, 'others-names: …');
+    for (const request of bad) requests.add(request, 'again');
+    requests.add(pending('good-2', { createdAt: at(2_000) }));
+    requests.add(pending('good-1', { createdAt: at(1_000) }));
+    t.strictSame(drained(requests), ['good-1', 'good-2', 'bad-1', 'bad-2', 'bad-3']);
+  },
+);
+
 t.test('a request that was decided meanwhile is not due, also when the order was made before', async (t) => {
   const requests = new PendingRequests();
   for (const name of ['a', 'b', 'c']) requests.add(pending(name));
