@@ -200,6 +200,7 @@ function approveCommand(given: Given): ApproveArguments {
     yes: given.boolean('yes'),
     dryRun: given.boolean('dry-run'),
     access: accessOf(given),
-    settingsPath: given.text('config'),
+    // The default file need not be there: approving runs anywhere.
+    settingsPath: given.saidText('config'),
   };
 }

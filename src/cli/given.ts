@@ -41,6 +41,11 @@ export class Given {
     return textOf(this.#values[name]) ?? this.#spec.flags.find((flag) => flag.name === name)?.fallback;
   }
 
+  /** What stands on the line alone: who acts otherwise by default than when told the same wants it. */
+  saidText(name: string): string | undefined {
+    return textOf(this.#values[name]);
+  }
+
   /** Whether the flag stands on the line. */
   has(name: string): boolean {
     return this.#values[name] !== undefined;

@@ -155,6 +155,18 @@ for (const row of [
   });
 }
 
+t.test('certlet approve on a host without settings wanted the settings file of which nobody had spoken', async (t) => {
+  for (const [words, settingsPath] of [
+    [['approve'], undefined],
+    [['approve', '--print-rbac'], undefined],
+    [['approve', '--config', '/c.yaml'], '/c.yaml'],
+  ] as const) {
+    const line = await parsed(...words);
+    t.match(line, { kind: 'command', command: { name: 'approve' } });
+    t.equal((line as { command: { settingsPath: unknown } }).command.settingsPath, settingsPath, words.join(' '));
+  }
+});
+
 t.test('--config names the settings file', async (t) => {
   t.equal((await parsed('run', '--config', '/c.yaml')).settings.settingsPath, '/c.yaml');
 });
