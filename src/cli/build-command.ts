@@ -2,6 +2,7 @@ import {
   type AccessChoice,
   type AllowArguments,
   type ApproveArguments,
+  type CheckArguments,
   type Command,
   type JoinCommandArguments,
   type OnceArguments,
@@ -9,6 +10,7 @@ import {
   type RbacArguments,
   type TokenArguments,
 } from './command.ts';
+import { OUTLOOKS } from '../check/outlooks.ts';
 import type { CommandName, CommandSpec } from './command-spec.ts';
 import { DEFAULT_ROLE_GROUPS, ROLE_TOPICS } from '../token/roles.ts';
 import { settingFlags } from './flags.ts';
@@ -51,7 +53,7 @@ const BUILDERS: { readonly [Name in CommandName]: (given: Given) => Extract<Comm
     wait: given.boolean('wait'),
     timeoutMs: given.durationMs('timeout'),
   }),
-  check: (given) => ({ name: 'check', output: given.output() }),
+  check: checkCommand,
   adopt: (given) => ({
     name: 'adopt',
     output: given.output(),
@@ -77,6 +79,18 @@ const BUILDERS: { readonly [Name in CommandName]: (given: Given) => Extract<Comm
     settingsPath: given.text('config'),
   }),
 };
+
+function checkCommand(given: Given): CheckArguments {
+  const outlook = given.has('for') ? given.choice('for', OUTLOOKS) : undefined;
+  const caFile = given.text('ca-file');
+  if (caFile !== undefined && outlook !== 'kubelet-ca') given.problem('--ca-file', 'goes with --for kubelet-ca');
+  return {
+    name: 'check',
+    output: given.output(),
+    ...(outlook === undefined ? {} : { outlook }),
+    ...(caFile === undefined ? {} : { caFile }),
+  };
+}
 
 function onceCommand(given: Given): OnceArguments {
   const [every, expiring] = [given.text('every'), given.text('if-expiring')];

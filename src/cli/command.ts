@@ -1,3 +1,4 @@
+import type { Outlook } from '../check/outlooks.ts';
 import type { FlagValues } from '../config.ts';
 import type { ReloadChoice } from '../kubelet/reload-file.ts';
 import type { RoleGroups, RoleTopic } from '../token/roles.ts';
@@ -57,6 +58,10 @@ export interface RenewArguments {
 export interface CheckArguments {
   readonly name: 'check';
   readonly output: OutputForm;
+  /** A change that is about to come, which the node should survive. */
+  readonly outlook?: Outlook;
+  /** CAs that the API server will verify kubelets by. */
+  readonly caFile?: string;
 }
 
 export interface AdoptArguments {

@@ -1,3 +1,4 @@
+import { OUTLOOKS } from '../check/outlooks.ts';
 import { KUBELET_NAMES } from '../csr/spec.ts';
 import { APPROVE, RBAC, TOKEN } from './cluster-commands.ts';
 import type { CommandSpec } from './command-spec.ts';
@@ -142,14 +143,32 @@ export const COMMANDS: readonly CommandSpec[] = [
     description: [
       'Walks the way of a certificate: settings, files, name, connection, credential, permissions, approver, signer. Names what is wrong, how sure that is, and the command that mends it. Changes nothing.',
     ],
-    flags: [OUTPUT],
+    flags: [
+      {
+        name: 'for',
+        kind: 'text',
+        value: 'CHANGE',
+        choices: OUTLOOKS,
+        summary:
+          'Also whether this node survives a change: an API server that verifies kubelets, certificates of an hour, another CA of the cluster.',
+      },
+      {
+        name: 'ca-file',
+        kind: 'text',
+        value: 'FILE',
+        completes: 'file',
+        summary:
+          "With --for kubelet-ca: the CAs of the API server's --kubelet-certificate-authority. Default: those of the node's kubeconfig.",
+      },
+      OUTPUT,
+    ],
     settings: true,
     exits: [
       [0, 'nothing is wrong'],
       [1, 'a problem was found, or the check itself failed'],
       [77, 'nothing wrong was found, but something could not be looked at by this user'],
     ],
-    examples: ['certlet check', 'certlet check --output json'],
+    examples: ['certlet check', 'certlet check --output json', 'certlet check --for kubelet-ca'],
   },
   {
     name: 'adopt',

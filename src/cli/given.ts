@@ -159,6 +159,11 @@ export class Given {
     this.#problems.push(`${label}: ${text}`);
   }
 
+  /** One of these words. */
+  choice<const T extends string>(name: string, words: readonly [T, ...T[]]): T {
+    return this.#oneOf(`--${name}`, this.text(name), words);
+  }
+
   positionalChoice<const T extends string>(words: readonly [T, ...T[]]): T {
     return this.#oneOf((this.#spec.positional?.name ?? '').toUpperCase(), this.positional, words);
   }

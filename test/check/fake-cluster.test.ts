@@ -6,6 +6,7 @@ import t from 'tap';
 import type { Test } from 'tap';
 import type { CheckPorts } from '../../src/check/facts.ts';
 import { encodeHistory } from '../../src/csr/pending.ts';
+import { runCheck } from '../../src/cli/commands/check.ts';
 import { CheckHost, folder, NO_KUBELET } from '../fixtures/check/host.ts';
 import type { CheckResult } from '../fixtures/check/host.ts';
 import { createAuthority } from '../fixtures/cluster/authority.ts';
@@ -78,6 +79,50 @@ t.test('a VIP that the settings ignore as the first address of the Node, and mor
   const limited = await host.check({ daemon: () => Promise.resolve('running') });
   t.strictSame(limited.ids('problem'), ['serving.limit', 'serving.names'], limited.text);
   t.ok(limited.unchanged);
+});
+
+t.test('--for kubelet-ca: the CA in the file that the API server will get, or none that can be used', async (t) => {
+  const cluster = await clusterFor(t);
+  const host = settledHost(t, cluster);
+  host.write(join(host.root, 'ca.crt'), cluster.clientCa.pem);
+  host.write(join(host.root, 'none.crt'), 'no certificate');
+  const outlook = async (file: string | undefined) => {
+    const { stdout } = host;
+    stdout.text = '';
+    const caFile = file === undefined ? {} : { caFile: join(host.root, file) };
+    await runCheck(host.context(), { name: 'check', output: 'json', outlook: 'kubelet-ca', ...caFile });
+    const { findings } = JSON.parse(stdout.text) as {
+      readonly findings: readonly { step: string; verdict: string; id: string }[];
+    };
+    return findings.filter(({ step }) => step === 'kubelet-ca').map(({ verdict, id }) => `${verdict} ${id}`);
+  };
+  const good = ['ok kubelet-ca.chain', 'ok kubelet-ca.common-name', 'ok kubelet-ca.names', 'ok kubelet-ca'];
+  t.strictSame(await outlook('ca.crt'), good);
+  t.strictSame(await outlook('none.crt'), ['problem kubelet-ca.ca-file']);
+  t.strictSame(await outlook('absent.crt'), ['problem kubelet-ca.ca-file']);
+  const byServers = await outlook(undefined);
+  t.ok(
+    byServers.includes('problem kubelet-ca.chain'),
+    "the servers' CA is another one here, and the finding says how to name it",
+  );
+});
+
+t.test('--for short-lived and --for ca-rotation go by what the steps before them have found', async (t) => {
+  const cluster = await clusterFor(t);
+  const host = settledHost(t, cluster);
+  for (const outlook of ['short-lived', 'ca-rotation'] as const) {
+    host.stdout.text = '';
+    await runCheck(host.context(), { name: 'check', output: 'json', outlook });
+    const { findings } = JSON.parse(host.stdout.text) as { readonly findings: readonly { step: string; id: string }[] };
+    t.ok(
+      findings.some(({ step }) => step === outlook),
+      outlook,
+    );
+    t.equal(
+      findings.some(({ id }) => id === `${outlook}.failed`),
+      false,
+    );
+  }
 });
 
 t.test('an address that came back within the day is a warning, and no problem of the certificate', async (t) => {

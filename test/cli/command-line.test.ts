@@ -68,6 +68,11 @@ const commands: readonly { readonly line: string; readonly command: Command }[] 
   { line: 'renew --no-wait client --timeout 5s', command: { ...renew, certificate: 'client', timeoutMs: 5000 } },
   { line: 'check --output json', command: { name: 'check', output: 'json' } },
   { line: 'check --output=yaml', command: { name: 'check', output: 'yaml' } },
+  { line: 'check --for short-lived', command: { name: 'check', output: 'text', outlook: 'short-lived' } },
+  {
+    line: 'check --for=kubelet-ca --ca-file /ca.crt',
+    command: { name: 'check', output: 'text', outlook: 'kubelet-ca', caFile: '/ca.crt' },
+  },
   { line: 'once --output json', command: { name: 'once', output: 'json', timeoutMs: 300_000 } },
   { line: 'renew --dry-run --output yaml', command: { ...renew, dryRun: true, output: 'yaml' } },
   {

@@ -16,6 +16,7 @@ import { createRouteProbe } from '../../adapters/route-probe.ts';
 import type { CheckPorts, DaemonState, RootReloads } from '../../check/facts.ts';
 import { checkDocument, checkText, tally } from '../../check/report.ts';
 import { STEPS } from '../../check/steps.ts';
+import { outlookStep } from '../../check/steps/outlook.ts';
 import { walk } from '../../check/walk.ts';
 import type { Settings } from '../../config.ts';
 import { EXIT, isCertletError } from '../../errors.ts';
@@ -33,7 +34,8 @@ const ANSWER_MS = 10_000;
 /** `certlet check`: 0 when nothing is wrong, 1 when a problem was found, 77 when nothing is but something could not be looked at for want of permission. */
 export async function runCheck(context: CommandContext, args: CheckArguments): Promise<number> {
   const { edge, signal } = context;
-  const { reports, facts } = await walk(STEPS, checkPorts(context), signal);
+  const steps = args.outlook === undefined ? STEPS : [...STEPS, outlookStep(args.outlook, args.caFile)];
+  const { reports, facts } = await walk(steps, checkPorts(context), signal);
   const about = { nodeName: facts.settings?.nodeName, program: VERSION, now: edge.now() };
   if (args.output !== 'text') context.print(encodeAnswer(checkDocument(reports, about), args.output));
   else {
