@@ -1,4 +1,4 @@
-import { OUTLOOKS } from '../check/outlooks.ts';
+import { OUTLOOK_FLAGS } from './outlook-flags.ts';
 import { KUBELET_NAMES } from '../csr/spec.ts';
 import { APPROVE, RBAC, TOKEN } from './cluster-commands.ts';
 import type { CommandSpec } from './command-spec.ts';
@@ -143,25 +143,7 @@ export const COMMANDS: readonly CommandSpec[] = [
     description: [
       'Walks the way of a certificate: settings, files, name, connection, credential, permissions, approver, signer. Names what is wrong, how sure that is, and the command that mends it. Changes nothing.',
     ],
-    flags: [
-      {
-        name: 'for',
-        kind: 'text',
-        value: 'CHANGE',
-        choices: OUTLOOKS,
-        summary:
-          'Also whether this node survives a change: an API server that verifies kubelets, certificates of an hour, another CA of the cluster.',
-      },
-      {
-        name: 'ca-file',
-        kind: 'text',
-        value: 'FILE',
-        completes: 'file',
-        summary:
-          "With --for kubelet-ca: the CAs of the API server's --kubelet-certificate-authority. Default: those of the node's kubeconfig.",
-      },
-      OUTPUT,
-    ],
+    flags: [...OUTLOOK_FLAGS, OUTPUT],
     settings: true,
     exits: [
       [0, 'nothing is wrong'],

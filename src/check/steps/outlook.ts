@@ -4,6 +4,7 @@ import { errnoOf } from '../../adapters/file-errors.ts';
 import { splitCertificates } from '../../pki/certificate.ts';
 import type { KubeconfigReading } from '../../ports.ts';
 import type { Outlook } from '../outlooks.ts';
+import type { Settings } from '../../config.ts';
 import type { CheckContext, CheckPorts, Facts, Step, StepOutcome } from '../facts.ts';
 import { finding } from '../finding.ts';
 import { caRotationFindings, type TrustedBy } from '../rules/for-ca-rotation.ts';
@@ -60,34 +61,40 @@ async function kubeletCa({ ports, facts }: CheckContext, caFile: string | undefi
 }
 
 async function shortLived({ ports, facts }: CheckContext): Promise<StepOutcome | string> {
-  const { settings, automatic, skewMs, bootstrap, kubelet, nodeObject } = facts;
+  const { settings, automatic, skewMs, bootstrap } = facts;
   if (settings === undefined) return NO_SETTINGS;
   const units = await ports.ownUnits();
-  const kubeletVersion = settings.kubelet.version ?? kubelet?.version ?? nodeObject?.kubeletVersion;
+  const kubeletVersion = versionOf(settings, facts);
   const bootstraps = bootstrap?.kind === 'usable' && bootstrap.config.credential.kind !== 'none';
   return { findings: shortLivedFindings({ settings, automatic, units, kubeletVersion, skewMs, bootstraps }) };
 }
 
 async function caRotation({ ports, facts }: CheckContext): Promise<StepOutcome | string> {
-  const { settings, node, bootstrap, kubelet, nodeObject } = facts;
+  const { settings, node, bootstrap } = facts;
   if (settings === undefined) return NO_SETTINGS;
-  const path = kubelet?.facts?.clientCAFile;
-  const client = path === undefined ? undefined : await readCas(ports, path);
-  const unread =
-    typeof client === 'string'
-      ? [finding('skipped', 'ca-rotation.client-ca', client, { remedy: 'sudo certlet check --for ca-rotation' })]
-      : [];
+  const client = await clientCaOf(ports, facts);
   const found = caRotationFindings({
     now: ports.now(),
     node: trustedBy(node),
     bootstrap: trustedBy(bootstrap),
-    kubeletVersion: settings.kubelet.version ?? kubelet?.version ?? nodeObject?.kubeletVersion,
+    kubeletVersion: versionOf(settings, facts),
     kubeletUnit: settings.kubelet.unit,
-    clientCa:
-      client === undefined || typeof client === 'string' || path === undefined ? undefined : { path, cas: client.cas },
+    clientCa: typeof client === 'string' ? undefined : client,
     byRoot: !settings.manageKubeconfig,
   });
-  return { findings: [...found, ...unread] };
+  if (typeof client !== 'string') return { findings: found };
+  const remedy = 'sudo certlet check --for ca-rotation';
+  return { findings: [...found, finding('skipped', 'ca-rotation.client-ca', client, { remedy })] };
+}
+
+/** The settings win over what the kubelet of this host says, which wins over the Node. */
+const versionOf = ({ kubelet: set }: Settings, { kubelet, nodeObject }: Facts): string | undefined =>
+  set.version ?? kubelet?.version ?? nodeObject?.kubeletVersion;
+
+/** What the kubelet verifies its callers by; undefined where it names no file, a text where that cannot be used. */
+async function clientCaOf(ports: CheckPorts, { kubelet }: Facts): Promise<TrustedBy | string | undefined> {
+  const path = kubelet?.facts?.clientCAFile;
+  return path === undefined ? undefined : readCas(ports, path);
 }
 
 /** What a kubeconfig that can be used trusts; undefined for any other. */
