@@ -32,7 +32,7 @@ export function kubeletCaFindings(question: KubeletCaQuestion): readonly Finding
   const { chain } = question;
   if (chain === undefined) {
     const what =
-      'there is no serving certificate that the cluster has issued: kubectl logs, exec and top end with "certificate signed by unknown authority"';
+      'there is no serving certificate that the cluster has issued; logs, exec and top of its pods end with "certificate signed by unknown authority"';
     return [finding('problem', 'kubelet-ca.unissued', what, { remedy: 'certlet renew serving --wait' })];
   }
   const certificate = [chainFinding(question, chain), ...leafFindings(question, chain)];

@@ -3,7 +3,7 @@ import { formatDuration } from '../../config/duration.ts';
 import type { Settings } from '../../config.ts';
 import { KUBELET_SERVING } from '../../csr/spec.ts';
 import { kubeletRestartReasons } from '../../kubelet/restart.ts';
-import { type Finding, finding, good, unitWord } from '../finding.ts';
+import { type Finding, finding, good } from '../finding.ts';
 import { servedInRounds } from '../../rotation/rules/schedule.ts';
 import { everyMs } from './timer.ts';
 
@@ -117,7 +117,7 @@ function restartFindings({ settings: { kubelet, specs }, kubeletVersion }: Short
         ? `${reason}, and the settings forbid to restart it: it would go on with an expired pair within the hour`
         : `${reason}: it would be restarted ${often}`;
     const newer = purpose === KUBELET_SERVING ? '1.36' : '1.18';
-    const remedy = `upgrade the kubelet to ${newer} or later, or keep longer lifetimes for ${purpose}; until then: systemctl restart ${unitWord(kubelet.unit)} after each rotation`;
+    const remedy = `upgrade the kubelet to ${newer} or later, or keep longer lifetimes for the ${purpose} certificate`;
     return [
       finding(kubelet.restart === 'never' ? 'problem' : 'warning', `short-lived.${purpose}-restart`, what, { remedy }),
     ];

@@ -36,7 +36,7 @@ async function kubeletCa({ ports, facts }: CheckContext, caFile: string | undefi
   if (settings === undefined) return NO_SETTINGS;
   const serving = pairs.find(({ spec }) => spec.files.kubelet?.rotatedBy === 'serverTLSBootstrap');
   if (serving === undefined) {
-    return 'the settings leave the serving certificate to the kubelet: openssl s_client -connect NODE:10250 shows it';
+    return 'the settings leave the serving certificate to the kubelet, whose files are not known here';
   }
   const { reading } = serving.view;
   if (reading.kind === 'unreadable') return `${serving.view.link} cannot be read by this user`;
@@ -50,7 +50,7 @@ async function kubeletCa({ ports, facts }: CheckContext, caFile: string | undefi
     };
   }
   if (named === undefined || named.cas.length === 0) {
-    return "no kubeconfig names the cluster's CA: certlet check --for kubelet-ca --ca-file FILE";
+    return "no kubeconfig names the cluster's CA, and --ca-file was not given";
   }
   const { cas } = named;
   const caSource = named.caPath ?? named.path;
