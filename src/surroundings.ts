@@ -9,7 +9,7 @@ import type { RotationHooks } from './adapters/hooks/rotation-hooks.ts';
 import { acquireLock, type Lock } from './adapters/lock.ts';
 import { openMetricsEndpoint } from './adapters/metrics-endpoint.ts';
 import { isClosedFolder } from './adapters/probe/closed-folder.ts';
-import { PublishedFile, statusFilePath } from './adapters/status-file.ts';
+import { PublishedFile, PUBLISHER_LOCK, statusFilePath } from './adapters/status-file.ts';
 import type { Settings } from './config.ts';
 import { writtenFolders } from './config/written-folders.ts';
 import { asCertletError, type CertletError, errorFields } from './errors.ts';
@@ -85,9 +85,6 @@ const TEXTFILE_SPACING_MS = 10_000;
 
 /** A command that is ordered before the kubelet does not wait a minute for a path unit that may not be there. */
 const ONE_SHOT_HASTE: FlagHaste = { patienceMs: 10_000, unitFolders: UNIT_FOLDERS };
-
-/** Beside the cert-dir's lock, which may be out of reach: who holds this one publishes, so that no second certlet overwrites what the first one tells. */
-const PUBLISHER_LOCK = '.publisher.lock';
 
 /** Opens everything that these settings ask for. What cannot be opened is told and done without: certificates come first. */
 export async function openSurroundings(settings: Settings, parts: SurroundingsParts): Promise<Surroundings> {

@@ -8,6 +8,9 @@ import { placeFile } from './mounted-file.ts';
 /** Where the status document lies in the runtime folder. */
 export const statusFilePath = (runtimeDir: string): string => join(runtimeDir, 'status.json');
 
+/** In the runtime folder, beside the cert-dir's lock, which may be out of reach: who holds this one publishes, so that no second certlet overwrites what the first one tells. */
+export const PUBLISHER_LOCK = '.publisher.lock';
+
 /** What the file should hold: `text` is asked for when it is written; texts with the same `mark` need no writing. */
 export interface Publication {
   readonly mark: string;

@@ -8,10 +8,13 @@ import {
   removeEmptyFolder,
   removeFiles,
 } from '../adapters/made-files.ts';
+import { PUBLISHER_LOCK } from '../adapters/status-file.ts';
 import { CertletError, EXIT } from '../errors.ts';
 
 export interface ResetRequest {
   readonly files: MadeFilesOptions;
+  /** Where a daemon publishes: one that is at work there with another cert-dir has kubeconfig, status and metrics of its own. */
+  readonly runtimeDir: string;
   /** Remove without asking. */
   readonly yes: boolean;
 }
@@ -35,10 +38,23 @@ export interface ResetPorts {
 
 /**
  * Shows what certlet made on this host, asks, and removes it. What certlet did not write is listed and left. Resolves to the
- * exit code: 0 removed or nothing there, 1 the person said no. Throws `ERR_LOCK_HELD` while a daemon runs, `ERR_USAGE` where
+ * exit code: 0 removed or nothing there, 1 the person said no. Throws `ERR_LOCK_HELD` while a daemon runs, also one with another cert-dir, `ERR_USAGE` where
  * nobody can be asked, `ERR_STORE_*`.
  */
 export async function resetNode(request: ResetRequest, ports: ResetPorts): Promise<number> {
+  const { files, runtimeDir } = request;
+  // None is made where there is no such folder: nobody publishes.
+  if ((await files.fs.stat(runtimeDir)) === undefined) return await resetUnpublished(request, ports);
+  const place = await acquireLock(runtimeDir, { label: 'certlet reset', file: PUBLISHER_LOCK });
+  try {
+    return await resetUnpublished(request, ports);
+  } finally {
+    await place.release();
+  }
+}
+
+/** With nobody at work in the runtime folder. */
+async function resetUnpublished(request: ResetRequest, ports: ResetPorts): Promise<number> {
   const { files } = request;
   if ((await files.fs.stat(files.certDir)) === undefined) {
     // No lock without a folder, and none is made for it: whatever is left is kubeconfigs and a state folder elsewhere.

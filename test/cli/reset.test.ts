@@ -5,6 +5,7 @@ import t, { type Test } from 'tap';
 import { kubeletSpecs } from '../fixtures/specs.ts';
 import { NodeFileSystem } from '../../src/adapters/file-system.ts';
 import { acquireLock } from '../../src/adapters/lock.ts';
+import { PUBLISHER_LOCK } from '../../src/adapters/status-file.ts';
 import { removeEmptyFolder, removeFiles } from '../../src/adapters/made-files.ts';
 import { FileCertificateStore } from '../../src/adapters/store/file-certificate-store.ts';
 import { type ResetAnswer, resetNode } from '../../src/cli/reset.ts';
@@ -87,6 +88,7 @@ async function reset(
   const code = await resetNode(
     {
       yes: options.yes ?? false,
+      runtimeDir: join(at.root, 'run'),
       files: {
         fs: new NodeFileSystem(),
         certDir: at.certDir,
@@ -264,7 +266,30 @@ t.test('it refuses while a daemon has the cert-dir', async (t) => {
   t.ok(existsSync(at.kubeconfig));
 });
 
-const HOLDER = `import('${new URL('../../src/adapters/lock.ts', import.meta.url).href}').then(async (m) => { await m.acquireLock(process.argv[1], { label: 'certlet run' }); console.log('held'); setInterval(() => {}, 1000); });`;
+t.test('reset of another cert-dir took the status and the kubeconfig of a daemon that runs', async (t) => {
+  const at = await host(t);
+  const runtimeDir = join(at.root, 'run');
+  mkdirSync(runtimeDir);
+  const child = spawn(
+    process.execPath,
+    ['--disable-warning=ExperimentalWarning', '-e', HOLDER, runtimeDir, PUBLISHER_LOCK],
+    { stdio: ['pipe', 'pipe', 'inherit'] },
+  );
+  t.teardown(() => child.kill('SIGKILL'));
+  await new Promise((resolve) => child.stdout.once('data', resolve));
+  const certDir = join(at.root, 'other');
+  mkdirSync(certDir);
+  const other = { ...at, certDir, stateDir: join(certDir, '.certlet') };
+  await t.rejects(reset(other, { yes: true }), { code: 'ERR_LOCK_HELD', message: /certlet run/ });
+  t.ok(existsSync(at.kubeconfig));
+  const ended = new Promise((resolve) => child.once('exit', resolve));
+  child.kill('SIGKILL');
+  await ended;
+  t.equal((await reset(at, { yes: true })).code, 0, 'once it is stopped');
+  t.notOk(existsSync(at.kubeconfig));
+});
+
+const HOLDER = `import('${new URL('../../src/adapters/lock.ts', import.meta.url).href}').then(async (m) => { await m.acquireLock(process.argv[1], { label: 'certlet run', file: process.argv[2] }); console.log('held'); setInterval(() => {}, 1000); });`;
 
 t.test('twice is fine, and a host without a cert-dir gets none', async (t) => {
   const at = await host(t);

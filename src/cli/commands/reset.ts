@@ -30,5 +30,5 @@ export async function runReset(context: CommandContext, args: ResetArguments): P
   const answer = (told: ResetAnswer): void => {
     if (output !== 'text') context.print(encodeAnswer({ version: ANSWER_VERSION, ...told }, output));
   };
-  return resetNode({ files, yes: args.yes }, { print, answer, ask });
+  return resetNode({ files, runtimeDir, yes: args.yes }, { print, answer, ask });
 }
