@@ -41,12 +41,12 @@ export function kubeletFindings(question: KubeletQuestion): readonly Finding[] {
       distribution === undefined
         ? 'no kubelet was found on this host'
         : `the kubelet of ${distribution.name} cannot be seen from outside`;
-    return [...foreignFindings(question), finding('note', 'kubelet.none', what), ...warnings];
+    return [...foreignFindings(question, 'unseen'), finding('note', 'kubelet.none', what), ...warnings];
   }
   const found = [
     ...nameFindings(question, facts),
     ...writerFindings(question, facts),
-    ...foreignFindings(question),
+    ...foreignFindings(question, 'seen'),
     ...pathFindings(question, facts),
     ...warnings,
   ];
@@ -103,7 +103,8 @@ function writerFindings({ certDir, serving, unit }: KubeletQuestion, facts: Kube
       ];
 }
 
-function foreignFindings({ foreign, unit }: KubeletQuestion): readonly Finding[] {
+/** Without a kubelet in sight there is nothing to adopt: something else writes there. */
+function foreignFindings({ foreign, unit }: KubeletQuestion, kubelet: 'seen' | 'unseen'): readonly Finding[] {
   return foreign.flatMap(({ spec, files }) => {
     const { name: purpose } = spec;
     if (files.length === 0) return [];
@@ -114,7 +115,7 @@ function foreignFindings({ foreign, unit }: KubeletQuestion): readonly Finding[]
         `another program writes ${purpose} pairs in ${spec.files.folder}: ${files.join(', ')}; certlet leaves the ${purpose} certificate alone`,
         {
           remedy:
-            spec.files.kubelet === undefined
+            spec.files.kubelet === undefined || kubelet === 'unseen'
               ? `certlet renew ${purpose}   # takes the folder over; stop what else writes there before`
               : `${adopting(unit)} && certlet renew ${purpose}${SHOWN_FIRST}`,
           evidence: { files },

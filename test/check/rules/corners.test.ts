@@ -1,5 +1,6 @@
 /** Rules of check where less is known than usual. */
 import t from 'tap';
+import { adviceOf } from '../../../src/remedy.ts';
 import { clientSpec, kubeletSpecs } from '../../fixtures/specs.ts';
 import type { PairView } from '../../../src/adapters/probe/store-view.ts';
 import type { Target } from '../../../src/check/facts.ts';
@@ -100,23 +101,24 @@ t.test('a wrong clock and an expired certificate at once: both are told', async 
   t.match(found, { id: 'tls.clock', what: /by which its certificate is outside its dates as well/ });
 });
 
+const FACTS = {
+  kubeconfig: undefined,
+  bootstrapKubeconfig: undefined,
+  certDir: '/pki',
+  rotatesClient: false,
+  rotatesServing: false,
+  tlsCertFile: '/pki/kubelet-server-current.pem',
+  tlsPrivateKeyFile: '/pki/kubelet-server-current.pem',
+  hostnameOverride: undefined,
+  nodeIPs: [],
+  cloudProvider: undefined,
+  staticPodPath: undefined,
+  clientCAFile: undefined,
+};
+
 t.test('a kubelet without --kubeconfig flag that embeds its certificate: our path is named', async (t) => {
-  const facts = {
-    kubeconfig: undefined,
-    bootstrapKubeconfig: undefined,
-    certDir: '/pki',
-    rotatesClient: false,
-    rotatesServing: false,
-    tlsCertFile: '/pki/kubelet-server-current.pem',
-    tlsPrivateKeyFile: '/pki/kubelet-server-current.pem',
-    hostnameOverride: undefined,
-    nodeIPs: [],
-    cloudProvider: undefined,
-    staticPodPath: undefined,
-    clientCAFile: undefined,
-  };
   const found = kubeletFindings({
-    host: { ...NO_KUBELET, facts, version: 'v1.36.2', kubeconfigEmbedsCertificate: true },
+    host: { ...NO_KUBELET, facts: FACTS, version: 'v1.36.2', kubeconfigEmbedsCertificate: true },
     nodeName: 'n1',
     certDir: '/pki',
     kubeconfig: '/k.conf',
@@ -129,18 +131,27 @@ t.test('a kubelet without --kubeconfig flag that embeds its certificate: our pat
   t.match(found.find(({ id }) => id === 'kubelet.embedded')?.what, /^\/k\.conf has the client certificate inside/);
 });
 
-t.test('what stands behind the # of a remedy is no command: certlet renew comes before it', async (t) => {
-  const found = kubeletFindings({
-    host: NO_KUBELET,
-    nodeName: 'n1',
-    certDir: '/pki',
-    kubeconfig: '/k.conf',
-    unit: 'kubelet.service',
-    serving: true,
-    restart: 'auto',
-    specs: kubeletSpecs(),
-    foreign: [{ spec: clientSpec(), files: ['/pki/x'] }],
+for (const row of [
+  {
+    name: 'a kubelet is there',
+    seen: true,
+    command: /^certlet adopt --write && .* restart kubelet && certlet renew client$/,
+  },
+  { name: 'no kubelet is in sight, so nothing is adopted', seen: false, command: /^certlet renew client$/ },
+]) {
+  t.test(`another program writes, and ${row.name}: what stands behind the # of the remedy is no command`, async (t) => {
+    const found = kubeletFindings({
+      host: row.seen ? { ...NO_KUBELET, facts: FACTS } : NO_KUBELET,
+      nodeName: 'n1',
+      certDir: '/pki',
+      kubeconfig: '/k.conf',
+      unit: 'kubelet.service',
+      serving: true,
+      restart: 'auto',
+      specs: kubeletSpecs(),
+      foreign: [{ spec: clientSpec(), files: ['/pki/x'] }],
+    });
+    const remedy = found.find(({ id }) => id === 'kubelet.foreign-client')?.remedy ?? '';
+    t.match(adviceOf(remedy).fix, row.command);
   });
-  const [command = ''] = (found.find(({ id }) => id === 'kubelet.foreign-client')?.remedy ?? '').split('#');
-  t.match(command, /restart kubelet && certlet renew client +$/);
-});
+}
