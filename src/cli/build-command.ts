@@ -10,7 +10,7 @@ import {
   type RbacArguments,
   type TokenArguments,
 } from './command.ts';
-import { OUTLOOKS } from '../check/outlooks.ts';
+import { OUTLOOKS } from '../outlooks.ts';
 import type { CommandName, CommandSpec } from './command-spec.ts';
 import { DEFAULT_ROLE_GROUPS, ROLE_TOPICS } from '../token/roles.ts';
 import { settingFlags } from './flags.ts';

@@ -1,4 +1,4 @@
-import type { Outlook } from '../check/outlooks.ts';
+import type { Outlook } from '../outlooks.ts';
 import type { FlagValues } from '../config.ts';
 import type { ReloadChoice } from '../kubelet/reload-file.ts';
 import type { RoleGroups, RoleTopic } from '../token/roles.ts';

@@ -1,4 +1,4 @@
-import { OUTLOOKS } from '../check/outlooks.ts';
+import { OUTLOOKS } from '../outlooks.ts';
 import type { FlagSpec } from './flags.ts';
 
 /** What `certlet check` can look ahead to. */

@@ -3,7 +3,7 @@ import { isCertletError, unlessDefect } from '../../errors.ts';
 import { errnoOf } from '../../adapters/file-errors.ts';
 import { splitCertificates } from '../../pki/certificate.ts';
 import type { KubeconfigReading } from '../../ports.ts';
-import type { Outlook } from '../outlooks.ts';
+import type { Outlook } from '../../outlooks.ts';
 import type { Settings } from '../../config.ts';
 import type { CheckContext, CheckPorts, Facts, Step, StepOutcome } from '../facts.ts';
 import { finding } from '../finding.ts';
