@@ -5,6 +5,7 @@ import { NodeFileSystem } from './adapters/file-system.ts';
 import { createApiConnector } from './adapters/api/connector.ts';
 import { createKubeconfigFiles } from './adapters/kubeconfig-files.ts';
 import { createRouteProbe } from './adapters/route-probe.ts';
+import { createServingProof } from './adapters/serving-proof.ts';
 import { SystemChance, SystemClock } from './adapters/system-clock.ts';
 import { DEFAULT_SETTINGS_PATH, type Settings } from './config.ts';
 import { afterPlainFiles, tellMended } from './host-hooks.ts';
@@ -60,7 +61,19 @@ export function assembleAgent(settings: Settings, parts: AgentParts): Agent {
     onWarning: (event, fields) => log.log('warn', event, fields),
   });
   const route = createRouteProbe();
-  const ports = { clock, chance: new SystemChance(), log, store, kubeconfigs, connector, route, after, observer };
+  const serving = createServingProof();
+  const ports = {
+    clock,
+    chance: new SystemChance(),
+    log,
+    store,
+    kubeconfigs,
+    connector,
+    route,
+    serving,
+    after,
+    observer,
+  };
   const { everyMs, expiringWithinMs, proofGoodForMs } = parts;
   const options = { ...rotationOptions(settings, parts.hurry), everyMs, expiringWithinMs, proofGoodForMs };
   const agent = new Agent(ports, options, parts.onTick);

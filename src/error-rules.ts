@@ -179,7 +179,7 @@ export const ERROR_RULES = {
   ),
   ERR_ISSUED_UNACCEPTABLE: rule(
     'waitForHours',
-    'The issued certificate is not what was asked for.',
+    'The issued certificate is not what was asked for, or no client could take it from a server.',
     'Look at the signer: the message lists what is wrong with the certificate.',
   ),
   ERR_ISSUED_EXPIRED: rule(

@@ -176,6 +176,15 @@ export interface RouteProbe {
   localAddress(server: string): Promise<string | undefined>;
 }
 
+/** Whether a server on this host could show a pair, whoever runs it. */
+export interface ServingProof {
+  /**
+   * What keeps a TLS handshake with this pair from succeeding, in OpenSSL's words: key, chain, usages, constraints. Undefined where nothing does. Names and
+   * dates are not judged. Rejects with the signal's reason and nothing else.
+   */
+  refusal(pair: CertificatePair, signal: AbortSignal): Promise<string | undefined>;
+}
+
 /** Tells the rest of the host about a new pair: restart flag, hooks, privileged hooks. Never throws; failures are reported through the log and status. */
 export interface AfterRotation {
   rotated(event: RotationEvent, signal: AbortSignal): Promise<void>;

@@ -64,8 +64,7 @@ function entrySpec(file: SettingsFile, entry: CertificateEntry): CertificateSpec
     window: { earliest: rotationWindow.earliestPercent / 100, latest: rotationWindow.latestPercent / 100 },
     reserveMs: reserveMs(entry.reserve ?? file.reserve),
     isIdentity: false,
-    // Only what the API server itself takes can be shown to it.
-    proof: signerName === API_CLIENT_SIGNER ? 'access review' : 'none',
+    proof: proofOf(entry),
     files: {
       folder: join(file.certificatesDir, name),
       prefix: name,
@@ -78,6 +77,12 @@ function entrySpec(file: SettingsFile, entry: CertificateEntry): CertificateSpec
     approval: approvalOf(entry),
     after: entry.reload === undefined ? {} : { reload: entry.reload },
   };
+}
+
+/** Only what the API server itself takes can be shown to it; a client certificate of another signer can be shown to nobody. */
+function proofOf({ signerName, usages }: CertificateEntry): CertificateSpec['proof'] {
+  if (signerName === API_CLIENT_SIGNER) return 'access review';
+  return usages.includes('server auth') ? 'handshake' : 'none';
 }
 
 /** Certificates of this signer are taken by the API server; no stock controller approves requests for it. */

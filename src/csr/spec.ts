@@ -70,8 +70,11 @@ export interface CertificateSpec {
    * the node.
    */
   readonly isIdentity: boolean;
-  /** How an issued pair is shown to be of use before it becomes current: by an access review made with it, or not at all. */
-  readonly proof: 'access review' | 'none';
+  /**
+   * How an issued pair is shown to be of use before it becomes current: by an access review made with it, by a TLS handshake in which this process is
+   * server and client, or not at all.
+   */
+  readonly proof: 'access review' | 'handshake' | 'none';
   readonly files: CertificateFiles;
   /** The kubeconfig that names the pair. */
   readonly kubeconfig: string | undefined;
@@ -174,7 +177,7 @@ export function kubeletServingSpec(options: KubeletOptions): CertificateSpec {
     signerName: 'kubernetes.io/kubelet-serving',
     names: { ofNode: true, listed: [] },
     isIdentity: false,
-    proof: 'none',
+    proof: 'handshake',
     files: {
       folder: options.certDir,
       prefix: 'kubelet-server',

@@ -12,7 +12,7 @@ import { checkIssued, issuedFingerprint, checkStaged } from './request/received.
 import type { CertificateState } from './manager-state.ts';
 import type { CertificateRules } from './certificate-rules.ts';
 import type { NameGuard } from './name-guard.ts';
-import { judgeProof } from './proof/proof.ts';
+import { judgeProof, proveClientPair, proveServingPair } from './proof/proof.ts';
 import { withGains } from './rules/gains.ts';
 import { createPending, obtain, pendingMisfits, requireSigner } from './request/request.ts';
 import type { Phase } from './snapshot.ts';
@@ -224,10 +224,19 @@ export class Attempt {
     return pair;
   }
 
+  /** The last check of a staged pair. Throws what speaks against it, and what is no answer. */
   async #prove({ pair, cluster, signal }: Staged): Promise<void> {
+    const { proof } = this.#state.spec;
+    if (proof === 'none') return;
+    const before = proof === 'handshake' ? 'a client of its own' : 'the API server';
+    this.#enter('proving', `showing the new certificate to ${before}`);
+    if (proof === 'handshake') await proveServingPair(this.#context, pair, signal);
+    else await this.#proveToServer({ pair, cluster, signal });
+  }
+
+  async #proveToServer({ pair, cluster, signal }: Staged): Promise<void> {
     const { clock, options } = this.#context;
-    this.#enter('proving', 'showing the new certificate to the API server');
-    const refusal = await this.#rules.prove(pair, cluster, signal);
+    const refusal = await proveClientPair(this.#context, cluster, pair, signal);
     const { refusedAt, error } = judgeProof(pair, refusal, {
       now: clock.now(),
       before: this.#state.pending?.refusedAt,

@@ -8,7 +8,6 @@ import type { CertificatePair } from '../pki/certificate.ts';
 import type { NodeKubeconfigs } from './node/kubeconfigs.ts';
 import type { Asker, NodeIdentity } from './node/node-identity.ts';
 import type { NodeReader } from './node/node-reader.ts';
-import { proveClientPair } from './proof/proof.ts';
 import { gainedNames, heldBack, type HeldBack } from './rules/gains.ts';
 import { nameLimit } from './rules/name-limits.ts';
 import type { RotationContext } from './rotation-context.ts';
@@ -86,12 +85,6 @@ export abstract class CertificateRules {
 
   accepted(asker: Asker): void {
     if (asker.identity === 'node') this.node.identity.accepted(asker.fingerprint);
-  }
-
-  /** Last check of a staged pair before it becomes current: why the API server refuses it, undefined when it does not. Throws what is no answer. */
-  async prove(pair: CertificatePair, cluster: ClusterAccess, signal: AbortSignal): Promise<CertletError | undefined> {
-    // The API server does not judge serving certificates before it dials the kubelet, nor those of other signers: nothing to ask.
-    return this.spec.proof === 'none' ? undefined : proveClientPair(this.context, cluster, pair, signal);
   }
 
   /** Who asks, decided at each attempt. Throws `ERR_CREDENTIAL_MISSING` and what makes a kubeconfig unusable. */

@@ -12,6 +12,7 @@ import type {
   Logger,
   Observer,
   RouteProbe,
+  ServingProof,
 } from '../ports.ts';
 
 /** Everything rotation is told by the settings. Durations in milliseconds. */
@@ -66,6 +67,7 @@ export interface RotationPorts {
   readonly kubeconfigs: KubeconfigFiles;
   readonly connector: ApiConnector;
   readonly route: RouteProbe;
+  readonly serving: ServingProof;
   readonly after: AfterRotation;
   readonly observer: Observer;
 }

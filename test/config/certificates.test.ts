@@ -74,7 +74,7 @@ t.test('a certificate of a signer of somebody: two files, a group, the names of 
   t.match(spec, {
     commonName: '{nodeName}',
     names: { ofNode: true, listed: [] },
-    proof: 'none',
+    proof: 'handshake',
     approval: { by: 'approver' },
     files: {
       groupReadable: true,
@@ -84,6 +84,11 @@ t.test('a certificate of a signer of somebody: two files, a group, the names of 
       },
     },
   });
+});
+
+t.test('a client certificate of a signer of somebody can be shown to nobody', async (t) => {
+  const file = EXPORTER.replace(/server auth/, 'client auth');
+  t.equal(load(file).specs.at(-1)?.proof, 'none');
 });
 
 const entry = (lines: string): string => `${EXPORTER}${lines}`;

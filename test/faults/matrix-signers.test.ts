@@ -52,6 +52,12 @@ const SIGNERS: Readonly<
     waits: 'client',
     says: /CA certificate/,
   },
+  'a serving certificate that may sign certificates and nothing else': {
+    sign: (task) =>
+      task.issue(task.usages.includes('server auth') ? { usages: ['cert sign', 'server auth'] } : {}).chainPem,
+    waits: 'serving',
+    says: /cannot be served: a TLS handshake with it fails: unsuitable certificate purpose/,
+  },
   garbage: { sign: () => 'garbage', waits: 'client', says: /no certificate/ },
   'garbage in PEM': {
     sign: () => '-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n',

@@ -136,6 +136,7 @@ t.test('looking at the state changes it', async (t) => {
     kubeconfigs,
     connector: api,
     route: { localAddress: async () => undefined },
+    serving: { refusal: async () => undefined },
     after: { rotated: async () => undefined },
     observer: { observe: () => undefined },
     options,

@@ -13,7 +13,7 @@ const KEY_EXCHANGE = { ecdhCurve: '*X25519/*P-256:P-384:P-521:X448:X25519MLKEM76
 
 /** What may be asked of a handshake: whom to trust, what to show, and whether OpenSSL's refusal ends it. */
 export type HandshakeOptions = Required<Pick<ConnectionOptions, 'rejectUnauthorized'>> &
-  Pick<ConnectionOptions, 'ca' | 'cert' | 'key' | 'servername'>;
+  Pick<ConnectionOptions, 'ca' | 'cert' | 'key' | 'servername' | 'ciphers'>;
 
 /**
  * TLS over an open connection: the one place that begins it. Resolves before anything was written. With `rejectUnauthorized` OpenSSL has

@@ -31,6 +31,25 @@ export async function proveClientPair(
   }
 }
 
+/**
+ * Shows a serving pair to a client of this process. The API server does not judge such certificates before it dials the kubelet, and nobody is
+ * there to ask for those of other signers; what no client could take is found here. Throws `ERR_ISSUED_UNACCEPTABLE`: no other try would
+ * show more.
+ */
+export async function proveServingPair(
+  context: RotationContext,
+  pair: CertificatePair,
+  signal: AbortSignal,
+): Promise<void> {
+  const problem = await context.serving.refusal(pair, signal);
+  if (problem === undefined) return;
+  const { serial, issuer } = pair.chain.leaf;
+  throw new CertletError(
+    'ERR_ISSUED_UNACCEPTABLE',
+    `the certificate just issued (serial ${serial}, issuer ${issuer}) cannot be served: a TLS handshake with it fails: ${problem}`,
+  );
+}
+
 /** What the proof of a pair that is not current yet means for it. */
 export interface Judgement {
   /** Since when it has been refused, to be remembered: runs that are shorter than `giveUpAfterMs` would else show the same one for ever. */

@@ -177,6 +177,7 @@ t.test('an answer for a certificate that was replaced meanwhile clears the refus
     kubeconfigs,
     connector: api,
     route: { localAddress: async () => undefined },
+    serving: { refusal: async () => undefined },
     after: { rotated: async () => undefined },
     observer: { observe: () => undefined },
     options,
