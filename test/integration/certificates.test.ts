@@ -1,4 +1,4 @@
-import { chmodSync, chownSync, existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { parsePair } from '../../src/pki/certificate.ts';
@@ -6,8 +6,7 @@ import { Secret } from '../../src/secret.ts';
 import type { StatusDocument } from '../../src/status/document.ts';
 import { startFakeCluster } from '../fixtures/cluster/fake-cluster.ts';
 import { NodeFolder, type Program } from './program.ts';
-
-const EXPORTER_GROUP = 54_321;
+import { exporterEntry, makeExporterFolder, proxyEntry } from './two-more.ts';
 
 async function prepare(t: Test) {
   // The hook plays a signer of somebody, and the stock signer for the rest.
@@ -23,39 +22,11 @@ function ended(t: Test, program: Program): Program {
   return program;
 }
 
-const proxy = (node: NodeFolder): string => `
-certificatesDir: ${node.file('certs')}
-certificates:
-  - name: kube-proxy
-    signerName: kubernetes.io/kube-apiserver-client
-    commonName: system:kube-proxy
-    organizations: [system:node-proxier]
-    usages: [digital signature, client auth]
-    kubeconfig: ${node.file('kube-proxy.conf')}
-    reload: kube-proxy
-`;
-const exporter = (node: NodeFolder): string => `
-  - name: node-exporter
-    signerName: example.com/monitoring
-    commonName: "{nodeName}"
-    names: node
-    usages: [digital signature, server auth]
-    certFile: ${node.file('certs/node-exporter/tls.crt')}
-    keyFile: ${node.file('certs/node-exporter/tls.key')}
-    groupReadable: true
-`;
-
 t.test('run: two more certificates by settings alone; one more and one less after a reload', async (t) => {
   const { cluster, node } = await prepare(t);
-  // What root does once for a group that shall read the key; without root the group of this process will do.
-  const folder = node.file('certs/node-exporter');
-  mkdirSync(folder, { recursive: true });
-  chmodSync(node.file('certs'), 0o755);
-  const gid = process.getuid?.() === 0 ? EXPORTER_GROUP : (process.getgid?.() ?? 0);
-  if (process.getuid?.() === 0) chownSync(folder, 0, gid);
-  chmodSync(folder, 0o2750);
+  const { folder, gid } = makeExporterFolder(node);
 
-  node.writeSettings(proxy(node));
+  node.writeSettings(proxyEntry(node));
   const program = ended(t, node.run('run'));
   await program.said('Certificate is current', 2);
   await cluster.until(() => cluster.csrs.length === 3);
@@ -69,7 +40,7 @@ t.test('run: two more certificates by settings alone; one more and one less afte
   t.match(text, new RegExp(cluster.url.replace('https://', '')));
   await program.until(() => existsSync(node.file('run/reload/kube-proxy')));
 
-  node.writeSettings(proxy(node) + exporter(node).trimStart().replace(/^/, '  '));
+  node.writeSettings(proxyEntry(node) + exporterEntry(node));
   await program.said('Settings reloaded');
   await cluster.until(() => cluster.csrs.length === 4);
   const second = cluster.csrs.find(({ signerName }) => signerName === 'example.com/monitoring');
@@ -113,7 +84,7 @@ t.test('run: two more certificates by settings alone; one more and one less afte
   t.strictSame(statusOf(node).left, [{ purpose: 'kube-proxy', files: proxys }]);
 
   // Back in the settings, and out again: that is news.
-  node.writeSettings(proxy(node));
+  node.writeSettings(proxyEntry(node));
   t.equal(await ended(t, node.run('once')).exited, 0);
   t.equal(statusOf(node).left, undefined);
   node.writeSettings('');
@@ -161,7 +132,7 @@ const statusOf = (node: NodeFolder): StatusDocument =>
 
 t.test('a key for a group goes into no folder that has not been given to one', async (t) => {
   const { cluster, node } = await prepare(t);
-  node.writeSettings(`certificatesDir: ${node.file('certs')}\ncertificates:\n${exporter(node)}`);
+  node.writeSettings(`certificatesDir: ${node.file('certs')}\ncertificates:\n${exporterEntry(node)}`);
   const program = ended(t, node.run('run'));
   await cluster.until(() => cluster.csrs.some(({ signerName }) => signerName === 'example.com/monitoring'));
   cluster.approve(cluster.csrs.find(({ signerName }) => signerName === 'example.com/monitoring')?.name ?? '');
@@ -176,7 +147,7 @@ t.test('a key for a group goes into no folder that has not been given to one', a
 
 t.test('settings that cannot be are told at once, with their lines', async (t) => {
   const { node } = await prepare(t);
-  node.writeSettings(proxy(node).replace('[digital signature, client auth]', '[server auth]'));
+  node.writeSettings(proxyEntry(node).replace('[digital signature, client auth]', '[server auth]'));
   writeFileSync(node.file('bootstrap.conf'), '');
   const program = ended(t, node.run('once'));
   t.equal(await program.exited, 78);

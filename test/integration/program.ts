@@ -48,8 +48,11 @@ export class NodeFolder {
     writeFileSync(this.file('bootstrap.conf'), text, { mode: 0o600 });
   }
 
+  /** Of the kubelet's two, or of an entry of `certificates` in `certs`. */
   #link(purpose: string): string {
-    return join(this.path, 'pki', `kubelet-${purpose === 'client' ? 'client' : 'server'}-current.pem`);
+    const ofKubelet = { client: 'kubelet-client', serving: 'kubelet-server' }[purpose];
+    if (ofKubelet === undefined) return join(this.path, 'certs', purpose, `${purpose}-current.pem`);
+    return join(this.path, 'pki', `${ofKubelet}-current.pem`);
   }
 
   /** Another pair in the file behind the link. */
