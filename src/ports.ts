@@ -45,17 +45,15 @@ export interface StoredPair {
   readonly pair: CertificatePair;
 }
 
-export interface StoreInspection {
-  /** Whole pairs, the current one (if any) first, then by NotAfter, latest first. */
-  readonly pairs: readonly StoredPair[];
-}
-
 /** The folders of the certificates and the state folder, each certificate by the name of its spec. One writer: whoever holds the lock. */
 export interface CertificateStore {
   /** Absolute path of `<folder>/<prefix>-current.pem`. */
   currentPath(certificate: string): string;
-  /** Reads every pair of this certificate; moves corrupt files aside; finishes or undoes an interrupted swap. */
-  inspect(certificate: string): Promise<StoreInspection>;
+  /**
+   * Every whole pair of this certificate, the current one (if any) first, then by NotAfter, latest first. Moves corrupt files aside; finishes or undoes
+   * an interrupted swap.
+   */
+  inspect(certificate: string): Promise<readonly StoredPair[]>;
   /** The pair behind the link now, undefined when there is none or it is not whole. Changes nothing. */
   current(certificate: string): Promise<CertificatePair | undefined>;
   /** Writes the timestamped file, swaps the link, touches older files and writes the plain files where its spec wants that. Returns the file's path. Idempotent for the pair that is current already. */

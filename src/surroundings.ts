@@ -9,8 +9,10 @@ import type { RotationHooks } from './adapters/hooks/rotation-hooks.ts';
 import { acquireLock, type Lock } from './adapters/lock.ts';
 import { openMetricsEndpoint } from './adapters/metrics-endpoint.ts';
 import { isClosedFolder } from './adapters/probe/closed-folder.ts';
+import { meetingFiles } from './adapters/probe/meeting-files.ts';
 import { PublishedFile, PUBLISHER_LOCK, statusFilePath } from './adapters/status-file.ts';
 import type { Settings } from './config.ts';
+import { filesOnDisk } from './config/named-files.ts';
 import { writtenFolders } from './config/written-folders.ts';
 import { asCertletError, type CertletError, errorFields } from './errors.ts';
 import { type HookStore, hostHooks, presentPairs } from './host-hooks.ts';
@@ -168,6 +170,7 @@ class OpenSurroundings implements Surroundings {
     await this.open();
     if (this.#taken !== undefined) this.#warn('Another certlet publishes in the runtime folder', this.#taken);
     await this.#tellClosedFolders();
+    await this.#tellMeetingFiles();
     await this.#left.begin(this.#settings);
     const present = await presentPairs(this.#settings, { fs: this.#fs, ...this.#parts });
     await this.#hooks.begin(present, this.#ended.signal);
@@ -294,6 +297,18 @@ class OpenSurroundings implements Surroundings {
         remedy,
       });
     }
+  }
+
+  /** What the settings cannot tell: two of their paths lead to one file. Each certificate would put its own there, for ever. */
+  async #tellMeetingFiles(): Promise<void> {
+    for (const { file, other, remedy } of await meetingFiles(this.#fs, filesOnDisk(this.#settings)))
+      this.#parts.log.log('warn', 'Two settings name one file', {
+        file: file.path,
+        setting: file.setting,
+        otherFile: other.path,
+        otherSetting: other.setting,
+        remedy,
+      });
   }
 
   async #serve(event: string, open: () => Promise<OpenServer>): Promise<void> {

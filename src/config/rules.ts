@@ -1,16 +1,12 @@
 import { basename, dirname } from 'node:path';
-import { type CertificateSpec, KUBELET_NAMES } from '../csr/spec.ts';
-import { dotted, type Problem, type SettingPath } from './codec.ts';
+import { KUBELET_NAMES } from '../csr/spec.ts';
 import { canonicalIpAddress } from '../pki/ip-address.ts';
 import { formatIpRange, holdsFamily, rangeHolds } from '../pki/ip-range.ts';
 import { givenNames } from '../rotation/rules/names.ts';
+import { dotted, type Problem } from './codec.ts';
+import { type NamedFile, namedFiles } from './named-files.ts';
 import { nearest } from './nearest.ts';
 import type { Settings } from './settings.ts';
-
-interface NamedPath {
-  readonly at: SettingPath;
-  readonly path: string;
-}
 
 /** What is wrong with settings that are each fine by themselves. */
 export function combinationProblems(settings: Settings): readonly Problem[] {
@@ -68,7 +64,7 @@ function kubeconfigProblems(settings: Settings): Problem[] {
 /** Two settings that name one file, or a file where certlet keeps something else, would destroy one another. */
 function fileProblems(settings: Settings): Problem[] {
   const problems: Problem[] = [];
-  const seen: NamedPath[] = [];
+  const seen: NamedFile[] = [];
   for (const { at, path } of namedFiles(settings)) {
     const clash = seen.map((other) => clashProblem(path, other)).find((text) => text !== undefined);
     if (clash !== undefined) problems.push({ path: at, text: clash });
@@ -80,42 +76,11 @@ function fileProblems(settings: Settings): Problem[] {
 }
 
 /** A file cannot be another one, nor the folder of it. */
-function clashProblem(path: string, other: NamedPath): string | undefined {
+function clashProblem(path: string, other: NamedFile): string | undefined {
   const place = dotted(other.at);
   if (path === other.path) return `is the same file as ${place}`;
   if (isWithin(path, other.path)) return `lies below ${place}, which is a file and no folder`;
   return isWithin(other.path, path) ? `is a file, and ${place} lies below it` : undefined;
-}
-
-function namedFiles(settings: Settings): readonly NamedPath[] {
-  const { metrics, source } = settings;
-  const files: NamedPath[] = source === undefined ? [] : [{ at: ['the settings file'], path: source }];
-  files.push({ at: ['bootstrapKubeconfig'], path: settings.bootstrapKubeconfig });
-  files.push({ at: ['kubeconfig'], path: settings.kubeconfig });
-  for (const { at, spec } of placedSpecs(settings)) {
-    const { plain } = spec.files;
-    if (plain !== undefined) {
-      files.push({ at: [...at.plain, 'certFile'], path: plain.certFile });
-      files.push({ at: [...at.plain, 'keyFile'], path: plain.keyFile });
-    }
-    if (spec.kubeconfig !== undefined && !spec.isIdentity) {
-      files.push({ at: [...at.entry, 'kubeconfig'], path: spec.kubeconfig });
-    }
-  }
-  if (metrics.textfile !== undefined) files.push({ at: ['metrics', 'textfile'], path: metrics.textfile });
-  return files;
-}
-
-/** Each certificate with the places of the settings that say where its files are. */
-function placedSpecs(settings: Settings): readonly {
-  readonly spec: CertificateSpec;
-  readonly at: { readonly entry: SettingPath; readonly plain: SettingPath };
-}[] {
-  const entries = settings.specs.filter(({ files }) => files.kubelet === undefined);
-  return settings.specs.map((spec) => {
-    const entry: SettingPath = ['certificates', entries.indexOf(spec)];
-    return { spec, at: { entry, plain: spec.files.kubelet === undefined ? entry : ['plainFiles', spec.name] } };
-  });
 }
 
 function occupied({ certDir, stateDir, runtimeDir, specs }: Settings, path: string): string | undefined {

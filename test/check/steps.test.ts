@@ -1,5 +1,5 @@
 /** The less usual turns of the way: other credentials, hardened clusters, records of certlet, users who may not look. */
-import { chmodSync, writeFileSync } from 'node:fs';
+import { chmodSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import type { Test } from 'tap';
@@ -55,6 +55,30 @@ t.test('a cert-dir that is mounted read-only was no problem to check', async (t)
   const { certDir } = host;
   const result = await host.check({ isReadOnlyMount: (path) => Promise.resolve(path === certDir) });
   t.match(result.find('files.read-only'), { verdict: 'problem', what: `${certDir} is on a file system` }, result.text);
+});
+
+t.test('two certificates that wrote one file through a link were no problem to check', async (t) => {
+  const { cluster, host } = await scene(t);
+  settle(cluster, host);
+  const [real, link] = [folder(join(host.root, 'real')), join(host.root, 'link')];
+  symlinkSync(real, link);
+  const entry = (name: string, at: string) => ({
+    name,
+    signerName: 'example.com/x',
+    commonName: 'x',
+    usages: ['server auth'],
+    names: ['a.example'],
+    certFile: join(at, 'tls.crt'),
+    keyFile: join(at, `${name}.key`),
+  });
+  host.settings({ certificatesDir: join(host.root, 'certs'), certificates: [entry('one', real), entry('two', link)] });
+  t.match((await host.check()).find('files.meeting'), {
+    verdict: 'problem',
+    what: `${link}/tls.crt of certificates[1].certFile (two) and ${real}/tls.crt of certificates[0].certFile (one) are one`,
+    remedy: `systemctl reload certlet   # after another file is set in certificates[1].certFile (two), or the link is gone that leads there: namei -l ${link}/tls.crt`,
+  });
+  rmSync(link);
+  t.equal((await host.check()).find('files.meeting'), undefined);
 });
 
 /** An entry of `certificates` whose keys a group may read, in a folder of this host. */

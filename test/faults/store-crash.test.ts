@@ -1,13 +1,15 @@
 import * as real from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
-import type { FileCertificateStore } from '../../src/adapters/store/file-certificate-store.ts';
+import type { FileCertificateStore, FileStoreOptions } from '../../src/adapters/store/file-certificate-store.ts';
+import type { CertificateSpec } from '../../src/csr/spec.ts';
 import { isCertletError } from '../../src/errors.ts';
 import { type CertificatePair, parsePair } from '../../src/pki/certificate.ts';
 import { encodePrivateKey } from '../../src/pki/keys.ts';
 import { Secret } from '../../src/secret.ts';
 import { Bench, newPair, pemOf } from '../adapters/store/bench.ts';
 import { Stopped, StoppingFileSystem } from '../adapters/store/stopping-file-system.ts';
+import { exporterSpec, kubeletSpecs } from '../fixtures/specs.ts';
 
 const [p0, p1, p2, p3] = [newPair(50), newPair(100), newPair(200), newPair(300)] as const;
 const NOON = new Date(2030, 0, 2, 12, 0, 0);
@@ -16,8 +18,52 @@ const CHANGING = /^(create|write|fchmod|fsync|syncFolder|rename|symlink|unlink|u
 const READING = /^(read|lstat|readlink|readdir) /;
 const CURRENT = 'kubelet-server-current.pem';
 
+/** Which certificate, and where it lies. */
+interface Place {
+  readonly certificate: string;
+  readonly current: string;
+  readonly specs: (bench: Bench) => readonly CertificateSpec[];
+  readonly plain: { readonly certFile: string; readonly keyFile: string };
+  /** Whether the group of the folder may read the keys. */
+  readonly groupReadable: boolean;
+}
+
+/** The kubelet's, with two files besides. */
+const SERVING: Place = {
+  certificate: 'serving',
+  current: 'kubelet-server-current.pem',
+  specs: (bench) =>
+    kubeletSpecs({
+      certDir: bench.certDir,
+      plainFiles: { serving: { certFile: bench.path('plain.crt'), keyFile: bench.path('plain.key') } },
+    }),
+  plain: { certFile: 'plain.crt', keyFile: 'plain.key' },
+  groupReadable: false,
+};
+
+/** One of the settings, as two files for the group of a folder that root has made. */
+const EXPORTER: Place = {
+  certificate: 'exporter',
+  current: 'exporter/exporter-current.pem',
+  specs: (bench) => {
+    const folder = bench.path('exporter');
+    const { files, ...spec } = exporterSpec(folder);
+    const plain = { certFile: join(folder, 'tls.crt'), keyFile: join(folder, 'tls.key') };
+    return [...kubeletSpecs({ certDir: bench.certDir }), { ...spec, files: { ...files, groupReadable: true, plain } }];
+  },
+  plain: { certFile: 'exporter/tls.crt', keyFile: 'exporter/tls.key' },
+  groupReadable: true,
+};
+
+function makeExporterFolder(bench: Bench): void {
+  real.mkdirSync(bench.path('exporter'), { recursive: true });
+  real.chmodSync(bench.certDir, 0o755);
+  real.chmodSync(bench.path('exporter'), 0o2750);
+}
+
 interface Scenario {
   readonly name: string;
+  readonly place: Place;
   /** What lies there before; a pair that is current then may never be lost. */
   readonly before: (bench: Bench) => Promise<void>;
   readonly hadCurrent: boolean;
@@ -26,16 +72,17 @@ interface Scenario {
   readonly after: CertificatePair;
 }
 
-async function bringUp(store: FileCertificateStore, wanted: CertificatePair): Promise<void> {
-  await store.inspect('serving');
-  if (wanted === p1) await store.acceptAll('serving');
-  await store.install('serving', wanted, later(10));
-  await store.prune('serving', new Date(Date.now() + 3_600_000));
+async function bringUp(store: FileCertificateStore, wanted: CertificatePair, certificate = 'serving'): Promise<void> {
+  await store.inspect(certificate);
+  if (wanted === p1) await store.acceptAll(certificate);
+  await store.install(certificate, wanted, later(10));
+  await store.prune(certificate, new Date(Date.now() + 3_600_000));
 }
 
 const scenarios: readonly Scenario[] = [
   {
     name: 'first issuance',
+    place: SERVING,
     before: async () => undefined,
     hadCurrent: false,
     run: (store) => bringUp(store, p1),
@@ -43,6 +90,7 @@ const scenarios: readonly Scenario[] = [
   },
   {
     name: 'rotation with older files, plain files and pruning',
+    place: SERVING,
     before: async (bench) => {
       for (const pair of [p0, p1]) await bench.store({ fs: new StoppingFileSystem() }).install('serving', pair, NOON);
       await bench.store({ fs: new StoppingFileSystem() }).install('serving', p2, NOON);
@@ -53,6 +101,7 @@ const scenarios: readonly Scenario[] = [
   },
   {
     name: 'adoption of a regular file',
+    place: SERVING,
     before: async (bench) => void bench.put(CURRENT, pemOf(p2)),
     hadCurrent: true,
     run: async (store) => void (await store.inspect('serving')),
@@ -60,6 +109,7 @@ const scenarios: readonly Scenario[] = [
   },
   {
     name: "the rest of a kubelet's swap",
+    place: SERVING,
     before: async (bench) => {
       bench.put('kubelet-server-2029-01-01-00-00-00.pem', pemOf(p2));
       bench.link('kubelet-server-updated.pem', bench.path('kubelet-server-2029-01-01-00-00-00.pem'));
@@ -70,19 +120,21 @@ const scenarios: readonly Scenario[] = [
   },
   {
     name: 'return to an older file',
+    place: SERVING,
     before: async (bench) => {
       await bench.store({ fs: new StoppingFileSystem() }).install('serving', p2, NOON);
       await bench.store({ fs: new StoppingFileSystem() }).install('serving', p3, NOON);
     },
     hadCurrent: true,
     run: async (store) => {
-      const found = (await store.inspect('serving')).pairs.find(({ pair }) => pair.chain.pem === p2.chain.pem);
+      const found = (await store.inspect('serving')).find(({ pair }) => pair.chain.pem === p2.chain.pem);
       if (found !== undefined) await store.relink('serving', found);
     },
     after: p2,
   },
   {
     name: 'a corrupt older file and a legacy pair',
+    place: SERVING,
     before: async (bench) => {
       bench.put('kubelet-server-2029-01-01-00-00-00.pem', 'garbage');
       bench.put('kubelet-server.crt', p2.chain.pem, 0o644);
@@ -90,19 +142,41 @@ const scenarios: readonly Scenario[] = [
     },
     hadCurrent: false,
     run: async (store) => {
-      const [found] = (await store.inspect('serving')).pairs;
+      const [found] = await store.inspect('serving');
       await store.acceptAll('serving');
       if (found !== undefined) await store.relink('serving', found);
     },
     after: p2,
   },
+  {
+    name: "first issuance of an exporter's, as two files for a group",
+    place: EXPORTER,
+    before: async (bench) => makeExporterFolder(bench),
+    hadCurrent: false,
+    run: (store) => bringUp(store, p1, 'exporter'),
+    after: p1,
+  },
+  {
+    name: 'rotation of it, with older files and pruning',
+    place: EXPORTER,
+    before: async (bench) => {
+      makeExporterFolder(bench);
+      for (const pair of [p0, p1, p2]) await bench.store(fast(bench, EXPORTER)).install('exporter', pair, NOON);
+    },
+    hadCurrent: true,
+    run: (store) => bringUp(store, p3, 'exporter'),
+    after: p3,
+  },
 ];
 
 /** What must hold at any instant, as any other program sees the folder. */
-function brokenPromises(bench: Bench, hadCurrent: boolean): readonly string[] {
+function brokenPromises(
+  bench: Bench,
+  { place, hadCurrent }: Pick<Scenario, 'place' | 'hadCurrent'>,
+): readonly string[] {
   const problems: string[] = [];
   if (!real.existsSync(bench.certDir)) return hadCurrent ? ['the folder is gone'] : [];
-  const path = bench.path(CURRENT);
+  const path = bench.path(place.current);
   if (real.lstatSync(path, { throwIfNoEntry: false }) === undefined) {
     if (hadCurrent) problems.push('the link is gone');
   } else {
@@ -114,7 +188,8 @@ function brokenPromises(bench: Bench, hadCurrent: boolean): readonly string[] {
   }
   for (const name of real.readdirSync(bench.certDir, { recursive: true, encoding: 'utf8' })) {
     const facts = real.lstatSync(bench.path(name));
-    if (!facts.isFile() || (facts.mode & 0o077) === 0) continue;
+    const others = place.groupReadable && name.startsWith('exporter/') ? 0o037 : 0o077;
+    if (!facts.isFile() || (facts.mode & others) === 0) continue;
     if (real.readFileSync(bench.path(name), 'utf8').includes('PRIVATE KEY')) problems.push(`others can read ${name}`);
   }
   return problems;
@@ -122,30 +197,27 @@ function brokenPromises(bench: Bench, hadCurrent: boolean): readonly string[] {
 
 /** What is left to mend after a run to the end. */
 async function unfinished(bench: Bench, scenario: Scenario): Promise<readonly string[]> {
-  const store = bench.store(fast(bench));
+  const { place } = scenario;
+  const store = bench.store(fast(bench, place));
   await scenario.run(store);
-  const current = await store.current('serving');
-  const foreign = await store.foreign('serving');
+  const current = await store.current(place.certificate);
+  const foreign = await store.foreign(place.certificate);
   const leftovers = real
     .readdirSync(bench.certDir, { recursive: true, encoding: 'utf8' })
     .filter((name) => name.includes('certlet-tmp'));
-  const certFile = bench.path('plain.crt');
+  const two = [place.plain.certFile, place.plain.keyFile].map((name) => real.readFileSync(bench.path(name), 'utf8'));
   return [
     ...(current?.chain.pem === scenario.after.chain.pem ? [] : ['another pair is current']),
     ...foreign.map((path) => `seems foreign: ${path}`),
     ...leftovers.map((name) => `left over: ${name}`),
-    ...(real.readFileSync(certFile, 'utf8') === scenario.after.chain.pem ? [] : ['plain files are behind']),
-    ...brokenPromises(bench, true),
+    ...(two.join('') === pemOf(scenario.after) ? [] : ['plain files are behind']),
+    ...brokenPromises(bench, { place, hadCurrent: true }),
   ];
 }
 
-/** With plain files, and without waiting for the disk. */
-function fast(bench: Bench): { readonly plainFiles: object; readonly fs: StoppingFileSystem } {
-  return { ...plain(bench), fs: new StoppingFileSystem() };
-}
-
-function plain(bench: Bench): { readonly plainFiles: object } {
-  return { plainFiles: { serving: { certFile: bench.path('plain.crt'), keyFile: bench.path('plain.key') } } };
+/** Without waiting for the disk. */
+function fast(bench: Bench, place: Place): Pick<FileStoreOptions, 'specs' | 'fs'> {
+  return { specs: place.specs(bench), fs: new StoppingFileSystem() };
 }
 
 /** Runs the scenario anew for each operation that `chosen` picks, with `fault` at that one; returns how many there were. */
@@ -172,7 +244,7 @@ async function atEachOperation(
       hit = line;
       return options.fault();
     });
-    await scenario.run(bench.store({ ...plain(bench), fs })).catch((error: unknown) => {
+    await scenario.run(bench.store({ specs: scenario.place.specs(bench), fs })).catch((error: unknown) => {
       if (!(error instanceof Stopped) && !isCertletError(error)) throw error;
     });
     if (hit === undefined) return at;
@@ -188,16 +260,14 @@ for (const scenario of scenarios) {
       chosen: CHANGING,
       fault: () => new Stopped(),
       check: async (bench, at) => {
-        problems.push(...brokenPromises(bench, scenario.hadCurrent).map((problem) => `${at}: ${problem}`));
-        const restarted = await bench.store(fast(bench)).inspect('serving');
-        problems.push(
-          ...restarted.quarantined
-            .filter(({ from }) => !from.includes('2029'))
-            .map(({ from }) => `${at}: moved ${from}`),
-        );
-        problems.push(
-          ...(await bench.store(fast(bench)).foreign('serving')).map((path) => `${at}: seems foreign ${path}`),
-        );
+        problems.push(...brokenPromises(bench, scenario).map((problem) => `${at}: ${problem}`));
+        const { place } = scenario;
+        const movedBefore = bench.movedAside.length;
+        await bench.store(fast(bench, place)).inspect(place.certificate);
+        const moved = bench.movedAside.slice(movedBefore).map(({ path = '' }) => path);
+        problems.push(...moved.filter((path) => !path.includes('2029')).map((path) => `${at}: moved ${path}`));
+        const foreign = await bench.store(fast(bench, place)).foreign(place.certificate);
+        problems.push(...foreign.map((path) => `${at}: seems foreign ${path}`));
         problems.push(...(await unfinished(bench, scenario)).map((problem) => `${at}: then ${problem}`));
       },
     });
@@ -213,7 +283,7 @@ for (const scenario of scenarios) {
         chosen: code === 'EIO' ? READING : CHANGING,
         fault: () => Object.assign(new Error(`${code}: it failed, write`), { code }),
         check: async (bench, at) => {
-          problems.push(...brokenPromises(bench, scenario.hadCurrent).map((problem) => `${code} ${at}: ${problem}`));
+          problems.push(...brokenPromises(bench, scenario).map((problem) => `${code} ${at}: ${problem}`));
           problems.push(...(await unfinished(bench, scenario)).map((problem) => `${code} ${at}: then ${problem}`));
         },
       });

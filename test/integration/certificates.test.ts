@@ -1,4 +1,4 @@
-import { chmodSync, existsSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { parsePair } from '../../src/pki/certificate.ts';
@@ -125,6 +125,7 @@ t.test(
   },
 );
 
+const MEETING = 'Two settings name one file';
 const LEFT = 'The settings do not name these files any more; they are left';
 
 const statusOf = (node: NodeFolder): StatusDocument =>
@@ -143,6 +144,30 @@ t.test('a key for a group goes into no folder that has not been given to one', a
   // Mended by root, and tried again by itself.
   chmodSync(node.file('certs/node-exporter'), 0o2750);
   await program.said('Certificate is current', 3);
+});
+
+t.test('a kubeconfig of an entry overwrote that of the kubelet through a link, and nothing said so', async (t) => {
+  const { node } = await prepare(t);
+  symlinkSync(node.path, node.file('link'));
+  const entry = proxyEntry(node).replace('kube-proxy.conf', 'link/kubelet.conf');
+  node.writeSettings(entry);
+  const program = ended(t, node.run('run'));
+  await program.said(MEETING);
+  t.match(program.of(MEETING), [
+    {
+      file: node.file('link/kubelet.conf'),
+      setting: 'certificates[0].kubeconfig (kube-proxy)',
+      otherFile: node.file('kubelet.conf'),
+      otherSetting: 'kubeconfig',
+      remedy:
+        /^systemctl reload certlet {3}# after another file is set in certificates\[0\]\.kubeconfig \(kube-proxy\), or the link/,
+    },
+  ]);
+  await program.said('Certificate is current', 2);
+  node.writeSettings(proxyEntry(node));
+  await program.said('Settings reloaded');
+  await program.said('Certificate rotation deadline determined', 4);
+  t.equal(program.of(MEETING).length, 1, 'and once mended, no more');
 });
 
 t.test('settings that cannot be are told at once, with their lines', async (t) => {

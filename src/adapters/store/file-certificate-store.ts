@@ -10,7 +10,7 @@ import type { FileSystem } from '../file-system.ts';
 import { sweepTemporaries } from '../files.ts';
 import { attempted, mapped, type StoreContext, storeContext, type WarningSink } from './store-context.ts';
 import { prepareFolders } from './folders.ts';
-import { type Inspection, inspectPairs } from './inspection.ts';
+import { inspectPairs } from './inspection.ts';
 import { acceptPresent, unknownNames } from './ledger.ts';
 import { currentPath, linkTarget } from './pair-files.ts';
 import { readPair } from './pair-reading.ts';
@@ -74,11 +74,11 @@ export class FileCertificateStore implements CertificateStore {
     return currentPath(this.#of(name));
   }
 
-  inspect(name: string): Promise<Inspection> {
+  inspect(name: string): Promise<readonly StoredPair[]> {
     return this.#prepared(name, async (context) => {
       await this.#sweepOnce(context);
-      const inspection = await inspectPairs(context);
-      const [first] = inspection.pairs;
+      const pairs = await inspectPairs(context);
+      const [first] = pairs;
       // A crash may have come between a swap and what follows it.
       if (first?.origin === 'current')
         await attempted(context, first.path, async () => {
@@ -87,7 +87,7 @@ export class FileCertificateStore implements CertificateStore {
           if (change === 'replaced' || (change === 'made' && context.files.kubelet === undefined))
             await this.#options.onPlainFilesMended?.(name, first.path);
         });
-      return inspection;
+      return pairs;
     });
   }
 

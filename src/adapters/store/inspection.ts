@@ -7,20 +7,12 @@ import { readIfPresent } from '../files.ts';
 import { FILE_LIMIT_BYTES, type StoreContext } from './store-context.ts';
 import { currentPath, legacyPaths, linkTarget, listPairFiles } from './pair-files.ts';
 import { type PairReading, readPair } from './pair-reading.ts';
-import { moveAside, type Quarantined } from './quarantine.ts';
+import { moveAside } from './quarantine.ts';
 import { settleCurrent } from './swap.ts';
 
-/** What lies in the folder of one certificate. */
-export interface Inspection {
-  /** Whole pairs, the current one (if any) first, then by NotAfter, latest first. */
-  readonly pairs: readonly StoredPair[];
-  /** What was moved aside, and why. */
-  readonly quarantined: readonly Quarantined[];
-}
-
 /** Every whole pair of one certificate, best first; what cannot be used is moved aside or named in a warning. */
-export async function inspectPairs(context: StoreContext): Promise<Inspection> {
-  const moved: Quarantined[] = [...(await settleCurrent(context))];
+export async function inspectPairs(context: StoreContext): Promise<readonly StoredPair[]> {
+  await settleCurrent(context);
   const current = await readCurrent(context);
   const others: StoredPair[] = [];
   for (const name of await listPairFiles(context)) {
@@ -28,14 +20,13 @@ export async function inspectPairs(context: StoreContext): Promise<Inspection> {
     if (path === current?.path) continue;
     const reading = await readPair(context, [path]);
     if (reading.kind === 'whole') others.push({ path, origin: 'timestamped', pair: reading.pair });
-    const aside = reading.kind === 'broken' ? await moveAside(context, path, reading.reason) : undefined;
-    if (aside !== undefined) moved.push(aside);
-    if (reading.kind !== 'broken' || aside === undefined) warnIgnored(context, path, reading);
+    const isAside = reading.kind === 'broken' && (await moveAside(context, path, reading.reason));
+    if (!isAside) warnIgnored(context, path, reading);
   }
-  moved.push(...(await clearBootstrapKey(context)));
+  await clearBootstrapKey(context);
   const legacy = context.files.kubelet === undefined ? [] : await readLegacy(context);
   const ordered = [...others, ...legacy].sort(byNotAfterLatestFirst);
-  return { pairs: withoutCopies(current === undefined ? ordered : [current, ...ordered]), quarantined: moved };
+  return withoutCopies(current === undefined ? ordered : [current, ...ordered]);
 }
 
 async function readCurrent(context: StoreContext): Promise<StoredPair | undefined> {
@@ -58,19 +49,16 @@ async function readLegacy(context: StoreContext): Promise<readonly StoredPair[]>
 }
 
 /** client-go (keyutil.LoadOrGenerateKeyFile) fails for good at a key file that exists but cannot be parsed, such as an empty one. */
-async function clearBootstrapKey(context: StoreContext): Promise<readonly Quarantined[]> {
+async function clearBootstrapKey(context: StoreContext): Promise<void> {
   const name = context.files.kubelet?.bootstrapKey;
-  if (name === undefined) return [];
+  if (name === undefined) return;
   const path = join(context.folder, name);
-  if ((await context.fs.lstat(path))?.kind !== 'file') return [];
+  if ((await context.fs.lstat(path))?.kind !== 'file') return;
   try {
     parsePrivateKey(new Secret((await readIfPresent(context.fs, path, FILE_LIMIT_BYTES)) ?? ''));
-    return [];
   } catch (error) {
     if (!isCertletError(error)) throw error;
-    if (error.code !== 'ERR_KEY_INVALID') return [];
-    const moved = await moveAside(context, path, error.message);
-    return moved === undefined ? [] : [moved];
+    if (error.code === 'ERR_KEY_INVALID') await moveAside(context, path, error.message);
   }
 }
 

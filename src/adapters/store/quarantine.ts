@@ -3,26 +3,19 @@ import { errnoOf } from '../file-errors.ts';
 import { ensureFolder } from '../files.ts';
 import { attempted, type StoreContext } from './store-context.ts';
 
-/** One file that was moved aside. */
-export interface Quarantined {
-  readonly from: string;
-  readonly to: string;
-  readonly reason: string;
-}
-
 /** Enough to look into what happened; a file that breaks at every start must not fill the disk with keys. */
 const MAX_KEPT = 20;
 const NUMBERED = /\.(\d{6,})$/;
 
 /**
  * Moves a file (or link, or folder) that cannot be used to `<state>/quarantine/<name>.<number>`, with a warning, so that nothing is
- * destroyed and nothing stands in the way. Undefined, with a warning, when it cannot be moved.
+ * destroyed and nothing stands in the way. False, with a warning, when it cannot be moved.
  */
-export async function moveAside(context: StoreContext, from: string, reason: string): Promise<Quarantined | undefined> {
+export async function moveAside(context: StoreContext, from: string, reason: string): Promise<boolean> {
   const to = await attempted(context, from, () => move(context, from, quarantineFolder(context)));
-  if (to === undefined) return undefined;
+  if (to === undefined) return false;
   context.warn('Moved a file aside that cannot be used', { path: from, to, reason });
-  return { from, to, reason };
+  return true;
 }
 
 /** Where files go that cannot be used. */

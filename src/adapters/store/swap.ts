@@ -6,30 +6,29 @@ import { announce, readLedger } from './ledger.ts';
 import { currentPath, freePairName, linkTarget, listPairFiles, updatedPath } from './pair-files.ts';
 import { keyMode } from './key-mode.ts';
 import { readPair } from './pair-reading.ts';
-import { moveAside, type Quarantined } from './quarantine.ts';
+import { moveAside } from './quarantine.ts';
 
 /**
  * Makes `-current.pem` a link or nothing. A regular file there, at which a kubelet stops (`expected .. to be a symlink but it is a
  * file`), is adopted if it holds a whole pair, else moved aside. Where the link is missing, a kubelet's interrupted swap is finished.
  */
-export async function settleCurrent(context: StoreContext): Promise<readonly Quarantined[]> {
+export async function settleCurrent(context: StoreContext): Promise<void> {
   const link = currentPath(context);
   const facts = await context.fs.lstat(link);
-  if (facts?.kind === 'link') return [];
+  if (facts?.kind === 'link') return;
   if (facts === undefined) {
     await finishInterruptedSwap(context);
-    return [];
+    return;
   }
   const reading = facts.kind === 'file' ? await readPair(context, [link]) : undefined;
-  if (reading?.kind === 'unreadable') return [];
+  if (reading?.kind === 'unreadable') return;
   if (reading?.kind === 'whole') {
     const { pair, modifiedAt } = reading;
     await attempted(context, link, () => swapTo(context, { pair, at: modifiedAt }));
-    return [];
+    return;
   }
   const reason = reading !== undefined && 'reason' in reading ? reading.reason : 'it is neither a link nor a file';
-  const moved = await moveAside(context, link, reason);
-  return moved === undefined ? [] : [moved];
+  await moveAside(context, link, reason);
 }
 
 /**

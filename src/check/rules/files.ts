@@ -1,6 +1,7 @@
 import { shellWord } from '../../remedy.ts';
 import { allowCommand, closedFolderRemedy } from '../../adapters/file-errors.ts';
 import type { FileFacts } from '../../adapters/file-system.ts';
+import type { Meeting } from '../../adapters/probe/meeting-files.ts';
 import type { WrittenFolder } from '../../config/written-folders.ts';
 import { isSharedFolder } from '../../kubelet/shared-folders.ts';
 import { type Finding, finding } from '../finding.ts';
@@ -112,6 +113,15 @@ export function sandboxFinding({ path, setting }: WrittenFolder): Finding {
   return finding('problem', 'files.sandbox', what, {
     remedy: isSharedFolder(path) ? closedFolderRemedy(path) : allowCommand(path),
     evidence: { path, setting },
+  });
+}
+
+/** Two paths of the settings that lead to one file: each certificate puts its own there, for ever. */
+export function meetingFinding({ file, other, remedy }: Meeting): Finding {
+  const what = `${file.path} of ${file.setting} and ${other.path} of ${other.setting} are one file on this disk`;
+  return finding('problem', 'files.meeting', what, {
+    remedy,
+    evidence: { file: file.path, setting: file.setting, otherFile: other.path, otherSetting: other.setting },
   });
 }
 

@@ -1,10 +1,12 @@
 import { dirname } from 'node:path';
 import type { FileFacts } from '../../adapters/file-system.ts';
 import { readKubeconfig } from '../../adapters/kubeconfig-files.ts';
+import { meetingFiles } from '../../adapters/probe/meeting-files.ts';
 import { handsGroupOn, noSetgid } from '../../adapters/store/key-mode.ts';
 import { type FilesOf, readManaged, stillThere } from '../../adapters/store/left-files.ts';
 import { serviceUser, type StoreView } from '../../adapters/probe/store-view.ts';
 import type { Settings } from '../../config.ts';
+import { filesOnDisk } from '../../config/named-files.ts';
 import { writtenFolders } from '../../config/written-folders.ts';
 import type { RequestHistory } from '../../csr/pending.ts';
 import { asCertletError, unlessDefect } from '../../errors.ts';
@@ -14,6 +16,7 @@ import type { CheckContext, CheckPorts, Facts, Step, StepOutcome } from '../fact
 import { type Finding, finding, good } from '../finding.ts';
 import {
   fullFinding,
+  meetingFinding,
   type LookedAt,
   modeFindings,
   readOnlyFinding,
@@ -163,6 +166,7 @@ export const filesStep: Step = {
       ...(await closedFindings(context.ports, used, { service, owner })),
       ...(await writtenFindings(context.ports, written, service)),
       ...(await sandboxFindings(context.ports, settings)),
+      ...(await meetingFiles(context.ports.fs, filesOnDisk(settings))).map(meetingFinding),
     ];
     return {
       findings: found.length > 0 ? found : [good('files', 'keys, tokens and their folders are closed to others')],

@@ -125,7 +125,7 @@ function placeholderServes(leaf: CertificateFacts, wanted: CertificateTemplate, 
 
 async function inspect(context: RotationContext, purpose: string): Promise<readonly Candidate[]> {
   // The store itself tells what it moved aside.
-  return (await context.store.inspect(purpose)).pairs;
+  return await context.store.inspect(purpose);
 }
 
 async function makeCurrent(context: RotationContext, purpose: string, chosen: Candidate): Promise<void> {

@@ -62,6 +62,13 @@ export class Bench {
     });
   }
 
+  /** What the stores of this bench have told of files that they moved aside, in order. */
+  get movedAside(): readonly Readonly<Record<string, string>>[] {
+    return this.warnings
+      .filter(({ event }) => event === 'Moved a file aside that cannot be used')
+      .map(({ fields }) => fields);
+  }
+
   path(name: string): string {
     return join(this.certDir, name);
   }

@@ -91,7 +91,7 @@ t.test('after the clock stepped back the link still names the pair installed las
   await store.install('client', p2, new Date(1970, 0, 1, 0, 0, 5));
   t.equal(bench.target('client'), 'kubelet-client-1970-01-01-00-00-05.pem');
   t.strictSame(
-    (await bench.store().inspect('client')).pairs.map(({ pair }) => pair.chain.leaf.serial),
+    (await bench.store().inspect('client')).map(({ pair }) => pair.chain.leaf.serial),
     [p2, p1].map((pair) => pair.chain.leaf.serial),
   );
 });
@@ -103,7 +103,7 @@ t.test('install over what is no link keeps what was there', async (t) => {
   await store.install('client', p2, NOON);
   t.equal((await store.current('client'))?.chain.pem, p2.chain.pem);
   t.ok(
-    (await store.inspect('client')).pairs.some(({ pair }) => pair.chain.pem === p1.chain.pem),
+    (await store.inspect('client')).some(({ pair }) => pair.chain.pem === p1.chain.pem),
     'adopted first',
   );
   bench.put('kubelet-server-current.pem', 'garbage');
@@ -143,7 +143,7 @@ t.test('relink points at a file on disk, copies a legacy pair, and refuses a fil
   bench.put('kubelet-client-2029-01-01-00-00-00.pem', pemOf(p1));
   bench.put('kubelet-client.crt', p2.chain.pem, 0o644);
   bench.put('kubelet-client.key', encodePrivateKey(p2.key).reveal());
-  const [legacy, stamped] = (await store.inspect('client')).pairs;
+  const [legacy, stamped] = await store.inspect('client');
   await store.relink('client', stamped!);
   t.equal(bench.target('client'), 'kubelet-client-2029-01-01-00-00-00.pem');
   await store.relink('client', stamped!);
@@ -183,7 +183,7 @@ t.test(
       ['kubelet-client-2030-01-02-12-16-30.pem', 'kubelet-client-2030-01-02-12-16-40.pem'],
     );
     t.strictSame(
-      (await store.inspect('client')).pairs.map(({ pair }) => pair.chain.leaf.serial),
+      (await store.inspect('client')).map(({ pair }) => pair.chain.leaf.serial),
       [p5, p4, p3].map((pair) => pair.chain.leaf.serial),
     );
     t.strictSame(await store.prune('client', hourAfterNow()), []);
@@ -378,7 +378,7 @@ t.test('plain files that cannot be written hold no rotation up: told once, and t
   await store.install('client', p1, NOON);
   t.equal(bench.warnings.length, 1);
   t.equal((await store.current('client'))?.chain.pem, p1.chain.pem);
-  t.equal((await store.inspect('client')).pairs.length, 1);
+  t.equal((await store.inspect('client')).length, 1);
   t.equal(bench.warnings.length, 1);
   t.match(JSON.stringify(bench.warnings), /Cannot repair a file.*plain.a\.crt/);
   real.rmSync(join(folder, 'plain'));

@@ -93,7 +93,7 @@ t.test('relink tells a watcher too, and so does a start after a kill between swa
   const sightings = new Sightings();
   const watch = new KubeletWatch(bench.store().currentPath('serving'), sightings.note);
   t.teardown(() => watch.close());
-  const [, stored] = (await bench.store().inspect('serving')).pairs;
+  const [, stored] = await bench.store().inspect('serving');
   await bench.store().relink('serving', stored!);
   await sightings.of(one.chain.leaf.serial);
   // Killed right after the rename of the link back to the other: nobody was told of it.
