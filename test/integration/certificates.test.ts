@@ -166,7 +166,7 @@ t.test('a kubeconfig of an entry overwrote that of the kubelet through a link, a
   await program.said('Certificate is current', 2);
   node.writeSettings(proxyEntry(node));
   await program.said('Settings reloaded');
-  await program.said('Certificate rotation deadline determined', 4);
+  await program.said('Resuming the pending certificate signing request');
   t.equal(program.of(MEETING).length, 1, 'and once mended, no more');
 });
 
