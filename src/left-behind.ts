@@ -9,7 +9,9 @@ import {
   stillThere,
   writeManaged,
 } from './adapters/store/left-files.ts';
+import { type FileOfSetting, meetingFiles } from './adapters/probe/meeting-files.ts';
 import type { Settings } from './config.ts';
+import { filesOnDisk } from './config/named-files.ts';
 import { asCertletError, errorFields } from './errors.ts';
 import type { Logger } from './ports.ts';
 
@@ -32,14 +34,15 @@ export class LeftBehind {
   }
 
   /** Compares these settings with those before. To be called at each start and reload; never throws. */
-  async begin(settings: Pick<Settings, 'stateDir' | 'specs'>): Promise<void> {
+  async begin(settings: Settings): Promise<void> {
     const { fs, log, currentPath, confirmLock } = this.#parts;
     const { stateDir, specs } = settings;
     try {
       const before = await readManaged(fs, stateDir);
       const { next, news } = nextManaged(before, filesOfEntries(specs, currentPath));
-      const there = await stillThere(fs, next.left);
-      for (const { name: purpose, files } of await stillThere(fs, news))
+      const named = filesOnDisk(settings);
+      const there = await this.#only(await stillThere(fs, next.left), named);
+      for (const { name: purpose, files } of await this.#only(await stillThere(fs, news), named))
         log.log('info', 'The settings do not name these files any more; they are left', {
           purpose,
           files,
@@ -53,6 +56,17 @@ export class LeftBehind {
     } catch (thrown) {
       log.log('warn', 'Cannot note which files the settings name', errorFields(asCertletError(thrown)));
     }
+  }
+
+  /** Without what is a file of these settings by another path: whoever removes it would remove that. */
+  async #only(left: readonly FilesOf[], named: readonly FileOfSetting[]): Promise<readonly FilesOf[]> {
+    const old = left.flatMap(({ name, files }) =>
+      files.map((path) => ({ path, setting: 'settings before', certificate: name })),
+    );
+    const met = new Set((await meetingFiles(this.#parts.fs, [...named, ...old])).map(({ file }) => file.path));
+    return left
+      .map(({ name, files }) => ({ name, files: files.filter((file) => !met.has(file)) }))
+      .filter(({ files }) => files.length > 0);
   }
 
   /** As of the last look. */

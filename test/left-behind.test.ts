@@ -1,9 +1,10 @@
 /** Files that settings named once and name no more: said once over restarts, told by status as long as they are there. */
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { NodeFileSystem } from '../src/adapters/file-system.ts';
 import { MANAGED_FILE } from '../src/adapters/store/left-files.ts';
+import { loadSettings, type Settings } from '../src/config.ts';
 import { CertletError } from '../src/errors.ts';
 import { LeftBehind } from '../src/left-behind.ts';
 import type { CertificateSpec } from '../src/csr/spec.ts';
@@ -17,7 +18,8 @@ class Node {
   readonly folder: string;
   readonly stateDir: string;
   readonly log = new FakeLogger();
-  readonly specs: readonly CertificateSpec[];
+  specs: readonly CertificateSpec[];
+  readonly settings: Settings;
   confirms = 0;
   confirmLock = async (): Promise<void> => {
     this.confirms += 1;
@@ -26,6 +28,8 @@ class Node {
   constructor(t: Test) {
     this.folder = t.testdir({ state: {} });
     this.stateDir = join(this.folder, 'state');
+    const fileText = `certDir: ${this.folder}/pki\nkubeconfig: ${this.folder}/kubelet.conf`;
+    this.settings = loadSettings({ flags: {}, fileText, filePath: '/etc/certlet/config.yaml', osHostname: 'n1' });
     this.specs = [{ ...proxySpec(), kubeconfig: join(this.folder, 'proxy.conf') }, exporterSpec()];
   }
 
@@ -47,10 +51,27 @@ class Node {
     const { log, confirmLock } = this;
     const currentPath = (name: string): string => this.link(name);
     const left = new LeftBehind({ fs: new NodeFileSystem(), log, currentPath, confirmLock });
-    await left.begin({ stateDir: this.stateDir, specs: this.specs.filter(({ name }) => names.includes(name)) });
+    const specs = this.specs.filter(({ name }) => names.includes(name));
+    await left.begin({ ...this.settings, stateDir: this.stateDir, specs });
     return left;
   }
 }
+
+t.test('what was left is a file of the settings by another path, and the line told to remove it', async (t) => {
+  const node = new Node(t);
+  const { kubeconfig } = node.settings;
+  symlinkSync(node.folder, join(node.folder, 'link'));
+  const [proxy, ...others] = node.specs;
+  if (proxy === undefined) throw new Error('no specs');
+  node.specs = [{ ...proxy, kubeconfig: join(node.folder, 'link/kubelet.conf') }, ...others];
+  const link = node.put(node.link('kube-proxy'));
+  node.put(kubeconfig);
+  await node.begin('kube-proxy');
+  const left = await node.begin();
+  t.strictSame(left.files, [{ name: 'kube-proxy', files: [link] }]);
+  t.match(node.log.of(SAID), [{ fields: { files: [link] } }]);
+  t.notMatch(JSON.stringify(node.log.of(SAID)), 'kubelet.conf');
+});
 
 t.test('a dropped entry: its files are named once, also over restarts, and counted until they are gone', async (t) => {
   const node = new Node(t);

@@ -48,7 +48,6 @@ export class Agent {
       options,
       connections,
       dateSample: undefined,
-      kubeletVersion: options.kubeletVersion,
       changed: () => this.#tasks.wake(),
     };
     this.#context = context;
@@ -138,7 +137,7 @@ export class Agent {
   }
 
   snapshot(): AgentSnapshot {
-    const { clock, options, dateSample, kubeletVersion } = this.#context;
+    const { clock, options, dateSample } = this.#context;
     const managers = this.#managers;
     const started = this.#upkeep.started && !this.#upkeep.failing && !this.#tasks.running('upkeep');
     const quiet = started && this.#prover.idle && managers.every((manager) => !manager.busy);
@@ -149,7 +148,7 @@ export class Agent {
       managers: managers.map((manager) => manager.snapshot()),
       server: this.#node.kubeconfigs.cluster.active?.server,
       clockSkewMs: clockSkewMs(dateSample),
-      kubeletVersion,
+      kubeletVersion: this.#node.reader.kubeletVersion,
       lastTick: this.#lastTick,
       kubeconfig: this.#node.kubeconfigs.need,
       upToDate: quiet && managers.every((manager) => manager.isValid && isDone(manager.step(undefined))),

@@ -284,7 +284,8 @@ export class Attempt {
   }
 
   async #tellHost(pairPath: string, signal: AbortSignal): Promise<void> {
-    const { after, store, options, kubeletVersion } = this.#context;
+    const { after, store, options } = this.#context;
+    const { kubeletVersion } = this.#rules;
     const { name: purpose, after: wanted, kubeconfig: kubeconfigPath = options.kubeconfigPath } = this.#state.spec;
     const currentPath = store.currentPath(purpose);
     await after.rotated({ purpose, after: wanted, currentPath, pairPath, kubeconfigPath, kubeletVersion }, signal);

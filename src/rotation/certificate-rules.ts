@@ -73,6 +73,11 @@ export abstract class CertificateRules {
     return gains === undefined ? undefined : heldBack(gains, this.gained(before), this.context.clock.now());
   }
 
+  /** Of the kubelet on this node, as far as that is known. */
+  get kubeletVersion(): string | undefined {
+    return this.node.reader.kubeletVersion;
+  }
+
   /** Where a staged pair is proven: no credential is needed any more. Throws `ERR_CREDENTIAL_MISSING` when no kubeconfig names a server. */
   stagedCluster(): ClusterAccess {
     return this.node.identity.stagedCluster();

@@ -78,8 +78,6 @@ export interface RotationContext extends RotationPorts {
   readonly connections: Connections;
   /** The last `Date` header that an API server sent; set by the agent. */
   dateSample: DateSample | undefined;
-  /** As the settings or the Node tell it; set by the node reader. */
-  kubeletVersion: string | undefined;
   /** An attempt entered another phase: what watches the agent is told without waiting for the next round. */
   readonly changed?: () => void;
 }

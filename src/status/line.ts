@@ -1,4 +1,4 @@
-import type { AgentSnapshot, ManagerSnapshot } from '../rotation/snapshot.ts';
+import type { AgentSnapshot, ManagerSnapshot, Phase } from '../rotation/snapshot.ts';
 
 /** One line for `systemctl status`: `client until 2027-01-03, next rotation 2026-10-14; serving waits for approval of csr …`. */
 export function statusText(snapshot: AgentSnapshot): string {
@@ -23,13 +23,30 @@ function managerText(manager: ManagerSnapshot): string {
 
 const day = (date: Date): string => date.toISOString().slice(0, 10);
 
+/** Phases that last until somebody or something else has done what they name. The others go on by themselves. */
+const SAYS_WHAT_IT_WAITS_FOR: Readonly<Record<Exclude<Phase, 'valid'>, boolean>> = {
+  starting: false,
+  requesting: false,
+  'waiting for approval': true,
+  'waiting for issuance': true,
+  proving: false,
+  installing: false,
+  'waiting to request': true,
+  'waiting to retry': true,
+  'waiting for the client certificate': true,
+  'waiting for the clock': true,
+  'waiting for the cloud provider': true,
+  held: true,
+  'not managed': false,
+};
+
 /** A state in which the service is of use or says what it waits for: readiness is told then. */
 export function isUsefulState({ managers, at }: AgentSnapshot): boolean {
   return managers.every((manager) => {
     const { phase, placeholder } = manager;
     if (phase === 'valid') return !placeholder;
     if (isOnItsWay(manager, at)) return false;
-    return phase.startsWith('waiting') || phase === 'held';
+    return SAYS_WHAT_IT_WAITS_FOR[phase];
   });
 }
 

@@ -142,7 +142,6 @@ t.test('looking at the state changes it', async (t) => {
     options,
     connections: new Connections(api),
     dateSample: undefined,
-    kubeletVersion: undefined,
   };
   const own = new NodeKubeconfigs(context);
   const identity = new NodeIdentity(context, own, () => undefined);

@@ -1,6 +1,6 @@
 import type { Clock, Logger } from '../../ports.ts';
 import type { FileSystem } from '../file-system.ts';
-import { type FlagHost, privilegedHook, reloadHook, restartFlagHook } from '../systemd/flag-hook.ts';
+import { type FlagHost, lowerFlags, privilegedHook, reloadHook, restartFlagHook } from '../systemd/flag-hook.ts';
 import { commandHook, type CommandSettings } from './command-hook.ts';
 import type { Hook } from './hook.ts';
 import { HookRecord } from './hook-record.ts';
@@ -51,5 +51,6 @@ export function createRotationHooks(options: RotationHooksOptions): RotationHook
     ...privileged.map((name) => privilegedHook(host, name)),
     ...commands.map((settings) => commandHook(settings, log)),
   ];
-  return new RotationHooks({ hooks, clock, log, record: new HookRecord(fs, stateDir, confirmLock) });
+  const record = new HookRecord(fs, stateDir, confirmLock);
+  return new RotationHooks({ hooks, clock, log, record, lowerFlags: () => lowerFlags(host, { reloads, privileged }) });
 }

@@ -2,15 +2,20 @@ import { asCertletError } from '../../errors.ts';
 import type { AfterRotation, Clock, Logger, RotationEvent } from '../../ports.ts';
 import type { Hook, HookEvent, HookProblem } from './hook.ts';
 import type { HookRecord } from './hook-record.ts';
+import { Backoff } from '../../rotation/rules/retry.ts';
 import { SerialQueue } from '../../serial-queue.ts';
 
-/** Pauses after failed attempts. The last failure waits for the next rotation or the next start of certlet. */
-const RETRY_AFTER_MS = [60_000, 5 * 60_000, 15 * 60_000, 60 * 60_000];
+/** About an hour at the pace of `ERR_HOOK`. The last failure waits for the next rotation or the next start of certlet: what fails for so long is for a person. */
+const MOST_ATTEMPTS = 9;
+/** A hook costs nobody but this host: nothing is spread. */
+const NO_SPREAD = { roll: 1, msToExpiry: undefined, refusedBackoffMs: 60 * 60_000 } as const;
 
 /** What stands behind a link when certlet starts; `pairPath` is undefined when nothing was issued yet (a placeholder counts as nothing). */
 export type PresentPair = Omit<HookEvent, 'pairPath'> & { readonly pairPath: string | undefined };
 
 export interface RotationHooksParts {
+  /** Takes back what is wanted of nobody any more; gives the paths of the flags. */
+  readonly lowerFlags?: () => Promise<readonly string[]>;
   readonly hooks: readonly Hook[];
   readonly record: HookRecord;
   readonly clock: Clock;
@@ -39,6 +44,7 @@ export class RotationHooks implements AfterRotation {
    */
   async begin(present: readonly PresentPair[], signal: AbortSignal): Promise<void> {
     const { record } = this.#parts;
+    await this.#orLog('A flag of the settings before cannot be removed', () => this.#lowerFlags());
     await this.#orLog('hook record cannot be read', () => record.load());
     const unknown = present.filter(({ purpose }) => record.get(purpose) === undefined);
     for (const pair of present) {
@@ -48,6 +54,11 @@ export class RotationHooks implements AfterRotation {
     }
     const noted = unknown.map(({ purpose, pairPath = '' }) => [purpose, { pairPath, pending: [] }] as const);
     if (noted.length > 0) await this.#orLog('hook record cannot be written', () => record.note(new Map(noted)));
+  }
+
+  async #lowerFlags(): Promise<void> {
+    for (const flag of (await this.#parts.lowerFlags?.()) ?? [])
+      this.#parts.log.log('info', 'Removed a flag that the settings do not name any more', { flag });
   }
 
   async rotated(event: RotationEvent, signal: AbortSignal): Promise<void> {
@@ -119,24 +130,20 @@ export class RotationHooks implements AfterRotation {
   }
 
   async #attempts(hook: Hook, event: HookEvent, signal: AbortSignal): Promise<void> {
-    for (let attempt = 1; !signal.aborted; attempt += 1) {
-      const pauseMs = RETRY_AFTER_MS[attempt - 1];
-      const retryAt = await this.#inTurn(hook, () => this.#attempt(hook, event, { attempt, pauseMs }, signal));
+    const backoff = new Backoff();
+    while (!signal.aborted) {
+      const retryAt = await this.#inTurn(hook, () => this.#attempt(hook, event, backoff, signal));
       if (retryAt === undefined) return;
       await this.#parts.clock.sleepUntil(retryAt, signal);
     }
   }
 
   /** One attempt; returns when to try again, undefined when there is no need or no use. */
-  async #attempt(
-    hook: Hook,
-    event: HookEvent,
-    { attempt, pauseMs }: { readonly attempt: number; readonly pauseMs: number | undefined },
-    signal: AbortSignal,
-  ): Promise<Date | undefined> {
+  async #attempt(hook: Hook, event: HookEvent, backoff: Backoff, signal: AbortSignal): Promise<Date | undefined> {
     if (signal.aborted) return undefined;
     const { clock, log, record } = this.#parts;
     const { purpose, pairPath } = event;
+    const attempt = backoff.failures + 1;
     const done = (): Promise<void> =>
       this.#orLog('hook record cannot be written', () => record.strike(purpose, pairPath, hook.id));
     try {
@@ -146,10 +153,12 @@ export class RotationHooks implements AfterRotation {
       this.#problems.delete(keyOf(hook, event));
       log.log('info', 'Hook done', { hook: hook.id, purpose, attempt });
       return undefined;
-    } catch (error) {
+    } catch (thrown) {
       if (signal.aborted) return undefined;
-      const { message, remedy } = asCertletError(error);
-      const nextAttempt = pauseMs === undefined ? undefined : new Date(clock.now().getTime() + pauseMs);
+      const error = asCertletError(thrown);
+      const { message, remedy } = error;
+      const at = backoff.failed(clock.now(), { error, ...NO_SPREAD });
+      const nextAttempt = attempt < MOST_ATTEMPTS ? at : undefined;
       const since = this.#problems.get(keyOf(hook, event))?.since ?? clock.now();
       this.#problems.set(keyOf(hook, event), {
         hook: hook.id,

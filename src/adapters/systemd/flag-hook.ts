@@ -64,6 +64,32 @@ export function reloadHook(host: FlagHost, name: string): Hook {
   };
 }
 
+/**
+ * Takes back the flags of names that are wanted no more: one that nobody has taken (its path unit is not enabled) would reload or run something the
+ * day that somebody enables it. Gives their paths. Throws the errors of file operations.
+ */
+export async function lowerFlags(
+  { fs, runtimeDir }: Pick<FlagHost, 'fs' | 'runtimeDir'>,
+  wanted: { readonly reloads: readonly string[]; readonly privileged: readonly string[] },
+): Promise<readonly string[]> {
+  const lowered: string[] = [];
+  for (const [kind, names] of [
+    ['reload', wanted.reloads],
+    ['hooks', wanted.privileged],
+  ] as const) {
+    const folder = join(runtimeDir, kind);
+    try {
+      for (const name of (await fs.readdir(folder)).filter((each) => !names.includes(each))) {
+        await fs.unlink(join(folder, name));
+        lowered.push(join(folder, name));
+      }
+    } catch (error) {
+      throw fileError(error, folder);
+    }
+  }
+  return lowered;
+}
+
 interface NamedFlag {
   readonly folder: string;
   readonly name: string;

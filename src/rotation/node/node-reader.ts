@@ -76,6 +76,11 @@ export class NodeReader {
     return this.#informed;
   }
 
+  /** As the settings or the Node tell it, such as `v1.20.2`; undefined while nobody has. */
+  get kubeletVersion(): string | undefined {
+    return this.#context.options.kubeletVersion ?? this.#node?.kubeletVersion;
+  }
+
   /** When the Node wants to be read again: soon while a change is settling, else at the slow pace of the settings. */
   nextRefresh(): Date {
     const { options, clock } = this.#context;
@@ -144,7 +149,6 @@ export class NodeReader {
       this.#node = (await api.getNode(options.nodeName, limit.signal)) ?? this.#node;
       this.#informed = true;
       this.#looked = true;
-      this.#context.kubeletVersion = options.kubeletVersion ?? this.#node?.kubeletVersion;
       return undefined;
     } catch (error) {
       if (isCertletError(error, 'ERR_API_UNAUTHORIZED')) return fingerprint;

@@ -67,34 +67,40 @@ t.test('a slow hook holds neither the rotation nor the flags up, but the other c
   t.equal(next.attempts.length, 1);
 });
 
-t.test('a failed hook is tried again after 1, 5, 15 and 60 minutes and then left for the next rotation', async (t) => {
-  const { start, stop, clock, owed, log } = host(t);
-  const hook = new ScriptedHook('reload');
-  hook.failures = 9;
-  const hooks = start(hook);
-  const began = clock.now();
-  await hooks.rotated(hookEvent(), stop.signal);
-  await hooks.settled();
-  t.match(hooks.problems(), [
-    {
-      hook: 'reload',
-      purpose: 'client',
-      message: 'reload failed',
-      remedy: 'mend it',
-      since: began,
-      attempts: 1,
-      nextAttempt: new Date(began.getTime() + MINUTE),
-    },
-  ]);
-  const pauses: number[] = [];
-  for (let i = 0; i < 4; i += 1) pauses.push(await clock.passSleep());
-  await hooks.stopped();
-  t.same(pauses, [MINUTE, 5 * MINUTE, 15 * MINUTE, 60 * MINUTE]);
-  t.equal(hook.attempts.length, 5);
-  t.match(hooks.problems(), [{ attempts: 5, nextAttempt: undefined, since: began }]);
-  t.match(owed(), { client: { pending: ['reload'] } }, 'the next start tries again');
-  t.equal(log.lines.filter(({ level, event }) => level === 'warn' && event === 'Hook failed').length, 5);
-});
+t.test(
+  'a failed hook is tried again for an hour, more and more slowly, and then left for the next rotation',
+  async (t) => {
+    const { start, stop, clock, owed, log } = host(t);
+    const hook = new ScriptedHook('reload');
+    hook.failures = 20;
+    const hooks = start(hook);
+    const began = clock.now();
+    await hooks.rotated(hookEvent(), stop.signal);
+    await hooks.settled();
+    t.match(hooks.problems(), [
+      {
+        hook: 'reload',
+        purpose: 'client',
+        message: 'reload failed',
+        remedy: 'mend it',
+        since: began,
+        attempts: 1,
+        nextAttempt: new Date(began.getTime() + MINUTE / 2),
+      },
+    ]);
+    const pauses: number[] = [];
+    for (let i = 0; i < 8; i += 1) pauses.push(await clock.passSleep());
+    await hooks.stopped();
+    t.same(
+      pauses.map((ms) => ms / MINUTE),
+      [0.5, 1, 2, 4, 8, 15, 15, 15],
+    );
+    t.equal(hook.attempts.length, 9);
+    t.match(hooks.problems(), [{ attempts: 9, nextAttempt: undefined, since: began }]);
+    t.match(owed(), { client: { pending: ['reload'] } }, 'the next start tries again');
+    t.equal(log.lines.filter(({ level, event }) => level === 'warn' && event === 'Hook failed').length, 9);
+  },
+);
 
 t.test('a hook that succeeds at last is no problem any more', async (t) => {
   const { start, stop, clock, owed } = host(t);

@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { NodeFileSystem } from '../../../src/adapters/file-system.ts';
@@ -141,6 +141,48 @@ t.test('a runtime folder that cannot be written is a failure with a remedy', asy
       hook.run(hookEvent(), 1, async () => undefined, never),
       { code: /^ERR_/, remedy: /./ },
     );
+});
+
+t.test(
+  'the flag of an entry that the settings do not name any more reloaded its unit the day that somebody enabled it',
+  async (t) => {
+    const { host, runtimeDir, restartFlag } = flags(t);
+    const log = new RecordingLogger();
+    const stateDir = join(runtimeDir, 'state');
+    const of = (reloads: readonly string[], privileged: readonly string[]) =>
+      createRotationHooks({ ...host, log, stateDir, restartReasons: () => [], commands: [], privileged, reloads });
+    await of(['kube-proxy'], []).begin([], never);
+    t.strictSame(log.events(), [], 'a host without flags');
+    for (const kind of ['reload', 'hooks']) {
+      mkdirSync(join(runtimeDir, kind));
+      for (const name of ['kept', 'dropped']) writeFileSync(join(runtimeDir, kind, name), 'client\n');
+    }
+    writeFileSync(restartFlag, 'client\n');
+    await of(['kept'], ['kept']).begin([], never);
+    for (const kind of ['reload', 'hooks']) t.strictSame(readdirSync(join(runtimeDir, kind)), ['kept'], kind);
+    t.ok(existsSync(restartFlag), 'that of the kubelet is of no entry');
+    t.equal(
+      log.events().filter((event) => event === 'Removed a flag that the settings do not name any more').length,
+      2,
+    );
+  },
+);
+
+t.test('a flag that cannot be removed is told, and the hooks go on', async (t) => {
+  const { host, runtimeDir } = flags(t);
+  const log = new RecordingLogger();
+  mkdirSync(join(runtimeDir, 'reload/a-folder'), { recursive: true });
+  const hooks = createRotationHooks({
+    ...host,
+    log,
+    stateDir: join(runtimeDir, 'state'),
+    restartReasons: () => [],
+    commands: [],
+    privileged: [],
+    reloads: [],
+  });
+  await hooks.begin([], never);
+  t.strictSame(log.events(), ['A flag of the settings before cannot be removed']);
 });
 
 t.test('createRotationHooks: flags and commands of a host together', async (t) => {

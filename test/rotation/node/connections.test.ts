@@ -183,7 +183,6 @@ t.test('an answer for a certificate that was replaced meanwhile clears the refus
     options,
     connections: new Connections(api),
     dateSample: undefined,
-    kubeletVersion: undefined,
   };
   let current = newer;
   const identity = new NodeIdentity(context, new NodeKubeconfigs(context), () => current);
