@@ -4,9 +4,10 @@ import { createRotationHooks, type FlagHaste } from './adapters/hooks/create-rot
 import type { PresentPair, RotationHooks } from './adapters/hooks/rotation-hooks.ts';
 import type { Settings } from './config.ts';
 import type { CertificateSpec } from './csr/spec.ts';
-import { unlessDefect } from './errors.ts';
+import { type CertletError, unlessDefect } from './errors.ts';
 import type { AfterRotation, CertificateStore, Clock, Logger } from './ports.ts';
 import { kubeletRestartReasons } from './kubelet/restart.ts';
+import { retryDelayMs } from './rotation/rules/retry.ts';
 
 export interface HostHooksParts {
   readonly fs: FileSystem;
@@ -26,6 +27,15 @@ export interface HookStore extends Pick<CertificateStore, 'current' | 'currentPa
 
 type HookSettings = Pick<Settings, 'specs' | 'kubeconfig'> & { readonly kubelet: Pick<Settings['kubelet'], 'version'> };
 
+/** About an hour at the pace of `ERR_HOOK`: what fails for so long is for a person, and for the next rotation or start. */
+const MOST_ATTEMPTS = 9;
+
+/** The pause after so many failures of a hook in a row, in milliseconds. It costs nobody but this host, so nothing is spread. */
+export const hookRetryMs = (error: CertletError, failures: number): number | undefined =>
+  failures < MOST_ATTEMPTS
+    ? retryDelayMs({ error, failures, roll: 1, msToExpiry: undefined, refusedBackoffMs: 60 * 60_000 })
+    : undefined;
+
 /** The hooks that these settings ask for; nothing runs yet. */
 export function hostHooks(
   settings: Settings,
@@ -40,6 +50,7 @@ export function hostHooks(
     flagHaste,
     stateDir,
     confirmLock,
+    retryAfterMs: hookRetryMs,
     restartReasons: (event) => kubeletRestartReasons(event, kubelet.restart),
     commands: hooks,
     privileged: privilegedHooks,

@@ -76,7 +76,7 @@ export const COMMANDS: readonly CommandSpec[] = [
       name: 'certificate',
       summary: 'Only this one: client, serving, or the name of an entry of `certificates`.',
       required: false,
-      suggestions: ['client', 'serving'],
+      suggestions: KUBELET_NAMES,
       namesCertificates: true,
     },
     flags: [
@@ -105,7 +105,7 @@ export const COMMANDS: readonly CommandSpec[] = [
       name: 'certificate',
       summary: 'Only this one: client, serving, or the name of an entry of `certificates`.',
       required: false,
-      suggestions: ['client', 'serving'],
+      suggestions: KUBELET_NAMES,
       namesCertificates: true,
     },
     flags: [OUTPUT],

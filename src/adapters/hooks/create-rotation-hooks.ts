@@ -4,7 +4,7 @@ import { type FlagHost, lowerFlags, privilegedHook, reloadHook, restartFlagHook 
 import { commandHook, type CommandSettings } from './command-hook.ts';
 import type { Hook } from './hook.ts';
 import { HookRecord } from './hook-record.ts';
-import { RotationHooks } from './rotation-hooks.ts';
+import { RotationHooks, type RotationHooksParts } from './rotation-hooks.ts';
 
 export type FlagHaste = Pick<FlagHost, 'patienceMs' | 'unitFolders'>;
 
@@ -20,6 +20,7 @@ export interface RotationHooksOptions {
   readonly stateDir: string;
   /** `confirm` of the lock that the caller holds. */
   readonly confirmLock?: (() => Promise<void>) | undefined;
+  readonly retryAfterMs: RotationHooksParts['retryAfterMs'];
   /** Which pair the kubelet must be restarted for: the rule of the rotation layer with the settings' word. */
   readonly restartReasons: Hook['reasons'];
   readonly commands: readonly CommandSettings[];
@@ -43,6 +44,7 @@ export function createRotationHooks(options: RotationHooksOptions): RotationHook
     reloads,
     flagHaste,
     confirmLock,
+    retryAfterMs,
   } = options;
   const host = { fs, clock, runtimeDir, ...flagHaste };
   const hooks = [
@@ -52,5 +54,6 @@ export function createRotationHooks(options: RotationHooksOptions): RotationHook
     ...commands.map((settings) => commandHook(settings, log)),
   ];
   const record = new HookRecord(fs, stateDir, confirmLock);
-  return new RotationHooks({ hooks, clock, log, record, lowerFlags: () => lowerFlags(host, { reloads, privileged }) });
+  const lowered = (): ReturnType<typeof lowerFlags> => lowerFlags(host, { reloads, privileged });
+  return new RotationHooks({ hooks, clock, log, record, retryAfterMs, lowerFlags: lowered });
 }

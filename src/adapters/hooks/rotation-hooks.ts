@@ -1,19 +1,15 @@
-import { asCertletError } from '../../errors.ts';
+import { asCertletError, type CertletError } from '../../errors.ts';
 import type { AfterRotation, Clock, Logger, RotationEvent } from '../../ports.ts';
 import type { Hook, HookEvent, HookProblem } from './hook.ts';
 import type { HookRecord } from './hook-record.ts';
-import { Backoff } from '../../rotation/rules/retry.ts';
 import { SerialQueue } from '../../serial-queue.ts';
-
-/** About an hour at the pace of `ERR_HOOK`. The last failure waits for the next rotation or the next start of certlet: what fails for so long is for a person. */
-const MOST_ATTEMPTS = 9;
-/** A hook costs nobody but this host: nothing is spread. */
-const NO_SPREAD = { roll: 1, msToExpiry: undefined, refusedBackoffMs: 60 * 60_000 } as const;
 
 /** What stands behind a link when certlet starts; `pairPath` is undefined when nothing was issued yet (a placeholder counts as nothing). */
 export type PresentPair = Omit<HookEvent, 'pairPath'> & { readonly pairPath: string | undefined };
 
 export interface RotationHooksParts {
+  /** The pause after so many failures in a row, in milliseconds; undefined where the next rotation or start is waited for. */
+  readonly retryAfterMs: (error: CertletError, failures: number) => number | undefined;
   /** Takes back what is wanted of nobody any more; gives the paths of the flags. */
   readonly lowerFlags?: () => Promise<readonly string[]>;
   readonly hooks: readonly Hook[];
@@ -130,20 +126,18 @@ export class RotationHooks implements AfterRotation {
   }
 
   async #attempts(hook: Hook, event: HookEvent, signal: AbortSignal): Promise<void> {
-    const backoff = new Backoff();
-    while (!signal.aborted) {
-      const retryAt = await this.#inTurn(hook, () => this.#attempt(hook, event, backoff, signal));
+    for (let attempt = 1; !signal.aborted; attempt += 1) {
+      const retryAt = await this.#inTurn(hook, () => this.#attempt(hook, event, attempt, signal));
       if (retryAt === undefined) return;
       await this.#parts.clock.sleepUntil(retryAt, signal);
     }
   }
 
   /** One attempt; returns when to try again, undefined when there is no need or no use. */
-  async #attempt(hook: Hook, event: HookEvent, backoff: Backoff, signal: AbortSignal): Promise<Date | undefined> {
+  async #attempt(hook: Hook, event: HookEvent, attempt: number, signal: AbortSignal): Promise<Date | undefined> {
     if (signal.aborted) return undefined;
-    const { clock, log, record } = this.#parts;
+    const { clock, log, record, retryAfterMs } = this.#parts;
     const { purpose, pairPath } = event;
-    const attempt = backoff.failures + 1;
     const done = (): Promise<void> =>
       this.#orLog('hook record cannot be written', () => record.strike(purpose, pairPath, hook.id));
     try {
@@ -157,8 +151,8 @@ export class RotationHooks implements AfterRotation {
       if (signal.aborted) return undefined;
       const error = asCertletError(thrown);
       const { message, remedy } = error;
-      const at = backoff.failed(clock.now(), { error, ...NO_SPREAD });
-      const nextAttempt = attempt < MOST_ATTEMPTS ? at : undefined;
+      const pauseMs = retryAfterMs(error, attempt);
+      const nextAttempt = pauseMs === undefined ? undefined : new Date(clock.now().getTime() + pauseMs);
       const since = this.#problems.get(keyOf(hook, event))?.since ?? clock.now();
       this.#problems.set(keyOf(hook, event), {
         hook: hook.id,

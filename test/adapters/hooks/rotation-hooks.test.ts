@@ -1,3 +1,4 @@
+import { hookRetryMs } from '../../../src/host-hooks.ts';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
@@ -31,7 +32,13 @@ function host(t: Test): Host {
     log,
     stop,
     start: (...hooks) =>
-      new RotationHooks({ hooks, clock, log, record: new HookRecord(new NodeFileSystem(), stateDir) }),
+      new RotationHooks({
+        hooks,
+        clock,
+        log,
+        retryAfterMs: hookRetryMs,
+        record: new HookRecord(new NodeFileSystem(), stateDir),
+      }),
     owed: () => JSON.parse(readFileSync(join(stateDir, 'hooks.json'), 'utf8')),
   };
 }
@@ -231,7 +238,7 @@ t.test('a record that cannot be read or written is told, and the hooks run all t
   const { stop, clock, log } = host(t);
   const hook = new ScriptedHook('reload');
   const nowhere = new HookRecord(new NodeFileSystem(), join(t.testdir({ file: '' }), 'file'));
-  const hooks = new RotationHooks({ hooks: [hook], clock, log, record: nowhere });
+  const hooks = new RotationHooks({ hooks: [hook], clock, log, retryAfterMs: hookRetryMs, record: nowhere });
   await hooks.begin([hookEvent('old.pem')], stop.signal);
   await hooks.rotated(hookEvent('new.pem'), stop.signal);
   await hooks.settled();

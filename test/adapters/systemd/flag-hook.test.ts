@@ -150,7 +150,16 @@ t.test(
     const log = new RecordingLogger();
     const stateDir = join(runtimeDir, 'state');
     const of = (reloads: readonly string[], privileged: readonly string[]) =>
-      createRotationHooks({ ...host, log, stateDir, restartReasons: () => [], commands: [], privileged, reloads });
+      createRotationHooks({
+        ...host,
+        log,
+        stateDir,
+        retryAfterMs: () => undefined,
+        restartReasons: () => [],
+        commands: [],
+        privileged,
+        reloads,
+      });
     await of(['kube-proxy'], []).begin([], never);
     t.strictSame(log.events(), [], 'a host without flags');
     for (const kind of ['reload', 'hooks']) {
@@ -176,6 +185,7 @@ t.test('a flag that cannot be removed is told, and the hooks go on', async (t) =
     ...host,
     log,
     stateDir: join(runtimeDir, 'state'),
+    retryAfterMs: () => undefined,
     restartReasons: () => [],
     commands: [],
     privileged: [],
@@ -194,6 +204,7 @@ t.test('createRotationHooks: flags and commands of a host together', async (t) =
     ...host,
     log,
     stateDir,
+    retryAfterMs: () => undefined,
     restartReasons: (event) => (event.purpose === 'client' ? ['old kubelet'] : []),
     commands: [{ name: 'tell', command: ['/bin/echo', 'hello'], on: ['client', 'serving'], timeoutMs: 10_000 }],
     privileged: ['copy'],
