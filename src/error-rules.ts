@@ -224,11 +224,6 @@ export const ERROR_RULES = {
     'The cert-dir was moved, emptied or made anew while certlet ran: its lock, or its sandbox, is that of the old one.',
     'Nothing under systemd: the service is started again by itself. Else start certlet anew.',
   ),
-  ERR_STORE_NOT_A_LINK: rule(
-    'waitForPerson',
-    'A `-current.pem` that is not a symbolic link stands in the way.',
-    'Move the file away; certlet adopts its pair if it is valid.',
-  ),
   ERR_STORE_UNSAFE: rule(
     'waitForPerson',
     'A folder or file that holds keys can be changed by other users.',
@@ -239,7 +234,6 @@ export const ERROR_RULES = {
     'Another program writes pairs under the same prefix: the kubelet rotates there too.',
     'Set `rotateCertificates: false` (client) or `serverTLSBootstrap: false` (serving) in the kubelet, then `certlet renew`.',
   ),
-  ERR_CLOCK: rule('waitForClock', 'The clock of this node is plainly wrong.', 'Set the clock (NTP, RTC).'),
   ERR_HOOK: rule('retrySlowly', 'A command to run after a rotation failed.', 'Run the command by hand and mend it.'),
   ERR_CONTROL: rule(
     'retrySoon',

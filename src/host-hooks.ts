@@ -102,7 +102,7 @@ export async function tellMended(
 ): Promise<void> {
   const spec = settings.specs.find(({ name }) => name === mended.name);
   if (spec === undefined) return;
-  const event = { ...hookFacts(settings, spec, store), pairPath: mended.pairPath, first: false };
+  const event = { ...hookFacts(settings, spec, store), pairPath: mended.pairPath };
   await after.rotated(event, new AbortController().signal);
 }
 

@@ -34,19 +34,19 @@ t.test('an error carries code, remedy, status, pause and cause', async (t) => {
     cause,
     name: 'CertletError',
   });
-  t.equal(new CertletError('ERR_CLOCK', 'x').cause, undefined);
+  t.equal(new CertletError('ERR_HOOK', 'x').cause, undefined);
 });
 
 t.test('isCertletError tells codes apart', async (t) => {
-  const error = new CertletError('ERR_CLOCK', 'x');
+  const error = new CertletError('ERR_HOOK', 'x');
   t.ok(isCertletError(error));
-  t.ok(isCertletError(error, 'ERR_TIMEOUT', 'ERR_CLOCK'));
+  t.ok(isCertletError(error, 'ERR_TIMEOUT', 'ERR_HOOK'));
   t.notOk(isCertletError(error, 'ERR_TIMEOUT'));
-  t.notOk(isCertletError(new Error('ERR_CLOCK')));
+  t.notOk(isCertletError(new Error('ERR_HOOK')));
 });
 
 t.test('whatever is thrown becomes an error of ours, and ours stays itself', async (t) => {
-  const ours = new CertletError('ERR_CLOCK', 'x');
+  const ours = new CertletError('ERR_HOOK', 'x');
   t.equal(asCertletError(ours), ours);
   const defect = new TypeError('x is undefined');
   t.match(asCertletError(defect), { code: 'ERR_INTERNAL', message: 'unexpected: x is undefined', cause: defect });

@@ -78,7 +78,7 @@ for (const { name, spec, kubeconfigPath } of [
     kubeconfigPath: '/etc/kubernetes/kubelet.conf',
   },
 ]) {
-  t.test(`mended files are told as a rotation that is not the first, with ${name}`, async (t) => {
+  t.test(`mended files are told as a rotation, with ${name}`, async (t) => {
     const heard: RotationEvent[] = [];
     const after = { rotated: async (event: RotationEvent) => void heard.push(event) };
     await tellMended(after, settingsOf(spec), storeWith(false), { name: spec.name, pairPath: '/certs/1.pem' });
@@ -90,7 +90,6 @@ for (const { name, spec, kubeconfigPath } of [
         kubeconfigPath,
         kubeletVersion: 'v1.20.2',
         pairPath: '/certs/1.pem',
-        first: false,
       },
     ]);
     await tellMended(after, settingsOf(spec), storeWith(false), { name: 'gone', pairPath: '/certs/2.pem' });

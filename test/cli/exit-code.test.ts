@@ -17,7 +17,6 @@ const rows: readonly (readonly [ErrorCode, number])[] = [
   ['ERR_API_FORBIDDEN', 75],
   ['ERR_CREDENTIAL_MISSING', 75],
   ['ERR_CSR_DENIED', 75],
-  ['ERR_CLOCK', 75],
   ['ERR_STORE_UNSAFE', 1],
   ['ERR_DISCOVERY', 1],
   ['ERR_HOOK', 1],

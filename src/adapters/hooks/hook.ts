@@ -15,8 +15,8 @@ export interface Hook {
   run(event: HookEvent, attempt: number, done: () => Promise<void>, signal: AbortSignal): Promise<void>;
 }
 
-/** What a hook is told: like a rotation's event; after a restart of certlet nobody knows which file was the first. */
-export type HookEvent = Omit<RotationEvent, 'first'>;
+/** What a hook is told: a rotation's event. */
+export type HookEvent = RotationEvent;
 
 /** A hook that failed and was not made good yet. For status. */
 export interface HookProblem {
