@@ -1,5 +1,5 @@
 import { settingsOnceNamed } from '../../name-wait.ts';
-import { Service } from '../../service.ts';
+import { Daemon } from '../../daemon.ts';
 import { EXIT } from '../../errors.ts';
 import type { RunArguments } from '../command.ts';
 import type { CommandContext } from '../command-context.ts';
@@ -13,12 +13,12 @@ export async function runRun(context: CommandContext, _args: RunArguments): Prom
   const log = await context.openLog(settings.log);
   const { edge, signal, settingsPath, loadSettings, onReload } = context;
   const { environment, userId } = edge;
-  const service = new Service(
+  const daemon = new Daemon(
     { environment, userId, pid: process.pid, version: VERSION, settingsPath, loadSettings, onReload, signal },
     settings,
     log,
   );
-  await service.run();
+  await daemon.run();
   log.log('info', 'Stopped');
   return EXIT.ok;
 }

@@ -7,7 +7,7 @@ import { acquireLock } from '../src/adapters/lock.ts';
 import type { LevelledLogger } from '../src/adapters/log/logger.ts';
 import type { Clock } from '../src/ports.ts';
 import { runStatus } from '../src/cli/commands/status.ts';
-import { Service } from '../src/service.ts';
+import { Daemon } from '../src/daemon.ts';
 import type { StatusDocument } from '../src/status/document.ts';
 import { timestamp } from '../src/timestamp.ts';
 import { CommandHost, type Session } from './fixtures/command-host.ts';
@@ -36,7 +36,7 @@ async function running(
   const first = await context.loadSettings();
   const log = own.log ?? (await context.openLog({ ...first.log, format: 'text' }));
   const lookers = new Set<() => void>();
-  const service = new Service(
+  const service = new Daemon(
     {
       environment: {},
       userId: process.geteuid?.() ?? 0,

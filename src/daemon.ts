@@ -21,8 +21,8 @@ import { isUsefulState, statusText } from './status/line.ts';
 import { LOOP_ALIVE_MS } from './status/verdict.ts';
 import { type DaemonControl, openSurroundings, type Surroundings } from './surroundings.ts';
 
-/** What the service needs of its process. */
-export interface ServiceEdge {
+/** What the daemon needs of its process. */
+export interface DaemonEdge {
   readonly environment: Readonly<Record<string, string | undefined>>;
   readonly userId: number;
   readonly pid: number;
@@ -55,8 +55,8 @@ const QUIET_MS = 60_000;
 const NAME_POLL_MS = 30_000;
 
 /** `certlet run`: one agent after another, a new one at each reload, until the signal aborts. */
-export class Service {
-  readonly #edge: ServiceEdge;
+export class Daemon {
+  readonly #edge: DaemonEdge;
   readonly #log: RecentWarnings;
   readonly #clock: Clock;
   #settings: Settings;
@@ -77,7 +77,7 @@ export class Service {
   #quiet: { readonly status: string; readonly since: Date; rested: boolean } | undefined;
   #reload = new AbortController();
 
-  constructor(edge: ServiceEdge, settings: Settings, log: LevelledLogger) {
+  constructor(edge: DaemonEdge, settings: Settings, log: LevelledLogger) {
     this.#edge = edge;
     this.#clock = edge.clock ?? systemClock();
     this.#settings = settings;
