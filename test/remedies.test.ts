@@ -4,9 +4,9 @@ import { join } from 'node:path';
 import t from 'tap';
 
 const SOURCES = join(import.meta.dirname, '../src');
-/** Texts of help, of completion and of reports about what is to be done next, which are no remedies. */
+/** Texts of help, of completion, of printed manifests and of reports about what is to be done next, which are no remedies. */
 const NO_REMEDIES =
-  /^(?:cli\/(?:commands|cluster-commands|completion|flags|adopt|allow-report|join|reset|renewal-plan|command-line)|config\/|kubelet\/|error-rules)/;
+  /^(?:cli\/(?:commands|cluster-commands|completion|flags|adopt|allow-report|join|reset|renewal-plan|command-line)|config\/|kubelet\/|error-rules|token\/roles)/;
 
 const PROGRAMS =
   'kubectl|kubeadm|certlet|systemctl|openssl|journalctl|namei|chown|chmod|date -u|timedatectl|hostnamectl|findmnt|mount|curl|nc|getent|runuser|rm|mv|ls|ss|fuser|df|find|iconv|install';
