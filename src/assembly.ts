@@ -1,5 +1,6 @@
 import { shellWord } from './remedy.ts';
 import { join, resolve } from 'node:path';
+import { caFilePath, createClusterCaFiles } from './adapters/cluster-ca-files.ts';
 import { FileCertificateStore } from './adapters/store/file-certificate-store.ts';
 import { NodeFileSystem } from './adapters/file-system.ts';
 import { createApiConnector } from './adapters/api/connector.ts';
@@ -11,7 +12,7 @@ import { DEFAULT_SETTINGS_PATH, type Settings } from './config.ts';
 import { afterPlainFiles, tellMended } from './host-hooks.ts';
 import type { AfterRotation, Clock, Logger, Observer } from './ports.ts';
 import { Agent } from './rotation/agent.ts';
-import type { RotationOptions } from './rotation/rotation-context.ts';
+import type { FollowOptions, RotationOptions } from './rotation/rotation-context.ts';
 import type { AgentSnapshot } from './rotation/snapshot.ts';
 
 /** What a process brings to an agent besides its settings. */
@@ -58,22 +59,14 @@ export function assembleAgent(settings: Settings, parts: AgentParts): Agent {
     uid: parts.userId,
     searchPath: environment['PATH'] ?? '',
     recordPath: join(settings.stateDir, 'kubeconfig-write.json'),
+    ownCaPath: caFilePath(settings.certDir),
     onWarning: (event, fields) => log.log('warn', event, fields),
   });
   const route = createRouteProbe();
   const serving = createServingProof();
-  const ports = {
-    clock,
-    chance: new SystemChance(),
-    log,
-    store,
-    kubeconfigs,
-    connector,
-    route,
-    serving,
-    after,
-    observer,
-  };
+  const clusterCa = settings.followClusterCA === 'off' ? undefined : clusterCaFiles(settings, parts.confirmLock);
+  const chance = new SystemChance();
+  const ports = { clock, chance, log, store, kubeconfigs, connector, route, serving, after, observer, clusterCa };
   const { everyMs, expiringWithinMs, proofGoodForMs } = parts;
   const options = { ...rotationOptions(settings, parts.hurry), everyMs, expiringWithinMs, proofGoodForMs };
   const agent = new Agent(ports, options, parts.onTick);
@@ -99,6 +92,30 @@ export function openStore(
     fs: new NodeFileSystem(),
     onWarning: (event, fields) => log.log('warn', event, fields),
   });
+}
+
+function clusterCaFiles(
+  { stateDir, kubelet }: Settings,
+  confirmLock: (() => Promise<void>) | undefined,
+): ReturnType<typeof createClusterCaFiles> {
+  return createClusterCaFiles({ fs: new NodeFileSystem(), stateDir, unit: kubelet.unit, confirmLock });
+}
+
+/** A day: nodes, load balancers and backends behind them have all been asked by then. */
+const VERIFIED_FOR_MS = 86_400_000;
+
+function followOptions(settings: Settings): FollowOptions | undefined {
+  const { followClusterCA: source, rotation } = settings;
+  if (source === 'off') return undefined;
+  const rootCommand = (pins: readonly string[]): string => rootJoinCommand(settings, pins);
+  const ownFile = caFilePath(settings.certDir);
+  return { source, refreshMs: rotation.clusterCARefreshMs, verifiedForMs: VERIFIED_FOR_MS, ownFile, rootCommand };
+}
+
+/** Root comes by the CAs as it did at first: by a token, and by the pins of those that the cluster publishes. */
+function rootJoinCommand(settings: Settings, pins: readonly string[]): string {
+  const hashes = pins.map((pin) => ` --discovery-token-ca-cert-hash ${pin}`).join('');
+  return `certlet join HOST:PORT --token-file FILE${hashes} --force --write-kubeconfig${restartWords(settings)}`;
 }
 
 /** The part of the settings that rotation goes by. */
@@ -127,13 +144,17 @@ export function rotationOptions(settings: Settings, hurry: boolean): RotationOpt
     proofRetryMs: rotation.proofRetryMs,
     deleteBootstrapKubeconfig: settings.deleteBootstrapKubeconfig,
     kubeletVersion: kubelet.version,
+    caFile: settings.caFile,
+    followCa: followOptions(settings),
   };
 }
 
 /** From the bootstrap kubeconfig, which the service cannot write, by the settings in force here. A running kubelet does not read it again. */
-function kubeconfigCommand({ source = DEFAULT_SETTINGS_PATH, kubelet }: Settings): string {
+const kubeconfigCommand = (settings: Settings): string => `certlet join --write-kubeconfig${restartWords(settings)}`;
+
+function restartWords({ source = DEFAULT_SETTINGS_PATH, kubelet }: Settings): string {
   const config = source === DEFAULT_SETTINGS_PATH ? '' : ` --config ${shellWord(resolve(source))}`;
-  return `certlet join --write-kubeconfig${config} && systemctl restart ${shellWord(kubelet.unit)}`;
+  return `${config} && systemctl restart ${shellWord(kubelet.unit)}`;
 }
 
 /** The real clock. */

@@ -7,6 +7,7 @@ import type { CertificatePair } from './pki/certificate.ts';
 import type { CertificateSigningRequest, CsrApiVersion, CsrToCreate, CsrWatchEvent } from './csr/wire.ts';
 import type { ClientConfig, ClusterAccess, Credential } from './kubeconfig/client-config.ts';
 import type { PendingRequest, RequestHistory } from './csr/pending.ts';
+import type { CaRecord } from './kubeconfig/ca-record.ts';
 
 /** Wall clock. */
 export interface Clock {
@@ -98,6 +99,16 @@ export interface KubeconfigFiles {
   sweep(now: Date): Promise<void>;
 }
 
+/** What following the cluster's CA asks of this host. */
+export interface ClusterCaFiles {
+  /** What an earlier process noted; what is damaged or absent counts as nothing. */
+  readRecord(): Promise<CaRecord>;
+  /** Durable before it resolves, 0600. */
+  writeRecord(record: CaRecord): Promise<void>;
+  /** Tells one run of the kubelet from the next; undefined where nothing on this host does. Never throws. */
+  kubeletRun(): Promise<string | undefined>;
+}
+
 export interface NodeFacts {
   readonly addresses: readonly { readonly type: string; readonly address: string }[];
   readonly kubeletVersion: string;
@@ -159,6 +170,8 @@ export interface ServerGlimpse {
     readonly fingerprint?: string;
     /** Of the CA, where the server sends it. */
     readonly issuerFingerprint?: string;
+    /** Which of the CA's keys signed it, as openssl prints a subjectKeyIdentifier. */
+    readonly issuerKeyId?: string;
   };
   readonly serverDate?: Date;
 }
@@ -204,7 +217,9 @@ export interface RotationEvent {
 
 /** Something worth telling outside the journal: Kubernetes Events and counters are made from it. */
 export interface AgentEvent {
-  readonly kind: 'rotated' | 'waiting' | 'denied' | 'failed' | 'error';
+  /** `trusted`: the CAs that the node trusts have changed. */
+  readonly kind: 'rotated' | 'waiting' | 'denied' | 'failed' | 'error' | 'trusted';
+  /** The certificate; of `trusted`, what it is about. */
   readonly purpose: string;
   readonly at: Date;
   /** One sentence for a person, without secrets. */

@@ -31,6 +31,7 @@ t.test('without file and flags everything has the default of kubeadm or the kube
     bootstrapKubeconfig: '/etc/kubernetes/bootstrap-kubelet.conf',
     kubeconfig: '/etc/kubernetes/kubelet.conf',
     manageKubeconfig: true,
+    followClusterCA: 'off',
     certDir: '/var/lib/kubelet/pki',
     stateDir: '/var/lib/kubelet/pki/.certlet',
     runtimeDir: '/run/certlet',
@@ -52,6 +53,7 @@ t.test('without file and flags everything has the default of kubeadm or the kube
       startSpreadMs: 60_000,
       refusedBackoffMs: 3_600_000,
       proofRetryMs: 300_000,
+      clusterCARefreshMs: 3_600_000,
     },
     kubelet: { unit: 'kubelet.service', restart: 'auto', cloudProvider: 'none' },
     hooks: [],
@@ -71,6 +73,7 @@ const everything = `
 bootstrapKubeconfig: /etc/k/boot.conf
 kubeconfig: /etc/k//node.conf/
 manageKubeconfig: false
+followClusterCA: clusterTrustBundle
 certDir: /var/k/pki
 stateDir: /var/k/state
 runtimeDir: /run/k
@@ -87,7 +90,7 @@ expirationSeconds: 600
 plainFiles: { client: {}, serving: { certFile: /etc/pki/s.crt, keyFile: /etc/pki/s.key } }
 certificatesDir: /var/k/certs
 deleteBootstrapKubeconfig: true
-rotation: { minimumSpacing: 1s, keepOldFiles: 0, pruneGrace: 0s, addressDebounce: 500ms, startSpread: 1h30m }
+rotation: { minimumSpacing: 1s, keepOldFiles: 0, pruneGrace: 0s, addressDebounce: 500ms, startSpread: 1h30m, clusterCARefresh: 10m }
 kubelet: { unit: k3s-agent.service, version: v1.20.2, restart: never, cloudProvider: external }
 hooks:
   - { name: a, command: [/bin/a, --x], on: [serving], timeout: 5s }
@@ -105,6 +108,7 @@ t.test('every setting of the file arrives, resolved', async (t) => {
     bootstrapKubeconfig: '/etc/k/boot.conf',
     kubeconfig: '/etc/k/node.conf',
     manageKubeconfig: false,
+    followClusterCA: 'clusterTrustBundle',
     certDir: '/var/k/pki',
     stateDir: '/var/k/state',
     runtimeDir: '/run/k',
@@ -137,6 +141,7 @@ t.test('every setting of the file arrives, resolved', async (t) => {
       startSpreadMs: 5_400_000,
       refusedBackoffMs: 3_600_000,
       proofRetryMs: 300_000,
+      clusterCARefreshMs: 600_000,
     },
     kubelet: { unit: 'k3s-agent.service', version: 'v1.20.2', restart: 'never', cloudProvider: 'external' },
     hooks: [
@@ -148,6 +153,11 @@ t.test('every setting of the file arrives, resolved', async (t) => {
     metrics: { address: { host: '::1', port: 9099 }, textfile: '/var/lib/n/certlet.prom' },
     events: true,
   });
+});
+
+t.test('the CA file lies beside the pairs, where it is wanted', async (t) => {
+  t.equal(load('certDir: /pki\ncaFile: true\nfollowClusterCA: off').caFile, '/pki/cluster-ca.crt');
+  t.equal(load('certDir: /pki').caFile, undefined);
 });
 
 t.test('the state folder moves with the cert-dir', async (t) => {
@@ -424,6 +434,21 @@ for (const row of [
     name: 'state that a boot would empty',
     file: 'stateDir: /run/certlet/state',
     lines: [`${at(1)}stateDir: must not lie in the runtime folder /run/certlet, which is empty after a boot`],
+  },
+  {
+    name: 'a CA file of the service in a kubeconfig of root',
+    file: 'manageKubeconfig: false\ncaFile: true',
+    lines: [`${at(2)}caFile: cannot go with manageKubeconfig: false: root says where the CA is`],
+  },
+  {
+    name: 'a source of CAs that there is not',
+    file: 'followClusterCA: true',
+    lines: [`${at(1)}followClusterCA: expected one of cluster-info, clusterTrustBundle, off, got true`],
+  },
+  {
+    name: 'a plain file in the place of the CA',
+    file: 'caFile: true\nplainFiles: {client: {certFile: /var/lib/kubelet/pki/cluster-ca.crt, keyFile: /k}}',
+    lines: [`${at(2)}plainFiles.client.certFile: is the same file as caFile`],
   },
   {
     name: 'a kubeconfig of root where the service writes',

@@ -22,6 +22,8 @@ export interface KubeconfigFilesOptions extends Trusted {
   readonly nodePath: string;
   /** For whoever may write: where a write in place is noted until it is whole. */
   readonly recordPath?: string;
+  /** A CA file that is certlet's to write: no other that a kubeconfig names is. */
+  readonly ownCaPath?: string;
   readonly onWarning?: (event: string, fields: { readonly file: string; readonly remedy: string }) => void;
 }
 
@@ -50,10 +52,11 @@ export function createKubeconfigFiles(options: KubeconfigFilesOptions): Kubeconf
     readNode: () => readKubeconfig(nodePath, options),
     async writeNode(cluster: ClusterAccess, pairPath: string) {
       const text = encodeNodeKubeconfig(cluster, pairPath).reveal();
+      const newCa = await writeOwnCa(cluster, options);
       try {
         // Ours with a wider mode goes back to 0600: others could have written it at any moment since.
         if ((await readIfPresent(fs, nodePath, MAX_BYTES)) === text && !(await isLax(fs, nodePath, options)))
-          return false;
+          return newCa;
         await ensureFolder(fs, dirname(nodePath), 0o755);
         await sweepTemporaries(fs, dirname(nodePath), basename(nodePath));
         await placement.write(text, cluster.proxyUrl !== undefined);
@@ -83,6 +86,22 @@ export function createKubeconfigFiles(options: KubeconfigFilesOptions): Kubeconf
       }
     },
   };
+}
+
+/** Before the kubeconfig that names it. Readers find the old bundle or the new one, whole; `false` where it holds these CAs already. */
+async function writeOwnCa(
+  { caPath, caPem }: ClusterAccess,
+  { fs, ownCaPath }: KubeconfigFilesOptions,
+): Promise<boolean> {
+  if (caPath === undefined || caPath !== ownCaPath || caPem === undefined) return false;
+  try {
+    if ((await readIfPresent(fs, caPath, MAX_BYTES)) === caPem) return false;
+    await ensureFolder(fs, dirname(caPath), 0o755);
+    await replaceFile(fs, caPath, caPem, 0o644);
+    return true;
+  } catch (error) {
+    throw fileError(error, caPath);
+  }
 }
 
 async function writeKubeconfig(

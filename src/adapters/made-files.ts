@@ -1,5 +1,6 @@
 import { rmdir } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
+import { caFilePath } from './cluster-ca-files.ts';
 import type { CertificateSpec, PlainFiles } from '../csr/spec.ts';
 import { isCertletError } from '../errors.ts';
 import { parseYaml } from '../kubeconfig/yaml.ts';
@@ -55,6 +56,7 @@ const STATE_FILES = [
   /-history\.json$/u,
   /^hooks\.json$/u,
   /^kubeconfig-write\.json$/u,
+  /^cluster-ca\.json$/u,
   /^certificates\.json$/u,
   /-ledger\.json$/u,
 ] as const;
@@ -120,6 +122,8 @@ async function listKubeconfig(
   if (text === undefined) return;
   const ours = certificatePathOf(text, path) === currentPath(context);
   if (ours) lists.remove.push({ path, remark: isIdentity ? "the node's kubeconfig" : `the kubeconfig of ${name}` });
+  const ca = caFilePath(context.folder);
+  if (ours && isIdentity && text.includes(ca)) await listPresent(context.fs, [ca], 'the CA of the kubeconfig', lists);
   else lists.keep.push({ path, remark: "it does not name certlet's pair, so certlet did not write it" });
 }
 

@@ -232,13 +232,14 @@ async function refuseOtherCluster(
 }
 
 async function warnAboutNodeKubeconfig(cluster: DiscoveredCluster, files: JoinFiles, ports: JoinPorts): Promise<void> {
-  const difference = differenceOf(await files.kubeconfigs.readNode(), cluster);
-  if (difference !== undefined)
-    ports.warn(
-      `warning: ${difference}\n${adviceLines('certlet reset   # joins this cluster anew')
-        .map((line) => `  ${line}`)
-        .join('\n')}`,
-    );
+  const reading = await files.kubeconfigs.readNode();
+  const difference = differenceOf(reading, cluster);
+  if (difference === undefined) return;
+  const here = reading.kind === 'usable' && reading.config.cluster.server === cluster.server;
+  const advice = here
+    ? ['once the cluster accepts its certificate, certlet takes the new CA over and keeps identity and key']
+    : adviceLines('certlet reset   # joins this cluster anew');
+  ports.warn([`warning: ${difference}`, ...advice.map((line) => `  ${line}`)].join('\n'));
 }
 
 function differenceOf(reading: KubeconfigReading, cluster: DiscoveredCluster): string | undefined {

@@ -15,6 +15,13 @@ export const DESCRIPTIONS: Readonly<Record<string, Description>> = {
   manageKubeconfig: {
     text: 'Write that kubeconfig. Whoever can write it is root on the node through the kubelet, so with false it is left to root: certlet join --write-kubeconfig.',
   },
+  followClusterCA: {
+    text: 'Follow the CAs that the cluster publishes, in the ConfigMap cluster-info or in ClusterTrustBundles: trust new ones, and drop those that are gone once no known server needs them. See docs/ca-rotation.md.',
+    value: 'WHERE',
+  },
+  caFile: {
+    text: 'Keep the CA of the kubeconfig in a file beside the pairs, cluster-ca.crt: kubelets from 1.36 on take over a new one without a restart.',
+  },
   certDir: { text: 'Folder of the certificate files, as in the kubelet.', value: 'DIR' },
   stateDir: {
     text: 'Folder for pending requests and staged pairs, kept private. Default: .certlet in the cert-dir.',
@@ -114,6 +121,10 @@ export const DESCRIPTIONS: Readonly<Record<string, Description>> = {
   },
   'rotation.proofRetry': {
     text: 'How long a new client certificate may be refused before it counts as unusable.',
+    value: 'TIME',
+  },
+  'rotation.clusterCARefresh': {
+    text: 'How often to read which CAs the cluster publishes, with followClusterCA.',
     value: 'TIME',
   },
   kubelet: { text: 'The kubelet beside certlet.' },

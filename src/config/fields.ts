@@ -33,6 +33,7 @@ const CLOUD_PROVIDERS = ['none', 'external'] as const;
 const LOG_LEVELS = ['error', 'warn', 'info', 'debug'] as const;
 const LOG_FORMATS = ['auto', 'text', 'journal', 'json'] as const;
 const RESTARTS = ['auto', 'always', 'never'] as const;
+const CA_SOURCES = ['cluster-info', 'clusterTrustBundle', 'off'] as const;
 const APPROVALS = ['person', 'approver'] as const;
 
 /** A name that is safe as part of a file name and as the instance of a systemd unit. */
@@ -84,6 +85,8 @@ export const SETTINGS_CODEC = group({
   bootstrapKubeconfig: defaulted(absolutePath(), '/etc/kubernetes/bootstrap-kubelet.conf'),
   kubeconfig: defaulted(absolutePath(), '/etc/kubernetes/kubelet.conf'),
   manageKubeconfig: defaulted(boolean(), true),
+  followClusterCA: defaulted(choice(CA_SOURCES), 'off'),
+  caFile: defaulted(boolean(), false),
   certDir: defaulted(absolutePath(), '/var/lib/kubelet/pki'),
   stateDir: optional(absolutePath()),
   runtimeDir: defaulted(absolutePath(), '/run/certlet'),
@@ -112,6 +115,7 @@ export const SETTINGS_CODEC = group({
       startSpread: defaulted(duration(0), '1m'),
       refusedBackoff: defaulted(duration(MIN_PAUSE_MS), '1h'),
       proofRetry: defaulted(duration(0), '5m'),
+      clusterCARefresh: defaulted(duration(MIN_PAUSE_MS), '1h'),
     }),
     {},
   ),

@@ -17,6 +17,7 @@ export function namedFiles(settings: Settings): readonly NamedFile[] {
   const files: NamedFile[] = source === undefined ? [] : [{ at: ['the settings file'], path: source }];
   files.push({ at: ['bootstrapKubeconfig'], path: settings.bootstrapKubeconfig });
   files.push({ at: ['kubeconfig'], path: settings.kubeconfig });
+  if (settings.caFile !== undefined) files.push({ at: ['caFile'], path: settings.caFile });
   for (const { at, spec } of placedSpecs(settings)) {
     const { plain } = spec.files;
     if (plain !== undefined) {

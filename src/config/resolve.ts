@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { caFilePath } from '../adapters/cluster-ca-files.ts';
 import { certificateSpecs } from './certificates.ts';
 import type { SettingsFile } from './fields.ts';
 import type { HookSettings, MetricsSettings, RotationSettings, Settings } from './settings.ts';
@@ -13,6 +14,8 @@ export function resolveSettings(file: SettingsFile, nodeName: string, source: st
     bootstrapKubeconfig: file.bootstrapKubeconfig,
     kubeconfig: file.kubeconfig,
     manageKubeconfig: file.manageKubeconfig,
+    followClusterCA: file.followClusterCA,
+    ...(file.caFile ? { caFile: caFilePath(certDir) } : {}),
     certDir,
     stateDir: file.stateDir ?? join(certDir, '.certlet'),
     runtimeDir: file.runtimeDir,
@@ -50,6 +53,7 @@ function rotationSettings(rotation: SettingsFile['rotation']): RotationSettings 
     startSpreadMs: rotation.startSpread,
     refusedBackoffMs: rotation.refusedBackoff,
     proofRetryMs: rotation.proofRetry,
+    clusterCARefreshMs: rotation.clusterCARefresh,
   };
 }
 

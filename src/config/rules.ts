@@ -53,8 +53,10 @@ function folderProblems({ certDir, stateDir, runtimeDir, certificatesDir }: Sett
 
 /** A kubeconfig that is left to root, in a folder that the service writes, is not root's. */
 function kubeconfigProblems(settings: Settings): Problem[] {
-  const { manageKubeconfig, kubeconfig, certDir, stateDir, certificatesDir } = settings;
+  const { manageKubeconfig, kubeconfig, certDir, stateDir, certificatesDir, caFile } = settings;
   if (manageKubeconfig) return [];
+  if (caFile !== undefined)
+    return [{ path: ['caFile'], text: 'cannot go with manageKubeconfig: false: root says where the CA is' }];
   const folder = [certDir, stateDir, certificatesDir].find((written) => isWithin(kubeconfig, written));
   if (folder === undefined) return [];
   const text = `must not lie in ${folder} with manageKubeconfig: false: the service writes there`;

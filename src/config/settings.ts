@@ -17,6 +17,10 @@ export interface Settings {
   readonly kubeconfig: string;
   /** Whether the service writes the node's kubeconfig; else root does, outside of its sandbox. */
   readonly manageKubeconfig: boolean;
+  /** Where the cluster publishes the CAs that are followed. */
+  readonly followClusterCA: 'cluster-info' | 'clusterTrustBundle' | 'off';
+  /** File of the kubeconfig's CA; undefined: in whatever form it has. */
+  readonly caFile?: string;
   readonly certDir: string;
   readonly stateDir: string;
   readonly runtimeDir: string;
@@ -55,6 +59,7 @@ export interface RotationSettings {
   readonly startSpreadMs: number;
   readonly refusedBackoffMs: number;
   readonly proofRetryMs: number;
+  readonly clusterCARefreshMs: number;
 }
 
 export interface KubeletSettings {

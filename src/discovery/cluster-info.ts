@@ -24,7 +24,12 @@ const SIGNATURE_PREFIX = 'jws-kubeconfig-';
 
 /** Reads the JSON of the ConfigMap; the kubeconfig's text is not touched, since the signature covers its exact bytes. Throws `ERR_DISCOVERY`. */
 export function readClusterInfo(body: string, source: string): ClusterInfo {
-  const data = fieldsOf(fieldsOf(parseJson(body, source))?.['data']);
+  return clusterInfoOf(parseJson(body, source), source);
+}
+
+/** The same of a ConfigMap that has been parsed. Throws `ERR_DISCOVERY`. */
+export function clusterInfoOf(configMap: unknown, source: string): ClusterInfo {
+  const data = fieldsOf(fieldsOf(configMap)?.['data']);
   const kubeconfig = data?.['kubeconfig'];
   if (data === undefined || typeof kubeconfig !== 'string' || kubeconfig === '') {
     throw new CertletError('ERR_DISCOVERY', `${source}: the cluster-info ConfigMap has no text under data.kubeconfig`, {

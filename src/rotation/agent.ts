@@ -1,3 +1,4 @@
+import { CaFollower } from './ca/follower.ts';
 import { clockSkewMs, type DateSample, NAMED_SKEW_MS, skewText } from './rules/clock-judge.ts';
 import { AsksAsNode, type CertificateRules, IdentityRules, type NodeParts } from './certificate-rules.ts';
 import type { CertificateSpec } from '../csr/spec.ts';
@@ -31,6 +32,8 @@ export class Agent {
   /** One for each certificate, that of the node's identity first. */
   readonly #managers: readonly CertificateManager[];
   readonly #upkeep: Upkeep;
+  /** Only where the cluster's CA is followed. */
+  readonly #follower: CaFollower | undefined;
   readonly #tasks: TaskSet;
   readonly #onTick: (snapshot: AgentSnapshot) => void;
   readonly #startedAt: Date;
@@ -59,7 +62,10 @@ export class Agent {
       spec.isIdentity ? new IdentityRules(spec, context, node) : new AsksAsNode(spec, context, node);
     this.#managers = options.specs.map((spec) => new CertificateManager(context, rulesOf(spec)));
     const identity = this.#identity;
-    this.#prover = new Prover(context, node, (cluster) => kubeconfigs.write(cluster, identity.rules.spec));
+    const { spec } = identity.rules;
+    this.#prover = new Prover(context, node, (cluster) => kubeconfigs.takeOver(cluster, spec));
+    const { followCa } = options;
+    this.#follower = followCa === undefined ? undefined : new CaFollower(context, followCa, node, spec);
     this.#upkeep = new Upkeep(context, { node, prover: this.#prover, identity, managers: this.#managers });
     this.#tasks = new TaskSet(ports.clock);
   }
@@ -151,7 +157,12 @@ export class Agent {
       kubeletVersion: this.#node.reader.kubeletVersion,
       lastTick: this.#lastTick,
       kubeconfig: this.#node.kubeconfigs.need,
-      upToDate: quiet && managers.every((manager) => manager.isValid && isDone(manager.step(undefined))),
+      trusted: this.#node.kubeconfigs.trusted,
+      clusterCa: this.#follower?.snapshot,
+      upToDate:
+        quiet &&
+        (this.#follower?.idle ?? true) &&
+        managers.every((manager) => manager.isValid && isDone(manager.step(undefined))),
     };
   }
 
@@ -184,8 +195,19 @@ export class Agent {
     const proof = this.#prover.due();
     const proofAt = proof !== undefined && quiet !== undefined && quiet > proof ? quiet : proof;
     if (proofAt !== undefined && proofAt <= now) this.#tasks.launch('proof', () => this.#prove(signal));
+    const followAt = this.#followCa(now, quiet, signal);
     const steps = this.#managers.map((manager) => this.#decide(manager, quiet, signal));
-    return [upkeep, proofAt, ...steps].filter((date) => date !== undefined);
+    return [upkeep, proofAt, followAt, ...steps].filter((date) => date !== undefined);
+  }
+
+  /** The CAs that the cluster publishes: read when it is time, and never in the rush of a start. */
+  #followCa(now: Date, quiet: Date | undefined, signal: AbortSignal): Date | undefined {
+    const follower = this.#follower;
+    const due = follower?.due(now);
+    if (follower === undefined || due === undefined || this.#tasks.running('cluster CA')) return undefined;
+    const at = quiet !== undefined && quiet > due ? quiet : due;
+    if (at <= now) this.#tasks.launch('cluster CA', () => follower.run(signal));
+    return at;
   }
 
   /** A round of the proof, and what a restart has to know of it. */

@@ -8,6 +8,7 @@ import type {
   CertificateStore,
   Chance,
   Clock,
+  ClusterCaFiles,
   KubeconfigFiles,
   Logger,
   Observer,
@@ -57,7 +58,27 @@ export interface RotationOptions extends NameRules {
   readonly proofGoodForMs?: number | undefined;
   /** Overrides what the Node says. */
   readonly kubeletVersion: string | undefined;
+  /** Where the kubeconfig's CA is kept in a file of its own; undefined for inside the kubeconfig, or in whatever form it has. */
+  readonly caFile?: string | undefined;
+  /** Undefined: the CAs are those of the kubeconfig, whatever the cluster publishes. */
+  readonly followCa?: FollowOptions | undefined;
 }
+
+/** How the cluster's CA is followed. */
+export interface FollowOptions {
+  readonly source: CaSource;
+  /** How often what the cluster publishes is read. */
+  readonly refreshMs: number;
+  /** How long every known server must have been verified without a CA before it goes. */
+  readonly verifiedForMs: number;
+  /** The CA file beside the pairs, whether or not it is there: the only one that may be written. */
+  readonly ownFile: string;
+  /** What root runs where the kubeconfig is root's, for CAs with these pins. */
+  readonly rootCommand: (pins: readonly string[]) => string;
+}
+
+/** Where a cluster publishes its CAs: the ConfigMap kube-public/cluster-info, or ClusterTrustBundles of the API servers' signer. */
+export type CaSource = 'cluster-info' | 'clusterTrustBundle';
 
 export interface RotationPorts {
   readonly clock: Clock;
@@ -70,6 +91,8 @@ export interface RotationPorts {
   readonly serving: ServingProof;
   readonly after: AfterRotation;
   readonly observer: Observer;
+  /** Only where the cluster's CA is followed. */
+  readonly clusterCa?: ClusterCaFiles | undefined;
 }
 
 /** What the rotation of every certificate works with. A reload makes a new agent with a context of its own. */

@@ -1,5 +1,8 @@
 import type { ErrorCode } from '../error-rules.ts';
 import type { CertificateFacts } from '../pki/certificate.ts';
+import type { CaMark } from '../kubeconfig/ca-record.ts';
+import type { CaSource } from './rotation-context.ts';
+import type { KubeletLag } from './rules/cluster-ca.ts';
 import type { KubeconfigNeed } from './rules/clusters.ts';
 import type { ReserveFacts } from './rules/reserve.ts';
 
@@ -68,6 +71,28 @@ export interface ManagerSnapshot {
   readonly attempts: Readonly<Record<string, number>>;
 }
 
+/** A CA, for people and metrics. */
+export interface CaSnapshot {
+  readonly fingerprint: string;
+  readonly subject: string;
+  readonly notAfter: Date;
+}
+
+/** What following the cluster's CA has come to. */
+export interface ClusterCaSnapshot {
+  readonly source: CaSource;
+  /** When what the cluster publishes was read last. */
+  readonly readAt: Date | undefined;
+  /** Trusted, not published any more, and why they stay for now. */
+  readonly going: readonly CaMark[];
+  readonly waits: readonly string[];
+  /** Published, and why they are not trusted. */
+  readonly refused: readonly string[];
+  /** What the running kubelet has read otherwise than its kubeconfig says now: it does not trust the first, and goes on trusting the second. */
+  readonly kubelet: KubeletLag | undefined;
+  readonly trouble: FailureSnapshot | undefined;
+}
+
 export interface AgentSnapshot {
   readonly nodeName: string;
   readonly startedAt: Date;
@@ -79,6 +104,10 @@ export interface AgentSnapshot {
   readonly lastTick: Date;
   /** Only where the kubeconfig is left to root and has to be written anew. */
   readonly kubeconfig?: KubeconfigNeed | undefined;
+  /** The CAs that the kubeconfig gives; empty where it gives none. */
+  readonly trusted?: readonly CaSnapshot[];
+  /** Only where the cluster's CA is followed. */
+  readonly clusterCa?: ClusterCaSnapshot | undefined;
   /** Why nothing can be done at all: the cert-dir cannot be used. */
   readonly trouble?: FailureSnapshot | undefined;
   /** Nothing is due, nothing waits: what `certlet once` waits for. */

@@ -3,6 +3,7 @@ import { redact } from '../adapters/log/redact.ts';
 import { CertletError } from '../errors.ts';
 import type { AgentSnapshot, FailureSnapshot, ManagerSnapshot, PendingSnapshot, Phase } from '../rotation/snapshot.ts';
 import { timestamp } from '../timestamp.ts';
+import { type ClusterCaStatus, clusterCaStatus } from './cluster-ca.ts';
 import { type ReserveStatus, reserveStatus, survivesOffUntil } from './time-off.ts';
 
 /** Changes when a field changes its meaning or goes; new fields come without a change. */
@@ -30,6 +31,8 @@ export interface StatusDocument {
   readonly left?: readonly LeftStatus[];
   /** The node's kubeconfig, where it is left to root and has to be written anew. */
   readonly kubeconfig?: KubeconfigStatus;
+  /** Only where the cluster's CA is followed. */
+  readonly clusterCA?: ClusterCaStatus;
 }
 
 /** A line of the journal, without what not everybody may read. */
@@ -202,6 +205,7 @@ export function statusDocument(snapshot: AgentSnapshot, parts: StatusParts): Sta
     warnings: parts.warnings === undefined || parts.warnings.length === 0 ? undefined : parts.warnings,
     left: leftStatus(parts.left ?? []),
     kubeconfig: kubeconfig && { ...kubeconfig, reason: foreign(kubeconfig.reason) },
+    clusterCA: clusterCaStatus(snapshot.clusterCa, snapshot.trusted ?? [], foreign),
   });
 }
 

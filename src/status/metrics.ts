@@ -175,6 +175,7 @@ function agentFamilies(snapshot: AgentSnapshot, { version, hookProblems, everyMs
       "How far this host's clock is ahead of the API server's (negative: behind).",
       clockSkewMs === undefined ? [] : [{ value: clockSkewMs / 1000 }],
     ),
+    ...caFamilies(snapshot),
     gauge('certlet_hook_problems', 'Hooks that failed after a rotation and were not made good yet.', [
       { value: hookProblems },
     ]),
@@ -192,6 +193,34 @@ function agentFamilies(snapshot: AgentSnapshot, { version, hookProblems, everyMs
     gauge('certlet_build_info', 'Always 1; what runs, and for which node.', [
       { labels: { version, node: nodeName }, value: 1 },
     ]),
+  ];
+}
+
+/** Without a CA in the kubeconfig, none of these. */
+function caFamilies({ trusted = [], clusterCa }: AgentSnapshot): readonly Family[] {
+  const ends = trusted.map(({ notAfter }) => seconds(notAfter));
+  const followed = (value: number): readonly Sample[] => (clusterCa === undefined ? [] : [{ value }]);
+  return [
+    gauge(
+      'certlet_cluster_ca_not_after_timestamp_seconds',
+      'When the first of the CAs ends that the kubeconfig trusts.',
+      ends.length === 0 ? [] : [{ value: Math.min(...ends) }],
+    ),
+    gauge(
+      'certlet_cluster_ca_trusted',
+      'How many CAs the kubeconfig trusts.',
+      ends.length === 0 ? [] : [{ value: ends.length }],
+    ),
+    gauge(
+      'certlet_cluster_ca_kubelet_stale',
+      '1 when the kubelet has to be restarted to trust the CAs of its kubeconfig, with followClusterCA.',
+      followed(Number(clusterCa?.kubelet !== undefined)),
+    ),
+    gauge(
+      'certlet_cluster_ca_last_read_timestamp_seconds',
+      'When what the cluster publishes was read last, with followClusterCA.',
+      clusterCa?.readAt === undefined ? [] : [{ value: seconds(clusterCa.readAt) }],
+    ),
   ];
 }
 

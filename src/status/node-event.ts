@@ -17,6 +17,7 @@ const REASONS = {
   waiting: { type: 'Warning', reason: 'CertificateRequestWaiting' },
   denied: { type: 'Warning', reason: 'CertificateRequestDenied' },
   failed: { type: 'Warning', reason: 'CertificateRequestFailed' },
+  trusted: { type: 'Normal', reason: 'ClusterCAChanged' },
 } as const;
 
 /** The event that an administrator should see on the Node; undefined for errors that certlet tries to get over by itself. */

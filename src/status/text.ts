@@ -2,6 +2,7 @@ import { type HowItRuns, remedyFor } from '../remedy.ts';
 import { KUBELET_SERVING } from '../csr/spec.ts';
 import { certificateDetails, certificateHeadline, certificateTrouble } from './certificate-rows.ts';
 import { certificateTable } from './certificate-table.ts';
+import { clusterCaRows } from './cluster-ca.ts';
 import type {
   CertificateStatus,
   HookStatus,
@@ -64,6 +65,7 @@ export function statusReport(document: StatusDocument, options: TextOptions): st
     ],
     certificates.length === 0 ? [] : certificateTable(certificates, look),
     kubeconfigLines(document, look),
+    clusterCaLines(document, look),
     ...certificates
       // What keeps all of them is told once, above.
       .filter(({ reason }) => details || reason !== options.trouble?.message)
@@ -81,6 +83,13 @@ function kubeconfigLines({ kubeconfig }: StatusDocument, look: Look): readonly s
   const { path, reason, command } = kubeconfig;
   const rows: readonly Row[] = [['reason', reason], ...adviceRows(command)];
   return [...heading(path, 'has to be written anew, which is left to root', look), ...rowLines(rows, look)];
+}
+
+function clusterCaLines({ clusterCA }: StatusDocument, look: Look): readonly string[] {
+  const rows = clusterCA === undefined ? [] : clusterCaRows(clusterCA);
+  if (clusterCA === undefined || rows.length === 0) return [];
+  const all = [...rows, ...optional(FIX, clusterCA.error?.remedy)];
+  return [...heading('cluster CA', `followed by ${clusterCA.source}`, look), ...rowLines(all, look)];
 }
 
 /** Nothing to worry about: whoever dropped a certificate may still have a program that reads it. */

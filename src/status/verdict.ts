@@ -1,6 +1,7 @@
 import { EXIT } from '../errors.ts';
 import { KUBELET_WINDOW } from '../csr/spec.ts';
 import { isMissed, servedInRounds } from '../rotation/rules/schedule.ts';
+import { clusterCaReasons } from './cluster-ca.ts';
 import type { CertificateStatus, StatusDocument } from './document.ts';
 import { spanText } from './times.ts';
 
@@ -37,6 +38,9 @@ export function verdictOf(document: StatusDocument, now: Date, liveness: Livenes
     ...(document.kubeconfig === undefined
       ? []
       : [{ state: 'waiting', reasons: [`${document.kubeconfig.path}: ${document.kubeconfig.reason}`] } as const]),
+    ...(document.clusterCA === undefined ? [] : clusterCaReasons(document.clusterCA)).map(
+      (reason): Verdict => ({ state: 'waiting', reasons: [reason] }),
+    ),
     ...(liveness === 'missing' || (document.process.command === 'run' && liveness === 'down') ? [DOWN] : []),
     ...(typeof liveness === 'string' ? [] : [troubled(liveness.trouble)]),
     ...(liveness === 'running' ? [] : missedRuns(document, now)),

@@ -429,3 +429,32 @@ current-context: x
     t.match(reading, { kind: 'unusable', files: [`${folder}/ca.crt`] });
   },
 );
+
+t.test(
+  'a CA in the file beside the pairs: written before the kubeconfig that names it, readable, and again when it changes',
+  async (t) => {
+    const folder = await folderOf(t);
+    const caPath = join(folder, 'cluster-ca.crt');
+    const files = filesIn(folder, { ownCaPath: caPath });
+    const named = { ...cluster, caPath };
+    t.equal(await files.writeNode(named, '/pki/pair.pem'), true);
+    t.equal(await readFile(caPath, 'utf8'), authority.pem);
+    t.equal((await stat(caPath)).mode & 0o777, 0o644);
+    t.equal(await files.writeNode(named, '/pki/pair.pem'), false);
+    const both = authority.pem + createAuthority({ name: 'kubernetes' }).pem;
+    t.equal(
+      await files.writeNode({ ...named, caPem: both }, '/pki/pair.pem'),
+      true,
+      'the kubeconfig is the same, its CA is not',
+    );
+    t.equal(await readFile(caPath, 'utf8'), both);
+  },
+);
+
+t.test('a CA file that certlet did not make is named, and never written', async (t) => {
+  const folder = await folderOf(t, { 'ca.crt': authority.pem });
+  const caPath = join(folder, 'ca.crt');
+  const files = filesIn(folder, { ownCaPath: join(folder, 'cluster-ca.crt') });
+  await files.writeNode({ ...cluster, caPath, caPem: createAuthority({ name: 'other' }).pem }, '/pki/pair.pem');
+  t.equal(await readFile(caPath, 'utf8'), authority.pem);
+});

@@ -54,6 +54,11 @@ await withControlPlane({ rbac: [], controllerManager: false }, (plane) => {
     { manifest: 'serving.yaml', member: approvers, what: { ...requests, subresource: 'approval', verb: 'update' } },
     { manifest: 'serving.yaml', member: approvers, what: { ...signers, name: serving, verb: 'approve' } },
     {
+      manifest: 'cluster-info.yaml',
+      member: 'system:nodes',
+      what: { group: '', resource: 'configmaps', namespace: 'kube-public', name: 'cluster-info', verb: 'get' },
+    },
+    {
       manifest: 'kube-proxy.yaml',
       member: 'client-certificate-approvers',
       what: { ...signers, name: clients, verb: 'approve' },

@@ -9,7 +9,7 @@ import { RULES } from '../../src/approve/decide.ts';
 import { EventCounters } from '../../src/status/counters.ts';
 import { approverMetrics } from '../../src/status/approver-metrics.ts';
 import { metricsText } from '../../src/status/metrics.ts';
-import { NOW, sampleManager, sampleSnapshot } from '../fixtures/snapshots.ts';
+import { NOW, sampleClusterCa, sampleManager, sampleSnapshot } from '../fixtures/snapshots.ts';
 
 const root = new URL('../../', import.meta.url);
 const text = (path: string): string => readFileSync(new URL(path, root), 'utf8');
@@ -33,7 +33,9 @@ function agentMetrics(): string {
     lastError: { code: 'ERR_INTERNAL', message: '', remedy: undefined, at: NOW },
     pending: { name: 'x', createdAt: NOW, posted: true, approved: false, received: false },
   });
-  return metricsText(sampleSnapshot({ managers: [full, { ...full, purpose: 'serving' }] }), {
+  const managers = [full, { ...full, purpose: 'serving' }];
+  const trusted = [{ fingerprint: '', subject: '', notAfter: NOW }];
+  return metricsText(sampleSnapshot({ managers, trusted, clusterCa: sampleClusterCa() }), {
     version: '1',
     hookProblems: 0,
     everyMs: 3_600_000,

@@ -1,7 +1,11 @@
+import type { X509Certificate } from 'node:crypto';
 import type { Duplex } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
+import { isCertletError } from '../../errors.ts';
 import type { ClusterAccess } from '../../kubeconfig/client-config.ts';
 import { oneLine } from '../../pki/certificate.ts';
+import { issuerKeyIdOf } from '../../pki/key-ids.ts';
+import { readCertificate } from '../../pki/x509-reader.ts';
 import type { ServerGlimpse } from '../../ports.ts';
 import type { Asked } from './api-errors.ts';
 import { rawConnectionsTo } from './dispatcher.ts';
@@ -79,6 +83,7 @@ function certificateOf(socket: TLSSocket): Pick<ServerGlimpse, 'certificate'> {
   const certificate = socket.getPeerX509Certificate();
   if (certificate === undefined) return {};
   const shown = (text: string | undefined): string => plainText(oneLine(text), 500);
+  const issuerKeyId = keyIdOf(certificate);
   return {
     certificate: {
       subject: shown(certificate.subject),
@@ -88,11 +93,22 @@ function certificateOf(socket: TLSSocket): Pick<ServerGlimpse, 'certificate'> {
       names: shown(certificate.subjectAltName),
       serial: certificate.serialNumber,
       fingerprint: certificate.fingerprint256,
+      ...(issuerKeyId === undefined ? {} : { issuerKeyId }),
       ...(certificate.issuerCertificate === undefined
         ? {}
         : { issuerFingerprint: certificate.issuerCertificate.fingerprint256 }),
     },
   };
+}
+
+/** Every cluster's CA is called the same: the key tells them apart. */
+function keyIdOf(certificate: X509Certificate): string | undefined {
+  try {
+    return issuerKeyIdOf(readCertificate(certificate.raw));
+  } catch (error) {
+    if (isCertletError(error)) return undefined;
+    throw error;
+  }
 }
 
 /** `GET /version` by hand: the head of any answer, also of a 401, has the Date. */

@@ -1,5 +1,6 @@
 import { dirname, join } from 'node:path';
 import { CertletError, defectIn, isDefect } from '../../errors.ts';
+import { CLUSTER_CA } from '../../kubeconfig/trusted-ca.ts';
 import type { Clock } from '../../ports.ts';
 import { fileError, onErrno } from '../file-errors.ts';
 import type { FileSystem } from '../file-system.ts';
@@ -47,7 +48,7 @@ export function privilegedHook(host: FlagHost, name: string): Hook {
   return {
     id: `privileged ${name}`,
     exclusive: false,
-    reasons: (event) => [`runs after each ${event.purpose} rotation`],
+    reasons: (event) => (event.purpose === CLUSTER_CA ? [] : [`runs after each ${event.purpose} rotation`]),
     run: (event, attempt, _done, signal) =>
       flagged(host, event, { folder: 'hooks', name, unit: `certlet-hook@${name}`, attempt }, signal),
   };

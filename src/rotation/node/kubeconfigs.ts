@@ -2,10 +2,13 @@ import { JOIN_COMMAND } from '../../remedy.ts';
 import { CertletError, errorFields, isCertletError, problemOf } from '../../errors.ts';
 import type { CertificateSpec } from '../../csr/spec.ts';
 import type { ClientConfig, ClusterAccess } from '../../kubeconfig/client-config.ts';
+import { bundleId, readTrustedCas, type TrustedCa } from '../../kubeconfig/trusted-ca.ts';
 import type { KubeconfigReading } from '../../ports.ts';
 import { SaidOnce } from '../../said-once.ts';
 import { SerialQueue } from '../../serial-queue.ts';
 import type { RotationContext } from '../rotation-context.ts';
+import { credentialDigest } from '../rules/asker.ts';
+import { offersNothing } from '../rules/cluster-ca.ts';
 import {
   chooseCluster,
   clusterDifferences,
@@ -14,6 +17,9 @@ import {
   kubeconfigNeeds,
   readingChanges,
 } from '../rules/clusters.ts';
+
+/** A cluster's CA changes a few times in a process' life, and what was asked for with an older one has ended long since. */
+const MAX_REPLACED = 8;
 
 type UnsafeReading = KubeconfigReading & { readonly kind: 'unusable'; readonly error: CertletError };
 
@@ -39,6 +45,17 @@ export class NodeKubeconfigs {
   /** Where the kubeconfig is root's: the cluster that has accepted the pair while that file names another. */
   #proven: ClusterAccess | undefined;
   #need: KubeconfigNeed | undefined;
+  /** What root has to do for the cluster's CA. */
+  #caNeed: KubeconfigNeed | undefined;
+  /** Cluster entries whose CA was replaced in this process: who asked with one of them writes the present one. */
+  #replaced: readonly ClusterAccess[] = [];
+  /** Digest of a bootstrap kubeconfig that offers nothing since: see `CaRecord`. */
+  #passedBy: string | undefined;
+  #parsed: { readonly pem: string | undefined; readonly cas: readonly TrustedCa[] } = { pem: undefined, cas: [] };
+  /** The last judgement, for these very readings: they are asked for many times a minute. */
+  #judgedOffer:
+    | { readonly active: ClusterAccess; readonly offered: ClusterAccess; readonly nothing: boolean }
+    | undefined;
 
   constructor(context: RotationContext) {
     this.#context = context;
@@ -59,7 +76,9 @@ export class NodeKubeconfigs {
   get cluster(): ClusterChoice {
     const node = isUnsafe(this.#node) ? (this.#lastUsable ?? this.#node) : this.#node;
     const choice = chooseCluster(node, this.#bootstrap);
-    const { offered } = choice;
+    const { active, offered } = choice;
+    if (active !== undefined && offered !== undefined && this.#isPassedBy(active, offered))
+      return { active, offered: undefined };
     const proven = offered !== undefined && this.#proven !== undefined && sameCluster(this.#proven, offered);
     return proven ? { active: offered, offered: undefined } : choice;
   }
@@ -78,7 +97,38 @@ export class NodeKubeconfigs {
 
   /** What root has to do about the node's kubeconfig, where it is not managed here. */
   get need(): KubeconfigNeed | undefined {
-    return this.#need;
+    return this.#need ?? this.#caNeed;
+  }
+
+  /** The CAs that the kubeconfig in use gives; empty where it gives none. */
+  get trusted(): readonly TrustedCa[] {
+    const pem = this.cluster.active?.caPem;
+    if (pem !== this.#parsed.pem) this.#parsed = { pem, cas: readTrustedCas(pem) };
+    return this.#parsed.cas;
+  }
+
+  /** Tells the bootstrap kubeconfig as it is now from another; undefined where it cannot be used. */
+  get bootstrapDigest(): string | undefined {
+    if (this.#bootstrap.kind !== 'usable') return undefined;
+    const { cluster, credential } = this.#bootstrap.config;
+    const { server, caPem } = cluster;
+    return `${server} ${bundleId(readTrustedCas(caPem))} ${credentialDigest(credential) ?? ''}`;
+  }
+
+  /** A bootstrap kubeconfig with this digest offers nothing: the CAs have been followed since it was written. */
+  passBy(digest: string | undefined): void {
+    this.#passedBy = digest;
+    this.#judgedOffer = undefined;
+  }
+
+  #isPassedBy(active: ClusterAccess, offered: ClusterAccess): boolean {
+    if (this.#context.options.followCa === undefined) return false;
+    const before = this.#judgedOffer;
+    if (before?.active === active && before.offered === offered) return before.nothing;
+    const digest = this.bootstrapDigest;
+    const nothing = (digest !== undefined && digest === this.#passedBy) || offersNothing(active, offered);
+    this.#judgedOffer = { active, offered, nothing };
+    return nothing;
   }
 
   /** Reads both again, and says once what is to be said about them. */
@@ -139,12 +189,42 @@ export class NodeKubeconfigs {
     this.takeBootstrapChanges();
   }
 
-  /** Writes the kubeconfig of a certificate for this cluster unless it names cluster and pair already. */
-  write(cluster: ClusterAccess, spec: CertificateSpec): Promise<void> {
+  /**
+   * Writes the kubeconfig of a certificate for this cluster unless it names cluster and pair already. A cluster entry whose CA has been replaced since
+   * (a request may wait for days) is the present one.
+   */
+  write(asked: ClusterAccess, spec: CertificateSpec): Promise<void> {
     return this.#writes.run(async () => {
+      const isReplaced = this.#replaced.some((entry) => sameCluster(entry, asked));
+      const cluster = isReplaced ? this.activeCluster() : asked;
       if (spec.isIdentity && !this.#context.options.manageKubeconfig) this.#proven = cluster;
       await this.#write(cluster, spec);
     });
+  }
+
+  /** The same for a cluster that has accepted the pair, whatever was replaced before. */
+  takeOver(cluster: ClusterAccess, spec: CertificateSpec): Promise<void> {
+    this.#replaced = [];
+    return this.write(cluster, spec);
+  }
+
+  /** Makes the node's kubeconfig trust these CAs where it still names `before`; resolves to whether it did. Errors as `KubeconfigFiles.writeNode`. */
+  trust(before: ClusterAccess, caPem: string, spec: CertificateSpec): Promise<boolean> {
+    return this.#writes.run(async () => {
+      await this.reload();
+      const node = this.#node;
+      if (node.kind !== 'usable' || !sameCluster(node.config.cluster, before)) return false;
+      await this.#write({ ...node.config.cluster, caPem }, spec);
+      this.#replaced = [...this.#replaced, before].slice(-MAX_REPLACED);
+      return true;
+    });
+  }
+
+  /** What root has to do for the cluster's CA, said once; undefined: nothing any more. */
+  askRoot(need: Pick<KubeconfigNeed, 'reason' | 'command'> | undefined): void {
+    this.#caNeed = need && { path: this.#context.options.kubeconfigPath, ...need };
+    if (this.#caNeed === undefined) this.said.over('CA of root');
+    else if (this.said.isNews('CA of root', this.#caNeed.reason)) this.#tellRoot(this.#caNeed);
   }
 
   /** Makes the kubeconfig of a certificate name the pair in use. Throws `ERR_CREDENTIAL_MISSING` or what is wrong with the file when nothing names a server. */
@@ -157,8 +237,9 @@ export class NodeKubeconfigs {
     });
   }
 
-  async #write(cluster: ClusterAccess, { name, isIdentity, kubeconfig: file }: CertificateSpec): Promise<void> {
+  async #write(entry: ClusterAccess, { name, isIdentity, kubeconfig: file }: CertificateSpec): Promise<void> {
     const { store, kubeconfigs, log, options } = this.#context;
+    const cluster = this.#placed(entry);
     const pairPath = store.currentPath(name);
     if (file === undefined) return;
     if (!isIdentity) {
@@ -167,7 +248,7 @@ export class NodeKubeconfigs {
       return;
     }
     const reading = await kubeconfigs.readNode();
-    const needs = kubeconfigNeeds(reading, cluster, pairPath);
+    const needs = [...kubeconfigNeeds(reading, cluster, pairPath), ...this.#formNeeds(reading)];
     if (!options.manageKubeconfig) {
       this.#leaveToRoot(needs);
       await this.reload();
@@ -182,19 +263,30 @@ export class NodeKubeconfigs {
     await this.reload();
   }
 
+  /** Where the settings keep the CA in a file of its own, the kubeconfig names that. */
+  #placed(cluster: ClusterAccess): ClusterAccess {
+    const { caFile } = this.#context.options;
+    return caFile === undefined || cluster.caPem === undefined ? cluster : { ...cluster, caPath: caFile };
+  }
+
+  #formNeeds(reading: KubeconfigReading): readonly string[] {
+    const { caFile } = this.#context.options;
+    if (caFile === undefined || reading.kind !== 'usable' || reading.config.cluster.caPem === undefined) return [];
+    return reading.config.cluster.caPath === caFile ? [] : [`its CA is not in ${caFile}`];
+  }
+
   /** Each need is told once, and again when it has become another. */
   #leaveToRoot(needs: readonly string[]): void {
-    const { options, log } = this.#context;
     const before = this.#need?.reason;
     const reason = needs.join('; ');
-    const { kubeconfigPath: path, kubeconfigCommand: command } = options;
+    const { kubeconfigPath: path, kubeconfigCommand: command } = this.#context.options;
     this.#need = reason === '' ? undefined : { path, reason, command };
-    if (this.#need !== undefined && before !== reason)
-      log.log('warn', 'The kubeconfig has to be written anew, which is left to root', {
-        file: path,
-        why: reason,
-        remedy: this.#need.command,
-      });
+    if (this.#need !== undefined && before !== reason) this.#tellRoot(this.#need);
+  }
+
+  #tellRoot({ path: file, reason: why, command: remedy }: KubeconfigNeed): void {
+    const { log } = this.#context;
+    log.log('warn', 'The kubeconfig has to be written anew, which is left to root', { file, why, remedy });
   }
 }
 

@@ -1,0 +1,58 @@
+import { createHash, X509Certificate } from 'node:crypto';
+import { isCertletError } from '../errors.ts';
+import { type CertificateFacts, certificateFacts, splitCertificates } from '../pki/certificate.ts';
+import { weakKey } from './ca-bundle.ts';
+
+/** What a restart of the kubelet is wanted for, in flags, logs and Events: no certificate can have this name. */
+export const CLUSTER_CA = 'cluster CA';
+
+/** One of the CAs that a kubeconfig trusts, or that a cluster publishes. */
+export interface TrustedCa extends Pick<CertificateFacts, 'fingerprint' | 'subject' | 'notBefore' | 'notAfter'> {
+  readonly pem: string;
+  /** Why it cannot vouch for a server at any time; undefined where it can. */
+  readonly unfit: string | undefined;
+}
+
+/** The CAs of a PEM bundle in their order, each once; what cannot be read is left out. Never throws. */
+export function readTrustedCas(pem: string | undefined): readonly TrustedCa[] {
+  const found = new Map<string, TrustedCa>();
+  for (const block of blocksOf(pem ?? '')) {
+    const ca = trustedCa(block);
+    if (ca !== undefined && !found.has(ca.fingerprint)) found.set(ca.fingerprint, ca);
+  }
+  return [...found.values()];
+}
+
+/** The bundle of these CAs as PEM. */
+export const bundleOf = (cas: readonly Pick<TrustedCa, 'pem'>[]): string => cas.map(({ pem }) => pem).join('');
+
+/** The same for the same set of CAs, in whatever order: hex of SHA-256. */
+export function bundleId(cas: readonly Pick<TrustedCa, 'fingerprint'>[]): string {
+  const names = [...new Set(cas.map(({ fingerprint }) => fingerprint))].sort();
+  return createHash('sha256').update(names.join()).digest('hex');
+}
+
+/** `CN=kubernetes (sha256 0a1b…)`: every cluster's CA is called so, the fingerprint tells them apart. */
+export const caName = ({ subject, fingerprint }: Pick<TrustedCa, 'subject' | 'fingerprint'>): string =>
+  `${subject} (sha256 ${fingerprint.slice(0, 16)}…)`;
+
+function blocksOf(pem: string): readonly string[] {
+  try {
+    return splitCertificates(pem);
+  } catch (error) {
+    if (isCertletError(error)) return [];
+    throw error;
+  }
+}
+
+function trustedCa(pem: string): TrustedCa | undefined {
+  try {
+    const certificate = new X509Certificate(pem);
+    const { fingerprint, subject, notBefore, notAfter, isCa } = certificateFacts(certificate);
+    const unfit = isCa ? weakKey(certificate) : 'it is no CA by its basic constraints';
+    return { pem, fingerprint, subject, notBefore, notAfter, unfit };
+  } catch {
+    // OpenSSL cannot read it, so nothing that it has signed could be verified.
+    return undefined;
+  }
+}

@@ -1,0 +1,75 @@
+import type { CaForm, KubeletCas } from '../../kubeconfig/ca-record.ts';
+import { bundleId, CLUSTER_CA, type TrustedCa } from '../../kubeconfig/trusted-ca.ts';
+import { kubeletRestartReasons } from '../../kubelet/restart.ts';
+import type { RotationContext } from '../rotation-context.ts';
+import { kubeletHolds, type KubeletLag, kubeletLag } from '../rules/cluster-ca.ts';
+
+/** Kubelets from 1.36 on read a CA file again every five minutes; none does so with a CA inside of its kubeconfig. */
+const LAST_STATIC: Readonly<Record<CaForm, number>> = { file: 35, data: Number.POSITIVE_INFINITY };
+
+/** Which CAs the running kubelet holds, and the wish to restart it where they are not those of its kubeconfig. */
+export class KubeletCaKeeper {
+  readonly #context: RotationContext;
+  #held: KubeletCas | undefined;
+  #lag: KubeletLag | undefined;
+  /** For which CAs a restart was wished for in this process: a crash loses no wish, it makes another one. */
+  #wished = '';
+
+  constructor(context: RotationContext) {
+    this.#context = context;
+  }
+
+  /** What the kubelet does not trust yet and goes on trusting; undefined where it holds what it should, or where nobody knows. */
+  get lag(): KubeletLag | undefined {
+    return this.#lag;
+  }
+
+  get held(): KubeletCas | undefined {
+    return this.#held;
+  }
+
+  /** What an earlier process knew. */
+  recall(held: KubeletCas | undefined): void {
+    this.#held = held;
+  }
+
+  /** Looks at the kubelet: to be called before the kubeconfig changes, too. Resolves to whether what is known has changed. */
+  async look(form: CaForm, trusted: readonly TrustedCa[]): Promise<boolean> {
+    const { clusterCa, kubeletVersion } = this.#context;
+    const run = await clusterCa?.kubeletRun();
+    const cas = trusted.map(({ fingerprint, subject }) => ({ fingerprint, subject }));
+    const before = this.#held;
+    const change = { purpose: CLUSTER_CA, after: { lastStaticKubelet: LAST_STATIC[form] }, kubeletVersion };
+    const rereads = kubeletRestartReasons(change, 'auto').length === 0;
+    this.#held = kubeletHolds(before, { run, form, cas }, rereads);
+    this.#lag = kubeletLag(this.#held, cas);
+    return JSON.stringify(before) !== JSON.stringify(this.#held);
+  }
+
+  /** Wishes for a restart where the kubelet holds other CAs than these, once for each set. */
+  async wish(form: CaForm, trusted: readonly TrustedCa[], signal: AbortSignal): Promise<void> {
+    const id = bundleId(trusted);
+    if (this.#lag === undefined || this.#wished === id) return;
+    this.#wished = id;
+    const { after, options, kubeletVersion } = this.#context;
+    const { kubeconfigPath, caFile } = options;
+    await after.rotated(
+      {
+        purpose: CLUSTER_CA,
+        after: { lastStaticKubelet: LAST_STATIC[form] },
+        currentPath: form === 'file' && caFile !== undefined ? caFile : kubeconfigPath,
+        pairPath: id,
+        kubeconfigPath,
+        kubeletVersion,
+      },
+      signal,
+    );
+    // Nobody sees when this kubelet starts anew, so nothing is claimed of it from here on.
+    if (this.#held?.run === undefined) await this.#assume(form, trusted);
+  }
+
+  async #assume(form: CaForm, trusted: readonly TrustedCa[]): Promise<void> {
+    this.#held = undefined;
+    await this.look(form, trusted);
+  }
+}

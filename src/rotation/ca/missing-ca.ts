@@ -1,0 +1,39 @@
+import { CertletError, isCertletError } from '../../errors.ts';
+import { hostPort } from '../../kubeconfig/url-host.ts';
+import type { ClusterAccess } from '../../kubeconfig/client-config.ts';
+import { readTrustedCas } from '../../kubeconfig/trusted-ca.ts';
+import type { ApiConnector, ServerGlimpse } from '../../ports.ts';
+import { caNames } from '../rules/cluster-ca.ts';
+
+/**
+ * What to say where a server's certificate is signed by no CA in hand: which CA that would be, as far as the certificate tells, and how the node comes by
+ * it with its identity and key. The certificate is not verified, so nothing is done with it. `error` is what the connection came to.
+ */
+export async function missingCa(
+  connector: Pick<ApiConnector, 'glimpse'>,
+  cluster: ClusterAccess,
+  error: CertletError,
+  signal: AbortSignal,
+): Promise<CertletError> {
+  const seen = await connector.glimpse(cluster, signal).catch((thrown: unknown): ServerGlimpse => {
+    if (!isCertletError(thrown)) throw thrown;
+    return {};
+  });
+  const trusted = caNames(readTrustedCas(cluster.caPem));
+  const message = `the certificate of ${cluster.server} is signed by ${signerOf(seen)}, which this node does not trust; it trusts ${trusted}`;
+  return new CertletError('ERR_API_TLS', message, { cause: error, reason: error.reason, remedy: joinAgain(cluster) });
+}
+
+/** Identity and key stay: the pair is shown to the cluster under the new CA, and what it accepts is taken over. */
+export const joinAgain = ({ server }: Pick<ClusterAccess, 'server'>): string =>
+  `certlet join ${hostPort(new URL(server))} --token-file FILE --discovery-token-ca-cert-hash sha256:HASH --force   # kubeadm token create --print-join-command, on a control plane node, shows a token and the new hash; the node keeps its identity and key`;
+
+function signerOf({ certificate }: ServerGlimpse): string {
+  if (certificate === undefined) return 'another CA';
+  const { issuer, issuerFingerprint, issuerKeyId } = certificate;
+  const marks = [
+    ...(issuerKeyId === undefined ? [] : [`key id ${issuerKeyId}`]),
+    ...(issuerFingerprint === undefined ? [] : [`sha256 ${issuerFingerprint}`]),
+  ];
+  return marks.length === 0 ? issuer : `${issuer} (${marks.join(', ')})`;
+}
