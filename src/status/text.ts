@@ -88,7 +88,7 @@ function kubeconfigLines({ kubeconfig }: StatusDocument, look: Look): readonly s
 function clusterCaLines({ clusterCA }: StatusDocument, look: Look): readonly string[] {
   const rows = clusterCA === undefined ? [] : clusterCaRows(clusterCA);
   if (clusterCA === undefined || rows.length === 0) return [];
-  const all = [...rows, ...optional(FIX, clusterCA.error?.remedy)];
+  const all = [...rows, ...adviceRows(clusterCA.error?.remedy)];
   return [...heading('cluster CA', `followed by ${clusterCA.source}`, look), ...rowLines(all, look)];
 }
 

@@ -176,8 +176,8 @@ export class CaFollower {
   async #remove(cluster: ClusterAccess, published: readonly TrustedCa[], signal: AbortSignal): Promise<void> {
     const trusted = readTrustedCas(cluster.caPem);
     this.#going = goingOf(trusted, published);
-    this.#waits = [];
     if (this.#going.length === 0) {
+      this.#waits = [];
       if (this.#removal !== undefined) await this.#note({ removal: undefined });
       return;
     }
