@@ -60,7 +60,7 @@ export class CaFollower {
     this.#options = options;
     this.#node = node;
     this.#spec = spec;
-    this.#kubelet = new KubeletCaKeeper(context);
+    this.#kubelet = new KubeletCaKeeper(context, () => node.reader.kubeletVersion);
   }
 
   /** What the cluster publishes has been read in this process, or cannot be. */

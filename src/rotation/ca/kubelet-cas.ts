@@ -10,13 +10,16 @@ const LAST_STATIC: Readonly<Record<CaForm, number>> = { file: 35, data: Number.P
 /** Which CAs the running kubelet holds, and the wish to restart it where they are not those of its kubeconfig. */
 export class KubeletCaKeeper {
   readonly #context: RotationContext;
+  readonly #version: () => string | undefined;
   #held: KubeletCas | undefined;
   #lag: KubeletLag | undefined;
   /** For which CAs a restart was wished for in this process: a crash loses no wish, it makes another one. */
   #wished = '';
 
-  constructor(context: RotationContext) {
+  /** `version` reads the kubelet's, as far as it is known. */
+  constructor(context: RotationContext, version: () => string | undefined) {
     this.#context = context;
+    this.#version = version;
   }
 
   /** What the kubelet does not trust yet and goes on trusting; undefined where it holds what it should, or where nobody knows. */
@@ -35,8 +38,8 @@ export class KubeletCaKeeper {
 
   /** Looks at the kubelet: to be called before the kubeconfig changes, too. Resolves to whether what is known has changed. */
   async look(form: CaForm, trusted: readonly TrustedCa[]): Promise<boolean> {
-    const { clusterCa, kubeletVersion } = this.#context;
-    const run = await clusterCa?.kubeletRun();
+    const kubeletVersion = this.#version();
+    const run = await this.#context.clusterCa?.kubeletRun();
     const cas = trusted.map(({ fingerprint, subject }) => ({ fingerprint, subject }));
     const before = this.#held;
     const change = { purpose: CLUSTER_CA, after: { lastStaticKubelet: LAST_STATIC[form] }, kubeletVersion };
@@ -51,7 +54,7 @@ export class KubeletCaKeeper {
     const id = bundleId(trusted);
     if (this.#lag === undefined || this.#wished === id) return;
     this.#wished = id;
-    const { after, options, kubeletVersion } = this.#context;
+    const { after, options } = this.#context;
     const { kubeconfigPath, caFile } = options;
     await after.rotated(
       {
@@ -60,7 +63,7 @@ export class KubeletCaKeeper {
         currentPath: form === 'file' && caFile !== undefined ? caFile : kubeconfigPath,
         pairPath: id,
         kubeconfigPath,
-        kubeletVersion,
+        kubeletVersion: this.#version(),
       },
       signal,
     );
