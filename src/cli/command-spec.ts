@@ -1,4 +1,4 @@
-import type { FlagSpec } from './flags.ts';
+import { CONFIG_FLAG, type FlagSpec, GLOBAL_FLAGS, settingFlags } from './flags.ts';
 
 /** In the order of the help. */
 export const COMMAND_NAMES = [
@@ -50,4 +50,9 @@ export interface CommandSpec {
   /** Exit codes beyond 0 (done) and those of every command. */
   readonly exits: readonly (readonly [code: number, meaning: string])[];
   readonly examples: readonly string[];
+}
+
+/** Every flag that a command takes, its own first. */
+export function flagsOf(command: CommandSpec): readonly FlagSpec[] {
+  return [...command.flags, ...(command.settings ? [CONFIG_FLAG, ...settingFlags()] : []), ...GLOBAL_FLAGS];
 }

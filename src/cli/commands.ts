@@ -2,8 +2,8 @@ import { OUTLOOK_FLAGS } from './outlook-flags.ts';
 import { KUBELET_NAMES } from '../csr/spec.ts';
 import { APPROVE, RBAC, TOKEN } from './cluster-commands.ts';
 import type { CommandSpec } from './command-spec.ts';
-import { CONFIG_FLAG, GLOBAL_FLAGS, OUTPUT, settingFlags } from './flags.ts';
-import type { FlagSpec } from './flags.ts';
+import { CONFIG_FLAG, OUTPUT, TIMEOUT } from './flags.ts';
+import { ONCE, RUN } from './service-commands.ts';
 
 /** Exit codes that every command can end with. */
 export const COMMON_EXITS: readonly (readonly [code: number, meaning: string])[] = [
@@ -15,56 +15,10 @@ export const COMMON_EXITS: readonly (readonly [code: number, meaning: string])[]
   [78, 'settings or kubeconfig cannot be used'],
 ];
 
-const TIMEOUT: FlagSpec = {
-  name: 'timeout',
-  kind: 'duration',
-  value: 'TIME',
-  summary: 'Give up after this time.',
-  fallback: '5m',
-};
-
-const EVERY: FlagSpec = {
-  name: 'every',
-  kind: 'duration',
-  value: 'TIME',
-  summary: 'It runs again after this time, by a timer.',
-};
-
-const IF_EXPIRING: FlagSpec = {
-  name: 'if-expiring',
-  kind: 'duration',
-  value: 'TIME',
-  summary: 'Renew only what ends within this time, such as 7d, in place of what is due.',
-};
-
 /** Every command, in the order of the help. */
 export const COMMANDS: readonly CommandSpec[] = [
-  {
-    name: 'run',
-    summary: 'Keep the certificates of this node fresh; the daemon.',
-    description: [
-      'Takes the node from a bootstrap kubeconfig to a client and a serving certificate, writes the kubeconfig of the kubelet, and renews both before they expire. Goes on trying in every state and says what it waits for.',
-      'SIGHUP reads the settings again; SIGTERM and SIGINT end it.',
-    ],
-    flags: [],
-    settings: true,
-    exits: [],
-    examples: ['certlet run', 'certlet run --node-ip 192.0.2.7,2001:db8::7 --log-level debug'],
-  },
-  {
-    name: 'once',
-    summary: 'Bring everything up to date, then end.',
-    description: [
-      'For timers, images and units ordered before the kubelet. What is not done within the time given is resumed by the next run.',
-      'With --every what falls due before the next run is renewed now; certificates that live too short for such runs are named.',
-      'With --if-expiring a certificate is left alone until so little of it is left, and in the first half of what it had left when it came; one that is missing, or whose names have changed, is asked for all the same.',
-      'With --output json the answer is the document of certlet status, also where the time was too short.',
-    ],
-    flags: [OUTPUT, TIMEOUT, EVERY, IF_EXPIRING],
-    settings: true,
-    exits: [[75, 'waiting for approval, API server unreachable or credential refused until the timeout']],
-    examples: ['certlet once --timeout 2m', 'certlet once --every 1h', 'certlet once --if-expiring 7d'],
-  },
+  RUN,
+  ONCE,
   {
     name: 'status',
     summary: 'Show the state of the certificates.',
@@ -328,11 +282,6 @@ export const COMMANDS: readonly CommandSpec[] = [
     examples: ['certlet completion bash > /usr/share/bash-completion/completions/certlet'],
   },
 ];
-
-/** Every flag that a command takes, its own first. */
-export function flagsOf(command: CommandSpec): readonly FlagSpec[] {
-  return [...command.flags, ...(command.settings ? [CONFIG_FLAG, ...settingFlags()] : []), ...GLOBAL_FLAGS];
-}
 
 /** The command of that name; undefined for any other word. */
 export function findCommand(name: string | undefined): CommandSpec | undefined {

@@ -1,5 +1,5 @@
-import { COMMANDS, flagsOf } from './commands.ts';
-import type { CommandSpec } from './command-spec.ts';
+import { COMMANDS } from './commands.ts';
+import { type CommandSpec, flagsOf } from './command-spec.ts';
 import { GLOBAL_FLAGS } from './flags.ts';
 import type { FlagSpec } from './flags.ts';
 

@@ -87,3 +87,12 @@ function fallbackText(fallback: unknown): string | undefined {
   if (typeof fallback === 'string') return fallback;
   return typeof fallback === 'number' || typeof fallback === 'boolean' ? String(fallback) : undefined;
 }
+
+/** How long a command tries. */
+export const TIMEOUT: FlagSpec = {
+  name: 'timeout',
+  kind: 'duration',
+  value: 'TIME',
+  summary: 'Give up after this time.',
+  fallback: '5m',
+};

@@ -1,6 +1,5 @@
 import { CertletError } from '../errors.ts';
-import { flagsOf } from './commands.ts';
-import type { CommandSpec } from './command-spec.ts';
+import { type CommandSpec, flagsOf } from './command-spec.ts';
 import type { FlagSpec } from './flags.ts';
 
 /** Flag values as a parser hands them over: a flag given twice is a list. */

@@ -1,9 +1,10 @@
 import { parseArgs } from 'node:util';
 import { buildCommand } from './build-command.ts';
 import type { ParsedLine } from './command.ts';
-import { findCommand, flagsOf } from './commands.ts';
+import { flagsOf } from './command-spec.ts';
 import { longFlags, plainBooleans } from './line-values.ts';
 import type { RawValues } from './line-values.ts';
+import { ONCE, RUN } from './service-commands.ts';
 
 /**
  * The command line of a service, read without the command line library: a daemon on a small host should not hold it for years.
@@ -11,8 +12,8 @@ import type { RawValues } from './line-values.ts';
  * the words.
  */
 export function quickCommandLine(argv: readonly string[]): ParsedLine | undefined {
-  const command = findCommand(argv[0]);
-  if (command?.name !== 'run' && command?.name !== 'once') return undefined;
+  const command = [RUN, ONCE].find(({ name }) => name === argv[0]);
+  if (command === undefined) return undefined;
   const flags = flagsOf(command);
   const problems: string[] = [];
   try {

@@ -43,7 +43,8 @@ export function roleManifests(groups: RoleGroups): readonly RoleManifest[] {
       topic: 'approve',
       comment: [
         'kube-controller-manager approves the first certificate of a node by itself: whoever has a bootstrap credential becomes any node.',
-        'Left out, a person approves each: kubectl certificate approve NAME',
+        'Left out, a person approves each:',
+        'kubectl certificate approve NAME',
       ],
       object: binding('certlet:approve-first-client-certificate', `${builtIn}:nodeclient`, groups.bootstrap),
     },

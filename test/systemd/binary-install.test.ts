@@ -24,7 +24,7 @@ const CERTS = '/etc/kubernetes/pki/kubelet';
 const BOOTSTRAP = `${FOLDER}/bootstrap.kubeconfig`;
 const KUBECONFIG = '/etc/kubernetes/kubeconfig/kubelet.kubeconfig';
 const PROXY = '/etc/kubernetes/kubeconfig/kube-proxy.kubeconfig';
-/** The commands of the cluster's side are typed by test/cluster/binary-install.test.ts. */
+/** The commands of the cluster's side need a real one, and are not typed here. */
 const isCluster = (command: string): boolean => /^kubectl |\| kubectl /.test(command);
 
 t.test('both languages have the same commands and files, in the same order', async (t) => {
