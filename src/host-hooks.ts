@@ -3,11 +3,15 @@ import type { FileSystem } from './adapters/file-system.ts';
 import { createRotationHooks, type FlagHaste } from './adapters/hooks/create-rotation-hooks.ts';
 import type { PresentPair, RotationHooks } from './adapters/hooks/rotation-hooks.ts';
 import type { Settings } from './config.ts';
-import type { CertificateSpec } from './csr/spec.ts';
+import type { CertificateSpec, ServedBy } from './csr/spec.ts';
 import { type CertletError, unlessDefect } from './errors.ts';
-import type { AfterRotation, CertificateStore, Clock, Logger } from './ports.ts';
-import { kubeletRestartReasons } from './kubelet/restart.ts';
+import type { AfterRotation, CertificateStore, Clock, Logger, Observer } from './ports.ts';
+import { kubeletPlan } from './kubelet/restart.ts';
+import { type Endpoint, kubeletEndpoint, type KubeletSeen } from './kubelet/served.ts';
 import { retryDelayMs } from './rotation/rules/retry.ts';
+import { Proof } from './adapters/hooks/proof.ts';
+import { ServedPairs, type ServedState } from './adapters/hooks/served-pairs.ts';
+import { lookServed } from './adapters/probe/served-certificate.ts';
 
 export interface HostHooksParts {
   readonly fs: FileSystem;
@@ -17,6 +21,11 @@ export interface HostHooksParts {
   /** `confirm` of the lock that the caller holds. */
   readonly confirmLock?: (() => Promise<void>) | undefined;
   readonly store: HookStore;
+  /** What the cluster has said of the kubelet so far; undefined before there is an agent. */
+  readonly kubelet: () => KubeletSeen | undefined;
+  readonly observer?: Observer | undefined;
+  /** What `served` gives is another than before. */
+  readonly onServed?: () => void;
 }
 
 /** What the hooks ask of the store. */
@@ -36,13 +45,27 @@ export const hookRetryMs = (error: CertletError, failures: number): number | und
     ? retryDelayMs({ error, failures, roll: 1, msToExpiry: undefined, refusedBackoffMs: 60 * 60_000 })
     : undefined;
 
+/** The hooks of a host, and what is known of who serves its pairs. */
+export interface HostHooks {
+  readonly hooks: RotationHooks;
+  readonly served: () => readonly ServedState[];
+}
+
 /** The hooks that these settings ask for; nothing runs yet. */
-export function hostHooks(
-  settings: Settings,
-  { fs, clock, log, flagHaste, confirmLock }: HostHooksParts,
-): RotationHooks {
-  const { runtimeDir, stateDir, kubelet, hooks, privilegedHooks, specs } = settings;
-  return createRotationHooks({
+export function hostHooks(settings: Settings, parts: HostHooksParts): HostHooks {
+  const { fs, clock, log, flagHaste, confirmLock, store, observer } = parts;
+  const { runtimeDir, stateDir, kubelet, hooks: commands, privilegedHooks, specs } = settings;
+  const pairs = new ServedPairs({
+    clock,
+    current: (purpose) => store.current(purpose),
+    endpoint: (by, last) => endpointOf(settings, by, parts.kubelet(), last),
+    look: lookServed,
+    patienceMs: flagHaste?.patienceMs,
+    kubeletWithinMs: kubelet.reloadWithinMs,
+    onChange: parts.onServed,
+  });
+  const version = (): string | undefined => kubelet.version ?? parts.kubelet()?.version;
+  const hooks = createRotationHooks({
     fs,
     clock,
     log,
@@ -51,18 +74,38 @@ export function hostHooks(
     stateDir,
     confirmLock,
     retryAfterMs: hookRetryMs,
-    restartReasons: (event) => kubeletRestartReasons(event, kubelet.restart),
-    commands: hooks,
+    kubelet: {
+      unit: kubelet.unit,
+      plan: (event) => kubeletPlan({ ...event, kubeletVersion: event.kubeletVersion ?? version() }, kubelet.restart),
+    },
+    proof: new Proof(pairs, { log, clock, observer }),
+    commands,
     privileged: privilegedHooks,
     reloads: [...new Set(specs.flatMap(({ after }) => after.reload ?? []))],
   });
+  return { hooks, served: () => pairs.states() };
+}
+
+/** A kubelet whose port only the Node can tell is not looked for before the Node was read, unless this is the last look. */
+function endpointOf(
+  { kubelet, nodeIPs }: Pick<Settings, 'kubelet' | 'nodeIPs'>,
+  by: ServedBy,
+  seen: KubeletSeen | undefined,
+  last: boolean,
+): Endpoint | undefined {
+  if (by !== 'kubelet') return { addresses: [by.host], port: by.port };
+  if (kubelet.port === undefined && seen?.informed !== true && !last) return undefined;
+  return kubeletEndpoint(kubelet, seen, nodeIPs);
 }
 
 /**
  * What stands behind the links now: the hooks compare it with what an earlier process has told the host. What cannot be read counts as absent, and so
  * does a pair whose plain files are behind: its programs are told when those are mended.
  */
-export async function presentPairs(settings: Settings, { fs, store }: HostHooksParts): Promise<readonly PresentPair[]> {
+export async function presentPairs(
+  settings: Settings,
+  { fs, store }: Pick<HostHooksParts, 'fs' | 'store'>,
+): Promise<readonly PresentPair[]> {
   return Promise.all(
     settings.specs.map(async (spec) => {
       const currentPath = store.currentPath(spec.name);

@@ -114,6 +114,8 @@ export interface NodeFacts {
   readonly kubeletVersion: string;
   /** It has the taint of a Node whose cloud provider has not given it its addresses yet. */
   readonly uninitialized?: true;
+  /** Where its kubelet listens; undefined where it does not say. */
+  readonly kubeletPort?: number;
 }
 
 /** What the proof of a client certificate found. */
@@ -217,14 +219,14 @@ export interface RotationEvent {
 
 /** Something worth telling outside the journal: Kubernetes Events and counters are made from it. */
 export interface AgentEvent {
-  /** `trusted`: the CAs that the node trusts have changed. */
-  readonly kind: 'rotated' | 'waiting' | 'denied' | 'failed' | 'error' | 'trusted';
+  /** `trusted`: the CAs that the node trusts have changed; `notServed`: its server shows another certificate than the current one. */
+  readonly kind: 'rotated' | 'waiting' | 'denied' | 'failed' | 'error' | 'trusted' | 'notServed';
   /** The certificate; of `trusted`, what it is about. */
   readonly purpose: string;
   readonly at: Date;
   /** One sentence for a person, without secrets. */
   readonly text: string;
-  /** Error code of `denied`, `failed` and `error`. */
+  /** Error code of `denied`, `failed`, `error` and `notServed`. */
   readonly code?: string;
   /** `rotated`: how old the replaced certificate was, counted from NotBefore; undefined for the first one. */
   readonly replacedAgeSeconds?: number;

@@ -6,6 +6,7 @@ import { NodeFileSystem } from './adapters/file-system.ts';
 import type { FlagHaste } from './adapters/hooks/create-rotation-hooks.ts';
 import { UNIT_FOLDERS } from './adapters/host-files.ts';
 import type { RotationHooks } from './adapters/hooks/rotation-hooks.ts';
+import type { ServedState } from './adapters/hooks/served-pairs.ts';
 import { acquireLock, type Lock } from './adapters/lock.ts';
 import { openMetricsEndpoint } from './adapters/metrics-endpoint.ts';
 import { isClosedFolder } from './adapters/probe/closed-folder.ts';
@@ -104,6 +105,7 @@ class OpenSurroundings implements Surroundings {
   readonly #counters = new EventCounters();
   readonly #ended = new AbortController();
   readonly #hooks: RotationHooks;
+  readonly #served: () => readonly ServedState[];
   readonly #left: LeftBehind;
   readonly #events: NodeEvents | undefined;
   readonly #statusFile: PublishedFile;
@@ -119,7 +121,6 @@ class OpenSurroundings implements Surroundings {
     this.#settings = settings;
     this.#parts = parts;
     const flagHaste = parts.control === undefined ? ONE_SHOT_HASTE : undefined;
-    this.#hooks = hostHooks(settings, { fs: this.#fs, ...parts, flagHaste });
     const { log, store, confirmLock } = parts;
     const currentPath = (name: string): string => store.currentPath(name);
     this.#left = new LeftBehind({ fs: this.#fs, log, currentPath, confirmLock });
@@ -135,6 +136,18 @@ class OpenSurroundings implements Surroundings {
         this.#events?.observe(event);
       },
     };
+    const kubelet = (): Agent['kubelet'] | undefined => parts.agent()?.kubelet;
+    const { observer } = this;
+    const { hooks, served } = hostHooks(settings, {
+      fs: this.#fs,
+      ...parts,
+      flagHaste,
+      kubelet,
+      observer,
+      onServed: () => this.#republish(),
+    });
+    this.#hooks = hooks;
+    this.#served = served;
     this.#statusFile = this.#published(
       statusFilePath(settings.runtimeDir),
       STATUS_SPACING_MS,
@@ -185,6 +198,12 @@ class OpenSurroundings implements Surroundings {
     const mark = `${String(period)} ${JSON.stringify(snapshot.managers.map(({ phase, attempts, certificate }) => [phase, attempts, certificate?.serial]))}`;
     this.#textfile?.publish({ mark, text: () => this.#metrics() });
     this.#events?.flush();
+  }
+
+  /** Something is known anew between two rounds. */
+  #republish(): void {
+    const snapshot = this.#snapshot();
+    if (snapshot !== undefined && !this.#ended.signal.aborted) this.publish(snapshot);
   }
 
   async settled(): Promise<void> {
@@ -239,6 +258,7 @@ class OpenSurroundings implements Surroundings {
       everyMs,
       now: clock.now(),
       hooks: this.#hooks.problems(),
+      served: this.#served(),
       warnings: this.#parts.warnings?.() ?? [],
       left: this.#left.files,
     });
@@ -252,6 +272,7 @@ class OpenSurroundings implements Surroundings {
       everyMs: this.#parts.everyMs,
       now: this.#parts.clock.now(),
       hookProblems: this.#hooks.problems().length,
+      served: this.#served(),
       servingRotations: this.#counters.servingRotations(),
     });
   }

@@ -55,7 +55,7 @@ t.test('without file and flags everything has the default of kubeadm or the kube
       proofRetryMs: 300_000,
       clusterCARefreshMs: 3_600_000,
     },
-    kubelet: { unit: 'kubelet.service', restart: 'auto', cloudProvider: 'none' },
+    kubelet: { unit: 'kubelet.service', restart: 'auto', cloudProvider: 'none', reloadWithinMs: 90_000 },
     hooks: [],
     privilegedHooks: [],
     log: { level: 'info', format: 'auto' },
@@ -91,7 +91,7 @@ plainFiles: { client: {}, serving: { certFile: /etc/pki/s.crt, keyFile: /etc/pki
 certificatesDir: /var/k/certs
 deleteBootstrapKubeconfig: true
 rotation: { minimumSpacing: 1s, keepOldFiles: 0, pruneGrace: 0s, addressDebounce: 500ms, startSpread: 1h30m, clusterCARefresh: 10m }
-kubelet: { unit: k3s-agent.service, version: v1.20.2, restart: never, cloudProvider: external }
+kubelet: { unit: k3s-agent.service, version: v1.20.2, restart: never, cloudProvider: external, reloadWithin: 2m, address: 10.0.0.7, port: 10350 }
 hooks:
   - { name: a, command: [/bin/a, --x], on: [serving], timeout: 5s }
   - { name: b, command: [/bin/b] }
@@ -143,7 +143,15 @@ t.test('every setting of the file arrives, resolved', async (t) => {
       proofRetryMs: 300_000,
       clusterCARefreshMs: 600_000,
     },
-    kubelet: { unit: 'k3s-agent.service', version: 'v1.20.2', restart: 'never', cloudProvider: 'external' },
+    kubelet: {
+      unit: 'k3s-agent.service',
+      version: 'v1.20.2',
+      restart: 'never',
+      cloudProvider: 'external',
+      reloadWithinMs: 120_000,
+      address: '10.0.0.7',
+      port: 10_350,
+    },
     hooks: [
       { name: 'a', command: ['/bin/a', '--x'], on: ['serving'], timeoutMs: 5000 },
       { name: 'b', command: ['/bin/b'], on: ['client'], timeoutMs: 30_000 },

@@ -5,6 +5,7 @@ import type { OwnUnits } from '../adapters/own-units.ts';
 import type { FileSystem } from '../adapters/file-system.ts';
 import type { PairView, StoreView } from '../adapters/probe/store-view.ts';
 import type { LookedUp } from '../adapters/probe/name-lookup.ts';
+import type { LookServed } from '../adapters/probe/served-certificate.ts';
 import type { Connected } from '../adapters/probe/tcp-connect.ts';
 import type { Settings } from '../config.ts';
 import type { CertificateSpec } from '../csr/spec.ts';
@@ -73,6 +74,7 @@ export interface CheckPorts {
   readonly route: RouteProbe;
   readonly lookUp: (host: string) => Promise<LookedUp>;
   readonly connectTcp: (address: string, port: number) => Promise<Connected>;
+  readonly lookServed: LookServed;
   readonly openStore: (settings: Settings) => StoreView;
   readonly isReadOnlyMount: (path: string) => Promise<boolean>;
   /** No room is left there for this user. */

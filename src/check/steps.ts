@@ -7,6 +7,7 @@ import { daemonStep, kubeletStep, nameStep } from './steps/node.ts';
 import { reloadsStep } from './steps/reloads.ts';
 import { requestsStep } from './steps/requests.ts';
 import { servingStep } from './steps/serving.ts';
+import { servedStep } from './steps/served.ts';
 
 /** The way of a certificate, in its order. */
 export const STEPS: readonly Step[] = [
@@ -23,6 +24,7 @@ export const STEPS: readonly Step[] = [
   nameStep,
   kubeletStep,
   servingStep,
+  servedStep,
   reloadsStep,
   daemonStep,
 ];

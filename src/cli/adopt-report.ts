@@ -9,7 +9,7 @@ import {
   rotatedByKubelet,
 } from '../csr/spec.ts';
 import type { AdoptedKubeProxy } from './adopted-kube-proxy.ts';
-import { kubeletRestartReasons } from '../kubelet/restart.ts';
+import { type KubeletPlan, kubeletPlan } from '../kubelet/restart.ts';
 import type { PlannedFile } from '../kubelet/sandbox-drop-in.ts';
 
 /** A file of certlet's own, and how it differs from what is there. */
@@ -71,7 +71,11 @@ export function adoptionAnswer(adoption: Adoption): object {
     settings: plan.settings,
     kubeletFlags: plan.kubeletFlags,
     changes: plan.changes,
-    afterRotation: restartNeeds(adoption),
+    afterRotation: restartNeeds(adoption).map(({ purpose, plan: { kind }, restart }) => ({
+      purpose,
+      restart,
+      proof: kind === 'prove',
+    })),
     notes: [...(host.distribution?.explanation ?? []), ...plan.notes],
     warnings: [...host.warnings.map(({ text }) => text), ...plan.warnings],
     files: files.map(({ path, diff }) => ({ path, diff, written: written && diff !== '' })),
@@ -123,15 +127,20 @@ function processText({ running }: HostKubelet): string {
 }
 
 function rotationAdvice(adoption: Adoption): readonly string[] {
-  return restartNeeds(adoption).map(({ purpose, restart }) =>
-    restart === undefined
+  return restartNeeds(adoption).map(({ purpose, plan, restart }) => {
+    if (plan.kind === 'prove')
+      return `${purpose}: certlet looks at what the kubelet serves, and has it restarted where that is an older pair; certlet-kubelet-restart.path does that`;
+    if (plan.kind === 'learn version')
+      return `${purpose}: kubelets up to 1.17 must be restarted, and the version of this one is not known`;
+    return restart === undefined
       ? `${purpose}: this kubelet takes the new certificate over by itself`
-      : `${purpose}: the kubelet must be restarted (${restart}); certlet-kubelet-restart.path does that`,
-  );
+      : `${purpose}: the kubelet must be restarted (${restart}); certlet-kubelet-restart.path does that`;
+  });
 }
 
 interface RestartNeed {
   readonly purpose: string;
+  readonly plan: KubeletPlan;
   /** Why the kubelet must be restarted after a rotation; undefined where it must not. */
   readonly restart: string | undefined;
 }
@@ -143,8 +152,8 @@ function restartNeeds({ input, plan }: Adoption): readonly RestartNeed[] {
     ...(plan.settings['rotateServerCertificates'] === true ? [serving] : []),
   ];
   return changes.map((change) => {
-    const [restart] = kubeletRestartReasons({ ...change, kubeletVersion: input.version }, 'auto');
-    return { purpose: change.purpose, restart };
+    const plan = kubeletPlan({ ...change, kubeletVersion: input.version }, 'auto');
+    return { purpose: change.purpose, plan, restart: plan.kind === 'restart' ? plan.reason : undefined };
   });
 }
 

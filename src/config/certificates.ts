@@ -1,5 +1,6 @@
 import { dirname, join } from 'node:path';
 import {
+  type AfterSwap,
   type Approval,
   type CertificateSpec,
   KUBELET_NAMES,
@@ -75,7 +76,14 @@ function entrySpec(file: SettingsFile, entry: CertificateEntry): CertificateSpec
     kubeconfig: entry.kubeconfig,
     placeholder: false,
     approval: approvalOf(entry),
-    after: entry.reload === undefined ? {} : { reload: entry.reload },
+    after: afterOf(entry),
+  };
+}
+
+function afterOf({ reload, verify }: CertificateEntry): AfterSwap {
+  return {
+    ...(reload === undefined ? {} : { reload }),
+    ...(verify === undefined ? {} : { served: { ...verify.address, withinMs: verify.within } }),
   };
 }
 
@@ -120,6 +128,7 @@ export function certificateProblems(file: SettingsFile, nodeName: string): reado
           [at('organizations', place), organizationProblem(entry, organization, nodeName)] as const,
       ),
       [at('kubeconfig'), leftToRoot(file, entry)],
+      [at('verify'), verifyProblem(entry)],
       ...filesProblems(entry).map(([field, text]) => [at(field), text] as const),
     ];
     return texts.flatMap(([path, text]) => (text === undefined ? [] : [{ path, text }]));
@@ -145,6 +154,13 @@ const namesProblem = ({ names, usages }: CertificateEntry): string | undefined =
   usages.includes('server auth') && !names.ofNode && names.listed.length === 0
     ? 'every client refuses a server certificate without names: set names: node, or list them'
     : undefined;
+
+/** What is stale can only be mended by a reload, and a client's certificate is shown to nobody who asks. */
+function verifyProblem({ verify, reload, usages }: CertificateEntry): string | undefined {
+  if (verify === undefined) return undefined;
+  if (!usages.includes('server auth')) return 'looks at what a server shows: server auth is not among the usages';
+  return reload === undefined ? 'needs reload, which makes the server take the new pair: set reload' : undefined;
+}
 
 const windowProblem = ({ rotationWindow: { earliestPercent, latestPercent } }: CertificateEntry): string | undefined =>
   earliestPercent > latestPercent ? 'earliestPercent is above latestPercent' : undefined;

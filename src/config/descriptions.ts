@@ -97,6 +97,9 @@ export const DESCRIPTIONS: Readonly<Record<string, Description>> = {
   'certificates.groupReadable': { text: 'Files with the key are 0640, with the group of their setgid folder.' },
   'certificates.kubeconfig': { text: 'Kubeconfig to write for it.', value: 'FILE' },
   'certificates.reload': { text: 'Instance of certlet-reload@ to start after a rotation.', value: 'NAME' },
+  'certificates.verify': {
+    text: 'Where the server listens with TLS (address), to see whether it shows the new pair after the reload, and how long it may take (within).',
+  },
   'certificates.approval': { text: 'Who approves: a person, or an approver as well.', value: 'WHO' },
   certificatesDir: { text: 'Holds a folder for each entry of certificates.', value: 'DIR' },
   rotation: { text: 'Times of the rotation. The defaults suit nearly every cluster.' },
@@ -131,12 +134,24 @@ export const DESCRIPTIONS: Readonly<Record<string, Description>> = {
   'kubelet.unit': { text: 'Its systemd unit.', value: 'UNIT' },
   'kubelet.version': { text: 'Its version. Default: as the Node object tells.', value: 'VERSION' },
   'kubelet.restart': {
-    text: 'Restart it after a rotation: auto only where its version does not reload by itself.',
+    text: 'Restart it after a rotation: auto only where it is seen to serve an older pair, or where its version (1.17 and older) never reads a client certificate again.',
     value: 'WHEN',
   },
   'kubelet.cloudProvider': {
     text: 'As its flag --cloud-provider: with external the first serving request waits, for at most 10 minutes, until the cloud provider has given the Node its addresses.',
     value: 'WHO',
+  },
+  'kubelet.reloadWithin': {
+    text: 'How long it may serve an older pair after a rotation before it is restarted, and how long a restart may take.',
+    value: 'TIME',
+  },
+  'kubelet.address': {
+    text: 'Where it listens, to see which pair it serves. Default: this host, then the internal addresses of the Node.',
+    value: 'IP',
+  },
+  'kubelet.port': {
+    text: 'Its port. Default: as the Node object tells, else 10250.',
+    value: 'PORT',
   },
   hooks: { text: 'Commands to run after a rotation, inside the sandbox of the service.' },
   'hooks.name': { text: 'Name for log and status.' },

@@ -15,6 +15,7 @@ import {
   ipAddress,
   listenAddress,
   longDuration,
+  serverAddress,
   subjectName,
   text,
 } from './values.ts';
@@ -77,6 +78,18 @@ const certificate = () =>
     groupReadable: defaulted(boolean(), false),
     kubeconfig: optional(absolutePath()),
     reload: optional(hookName()),
+    verify: optional(
+      group({
+        address: required(
+          serverAddress({
+            pattern: '^([0-9A-Za-z.-]+|\\[[0-9A-Fa-f:.]+\\]):[0-9]{1,5}$',
+            what: 'an address or name with a port, such as 127.0.0.1:9100',
+            maxLength: 261,
+          }),
+        ),
+        within: defaulted(duration(MIN_PAUSE_MS), '90s'),
+      }),
+    ),
     approval: optional(choice(APPROVALS)),
   });
 
@@ -138,6 +151,9 @@ export const SETTINGS_CODEC = group({
       ),
       restart: defaulted(choice(RESTARTS), 'auto'),
       cloudProvider: defaulted(choice(CLOUD_PROVIDERS), 'none'),
+      reloadWithin: defaulted(duration(MIN_PAUSE_MS), '90s'),
+      address: optional(ipAddress()),
+      port: optional(integer(1, 65_535)),
     }),
     {},
   ),

@@ -68,6 +68,11 @@ export interface KubeletSettings {
   readonly restart: 'auto' | 'always' | 'never';
   /** Who gives the Node its addresses: `external` is a cloud controller manager. */
   readonly cloudProvider: 'none' | 'external';
+  /** How long it may go on serving an older pair, and how long it may take to come back after a restart. */
+  readonly reloadWithinMs: number;
+  /** Where it listens; `0.0.0.0` and `::` stand for everywhere. */
+  readonly address?: string;
+  readonly port?: number;
 }
 
 export interface HookSettings {

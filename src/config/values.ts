@@ -178,6 +178,20 @@ export function listenAddress(rule: TextRule): Codec<{ readonly host: string; re
   });
 }
 
+/** Where a server is met: a name or an address of this shape with its port; an IPv6 address stands in brackets and is handed on without them. */
+export function serverAddress(rule: TextRule): Codec<{ readonly host: string; readonly port: number }> {
+  return refined(text(rule), (given, path, problems) => {
+    const colon = given.lastIndexOf(':');
+    const host = given
+      .slice(0, colon)
+      .replace(/^\[(.*)\]$/, '$1')
+      .toLowerCase();
+    const port = Number(given.slice(colon + 1));
+    if (port >= 1 && port <= MAX_PORT && isNameOrAddress(host)) return { host, port };
+    return reject(problems, path, `expected ${rule.what}, got ${shown(given)}`);
+  });
+}
+
 /** Digits and dots that are no address are a mistyped address, not a name. */
 const isNameOrAddress = (text: string): boolean =>
   isIP(text) !== 0 || (DNS_SUBDOMAIN.test(text) && !/^[0-9.]+$/.test(text));

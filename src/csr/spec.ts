@@ -105,12 +105,17 @@ export const KUBELET_WINDOW: RotationWindow = { earliest: 0.7, latest: 0.9 };
 export interface AfterSwap {
   /**
    * The last minor version of Kubernetes 1 whose kubelet keeps the pair that it read at its start, and so must be restarted; undefined where the pair is
-   * not the kubelet's.
+   * not the kubelet's, or where what the kubelet serves tells.
    */
   readonly lastStaticKubelet?: number;
   /** Instance of `certlet-reload@`, whose unit and action root has set. */
   readonly reload?: string;
+  /** Who serves the pair, so that handshakes can show whether it is the current one. */
+  readonly served?: ServedBy;
 }
+
+/** The kubelet, wherever it listens, or the program at an address, which has so long to take a new pair over. */
+export type ServedBy = 'kubelet' | { readonly host: string; readonly port: number; readonly withinMs: number };
 
 /** Names of the kubelet's two certificates. */
 export const KUBELET_CLIENT = 'client';
@@ -127,8 +132,8 @@ export const rotatedByKubelet = (facts: {
 
 /** client-go re-reads the files at each handshake and every five minutes since 1.18 (kubernetes pull request 79083). */
 export const KUBELET_CLIENT_AFTER: AfterSwap = { lastStaticKubelet: 17 };
-/** Kubelets 1.31 to 1.35 reload the file but show it only to clients that send SNI, and API servers dial by address as a rule; 1.36 mended that. */
-export const KUBELET_SERVING_AFTER: AfterSwap = { lastStaticKubelet: 35 };
+/** Kubelets up to 1.30 never reload, 1.31 to 1.35 for clients that send SNI alone, later ones at once: what is served is asked for. */
+export const KUBELET_SERVING_AFTER: AfterSwap = { served: 'kubelet' };
 
 /** What the settings say of the kubelet's own two certificates. */
 export interface KubeletOptions {

@@ -10,6 +10,7 @@ import {
 import { rotatedByKubelet } from '../csr/spec.ts';
 import type { Distribution } from './distribution.ts';
 import { type KubeletFacts, minorOf } from './facts.ts';
+import { KUBELET_PORT } from './served.ts';
 import type { PlannedFile } from './sandbox-drop-in.ts';
 
 /** What was found on the host, as far as the plan depends on it. */
@@ -175,6 +176,7 @@ function settingsFor(
     ...(unitName !== undefined && { unit: unitName }),
     ...(version !== undefined && { version }),
     ...(facts.cloudProvider === 'external' && takeServing && { cloudProvider: 'external' }),
+    ...listening(input),
   };
   return {
     ...(facts.bootstrapKubeconfig !== undefined && { bootstrapKubeconfig: facts.bootstrapKubeconfig }),
@@ -185,6 +187,14 @@ function settingsFor(
     ...(facts.nodeIPs.length > 0 && { nodeIP: facts.nodeIPs }),
     rotateServerCertificates: takeServing,
     ...(Object.keys(kubelet).length > 0 && { kubelet }),
+  };
+}
+
+/** Where the kubelet listens, as far as it is not where everybody would look. */
+function listening({ facts: { address, port } }: AdoptionInput): { readonly address?: string; readonly port?: number } {
+  return {
+    ...(address !== undefined && !/^[0:.]+$/.test(address) && { address }),
+    ...(port !== undefined && port !== KUBELET_PORT && { port }),
   };
 }
 

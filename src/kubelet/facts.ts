@@ -1,4 +1,5 @@
 import { dirname, isAbsolute, join } from 'node:path';
+import { parseIpAddress } from '../pki/ip-address.ts';
 import { featureGates, flagBoolean, flagText, type KubeletFlags } from './flags.ts';
 
 /** The parts of a KubeletConfiguration that certificates depend on; undefined where the file says nothing. */
@@ -11,6 +12,8 @@ export interface KubeletConfiguration {
   readonly staticPodPath?: string;
   /** Who signs those that may give the kubelet orders. */
   readonly clientCAFile?: string;
+  readonly address?: string;
+  readonly port?: number;
   readonly featureGates: Readonly<Record<string, boolean>>;
 }
 
@@ -26,6 +29,9 @@ export interface KubeletFacts {
   readonly tlsPrivateKeyFile: string | undefined;
   readonly staticPodPath: string | undefined;
   readonly clientCAFile: string | undefined;
+  /** Where it listens; undefined for its defaults. */
+  readonly address: string | undefined;
+  readonly port: number | undefined;
   readonly hostnameOverride: string | undefined;
   readonly nodeIPs: readonly string[];
   readonly cloudProvider: string | undefined;
@@ -51,6 +57,8 @@ export function readKubeletConfiguration(document: unknown, path: string): Kubel
     featureGates,
     staticPodPath,
     authentication,
+    address,
+    port,
   } = fields;
   const file = (value: unknown): string | undefined => {
     if (typeof value !== 'string' || value === '') return undefined;
@@ -68,12 +76,18 @@ export function readKubeletConfiguration(document: unknown, path: string): Kubel
     ...(keyFile !== undefined && { tlsPrivateKeyFile: keyFile }),
     ...(podPath !== undefined && { staticPodPath: podPath }),
     ...(clientCA !== undefined && { clientCAFile: clientCA }),
+    ...listening(address, port),
     featureGates: Object.fromEntries(gates.filter((gate): gate is [string, boolean] => typeof gate[1] === 'boolean')),
   };
 }
 
 const at = (value: unknown, key: string): unknown =>
   typeof value === 'object' && value !== null ? (Reflect.get(value, key) as unknown) : undefined;
+
+const listening = (address: unknown, port: unknown): Pick<KubeletConfiguration, 'address' | 'port'> => ({
+  ...(typeof address === 'string' && parseIpAddress(address) !== undefined && { address }),
+  ...(isPort(port) && { port }),
+});
 
 /** Later files (a `--config-dir`) over earlier ones. */
 export function mergeConfigurations(files: readonly KubeletConfiguration[]): KubeletConfiguration {
@@ -99,10 +113,25 @@ export function kubeletFacts(
     tlsPrivateKeyFile: flagText(flags, 'tls-private-key-file') ?? configuration.tlsPrivateKeyFile,
     staticPodPath: flagText(flags, 'pod-manifest-path') ?? configuration.staticPodPath,
     clientCAFile: flagText(flags, 'client-ca-file') ?? configuration.clientCAFile,
+    address: givenAddress(flags) ?? configuration.address,
+    port: givenPort(flags) ?? configuration.port,
     hostnameOverride: flagText(flags, 'hostname-override'),
     nodeIPs: nodeIPs.filter((address) => address !== ''),
     cloudProvider: flagText(flags, 'cloud-provider'),
   };
+}
+
+const isPort = (value: unknown): value is number =>
+  typeof value === 'number' && Number.isInteger(value) && value > 0 && value <= 65_535;
+
+function givenAddress(flags: KubeletFlags): string | undefined {
+  const address = flagText(flags, 'address');
+  return address === undefined || parseIpAddress(address) === undefined ? undefined : address;
+}
+
+function givenPort(flags: KubeletFlags): number | undefined {
+  const port = Number(flagText(flags, 'port'));
+  return isPort(port) ? port : undefined;
 }
 
 type Gates = ReadonlyMap<string, boolean>;

@@ -1,6 +1,6 @@
 import type { AfterSwap } from '../csr/spec.ts';
 
-/** Whether certlet has the kubelet restarted after a rotation: only where its version needs it, after each, or never. */
+/** Whether certlet has the kubelet restarted after a rotation: only where it is shown to need it, after each, or never. */
 export type RestartSetting = 'auto' | 'always' | 'never';
 
 /** A pair that the kubelet has to notice. */
@@ -11,25 +11,32 @@ export interface KubeletChange {
   readonly kubeletVersion: string | undefined;
 }
 
-/**
- * Why the kubelet must be restarted to use the new pair; empty when it need not. A first serving certificate is a change like any other:
- * the kubelet was started on the self-signed pair that stood there before.
- */
-export function kubeletRestartReasons(change: KubeletChange, setting: RestartSetting): readonly string[] {
-  const { lastStaticKubelet } = change.after;
-  if (setting === 'never' || lastStaticKubelet === undefined) return [];
-  if (setting === 'always') return ['the settings ask for a restart after each rotation'];
-  const { purpose, kubeletVersion } = change;
-  const minor = kubeletVersion === undefined ? undefined : effectiveMinor(kubeletVersion);
-  if (minor === undefined)
-    return [
-      kubeletVersion === undefined
-        ? 'the kubelet version is not known'
-        : `kubelet version ${kubeletVersion} is not understood`,
-    ];
-  return minor <= lastStaticKubelet
-    ? [`kubelet ${String(kubeletVersion)} does not take over a new ${purpose} certificate while it runs`]
-    : [];
+/** What is to be done so that the kubelet uses a new pair. */
+export type KubeletPlan =
+  /** Nothing: the pair is not the kubelet's, it reads the files again by itself, or it must not be restarted. */
+  | { readonly kind: 'none' }
+  /** A restart at once; `prove`: what it serves afterwards is looked at. */
+  | { readonly kind: 'restart'; readonly reason: string; readonly prove: boolean }
+  /** What it serves is looked at; a stale pair is a reason to restart it, or only to say so. */
+  | { readonly kind: 'prove'; readonly restartIfStale: boolean }
+  /** Its version decides, and is not known yet. */
+  | { readonly kind: 'learn version' };
+
+/** A first serving certificate is a change like any other: the kubelet was started on the self-signed pair that stood there before. */
+export function kubeletPlan(change: KubeletChange, setting: RestartSetting): KubeletPlan {
+  const { after, purpose, kubeletVersion } = change;
+  const { lastStaticKubelet } = after;
+  const served = after.served === 'kubelet';
+  if (!served && lastStaticKubelet === undefined) return { kind: 'none' };
+  if (setting === 'always')
+    return { kind: 'restart', reason: 'the settings ask for a restart after each rotation', prove: served };
+  if (served) return { kind: 'prove', restartIfStale: setting === 'auto' };
+  if (setting === 'never' || lastStaticKubelet === undefined) return { kind: 'none' };
+  if (kubeletVersion === undefined || kubeletVersion === '') return { kind: 'learn version' };
+  // A version that nobody understands is none that is known to need a restart.
+  if ((effectiveMinor(kubeletVersion) ?? Number.POSITIVE_INFINITY) > lastStaticKubelet) return { kind: 'none' };
+  const reason = `kubelet ${kubeletVersion} does not take over a new ${purpose} certificate while it runs`;
+  return { kind: 'restart', reason, prove: false };
 }
 
 /**

@@ -107,6 +107,14 @@ export function certificateFacts(certificate: X509Certificate): CertificateFacts
   }
 }
 
+/** What tells one certificate from another, of any that OpenSSL reads. */
+export function certificateMarks(certificate: X509Certificate): Pick<CertificateFacts, 'serial' | 'fingerprint'> {
+  return {
+    serial: certificate.serialNumber.toLowerCase().replace(/^0+(?=.)/, ''),
+    fingerprint: certificate.fingerprint256.replaceAll(':', '').toLowerCase(),
+  };
+}
+
 /** Whether the leaf certifies this key. */
 export function chainMatchesKey(chain: CertificateChain, key: PrivateKey): boolean {
   return chain.certificates[0]?.checkPrivateKey(key.object) ?? false;
@@ -181,8 +189,7 @@ function readFacts(certificate: X509Certificate): CertificateFacts {
     extendedKeyUsages: (certificate.keyUsage ?? []).map((oid) => USAGE_NAMES[oid] ?? oid),
     notBefore,
     notAfter,
-    serial: certificate.serialNumber.toLowerCase().replace(/^0+(?=.)/, ''),
-    fingerprint: certificate.fingerprint256.replaceAll(':', '').toLowerCase(),
+    ...certificateMarks(certificate),
     subject: oneLine(certificate.subject),
     issuer: oneLine(certificate.issuer),
     isCa: certificate.ca || claimsAuthority(fields),

@@ -3,6 +3,7 @@ import { clockSkewMs, type DateSample, NAMED_SKEW_MS, skewText } from './rules/c
 import { AsksAsNode, type CertificateRules, IdentityRules, type NodeParts } from './certificate-rules.ts';
 import type { CertificateSpec } from '../csr/spec.ts';
 import { Connections } from './node/connections.ts';
+import type { KubeletSeen } from '../kubelet/served.ts';
 import type { ApiConnection } from '../ports.ts';
 import type { RotationContext, RotationPorts, RotationOptions } from './rotation-context.ts';
 import { NodeKubeconfigs } from './node/kubeconfigs.ts';
@@ -140,6 +141,11 @@ export class Agent {
   nodeConnection(): ApiConnection | undefined {
     const { identity } = this.#node;
     return identity.canAsk ? identity.nodeAsker().api : undefined;
+  }
+
+  /** What the cluster has said of the kubelet so far. */
+  get kubelet(): KubeletSeen {
+    return this.#node.reader.kubelet;
   }
 
   snapshot(): AgentSnapshot {

@@ -33,6 +33,7 @@ export function certificateDetails(status: CertificateStatus, now: Date): readon
         ];
   return [
     ...facts,
+    ...servedRows(status, now),
     ...optional('next rotation', rotationDeadline && at(rotationDeadline, now)),
     ...reserveRows(status),
     ...reasonRows(status, now),
@@ -65,6 +66,18 @@ function reserveRows({ reserve }: CertificateStatus): readonly Row[] {
   const wanted = spanText(wantedSeconds * 1000);
   if (ask === undefined) return [['reserve', `${wanted}, kept while the node is online`]];
   return [['reserve', `${wanted} wanted; its lifetime allows ${spanText(possibleSeconds * 1000)}`], ...adviceRows(ask)];
+}
+
+function servedRows({ served }: CertificateStatus, now: Date): readonly Row[] {
+  if (served === undefined) return [];
+  const { state, port, since, serial = '', to = '', error = '' } = served;
+  const words = {
+    current: 'this pair',
+    stale: `another one, serial ${serial}, to ${to}`,
+    absent: 'nobody listens',
+    unclear: `not known: ${error}`,
+  };
+  return [[`on port ${String(port)}`, `${words[state]}, since ${at(since, now)}`]];
 }
 
 const endingText = (endsWith: string | undefined): string =>

@@ -1,16 +1,15 @@
-import { escaped } from '../adapters/log/printable.ts';
-import { redact } from '../adapters/log/redact.ts';
 import { CertletError } from '../errors.ts';
 import type { AgentSnapshot, FailureSnapshot, ManagerSnapshot, PendingSnapshot, Phase } from '../rotation/snapshot.ts';
 import { timestamp } from '../timestamp.ts';
 import { type ClusterCaStatus, clusterCaStatus } from './cluster-ca.ts';
 import { type ReserveStatus, reserveStatus, survivesOffUntil } from './time-off.ts';
+import { foreign, optionalTimestamp, present, type Timestamp } from './fields.ts';
+import { type ServedFacts, type ServedStatus, servedStatus } from './served.ts';
+
+export type { Timestamp } from './fields.ts';
 
 /** Changes when a field changes its meaning or goes; new fields come without a change. */
 export const STATUS_VERSION = 1;
-
-/** RFC 3339 in UTC, to the second. */
-export type Timestamp = string;
 
 /** Everything that there is to know of a certlet, without a secret. `config/status.schema.json` describes it; absent fields are left out. */
 export interface StatusDocument {
@@ -107,6 +106,8 @@ export interface CertificateStatus {
   readonly lastError?: ErrorStatus;
   /** Attempts in a row that failed. */
   readonly failing?: { readonly since: Timestamp; readonly tries: number };
+  /** What the program that serves the pair showed at the last look; absent where nobody looked. */
+  readonly served?: ServedStatus;
   /** Attempts since the process started (or read its settings anew) by result: `issued` or the error's code. */
   readonly attempts: Readonly<Record<string, number>>;
 }
@@ -159,6 +160,7 @@ export interface StatusParts {
   readonly everyMs?: number | undefined;
   readonly now: Date;
   readonly hooks: readonly HookProblemFacts[];
+  readonly served?: readonly ServedFacts[];
   readonly warnings?: readonly WarningStatus[];
   readonly left?: readonly { readonly name: string; readonly files: readonly string[] }[];
 }
@@ -173,9 +175,6 @@ export interface HookProblemFacts {
   readonly attempts: number;
   readonly nextAttempt: Date | undefined;
 }
-
-/** Text that others may have written (an approver, a server, a hook): without secrets, on one line, nothing in it that steers a terminal. */
-const foreign = (text: string): string => escaped(redact(text));
 
 /** The document of this moment. Texts of foreign origin pass the filter for secrets once more: the file is readable by everyone. */
 export function statusDocument(snapshot: AgentSnapshot, parts: StatusParts): StatusDocument {
@@ -200,7 +199,7 @@ export function statusDocument(snapshot: AgentSnapshot, parts: StatusParts): Sta
     }),
     trouble: snapshot.trouble && errorStatus(snapshot.trouble),
     upToDate: snapshot.upToDate,
-    certificates: snapshot.managers.map(certificateStatus),
+    certificates: snapshot.managers.map((manager) => certificateStatus(manager, parts.served)),
     hooks: parts.hooks.map(hookStatus),
     warnings: parts.warnings === undefined || parts.warnings.length === 0 ? undefined : parts.warnings,
     left: leftStatus(parts.left ?? []),
@@ -212,7 +211,7 @@ export function statusDocument(snapshot: AgentSnapshot, parts: StatusParts): Sta
 const leftStatus = (left: NonNullable<StatusParts['left']>): readonly LeftStatus[] | undefined =>
   left.length === 0 ? undefined : left.map(({ name: purpose, files }) => ({ purpose, files }));
 
-function certificateStatus(manager: ManagerSnapshot): CertificateStatus {
+function certificateStatus(manager: ManagerSnapshot, served: StatusParts['served']): CertificateStatus {
   const { purpose, phase, reason, command, since, placeholder, pending, lastError, failing } = manager;
   return present({
     purpose,
@@ -231,6 +230,7 @@ function certificateStatus(manager: ManagerSnapshot): CertificateStatus {
     lastSuccess: optionalTimestamp(manager.lastSuccess),
     lastError: lastError && errorStatus(lastError),
     failing: failing && { since: timestamp(failing.since), tries: failing.tries },
+    served: servedStatus(served?.find((one) => one.purpose === purpose)),
     attempts: manager.attempts,
   });
 }
@@ -319,15 +319,3 @@ function parsed(text: string, source: string): unknown {
 
 const field = (value: unknown, name: string): unknown =>
   typeof value === 'object' && value !== null ? (value as Readonly<Record<string, unknown>>)[name] : undefined;
-
-const optionalTimestamp = (date: Date | undefined): Timestamp | undefined =>
-  date === undefined ? undefined : timestamp(date);
-
-type Present<T> = { [K in keyof T as undefined extends T[K] ? never : K]: T[K] } & {
-  [K in keyof T as undefined extends T[K] ? K : never]?: Exclude<T[K], undefined>;
-};
-
-/** Without the fields that are undefined. */
-function present<T extends object>(value: T): Present<T> {
-  return Object.fromEntries(Object.entries(value).filter(([, field]) => field !== undefined)) as Present<T>;
-}

@@ -1,11 +1,13 @@
 import { KUBELET_CLIENT, KUBELET_SERVING } from '../csr/spec.ts';
 import type { AgentSnapshot, ManagerSnapshot } from '../rotation/snapshot.ts';
 import { type Histogram, ROTATION_BUCKETS } from './counters.ts';
+import type { ServedFacts } from './served.ts';
 import { expositionText, type Family, type Sample } from './exposition.ts';
 
 export interface MetricsParts {
   readonly version: string;
   readonly hookProblems: number;
+  readonly served?: readonly ServedFacts[];
   readonly servingRotations: Histogram;
   /** How often a timer starts the program; undefined for a daemon. */
   readonly everyMs?: number | undefined;
@@ -18,6 +20,7 @@ export function metricsText(snapshot: AgentSnapshot, parts: MetricsParts): strin
   return expositionText([
     ...kubeletFamilies(snapshot, parts),
     ...certificateFamilies(snapshot),
+    servedFamily(snapshot, parts),
     ...requestFamilies(snapshot, parts),
     ...agentFamilies(snapshot, parts),
   ]);
@@ -136,6 +139,21 @@ function reserveFamilies(managers: readonly ManagerSnapshot[]): readonly Family[
       each(({ possibleMs }) => Math.floor(possibleMs / 1000)),
     ),
   ];
+}
+
+/** No sample where nobody listens or no handshake came about: nothing is known then. */
+function servedFamily({ managers }: AgentSnapshot, { served = [] }: MetricsParts): Family {
+  const known = managers.flatMap((manager) => {
+    const kind = served.find(({ purpose }) => purpose === manager.purpose)?.served.kind;
+    return kind === 'current' || kind === 'stale'
+      ? [{ labels: labelsOf(manager), value: Number(kind === 'current') }]
+      : [];
+  });
+  return gauge(
+    'certlet_served_current',
+    '1 when the program that serves the pair shows the current one to every client, 0 when it shows another.',
+    known,
+  );
 }
 
 function requestFamilies({ managers }: AgentSnapshot, { now }: MetricsParts): readonly Family[] {

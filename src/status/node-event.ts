@@ -18,6 +18,7 @@ const REASONS = {
   denied: { type: 'Warning', reason: 'CertificateRequestDenied' },
   failed: { type: 'Warning', reason: 'CertificateRequestFailed' },
   trusted: { type: 'Normal', reason: 'ClusterCAChanged' },
+  notServed: { type: 'Warning', reason: 'CertificateNotServed' },
 } as const;
 
 /** The event that an administrator should see on the Node; undefined for errors that certlet tries to get over by itself. */

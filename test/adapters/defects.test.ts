@@ -14,12 +14,12 @@ import { type FileSystem, NodeFileSystem } from '../../src/adapters/file-system.
 import { createKubeconfigFiles } from '../../src/adapters/kubeconfig-files.ts';
 import { openMetricsEndpoint } from '../../src/adapters/metrics-endpoint.ts';
 import type { Settings } from '../../src/config.ts';
-import { restartFlagHook } from '../../src/adapters/systemd/flag-hook.ts';
+import { restartFlag } from '../../src/adapters/systemd/flag-hook.ts';
 import { asCertletError, isDefect } from '../../src/errors.ts';
 import { presentPairs } from '../../src/host-hooks.ts';
 import { kubeletSpecs } from '../fixtures/specs.ts';
 import { Bench } from './store/bench.ts';
-import { hookEvent, ManualClock } from './hooks/hook-fakes.ts';
+import { ManualClock } from './hooks/hook-fakes.ts';
 
 const never = new AbortController().signal;
 const broken = new TypeError('this[Client].connect is not a function');
@@ -79,12 +79,7 @@ const rows: readonly Row[] = [
   {
     where: 'the flag for the kubelet',
     work: (t) =>
-      restartFlagHook({ fs: brokenDisk('rename'), clock: new ManualClock(), runtimeDir: t.testdir() }, () => []).run(
-        hookEvent(),
-        1,
-        async () => undefined,
-        never,
-      ),
+      restartFlag({ fs: brokenDisk('rename'), clock: new ManualClock(), runtimeDir: t.testdir() }).raise('client'),
   },
   {
     where: 'a token file',

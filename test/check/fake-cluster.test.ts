@@ -475,6 +475,8 @@ t.test('the kubelet rotates in the same folder', async (t) => {
     cloudProvider: undefined,
     staticPodPath: undefined,
     clientCAFile: undefined,
+    address: undefined,
+    port: undefined,
   };
   const kubelet = { ...NO_KUBELET, facts, version: 'v1.20.2' };
   const result = await host.check({

@@ -146,7 +146,7 @@ changes for the kubelet:
   tlsPrivateKeyFile: none -> ${LINK}
 after each rotation:
   client: this kubelet takes the new certificate over by itself
-  serving: the kubelet must be restarted (kubelet v1.28.2 does not take over a new serving certificate while it runs); certlet-kubelet-restart.path does that
+  serving: certlet looks at what the kubelet serves, and has it restarted where that is an older pair; certlet-kubelet-restart.path does that
 warnings:
   the kubelet still rotates its client and serving certificate in /var/lib/kubelet/pki: until it is restarted with the flags below, two programs write there
 
@@ -241,8 +241,8 @@ t.test('the answer for programs has the plan as data, and what was written', asy
     settings: { nodeIP: ['10.0.0.7'], rotateServerCertificates: true },
     kubeletFlags: ['--bootstrap-kubeconfig=', '--rotate-certificates=false'],
     afterRotation: [
-      { purpose: 'client', restart: undefined },
-      { purpose: 'serving', restart: /v1\.28\.2/ },
+      { purpose: 'client', proof: false },
+      { purpose: 'serving', proof: true },
     ],
     notes: [],
     warnings: [/still rotates/],
@@ -321,13 +321,27 @@ t.test('a kubelet of 1.9 with the old flags and the gate, no flag that it does n
   t.match(text, '--feature-gates=RotateKubeletServerCertificate=false');
   t.notMatch(text, '--rotate-server-certificates');
   t.match(text, 'client: the kubelet must be restarted');
-  t.match(text, 'serving: the kubelet must be restarted');
+  t.match(text, 'serving: certlet looks at what the kubelet serves');
 });
 
-t.test('a kubelet of 1.36 needs no restart for either', async (t) => {
+t.test('a kubelet that listens elsewhere: its address and port go into the settings', async (t) => {
+  const flags = '--kubeconfig=/etc/kubernetes/k.conf --address=10.0.0.7 --port=10350';
+  const unit = { '/etc/systemd/system/kubelet.service': `[Service]\nExecStart=/usr/bin/kubelet ${flags}\n` };
+  const { answer } = await adopt(hostTree(t, unit), { version: 'v1.36.2' });
+  t.match(answer, { settings: { kubelet: { version: 'v1.36.2', address: '10.0.0.7', port: 10_350 } } });
+  const everywhere = {
+    ...unit,
+    '/etc/systemd/system/kubelet.service': unit['/etc/systemd/system/kubelet.service']
+      .replace('10.0.0.7', '0.0.0.0')
+      .replace('10350', '10250'),
+  };
+  const plain = await adopt(hostTree(t, everywhere), { version: 'v1.36.2' });
+  t.match(plain.answer, { settings: { kubelet: { version: 'v1.36.2', address: undefined, port: undefined } } });
+});
+
+t.test('a kubelet of 1.36 needs no restart for its client certificate', async (t) => {
   const { text } = await adopt(hostTree(t, KUBEADM), { version: 'v1.36.2' });
   t.match(text, 'client: this kubelet takes the new certificate over by itself');
-  t.match(text, 'serving: this kubelet takes the new certificate over by itself');
 });
 
 t.test('an unknown version gets the serving flag only where the kubelet has it on', async (t) => {
@@ -538,7 +552,7 @@ t.test('a serving certificate from elsewhere is left alone, unless the settings 
   t.match(left.text, 'serving: /etc/site/node.crt comes from elsewhere and is left alone');
   t.match(left.text, '+rotateServerCertificates: false');
   t.notMatch(left.text, '--tls-cert-file=/var/lib');
-  t.notMatch(left.text, 'serving: the kubelet must be restarted');
+  t.notMatch(left.text, 'serving: certlet looks');
   const taken = await adopt(hostTree(t, { ...tree, [SETTINGS]: 'rotateServerCertificates: true\n' }), {
     version: 'v1.30.0',
   });

@@ -29,7 +29,7 @@ const renew = (parts: Partial<RenewArguments> = {}): RenewArguments => ({
 
 /** A host that may bootstrap, unless the text of its bootstrap kubeconfig says otherwise. */
 function hostWith(t: Test, settings: object = {}, bootstrap: string = cluster.bootstrapKubeconfig()): CommandHost {
-  const host = new CommandHost(t, { kubelet: { restart: 'never' }, ...settings });
+  const host = new CommandHost(t, { kubelet: { restart: 'never', port: 1 }, ...settings });
   writeFileSync(join(host.folder, 'bootstrap-kubelet.conf'), bootstrap, { mode: 0o600 });
   return host;
 }

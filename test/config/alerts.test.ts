@@ -39,6 +39,7 @@ function agentMetrics(): string {
     version: '1',
     hookProblems: 0,
     everyMs: 3_600_000,
+    served: [{ purpose: 'serving', served: { kind: 'current' }, port: 10_250, since: NOW }],
     servingRotations: new EventCounters().servingRotations(),
     now: NOW,
   });

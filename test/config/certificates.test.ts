@@ -91,6 +91,19 @@ t.test('a client certificate of a signer of somebody can be shown to nobody', as
   t.equal(load(file).specs.at(-1)?.proof, 'none');
 });
 
+t.test('verify: who serves the certificate', async (t) => {
+  const after = (verify: string) =>
+    load(`${EXPORTER}    reload: exporter\n    verify: ${verify}\n`).specs.at(-1)?.after;
+  t.strictSame(after('{address: "127.0.0.1:9100"}'), {
+    reload: 'exporter',
+    served: { host: '127.0.0.1', port: 9100, withinMs: 90_000 },
+  });
+  t.match(after('{address: "[FD00::1]:443", within: 10s}'), {
+    served: { host: 'fd00::1', port: 443, withinMs: 10_000 },
+  });
+  t.match(after('{address: "Exporter.example:443"}'), { served: { host: 'exporter.example', port: 443 } });
+});
+
 const entry = (lines: string): string => `${EXPORTER}${lines}`;
 const at = (line: number, path: string): string => `${filePath}:${String(line)}: certificates[0]${path}: `;
 for (const row of [
@@ -104,6 +117,23 @@ for (const row of [
     file: entry('').replace('names: node', 'names: [node, a.example, 10.0.0.300]'),
     lines: [`${at(6, '.names[2]')}expected a DNS name or an IP address, got "10.0.0.300"`],
   },
+  {
+    name: 'a server to look at that nothing can be done about',
+    file: entry('    verify: {address: "127.0.0.1:9100"}\n'),
+    lines: [`${at(11, '.verify')}needs reload, which makes the server take the new pair: set reload`],
+  },
+  {
+    name: 'a server to look at for a certificate that no server shows',
+    file: `${PROXY}    verify: {address: "127.0.0.1:9100"}\n`,
+    lines: [`${at(10, '.verify')}looks at what a server shows: server auth is not among the usages`],
+  },
+  ...['127.0.0.1', '10.0.0.300:1', 'a b:1', 'exporter:0', 'exporter:65536'].map((address) => ({
+    name: `a server to look at, at ${address}`,
+    file: entry(`    reload: exporter\n    verify: {address: "${address}"}\n`),
+    lines: [
+      `${at(12, '.verify.address')}expected an address or name with a port, such as 127.0.0.1:9100, got "${address}"`,
+    ],
+  })),
   {
     name: 'a name that is no DNS label',
     file: PROXY.replace('name: kube-proxy', 'name: Kube_Proxy'),

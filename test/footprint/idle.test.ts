@@ -56,6 +56,8 @@ t.test('a module, a timer, a watched folder or a sync more than the daemon had',
   const program = node.runWith({ file, nodeFlags, env: { FOOTPRINT: report } }, 'run');
   t.teardown(() => program.end('SIGKILL'));
   await program.said('Certificate rotation deadline determined', 2);
+  // What the kubelet serves has been looked at, and nothing is left to look for.
+  await program.said('Hook done');
   let facts = await factsOf(program, report);
   // The folder of status and flags is a tmpfs on a host.
   const synced = (): readonly string[] => facts.syncs.filter((path) => !path.startsWith(node.file('run')));

@@ -38,7 +38,8 @@ export class NodeFolder {
       `hostnameOverride: ${this.name}`,
       'nodeIP: [127.0.0.1]',
       ...(more.includes('rotation:') ? [] : [`rotation: ${rotation}`]),
-      'kubelet: {restart: never}',
+      // Nothing listens there, whatever runs on this machine.
+      ...(more.includes('kubelet:') ? [] : ['kubelet: {restart: never, port: 1, reloadWithin: 1s}']),
       'log: {format: json, level: debug}',
     ];
     writeFileSync(this.file('config.yaml'), `${lines.join('\n')}\n${more}\n`, { mode: 0o600 });

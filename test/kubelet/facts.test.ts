@@ -95,6 +95,8 @@ t.test('defaults are those of the kubelet', async (t) => {
     tlsPrivateKeyFile: undefined,
     staticPodPath: undefined,
     clientCAFile: undefined,
+    address: undefined,
+    port: undefined,
     hostnameOverride: undefined,
     nodeIPs: [],
     cloudProvider: undefined,

@@ -30,7 +30,18 @@ const hook = {
 const BEGUN = new Date('2026-11-21T03:48:00Z');
 
 const documentOf = (snapshot: AgentSnapshot, now = NOW): StatusDocument =>
-  statusDocument(snapshot, { command: 'run', pid: 7, version: '0.1.0', processStartedAt: BEGUN, now, hooks: [hook] });
+  statusDocument(snapshot, {
+    command: 'run',
+    pid: 7,
+    version: '0.1.0',
+    processStartedAt: BEGUN,
+    now,
+    hooks: [hook],
+    served: [
+      { purpose: 'client', served: { kind: 'unclear', error: 'no\nTLS' }, port: 9100, since: BEGUN },
+      { purpose: 'serving', served: { kind: 'stale', serial: '1e', to: 'every client' }, port: 10_250, since: BEGUN },
+    ],
+  });
 
 const full = documentOf(
   sampleSnapshot({ managers: [...sampleSnapshot().managers, sampleManager({ lastError, nextAttempt: NOW })] }),
@@ -64,6 +75,13 @@ t.test('a full document fits the schema, and the schema knows each of its fields
   t.strictSame(undescribed(value, schema), []);
   t.notOk(fits({ ...(value as object), writtenAt: 'yesterday' }));
   t.strictSame(undescribed({ node: { secret: 1 } }, schema), ['.node.secret']);
+});
+
+t.test('what is served stands with its certificate', async (t) => {
+  const since = '2026-11-21T03:48:00Z';
+  const of = (purpose: string) => full.certificates.find((certificate) => certificate.purpose === purpose)?.served;
+  t.strictSame(of('serving'), { state: 'stale', port: 10_250, since, serial: '1e', to: 'every client' });
+  t.strictSame(of('client'), { state: 'unclear', port: 9100, since, error: 'no\\nTLS' });
 });
 
 t.test('what a document holds', async (t) => {

@@ -122,6 +122,20 @@ for (const { name, metrics, series, is } of [
     series: 'certlet_phase{purpose="serving",certificate="serving",phase="waiting for approval"}',
     is: '1',
   },
+  ...(['current', 'stale', 'absent', 'unclear'] as const).map((kind) => ({
+    name: `what is served: ${kind}`,
+    metrics: metricsText(sampleSnapshot(), {
+      version: '1',
+      hookProblems: 0,
+      servingRotations: new EventCounters().servingRotations(),
+      now: NOW,
+      served: [
+        { purpose: 'serving', served: { kind, serial: '1e', to: 'every client', error: '' }, port: 1, since: NOW },
+      ],
+    }),
+    series: 'certlet_served_current{purpose="serving",certificate="serving"}',
+    is: kind === 'current' ? '1' : kind === 'stale' ? '0' : undefined,
+  })),
   {
     name: 'a placeholder is not issued',
     metrics: text(sampleSnapshot()),

@@ -33,6 +33,15 @@ for (const { kind, text, event } of [
     text: 'the client request failed',
     event: { type: 'Warning', reason: 'CertificateRequestFailed', message: 'the client request failed' },
   },
+  {
+    kind: 'notServed',
+    text: 'the kubelet serves another client certificate',
+    event: {
+      type: 'Warning',
+      reason: 'CertificateNotServed',
+      message: 'the kubelet serves another client certificate',
+    },
+  },
 ] as const) {
   t.test(`nodeEventOf: ${kind}`, async (t) => {
     t.strictSame(nodeEventOf(agentEvent(kind, text)), { ...event, at: new Date(START) });

@@ -9,6 +9,7 @@ import {
   statusDocument,
   type WarningStatus,
 } from '../../src/status/document.ts';
+import type { ServedFacts } from '../../src/status/served.ts';
 import { type Source, statusReport } from '../../src/status/text.ts';
 import { relativeText, spanText } from '../../src/status/times.ts';
 import { verdictOf } from '../../src/status/verdict.ts';
@@ -50,6 +51,7 @@ interface ReportOptions {
   readonly columns?: number;
   readonly details?: boolean;
   readonly warnings?: readonly WarningStatus[];
+  readonly served?: readonly ServedFacts[];
 }
 
 function report(snapshot: AgentSnapshot, options: ReportOptions = {}): string {
@@ -60,9 +62,10 @@ function report(snapshot: AgentSnapshot, options: ReportOptions = {}): string {
     command = 'run',
     now = NOW,
     warnings = [],
+    served = [],
     processStartedAt,
   } = options;
-  const parts = { command, pid: 7, version: '0.1.0', processStartedAt, now, hooks, warnings };
+  const parts = { command, pid: 7, version: '0.1.0', processStartedAt, now, hooks, warnings, served };
   const document = statusDocument(snapshot, parts);
   const down = source.kind === 'file' && !source.running;
   const verdict = verdictOf(document, now, down ? 'down' : 'running');
@@ -351,6 +354,22 @@ for (const columns of [60, 80, 120]) {
         [],
       );
     }
+  });
+}
+
+for (const { served, row } of [
+  { served: { kind: 'current' }, row: /on port 10250 +this pair, since 5 minutes ago/ },
+  {
+    served: { kind: 'stale', serial: '1e', to: 'clients that connect by address' },
+    row: /on port 10250 +another one, serial 1e, to clients that connect by address, since/,
+  },
+  { served: { kind: 'absent' }, row: /on port 10250 +nobody listens/ },
+  { served: { kind: 'unclear', error: 'wrong version number' }, row: /on port 10250 +not known: wrong version number/ },
+] as const) {
+  t.test(`details tell what is served: ${served.kind}`, async (t) => {
+    const since = new Date(NOW.getTime() - 5 * MINUTE);
+    const snapshot = sampleSnapshot({ managers: [sampleManager({ purpose: 'serving' })] });
+    t.match(report(snapshot, { served: [{ purpose: 'serving', served, port: 10_250, since }] }), row);
   });
 }
 

@@ -42,7 +42,16 @@ export function decodeNode(json: unknown): NodeFacts {
     }),
     kubeletVersion: textOf(info['kubeletVersion'], 'status.nodeInfo.kubeletVersion'),
     ...(tainted ? { uninitialized: true } : {}),
+    ...kubeletPort(status),
   };
+}
+
+/** Absent while no kubelet has reported. */
+function kubeletPort(status: Json): { readonly kubeletPort?: number } {
+  const { daemonEndpoints } = status;
+  const endpoint = isJson(daemonEndpoints) ? daemonEndpoints['kubeletEndpoint'] : undefined;
+  const port = isJson(endpoint) ? endpoint['Port'] : undefined;
+  return typeof port === 'number' && Number.isInteger(port) && port > 0 && port <= 65_535 ? { kubeletPort: port } : {};
 }
 
 /** Neither version is served. */

@@ -1,9 +1,11 @@
 import type { Clock, Logger } from '../../ports.ts';
 import type { FileSystem } from '../file-system.ts';
-import { type FlagHost, lowerFlags, privilegedHook, reloadHook, restartFlagHook } from '../systemd/flag-hook.ts';
+import { type FlagHost, lowerFlags, privilegedHook, reloadHook, restartFlag } from '../systemd/flag-hook.ts';
 import { commandHook, type CommandSettings } from './command-hook.ts';
-import type { Hook } from './hook.ts';
 import { HookRecord } from './hook-record.ts';
+import type { Proof } from './proof.ts';
+import { provedReload } from './proved-reload.ts';
+import { type KubeletRestartParts, restartKubeletHook } from './restart-kubelet.ts';
 import { RotationHooks, type RotationHooksParts } from './rotation-hooks.ts';
 
 export type FlagHaste = Pick<FlagHost, 'patienceMs' | 'unitFolders'>;
@@ -21,8 +23,10 @@ export interface RotationHooksOptions {
   /** `confirm` of the lock that the caller holds. */
   readonly confirmLock?: (() => Promise<void>) | undefined;
   readonly retryAfterMs: RotationHooksParts['retryAfterMs'];
-  /** Which pair the kubelet must be restarted for: the rule of the rotation layer with the settings' word. */
-  readonly restartReasons: Hook['reasons'];
+  /** The kubelet's unit, and which pair it must be restarted for. */
+  readonly kubelet: Pick<KubeletRestartParts, 'unit' | 'plan'>;
+  /** Shows what is served. */
+  readonly proof: Proof;
   readonly commands: readonly CommandSettings[];
   /** Instance names of `certlet-hook@`. */
   readonly privileged: readonly string[];
@@ -38,7 +42,8 @@ export function createRotationHooks(options: RotationHooksOptions): RotationHook
     log,
     runtimeDir,
     stateDir,
-    restartReasons,
+    kubelet,
+    proof,
     commands,
     privileged,
     reloads,
@@ -47,13 +52,14 @@ export function createRotationHooks(options: RotationHooksOptions): RotationHook
     retryAfterMs,
   } = options;
   const host = { fs, clock, runtimeDir, ...flagHaste };
+  const record = new HookRecord(fs, stateDir, confirmLock);
+  const patienceMs = flagHaste?.patienceMs;
   const hooks = [
-    restartFlagHook(host, restartReasons),
-    ...reloads.map((name) => reloadHook(host, name)),
+    restartKubeletHook({ ...kubelet, clock, log, flag: restartFlag(host), proof, record, patienceMs }),
+    ...reloads.map((name) => provedReload(reloadHook(host, name), proof, record)),
     ...privileged.map((name) => privilegedHook(host, name)),
     ...commands.map((settings) => commandHook(settings, log)),
   ];
-  const record = new HookRecord(fs, stateDir, confirmLock);
   const lowered = (): ReturnType<typeof lowerFlags> => lowerFlags(host, { reloads, privileged });
   return new RotationHooks({ hooks, clock, log, record, retryAfterMs, lowerFlags: lowered });
 }

@@ -8,6 +8,8 @@ export interface HookEntry {
   /** Path of the timestamped file; empty when there was none yet. */
   readonly pairPath: string;
   readonly pending: readonly string[];
+  /** The program that serves this pair has been restarted or reloaded for it: once is all that it gets. */
+  readonly asked?: boolean;
 }
 
 const FILE = 'hooks.json';
@@ -99,7 +101,29 @@ export class HookRecord {
   async strike(purpose: string, pairPath: string, id: string): Promise<void> {
     const entry = this.#entries.get(purpose);
     if (entry?.pairPath !== pairPath || !entry.pending.includes(id)) return;
-    this.#entries.set(purpose, { pairPath, pending: entry.pending.filter((other) => other !== id) });
+    this.#entries.set(purpose, { ...entry, pending: entry.pending.filter((other) => other !== id) });
+    await this.#save(replaceUnhurried);
+  }
+
+  /** Adds one hook to what is due for the pair that is noted already. A power cut may forget it: the next start looks again. Errors as `set`. */
+  async add(purpose: string, pairPath: string, id: string): Promise<void> {
+    const entry = this.#entries.get(purpose);
+    const same = entry?.pairPath === pairPath ? entry : { pairPath, pending: [] };
+    if (same.pending.includes(id)) return;
+    this.#entries.set(purpose, { ...same, pending: [...same.pending, id] });
+    await this.#save(replaceUnhurried);
+  }
+
+  /** Whether a program has been restarted or reloaded for this pair. */
+  isAsked({ purpose, pairPath }: { readonly purpose: string; readonly pairPath: string }): boolean {
+    const entry = this.#entries.get(purpose);
+    return entry?.pairPath === pairPath && entry.asked === true;
+  }
+
+  /** Notes that it has been. A power cut may forget it: the program began anew then, too. Errors as `set`. */
+  async noteAsked({ purpose, pairPath }: { readonly purpose: string; readonly pairPath: string }): Promise<void> {
+    const entry = this.#entries.get(purpose);
+    this.#entries.set(purpose, { pairPath, pending: entry?.pairPath === pairPath ? entry.pending : [], asked: true });
     await this.#save(replaceUnhurried);
   }
 }
@@ -116,7 +140,8 @@ function parsed(text: string): Partial<Record<string, unknown>> | undefined {
 
 function hookEntry(value: unknown): HookEntry | undefined {
   if (typeof value !== 'object' || value === null) return undefined;
-  const { pairPath, pending }: { pairPath?: unknown; pending?: unknown } = value;
+  const { pairPath, pending, asked }: { pairPath?: unknown; pending?: unknown; asked?: unknown } = value;
   if (typeof pairPath !== 'string' || !Array.isArray(pending)) return undefined;
-  return { pairPath, pending: pending.filter((id): id is string => typeof id === 'string') };
+  const owed = pending.filter((id): id is string => typeof id === 'string');
+  return { pairPath, pending: owed, ...(asked === true && { asked }) };
 }

@@ -13,6 +13,13 @@ export interface Hook {
    * restart of certlet; resolving does the same.
    */
   run(event: HookEvent, attempt: number, done: () => Promise<void>, signal: AbortSignal): Promise<void>;
+  /**
+   * Why something is to be done about a pair that certlet finds in place at its start, of which nothing is owed; empty when nothing is. Rejects with
+   * the signal's reason and nothing else.
+   */
+  atStart?(event: HookEvent, signal: AbortSignal): Promise<readonly string[]>;
+  /** Goes on being tried at the slowest pace: what stands in its way is mended without certlet's doing, and only a look tells. */
+  lasting?(event: HookEvent): boolean;
 }
 
 /** What a hook is told: a rotation's event. */

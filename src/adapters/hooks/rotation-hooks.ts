@@ -1,8 +1,11 @@
-import { asCertletError, type CertletError } from '../../errors.ts';
+import { asCertletError, type CertletError, errorFields } from '../../errors.ts';
 import type { AfterRotation, Clock, Logger, RotationEvent } from '../../ports.ts';
 import type { Hook, HookEvent, HookProblem } from './hook.ts';
 import type { HookRecord } from './hook-record.ts';
 import { SerialQueue } from '../../serial-queue.ts';
+
+/** The pause before a hook is tried again whose failure lasts until it is mended, once the other pauses are through. */
+const LASTING_RETRY_MS = 60 * 60_000;
 
 /** What stands behind a link when certlet starts; `pairPath` is undefined when nothing was issued yet (a placeholder counts as nothing). */
 export type PresentPair = Omit<HookEvent, 'pairPath'> & { readonly pairPath: string | undefined };
@@ -43,12 +46,15 @@ export class RotationHooks implements AfterRotation {
     await this.#orLog('A flag of the settings before cannot be removed', () => this.#lowerFlags());
     await this.#orLog('hook record cannot be read', () => record.load());
     const unknown = present.filter(({ purpose }) => record.get(purpose) === undefined);
+    const noted = unknown.map(({ purpose, pairPath = '' }) => [purpose, { pairPath, pending: [] }] as const);
     for (const pair of present) {
       const { purpose, pairPath } = pair;
       const entry = record.get(purpose);
-      if (entry !== undefined && pairPath !== undefined) await this.#resume({ ...pair, pairPath }, entry, signal);
+      if (pairPath === undefined) continue;
+      const event = { ...pair, pairPath };
+      if (entry !== undefined) await this.#resume(event, entry, signal);
+      if (entry === undefined || entry.pairPath === pairPath) this.#lookAtStart(event, entry?.pending ?? [], signal);
     }
-    const noted = unknown.map(({ purpose, pairPath = '' }) => [purpose, { pairPath, pending: [] }] as const);
     if (noted.length > 0) await this.#orLog('hook record cannot be written', () => record.note(new Map(noted)));
   }
 
@@ -86,6 +92,22 @@ export class RotationHooks implements AfterRotation {
     if (owed.length > 0) this.#launch(event, owed, signal);
   }
 
+  /** In the background: what runs beside certlet may take its time to answer. */
+  #lookAtStart(event: HookEvent, owed: readonly string[], signal: AbortSignal): void {
+    for (const hook of this.#parts.hooks) {
+      if (hook.atStart === undefined || owed.includes(hook.id)) continue;
+      const look = hook.atStart.bind(hook);
+      this.#launch(event, [hook], signal, async (until) => {
+        const reasons = await look(event, until);
+        if (reasons.length === 0 || until.aborted) return false;
+        const { purpose, pairPath } = event;
+        await this.#orLog('hook record cannot be written', () => this.#parts.record.add(purpose, pairPath, hook.id));
+        this.#parts.log.log('info', 'Hook wanted', { hook: hook.id, purpose, reasons });
+        return true;
+      });
+    }
+  }
+
   async #want(event: HookEvent, signal: AbortSignal): Promise<void> {
     const wanted = this.#parts.hooks.map((hook) => ({ hook, reasons: hook.reasons(event) }));
     const due = wanted.filter(({ reasons }) => reasons.length > 0);
@@ -110,14 +132,21 @@ export class RotationHooks implements AfterRotation {
     );
   }
 
-  #launch(event: HookEvent, hooks: readonly Hook[], signal: AbortSignal): void {
+  /** `first` says whether there is anything to do. */
+  #launch(
+    event: HookEvent,
+    hooks: readonly Hook[],
+    signal: AbortSignal,
+    first?: (signal: AbortSignal) => Promise<boolean>,
+  ): void {
     for (const hook of hooks) {
       const key = keyOf(hook, event);
       // A newer pair makes waiting for the older one's retry pointless.
       this.#running.get(key)?.abort();
       const superseded = new AbortController();
       this.#running.set(key, superseded);
-      const work = this.#attempts(hook, event, AbortSignal.any([signal, superseded.signal])).finally(() => {
+      const until = AbortSignal.any([signal, superseded.signal]);
+      const work = this.#attempts(hook, event, until, first).finally(() => {
         if (this.#running.get(key) === superseded) this.#running.delete(key);
         this.#background.delete(work);
       });
@@ -125,11 +154,37 @@ export class RotationHooks implements AfterRotation {
     }
   }
 
-  async #attempts(hook: Hook, event: HookEvent, signal: AbortSignal): Promise<void> {
-    for (let attempt = 1; !signal.aborted; attempt += 1) {
-      const retryAt = await this.#inTurn(hook, () => this.#attempt(hook, event, attempt, signal));
-      if (retryAt === undefined) return;
+  async #attempts(
+    hook: Hook,
+    event: HookEvent,
+    signal: AbortSignal,
+    first?: (signal: AbortSignal) => Promise<boolean>,
+  ): Promise<void> {
+    const next = (attempt: number): Promise<Date | undefined> =>
+      this.#inTurn(hook, () => this.#attempt(hook, event, attempt, signal));
+    const begin = async (): Promise<Date | undefined> =>
+      first === undefined || (await this.#lookedFirst(hook, first, signal)) ? next(1) : undefined;
+    let retryAt = await this.#counted(begin());
+    for (let attempt = 2; retryAt !== undefined; attempt += 1) {
       await this.#parts.clock.sleepUntil(retryAt, signal);
+      retryAt = await next(attempt);
+    }
+  }
+
+  async #lookedFirst(
+    hook: Hook,
+    look: (signal: AbortSignal) => Promise<boolean>,
+    signal: AbortSignal,
+  ): Promise<boolean> {
+    try {
+      return await look(signal);
+    } catch (thrown) {
+      if (signal.aborted) return false;
+      this.#parts.log.log('warn', 'Cannot tell which pair is served', {
+        hook: hook.id,
+        ...errorFields(asCertletError(thrown)),
+      });
+      return false;
     }
   }
 
@@ -151,7 +206,7 @@ export class RotationHooks implements AfterRotation {
       if (signal.aborted) return undefined;
       const error = asCertletError(thrown);
       const { message, remedy } = error;
-      const pauseMs = retryAfterMs(error, attempt);
+      const pauseMs = retryAfterMs(error, attempt) ?? (hook.lasting?.(event) === true ? LASTING_RETRY_MS : undefined);
       const nextAttempt = pauseMs === undefined ? undefined : new Date(clock.now().getTime() + pauseMs);
       const since = this.#problems.get(keyOf(hook, event))?.since ?? clock.now();
       this.#problems.set(keyOf(hook, event), {
@@ -170,7 +225,10 @@ export class RotationHooks implements AfterRotation {
 
   /** `work` never rejects. */
   async #inTurn<T>(hook: Hook, work: () => Promise<T>): Promise<T> {
-    const mine = hook.exclusive ? this.#exclusive.run(work) : work();
+    return this.#counted(hook.exclusive ? this.#exclusive.run(work) : work());
+  }
+
+  async #counted<T>(mine: Promise<T>): Promise<T> {
     this.#attempting.add(mine);
     return mine.finally(() => this.#attempting.delete(mine));
   }

@@ -27,22 +27,6 @@ export interface FlagHost {
   readonly unitFolders?: readonly string[];
 }
 
-/** `<runtimeDir>/restart-kubelet`, taken by certlet-kubelet-restart.path. `reasons` is the rule that knows which kubelet needs it. */
-export function restartFlagHook(host: FlagHost, reasons: Hook['reasons']): Hook {
-  return {
-    id: 'restart-kubelet',
-    exclusive: false,
-    reasons,
-    async run(event, attempt, done, signal) {
-      const flag = join(host.runtimeDir, 'restart-kubelet');
-      if (attempt === 1) await raise(host, flag, event);
-      // The flag and the running kubelet both end with this boot, so a raised flag is as good as a done restart.
-      await done();
-      await waitUntilTaken(host, flag, 'certlet-kubelet-restart', signal);
-    },
-  };
-}
-
 /** `<runtimeDir>/hooks/<name>`, taken by certlet-hook@<name>.path, which runs its program outside the sandbox. */
 export function privilegedHook(host: FlagHost, name: string): Hook {
   return {
@@ -91,6 +75,23 @@ export async function lowerFlags(
   return lowered;
 }
 
+/** `<runtimeDir>/restart-kubelet`, taken by certlet-kubelet-restart.path. */
+export interface RestartFlag {
+  /** Wants a restart for the certificate of that name. Throws `ERR_HOOK`. */
+  raise(purpose: string): Promise<void>;
+  /** Resolves when the flag is gone, or the signal has aborted. Throws `ERR_HOOK` when nobody takes it in time. */
+  taken(signal: AbortSignal): Promise<void>;
+}
+
+/** The flag by which the kubelet's restart is asked for, whatever the reason. */
+export function restartFlag(host: FlagHost): RestartFlag {
+  const flag = join(host.runtimeDir, 'restart-kubelet');
+  return {
+    raise: (purpose) => raise(host, flag, purpose),
+    taken: (signal) => waitUntilTaken(host, flag, 'certlet-kubelet-restart', signal),
+  };
+}
+
 interface NamedFlag {
   readonly folder: string;
   readonly name: string;
@@ -108,16 +109,16 @@ async function flagged(
   const flag = join(folder, name);
   if (attempt === 1) {
     await ensureFolder(host.fs, folder, 0o755);
-    await raise(host, flag, event);
+    await raise(host, flag, event.purpose);
   }
   await waitUntilTaken(host, flag, unit, signal);
 }
 
 /** Level-triggered: the flag stands until its unit removes it, so nothing is lost when the unit is busy or not yet started. */
-async function raise(host: FlagHost, flag: string, event: HookEvent): Promise<void> {
+async function raise(host: FlagHost, flag: string, purpose: string): Promise<void> {
   try {
     const replace = (await host.fs.isVolatile(dirname(flag))) ? replaceVolatile : replaceFile;
-    await replace(host.fs, flag, `${event.purpose}\n`, 0o644);
+    await replace(host.fs, flag, `${purpose}\n`, 0o644);
   } catch (error) {
     if (isDefect(error)) throw defectIn(`flag ${flag}`, error);
     throw new CertletError(

@@ -3,7 +3,7 @@ import { join, resolve } from 'node:path';
 import type { HostKubelet } from '../../adapters/host-kubelet.ts';
 import { type CertificateSpec, rotatedByKubelet } from '../../csr/spec.ts';
 import type { KubeletFacts } from '../../kubelet/facts.ts';
-import { kubeletRestartReasons, type RestartSetting } from '../../kubelet/restart.ts';
+import { kubeletPlan, type RestartSetting } from '../../kubelet/restart.ts';
 import { type Finding, finding, good, unitWord } from '../finding.ts';
 
 /** The part of certlet's settings that a kubelet has to fit. */
@@ -162,10 +162,11 @@ function pathFindings(
   return findings;
 }
 
+/** What it serves is looked at by a step of its own; here its version decides. */
 function restartFindings({ host, restart, specs }: KubeletQuestion): readonly Finding[] {
   const needed = specs
     .map(({ name: purpose, after }) => ({ purpose, after, kubeletVersion: host.version }))
-    .filter((change) => kubeletRestartReasons(change, 'auto').length > 0)
+    .filter((change) => kubeletPlan(change, 'auto').kind === 'restart')
     .map(({ purpose }) => purpose);
   if (needed.length === 0 || restart !== 'never' || host.version === undefined) return [];
   return [

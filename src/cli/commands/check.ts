@@ -10,6 +10,7 @@ import { isFull } from '../../adapters/probe/free-space.ts';
 import { lookUpName } from '../../adapters/probe/name-lookup.ts';
 import { readOnly } from '../../adapters/probe/read-only-file-system.ts';
 import { isReadOnlyMount } from '../../adapters/probe/read-only-mount.ts';
+import { lookServed } from '../../adapters/probe/served-certificate.ts';
 import { viewStore } from '../../adapters/probe/store-view.ts';
 import { connectOnce } from '../../adapters/probe/tcp-connect.ts';
 import { createRouteProbe } from '../../adapters/route-probe.ts';
@@ -65,6 +66,7 @@ export function checkPorts(context: CommandContext): CheckPorts {
     route: createRouteProbe({ lookupTimeoutMs: LOOKUP_MS }),
     lookUp: (host) => lookUpName(host, { timeoutMs: LOOKUP_MS, ticks: () => performance.now() }),
     connectTcp: (address, port) => connectOnce(address, port, CONNECT_MS),
+    lookServed,
     openStore: (settings) => viewStore(settings, fs, uid),
     readKubelet: ({ kubelet }) =>
       readHostKubelet({

@@ -1,4 +1,5 @@
 import { isCertletError } from '../../errors.ts';
+import type { KubeletSeen } from '../../kubelet/served.ts';
 import type { NodeFacts } from '../../ports.ts';
 import type { RotationContext } from '../rotation-context.ts';
 import type { NodeKubeconfigs } from './kubeconfigs.ts';
@@ -79,6 +80,17 @@ export class NodeReader {
   /** As the settings or the Node tell it, such as `v1.20.2`; undefined while nobody has. */
   get kubeletVersion(): string | undefined {
     return this.#context.options.kubeletVersion ?? this.#node?.kubeletVersion;
+  }
+
+  /** Where the kubelet is met, as far as the cluster tells. */
+  get kubelet(): KubeletSeen {
+    const node = this.#node;
+    return {
+      informed: this.#informed,
+      version: this.kubeletVersion,
+      port: node?.kubeletPort,
+      addresses: (node?.addresses ?? []).filter(({ type }) => type === 'InternalIP').map(({ address }) => address),
+    };
   }
 
   /** When the Node wants to be read again: soon while a change is settling, else at the slow pace of the settings. */

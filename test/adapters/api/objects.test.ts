@@ -32,6 +32,10 @@ t.test('decodeNode reads addresses and version; a fresh Node has none', async (t
     addresses: [{ type: 'InternalIP', address: '10.0.0.1' }],
     kubeletVersion: 'v1.20.2',
   });
+  const told = (Port: unknown) =>
+    decodeNode({ ...node, status: { daemonEndpoints: { kubeletEndpoint: { Port } } } }).kubeletPort;
+  t.equal(told(10_350), 10_350);
+  for (const odd of [0, -1, 70_000, '10250', 1.5, undefined]) t.equal(told(odd), undefined, String(odd));
   t.same(decodeNode({ kind: 'Node', metadata: {} }), { addresses: [], kubeletVersion: '' });
   const key = 'node.cloudprovider.kubernetes.io/uninitialized';
   const taints = (...keys: readonly string[]) => ({

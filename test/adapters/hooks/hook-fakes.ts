@@ -1,7 +1,9 @@
+import { Proof } from '../../../src/adapters/hooks/proof.ts';
+import { ServedPairs, type ServedPairsParts } from '../../../src/adapters/hooks/served-pairs.ts';
 import { KUBELET_CLIENT_AFTER } from '../../../src/csr/spec.ts';
 import { CertletError } from '../../../src/errors.ts';
 import type { Hook, HookEvent } from '../../../src/adapters/hooks/hook.ts';
-import type { Clock, LogFields, Logger, LogLevel } from '../../../src/ports.ts';
+import type { Clock, LogFields, Logger, LogLevel, Observer } from '../../../src/ports.ts';
 
 /** Time passes only when the test says so. */
 export class ManualClock implements Clock {
@@ -30,6 +32,12 @@ export class ManualClock implements Clock {
   /** Resolves when so many sleep. */
   async sleeping(count: number): Promise<void> {
     while (this.#sleepers.size < count) await new Promise(setImmediate);
+  }
+
+  /** The same, at once; undefined when nobody sleeps. */
+  get untilNextMs(): number | undefined {
+    const next = Math.min(...[...this.#sleepers].map(({ untilMs }) => untilMs));
+    return Number.isFinite(next) ? next - this.#nowMs : undefined;
   }
 
   advance(ms: number): void {
@@ -110,4 +118,21 @@ export function hookEvent(pair = 'kubelet-client-2030-01-01-00-00-00.pem', purpo
     kubeconfigPath: '/etc/kubernetes/kubelet.conf',
     kubeletVersion: 'v1.20.2',
   };
+}
+
+/** Looks at a kubelet on port 10250 that is not there, unless `parts` say otherwise. */
+export function proofOf(
+  clock: Clock,
+  log: Logger,
+  { observer, ...parts }: Partial<ServedPairsParts> & { readonly observer?: Observer } = {},
+): Proof {
+  const pairs = new ServedPairs({
+    clock,
+    current: async () => undefined,
+    endpoint: () => ({ addresses: ['127.0.0.1'], port: 10_250 }),
+    look: async () => [{ kind: 'absent' }],
+    kubeletWithinMs: 90_000,
+    ...parts,
+  });
+  return new Proof(pairs, { log, clock, observer });
 }

@@ -3,8 +3,8 @@ import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { NodeFileSystem } from '../../../src/adapters/file-system.ts';
 import { createRotationHooks } from '../../../src/adapters/hooks/create-rotation-hooks.ts';
-import { privilegedHook, restartFlagHook } from '../../../src/adapters/systemd/flag-hook.ts';
-import { hookEvent, ManualClock, RecordingLogger } from '../hooks/hook-fakes.ts';
+import { privilegedHook, restartFlag } from '../../../src/adapters/systemd/flag-hook.ts';
+import { hookEvent, ManualClock, proofOf, RecordingLogger } from '../hooks/hook-fakes.ts';
 
 const never = new AbortController().signal;
 
@@ -16,45 +16,42 @@ function flags(t: Test) {
     clock,
     host,
     runtimeDir,
-    restartFlag: join(runtimeDir, 'restart-kubelet'),
-    restart: restartFlagHook(host, () => ['always']),
+    flagFile: join(runtimeDir, 'restart-kubelet'),
+    flag: restartFlag(host),
   };
 }
 
-t.test('the restart flag is raised and counts as done at once: flag and kubelet both end with the boot', async (t) => {
-  const { clock, restart, restartFlag } = flags(t);
-  let done = false;
-  const run = restart.run(hookEvent(), 1, async () => void (done = true), never);
+t.test('the restart flag is raised with the name of the certificate, and waited for until it is taken', async (t) => {
+  const { clock, flag, flagFile } = flags(t);
+  await flag.raise('client');
+  t.equal(readFileSync(flagFile, 'utf8'), 'client\n');
+  const taken = flag.taken(never);
   await clock.nextSleep();
-  t.ok(done);
-  t.equal(readFileSync(restartFlag, 'utf8'), 'client\n');
-  rmSync(restartFlag);
+  rmSync(flagFile);
   await clock.passSleep();
-  await run;
+  await taken;
 });
 
 t.test('a flag that nobody takes within a minute is a failure that names the path unit', async (t) => {
-  const { clock, restart, restartFlag } = flags(t);
-  const run = restart.run(hookEvent(), 1, async () => undefined, never);
+  const { clock, flag, flagFile } = flags(t);
+  await flag.raise('client');
+  const run = flag.taken(never);
   run.catch(() => undefined);
   let waitedMs = 0;
   while (waitedMs < 60_000) waitedMs += await clock.passSleep();
   await t.rejects(run, {
     code: 'ERR_HOOK',
-    message: `the flag ${restartFlag} was not taken within 60 s: certlet-kubelet-restart.path does not run`,
+    message: `the flag ${flagFile} was not taken within 60 s: certlet-kubelet-restart.path does not run`,
     remedy: /reset-failed certlet-kubelet-restart\.path/,
   });
-  t.ok(existsSync(restartFlag), 'it goes on standing');
+  t.ok(existsSync(flagFile), 'it goes on standing');
 });
 
 t.test('a command that ends is less patient', async (t) => {
   const { clock, host } = flags(t);
-  const run = restartFlagHook({ ...host, patienceMs: 1_000 }, () => []).run(
-    hookEvent(),
-    1,
-    async () => undefined,
-    never,
-  );
+  const flag = restartFlag({ ...host, patienceMs: 1_000 });
+  await flag.raise('client');
+  const run = flag.taken(never);
   run.catch(() => undefined);
   t.equal((await clock.passSleep()) + (await clock.passSleep()), 1_000);
   await t.rejects(run, { code: 'ERR_HOOK', message: /within 1 s/ });
@@ -91,8 +88,9 @@ for (const row of [
     const units = t.testdir({ etc: row.tree });
     mkdirSync(runtimeDir, { recursive: true });
     const unitFolders = [join(units, 'missing'), join(units, 'etc')];
-    const hook = restartFlagHook({ ...host, patienceMs: 10_000, unitFolders }, () => []);
-    const run = hook.run(hookEvent(), 1, async () => undefined, never);
+    const flag = restartFlag({ ...host, patienceMs: 10_000, unitFolders });
+    await flag.raise('client');
+    const run = flag.taken(never);
     run.catch(() => undefined);
     let waitedMs = 0;
     while (waitedMs < row.waitedMs) waitedMs += await clock.passSleep();
@@ -102,21 +100,14 @@ for (const row of [
 }
 
 t.test('a flag that is taken at once counts, whether or not the unit is enabled', async (t) => {
-  const { clock, host, restartFlag } = flags(t);
-  const hook = restartFlagHook({ ...host, patienceMs: 10_000, unitFolders: [] }, () => []);
-  const run = hook.run(hookEvent(), 1, async () => undefined, never);
+  const { clock, host, flagFile } = flags(t);
+  const flag = restartFlag({ ...host, patienceMs: 10_000, unitFolders: [] });
+  await flag.raise('client');
+  const run = flag.taken(never);
   await clock.nextSleep();
-  rmSync(restartFlag);
+  rmSync(flagFile);
   await clock.passSleep();
   await run;
-});
-
-t.test('a later attempt only looks: it does not restart the kubelet a second time', async (t) => {
-  const { restart, restartFlag, clock } = flags(t);
-  const run = restart.run(hookEvent(), 2, async () => undefined, never);
-  await clock.passSleep();
-  await run;
-  t.notOk(existsSync(restartFlag));
 });
 
 t.test('a privileged hook is done only when its flag was taken', async (t) => {
@@ -136,17 +127,18 @@ t.test('a privileged hook is done only when its flag was taken', async (t) => {
 t.test('a runtime folder that cannot be written is a failure with a remedy', async (t) => {
   const { clock, host } = flags(t);
   const nowhere = { ...host, runtimeDir: '/proc/nowhere', clock };
-  for (const hook of [restartFlagHook(nowhere, () => []), privilegedHook(nowhere, 'x')])
-    await t.rejects(
-      hook.run(hookEvent(), 1, async () => undefined, never),
-      { code: /^ERR_/, remedy: /./ },
-    );
+  const failure = { code: /^ERR_/, remedy: /./ };
+  await t.rejects(restartFlag(nowhere).raise('client'), failure);
+  await t.rejects(
+    privilegedHook(nowhere, 'x').run(hookEvent(), 1, async () => undefined, never),
+    failure,
+  );
 });
 
 t.test(
   'the flag of an entry that the settings do not name any more reloaded its unit the day that somebody enabled it',
   async (t) => {
-    const { host, runtimeDir, restartFlag } = flags(t);
+    const { host, runtimeDir, flagFile } = flags(t);
     const log = new RecordingLogger();
     const stateDir = join(runtimeDir, 'state');
     const of = (reloads: readonly string[], privileged: readonly string[]) =>
@@ -155,7 +147,8 @@ t.test(
         log,
         stateDir,
         retryAfterMs: () => undefined,
-        restartReasons: () => [],
+        kubelet: { unit: 'kubelet.service', plan: () => ({ kind: 'none' }) },
+        proof: proofOf(host.clock, log),
         commands: [],
         privileged,
         reloads,
@@ -166,10 +159,10 @@ t.test(
       mkdirSync(join(runtimeDir, kind));
       for (const name of ['kept', 'dropped']) writeFileSync(join(runtimeDir, kind, name), 'client\n');
     }
-    writeFileSync(restartFlag, 'client\n');
+    writeFileSync(flagFile, 'client\n');
     await of(['kept'], ['kept']).begin([], never);
     for (const kind of ['reload', 'hooks']) t.strictSame(readdirSync(join(runtimeDir, kind)), ['kept'], kind);
-    t.ok(existsSync(restartFlag), 'that of the kubelet is of no entry');
+    t.ok(existsSync(flagFile), 'that of the kubelet is of no entry');
     t.equal(
       log.events().filter((event) => event === 'Removed a flag that the settings do not name any more').length,
       2,
@@ -186,7 +179,8 @@ t.test('a flag that cannot be removed is told, and the hooks go on', async (t) =
     log,
     stateDir: join(runtimeDir, 'state'),
     retryAfterMs: () => undefined,
-    restartReasons: () => [],
+    kubelet: { unit: 'kubelet.service', plan: () => ({ kind: 'none' }) },
+    proof: proofOf(host.clock, log),
     commands: [],
     privileged: [],
     reloads: [],
@@ -196,7 +190,7 @@ t.test('a flag that cannot be removed is told, and the hooks go on', async (t) =
 });
 
 t.test('createRotationHooks: flags and commands of a host together', async (t) => {
-  const { clock, host, runtimeDir, restartFlag } = flags(t);
+  const { clock, host, runtimeDir, flagFile } = flags(t);
   const stateDir = join(runtimeDir, 'state');
   mkdirSync(stateDir);
   const log = new RecordingLogger();
@@ -205,7 +199,12 @@ t.test('createRotationHooks: flags and commands of a host together', async (t) =
     log,
     stateDir,
     retryAfterMs: () => undefined,
-    restartReasons: (event) => (event.purpose === 'client' ? ['old kubelet'] : []),
+    kubelet: {
+      unit: 'kubelet.service',
+      plan: ({ purpose }) =>
+        purpose === 'client' ? { kind: 'restart', reason: 'old kubelet', prove: false } : { kind: 'none' },
+    },
+    proof: proofOf(clock, log),
     commands: [{ name: 'tell', command: ['/bin/echo', 'hello'], on: ['client', 'serving'], timeoutMs: 10_000 }],
     privileged: ['copy'],
     reloads: [],
@@ -215,8 +214,8 @@ t.test('createRotationHooks: flags and commands of a host together', async (t) =
   await clock.sleeping(2);
   while (!log.events().includes('Hook output') || !existsSync(join(runtimeDir, 'hooks/copy')))
     await new Promise(setImmediate);
-  t.ok(existsSync(restartFlag));
-  rmSync(restartFlag);
+  t.ok(existsSync(flagFile));
+  rmSync(flagFile);
   rmSync(join(runtimeDir, 'hooks/copy'));
   clock.advance(300);
   await hooks.settled();

@@ -114,6 +114,8 @@ const FACTS = {
   cloudProvider: undefined,
   staticPodPath: undefined,
   clientCAFile: undefined,
+  address: undefined,
+  port: undefined,
 };
 
 t.test('a kubelet without --kubeconfig flag that embeds its certificate: our path is named', async (t) => {

@@ -18,6 +18,7 @@ import { kubeletFindings } from '../../../src/check/rules/kubelet.ts';
 import { certificateNameFindings } from '../../../src/check/rules/names.ts';
 import { connectFindings, lookupFindings } from '../../../src/check/rules/network.ts';
 import { pairFindings } from '../../../src/check/rules/pairs.ts';
+import { servedFindings } from '../../../src/check/rules/served.ts';
 import { namesFindings, servingFindings } from '../../../src/check/rules/serving.ts';
 import { clockFindings, isThrough, tlsFindings } from '../../../src/check/rules/tls.ts';
 import { targetsOf } from '../../../src/check/targets.ts';
@@ -572,6 +573,8 @@ const FACTS = {
   cloudProvider: undefined,
   staticPodPath: undefined,
   clientCAFile: undefined,
+  address: undefined,
+  port: undefined,
 };
 const kubelet = (facts: object | undefined, host: object = {}, more: object = {}) =>
   told(
@@ -747,3 +750,52 @@ t.test('targets: the one in use first, an expired certificate is none, an embedd
   t.strictSame(roles({ node: usable('/k.conf', { credential }) }), ['bootstrap in use', 'node']);
   t.strictSame(roles({ node: absent('/k.conf'), bootstrap: absent('/b.conf'), clientPair: pair(NODE) }), []);
 });
+
+// What is served
+
+for (const { served, kubelet, id, what, remedy } of [
+  { served: { kind: 'current' }, kubelet: true, id: 'ok served', what: 'to every client', remedy: undefined },
+  {
+    served: { kind: 'stale', serial: '1e', to: 'clients that connect by address' },
+    kubelet: true,
+    id: 'problem served.stale',
+    what: 'the kubelet shows the certificate with serial 1e to clients that connect by address',
+    remedy: /^systemctl restart k3s-agent\.service .*certlet adopt$/,
+  },
+  {
+    served: { kind: 'stale', serial: '1e', to: 'every client' },
+    kubelet: false,
+    id: 'problem served.stale',
+    what: 'the program on port 9100 shows',
+    remedy: /^systemctl start certlet-reload@exporter\.service/,
+  },
+  {
+    served: { kind: 'absent' },
+    kubelet: true,
+    id: 'note served.absent',
+    what: 'nothing listens on port 9100',
+    remedy: undefined,
+  },
+  {
+    served: { kind: 'unclear', error: 'wrong version number' },
+    kubelet: true,
+    id: 'warning served.unclear',
+    what: 'wrong version number',
+    remedy: /^kubelet: \{ port/,
+  },
+] as const) {
+  t.test(`what ${kubelet ? 'the kubelet' : 'a program'} serves: ${served.kind}`, async (t) => {
+    const found = servedFindings({
+      purpose: 'serving',
+      served,
+      endpoint: { addresses: ['127.0.0.1'], port: 9100 },
+      link: '/pki/kubelet-server-current.pem',
+      serial: '1f',
+      kubeletUnit: kubelet ? 'k3s-agent.service' : undefined,
+      reload: kubelet ? undefined : 'exporter',
+    });
+    t.strictSame(told(found), [id]);
+    t.match(found[0]?.what, what);
+    if (remedy !== undefined) t.match(found[0]?.remedy, remedy);
+  });
+}

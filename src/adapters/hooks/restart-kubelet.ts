@@ -1,0 +1,132 @@
+import { CertletError } from '../../errors.ts';
+import type { KubeletPlan } from '../../kubelet/restart.ts';
+import type { Served } from '../../kubelet/served.ts';
+import type { Clock, Logger } from '../../ports.ts';
+import { shellWord } from '../../remedy.ts';
+import type { RestartFlag } from '../systemd/flag-hook.ts';
+import type { Hook, HookEvent } from './hook.ts';
+import type { HookRecord } from './hook-record.ts';
+import type { Proof } from './proof.ts';
+
+/** What the restart of the kubelet goes by. */
+export interface KubeletRestartParts {
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly flag: RestartFlag;
+  /** Unit of the kubelet, for remedies. */
+  readonly unit: string;
+  /** What is to be done after this rotation, by what is known now. */
+  readonly plan: (event: HookEvent) => KubeletPlan;
+  readonly proof: Proof;
+  readonly record: Pick<HookRecord, 'isAsked' | 'noteAsked'>;
+  /** Of a command that ends by itself: it waits no longer to learn the kubelet's version. */
+  readonly patienceMs?: number | undefined;
+}
+
+/** The Node is read within a few minutes of a first client certificate. */
+const LEARN_AFTER_MS = [0, 300, 2_000, 10_000, 60_000, 300_000, 900_000];
+
+/** Has the kubelet restarted where a new pair wants it: by its version, by what handshakes show, or after each rotation. One restart for each pair. */
+export function restartKubeletHook(parts: KubeletRestartParts): Hook {
+  const { flag, plan, proof, record } = parts;
+  return {
+    id: 'restart-kubelet',
+    exclusive: false,
+    reasons: (event) => reasonsOf(plan(event)),
+    lasting: (event) => event.after.served === 'kubelet',
+    async run(event, attempt, done, signal) {
+      const decided = await learned(parts, event, signal);
+      if (decided.kind === 'none' || decided.kind === 'learn version') return;
+      if (decided.kind === 'restart' && !decided.prove) {
+        if (attempt === 1) await flag.raise(event.purpose);
+        // The flag and the running kubelet both end with this boot, so a raised flag is as good as a done restart.
+        await done();
+        return await flag.taken(signal);
+      }
+      if (!record.isAsked(event) && !(await wantsRestart(parts, event, decided, signal))) return;
+      await flag.taken(signal);
+      const served = await proof.pairs.prove(event, 'kubelet', 'restart', signal);
+      if (served.kind === 'stale') throw proof.failed(event, otherFiles(parts, event, served));
+      proof.told(event, served);
+    },
+    atStart: async (event, signal) =>
+      event.after.served === 'kubelet' ? await proof.atStart(event, 'kubelet', signal) : [],
+  };
+}
+
+function reasonsOf(plan: KubeletPlan): readonly string[] {
+  switch (plan.kind) {
+    case 'none':
+      return [];
+    case 'restart':
+      return [plan.reason];
+    case 'prove':
+      return ['what the kubelet serves is looked at'];
+    case 'learn version':
+      return ['the version of the kubelet decides, and is not known yet'];
+  }
+}
+
+/** The plan with the version of the kubelet, which may become known only now that the node has a certificate. */
+async function learned(
+  { clock, log, plan, patienceMs }: KubeletRestartParts,
+  event: HookEvent,
+  signal: AbortSignal,
+): Promise<KubeletPlan> {
+  const began = clock.now().getTime();
+  for (const afterMs of LEARN_AFTER_MS.filter((ms) => ms <= (patienceMs ?? Number.POSITIVE_INFINITY))) {
+    await clock.sleepUntil(new Date(began + afterMs), signal);
+    const decided = plan(event);
+    if (decided.kind !== 'learn version' || signal.aborted) return decided;
+  }
+  const remedy = 'kubelet: {version: v1.20.2}   # the version of the kubelet of this node, in the settings';
+  log.log('info', 'The kubelet is not restarted: its version is not known', { purpose: event.purpose, remedy });
+  return { kind: 'none' };
+}
+
+/** Whether the flag has been raised. Throws `ERR_HOOK` where a stale pair is served and must not be mended. */
+async function wantsRestart(
+  { flag, log, proof, record, unit }: KubeletRestartParts,
+  event: HookEvent,
+  plan: Extract<KubeletPlan, { kind: 'restart' | 'prove' }>,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const { purpose } = event;
+  if (plan.kind === 'prove') {
+    const served = await proof.pairs.prove(event, 'kubelet', 'reload', signal);
+    if (served.kind !== 'stale') {
+      proof.told(event, served);
+      return false;
+    }
+    if (!plan.restartIfStale)
+      throw proof.failed(
+        event,
+        new CertletError('ERR_HOOK', `${staleText(served)}, and the settings forbid to restart it`, {
+          remedy: `systemctl restart ${shellWord(unit)}`,
+        }),
+      );
+    log.log('info', 'The kubelet serves a stale pair and is restarted', {
+      purpose,
+      serial: served.serial,
+      to: served.to,
+    });
+  }
+  await flag.raise(purpose);
+  await record.noteAsked(event);
+  return true;
+}
+
+const staleText = ({ serial, to }: Extract<Served, { kind: 'stale' }>): string =>
+  `the kubelet serves the certificate with serial ${serial} to ${to} and not the current one`;
+
+function otherFiles(
+  { unit }: KubeletRestartParts,
+  { currentPath }: HookEvent,
+  { serial, to }: Extract<Served, { kind: 'stale' }>,
+): CertletError {
+  return new CertletError(
+    'ERR_HOOK',
+    `the kubelet serves the certificate with serial ${serial} to ${to} after its restart, too: its tlsCertFile is not ${currentPath}`,
+    { remedy: `certlet adopt --write && systemctl daemon-reload && systemctl restart ${shellWord(unit)}` },
+  );
+}
