@@ -2,6 +2,7 @@
 import { join, resolve } from 'node:path';
 import { build, type Metafile, type Plugin } from 'esbuild';
 import { slimUndici, UNDICI_DEFINES } from './slim-undici.ts';
+import { slimWinston } from './slim-winston.ts';
 
 const root = resolve(import.meta.dirname, '../..');
 
@@ -47,7 +48,7 @@ export async function bundle(entry: string, outfile: string): Promise<Metafile> 
     // They go into THIRD-PARTY-LICENSES, whole: licenses.ts.
     legalComments: 'none',
     logLevel: 'warning',
-    plugins: [slimUndici, wholeProgram],
+    plugins: [slimUndici, slimWinston, wholeProgram],
     // yargs is an ES module that looks at its own address, which CommonJS does not have.
     define: {
       'import.meta.url': '__bundleUrl',
