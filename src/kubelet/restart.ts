@@ -39,6 +39,20 @@ export function kubeletPlan(change: KubeletChange, setting: RestartSetting): Kub
   return { kind: 'restart', reason, prove: false };
 }
 
+/** Kubelets 1.31 to 1.35 show a new serving pair only to clients that send SNI, and API servers dial by address as a rule; 1.36 mended that. */
+const LAST_STATIC_SERVING = 35;
+
+/** For a look ahead, where nothing can be seen yet: why this kubelet would have to be restarted for a new pair; undefined where it would not. */
+export function restartForecast({ after, purpose, kubeletVersion }: KubeletChange): string | undefined {
+  const lastStatic = after.served === 'kubelet' ? LAST_STATIC_SERVING : after.lastStaticKubelet;
+  if (lastStatic === undefined) return undefined;
+  if (kubeletVersion === undefined) return 'the kubelet version is not known';
+  const minor = effectiveMinor(kubeletVersion);
+  if (minor === undefined) return `kubelet version ${kubeletVersion} is not understood`;
+  if (minor > lastStatic) return undefined;
+  return `kubelet ${kubeletVersion} does not take over a new ${purpose} certificate while it runs`;
+}
+
 /**
  * The minor version whose behaviour to expect, counted as part of major 1. A pre-release counts as the minor before it, since what the
  * release brought may have come after it. Vendor suffixes (`+k3s1`, `-eks-1234`) change nothing.

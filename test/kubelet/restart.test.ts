@@ -1,6 +1,6 @@
 import t from 'tap';
 import { KUBELET_CLIENT_AFTER, KUBELET_SERVING_AFTER } from '../../src/csr/spec.ts';
-import { kubeletPlan } from '../../src/kubelet/restart.ts';
+import { kubeletPlan, restartForecast } from '../../src/kubelet/restart.ts';
 
 const client = (kubeletVersion: string | undefined) => ({
   purpose: 'client',
@@ -53,3 +53,19 @@ t.test('kubeletPlan: the reason names version and purpose', async (t) => {
     reason: 'kubelet v1.17.2 does not take over a new client certificate while it runs',
   });
 });
+
+for (const row of [
+  { name: 'kubelet 1.30 reads its serving certificate once', change: serving('v1.30.14'), restart: true },
+  { name: 'kubelet 1.35 shows a new one to some clients only', change: serving('v1.35.9'), restart: true },
+  { name: 'kubelet 1.36 serves a new one to all', change: serving('v1.36.2'), restart: false },
+  { name: 'a pre-release of 1.36 may lack that', change: serving('v1.36.0-beta.0'), restart: true },
+  { name: 'a client certificate of 1.17', change: client('v1.17.2'), restart: true },
+  { name: 'a client certificate of 1.18', change: client('v1.18.0'), restart: false },
+  { name: 'a version that is not known', change: serving(undefined), restart: true },
+  { name: 'a version that nobody understands', change: client('soon'), restart: true },
+  { name: 'of another program', change: { ...client('v1.9.0'), after: { reload: 'x' } }, restart: false },
+]) {
+  t.test(`restartForecast: ${row.name}`, async (t) => {
+    t.equal(restartForecast(row.change) !== undefined, row.restart);
+  });
+}

@@ -2,7 +2,7 @@ import type { OwnUnits } from '../../adapters/own-units.ts';
 import { formatDuration } from '../../config/duration.ts';
 import type { Settings } from '../../config.ts';
 import { KUBELET_SERVING } from '../../csr/spec.ts';
-import { kubeletRestartReasons } from '../../kubelet/restart.ts';
+import { restartForecast } from '../../kubelet/restart.ts';
 import { type Finding, finding, good } from '../finding.ts';
 import { servedInRounds } from '../../rotation/rules/schedule.ts';
 import { everyMs } from './timer.ts';
@@ -108,9 +108,8 @@ function timerFindings({ units }: ShortLivedQuestion): readonly Finding[] {
 
 function restartFindings({ settings: { kubelet, specs }, kubeletVersion }: ShortLivedQuestion): readonly Finding[] {
   return specs.flatMap(({ name: purpose, after }) => {
-    const reasons = kubeletRestartReasons({ purpose, after, kubeletVersion }, 'auto');
-    if (reasons.length === 0 || after.lastStaticKubelet === undefined) return [];
-    const [reason = ''] = reasons;
+    const reason = restartForecast({ purpose, after, kubeletVersion });
+    if (reason === undefined) return [];
     const often = `about ${String(RENEWALS_A_DAY)} times a day`;
     const what =
       kubelet.restart === 'never'
