@@ -1,7 +1,6 @@
 import type { OpenServer } from './adapters/control/http-server.ts';
 import type { ControlHandlers } from './adapters/control/routes.ts';
 import { openControlServer } from './adapters/control/server.ts';
-import { closedFolderRemedy } from './adapters/file-errors.ts';
 import { NodeFileSystem } from './adapters/file-system.ts';
 import type { FlagHaste } from './adapters/hooks/create-rotation-hooks.ts';
 import { UNIT_FOLDERS } from './adapters/host-files.ts';
@@ -9,16 +8,13 @@ import type { RotationHooks } from './adapters/hooks/rotation-hooks.ts';
 import type { ServedState } from './adapters/hooks/served-pairs.ts';
 import { acquireLock, type Lock } from './adapters/lock.ts';
 import { openMetricsEndpoint } from './adapters/metrics-endpoint.ts';
-import { isClosedFolder } from './adapters/probe/closed-folder.ts';
-import { meetingFiles } from './adapters/probe/meeting-files.ts';
 import { PublishedFile, PUBLISHER_LOCK, statusFilePath } from './adapters/status-file.ts';
 import type { Settings } from './config.ts';
-import { filesOnDisk } from './config/named-files.ts';
-import { writtenFolders } from './config/written-folders.ts';
 import { asCertletError, type CertletError, errorFields } from './errors.ts';
 import { type HookStore, hostHooks, presentPairs } from './host-hooks.ts';
 import { LeftBehind } from './left-behind.ts';
 import { NodeEvents } from './node-events.ts';
+import { warnOfPaths } from './path-warnings.ts';
 import type { AfterRotation, Clock, Logger, LogLevel, Observer } from './ports.ts';
 import type { Agent } from './rotation/agent.ts';
 import type { AgentSnapshot } from './rotation/snapshot.ts';
@@ -182,8 +178,7 @@ class OpenSurroundings implements Surroundings {
     // Whoever published may have ended meanwhile.
     await this.open();
     if (this.#taken !== undefined) this.#warn('Another certlet publishes in the runtime folder', this.#taken);
-    await this.#tellClosedFolders();
-    await this.#tellMeetingFiles();
+    await warnOfPaths(this.#settings, { fs: this.#fs, log: this.#parts.log });
     await this.#left.begin(this.#settings);
     const present = await presentPairs(this.#settings, { fs: this.#fs, ...this.#parts });
     await this.#hooks.begin(present, this.#ended.signal);
@@ -305,31 +300,6 @@ class OpenSurroundings implements Surroundings {
       logLevel: () => control.logLevel(),
       setLogLevel: (level) => control.setLogLevel(level),
     };
-  }
-
-  /** A sandbox is set up when the service starts: what changed settings name besides stays closed until a restart, and would show at the next renewal only. */
-  async #tellClosedFolders(): Promise<void> {
-    for (const { path, setting } of writtenFolders(this.#settings)) {
-      if (!(await isClosedFolder(path))) continue;
-      const remedy = closedFolderRemedy(path);
-      this.#parts.log.log('warn', 'A folder of the settings is closed to the service', {
-        folder: path,
-        setting,
-        remedy,
-      });
-    }
-  }
-
-  /** What the settings cannot tell: two of their paths lead to one file. Each certificate would put its own there, for ever. */
-  async #tellMeetingFiles(): Promise<void> {
-    for (const { file, other, remedy } of await meetingFiles(this.#fs, filesOnDisk(this.#settings)))
-      this.#parts.log.log('warn', 'Two settings name one file', {
-        file: file.path,
-        setting: file.setting,
-        otherFile: other.path,
-        otherSetting: other.setting,
-        remedy,
-      });
   }
 
   async #serve(event: string, open: () => Promise<OpenServer>): Promise<void> {

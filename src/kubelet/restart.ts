@@ -1,4 +1,5 @@
 import type { AfterSwap } from '../csr/spec.ts';
+import { CLUSTER_CA } from '../kubeconfig/trusted-ca.ts';
 
 /** Whether certlet has the kubelet restarted after a rotation: only where it is shown to need it, after each, or never. */
 export type RestartSetting = 'auto' | 'always' | 'never';
@@ -24,7 +25,7 @@ export type KubeletPlan =
 
 /** A first serving certificate is a change like any other: the kubelet was started on the self-signed pair that stood there before. */
 export function kubeletPlan(change: KubeletChange, setting: RestartSetting): KubeletPlan {
-  const { after, purpose, kubeletVersion } = change;
+  const { after } = change;
   const { lastStaticKubelet } = after;
   const served = after.served === 'kubelet';
   if (!served && lastStaticKubelet === undefined) return { kind: 'none' };
@@ -32,21 +33,28 @@ export function kubeletPlan(change: KubeletChange, setting: RestartSetting): Kub
     return { kind: 'restart', reason: 'the settings ask for a restart after each rotation', prove: served };
   if (served) return { kind: 'prove', restartIfStale: setting === 'auto' };
   if (setting === 'never' || lastStaticKubelet === undefined) return { kind: 'none' };
-  if (kubeletVersion === undefined || kubeletVersion === '') return { kind: 'learn version' };
+  return planByVersion(change, lastStaticKubelet);
+}
+
+function planByVersion(change: KubeletChange, lastStaticKubelet: number): KubeletPlan {
+  const { purpose, kubeletVersion = '' } = change;
+  // The wish is made by who knows which CAs the kubelet holds: in doubt it is fulfilled, since a kubelet without the new CA loses the cluster.
+  const inDoubt = purpose === CLUSTER_CA;
+  if (kubeletVersion === '' && !inDoubt) return { kind: 'learn version' };
   // A version that nobody understands is none that is known to need a restart.
-  if ((effectiveMinor(kubeletVersion) ?? Number.POSITIVE_INFINITY) > lastStaticKubelet) return { kind: 'none' };
-  const reason = `kubelet ${kubeletVersion} does not take over a new ${purpose} certificate while it runs`;
-  return { kind: 'restart', reason, prove: false };
+  if (effectiveMinor(kubeletVersion) === undefined && !inDoubt) return { kind: 'none' };
+  const reason = restartForecast({ ...change, after: { lastStaticKubelet } });
+  return reason === undefined ? { kind: 'none' } : { kind: 'restart', reason, prove: false };
 }
 
 /** Kubelets 1.31 to 1.35 show a new serving pair only to clients that send SNI, and API servers dial by address as a rule; 1.36 mended that. */
 const LAST_STATIC_SERVING = 35;
 
-/** For a look ahead, where nothing can be seen yet: why this kubelet would have to be restarted for a new pair; undefined where it would not. */
+/** Where nothing can be seen, as in a look ahead: why this kubelet would have to be restarted for a new pair; undefined where it would not. */
 export function restartForecast({ after, purpose, kubeletVersion }: KubeletChange): string | undefined {
   const lastStatic = after.served === 'kubelet' ? LAST_STATIC_SERVING : after.lastStaticKubelet;
   if (lastStatic === undefined) return undefined;
-  if (kubeletVersion === undefined) return 'the kubelet version is not known';
+  if (kubeletVersion === undefined || kubeletVersion === '') return 'the kubelet version is not known';
   const minor = effectiveMinor(kubeletVersion);
   if (minor === undefined) return `kubelet version ${kubeletVersion} is not understood`;
   if (minor > lastStatic) return undefined;

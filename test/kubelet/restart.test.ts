@@ -1,5 +1,6 @@
 import t from 'tap';
 import { KUBELET_CLIENT_AFTER, KUBELET_SERVING_AFTER } from '../../src/csr/spec.ts';
+import { CLUSTER_CA } from '../../src/kubeconfig/trusted-ca.ts';
 import { kubeletPlan, restartForecast } from '../../src/kubelet/restart.ts';
 
 const client = (kubeletVersion: string | undefined) => ({
@@ -42,6 +43,24 @@ t.test('kubeletPlan, a serving certificate: what is served decides, whatever the
     t.match(kubeletPlan(serving(version), 'always'), { kind: 'restart', prove: true });
   }
 });
+
+for (const row of [
+  { name: 'in a file, kubelet 1.36 reads it again', version: 'v1.36.2', lastStaticKubelet: 35, kind: 'none' },
+  { name: 'in a file, kubelet 1.35 does not', version: 'v1.35.3', lastStaticKubelet: 35, kind: 'restart' },
+  { name: 'in its kubeconfig no kubelet does', version: 'v2.0.0', lastStaticKubelet: Infinity, kind: 'restart' },
+  { name: 'a version that is not known yet', version: undefined, lastStaticKubelet: 35, kind: 'restart' },
+  { name: 'a Node that tells none yet', version: '', lastStaticKubelet: 35, kind: 'restart' },
+  { name: 'a version that nobody understands', version: 'Kubernetes', lastStaticKubelet: 35, kind: 'restart' },
+]) {
+  t.test(`kubeletPlan, the CA of the cluster: ${row.name}`, async (t) => {
+    const { version: kubeletVersion, lastStaticKubelet, kind } = row;
+    const change = { purpose: CLUSTER_CA, after: { lastStaticKubelet }, kubeletVersion };
+    t.equal(kubeletPlan(change, 'auto').kind, kind);
+    t.equal(restartForecast(change) !== undefined, kind === 'restart', 'as the keeper of the wish expects');
+    t.strictSame(kubeletPlan(change, 'never'), { kind: 'none' });
+    t.match(kubeletPlan(change, 'always'), { kind: 'restart', prove: false });
+  });
+}
 
 t.test('kubeletPlan: a certificate of another program is none of its business', async (t) => {
   const after = { reload: 'nginx', served: { host: '127.0.0.1', port: 443, withinMs: 1 } };

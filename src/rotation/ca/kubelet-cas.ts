@@ -1,6 +1,6 @@
 import type { CaForm, KubeletCas } from '../../kubeconfig/ca-record.ts';
 import { bundleId, CLUSTER_CA, type TrustedCa } from '../../kubeconfig/trusted-ca.ts';
-import { kubeletRestartReasons } from '../../kubelet/restart.ts';
+import { restartForecast } from '../../kubelet/restart.ts';
 import type { RotationContext } from '../rotation-context.ts';
 import { kubeletHolds, type KubeletLag, kubeletLag } from '../rules/cluster-ca.ts';
 
@@ -43,7 +43,7 @@ export class KubeletCaKeeper {
     const cas = trusted.map(({ fingerprint, subject }) => ({ fingerprint, subject }));
     const before = this.#held;
     const change = { purpose: CLUSTER_CA, after: { lastStaticKubelet: LAST_STATIC[form] }, kubeletVersion };
-    const rereads = kubeletRestartReasons(change, 'auto').length === 0;
+    const rereads = restartForecast(change) === undefined;
     this.#held = kubeletHolds(before, { run, form, cas }, rereads);
     this.#lag = kubeletLag(this.#held, cas);
     return JSON.stringify(before) !== JSON.stringify(this.#held);

@@ -2,6 +2,7 @@
 import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
+import { hookRetryMs } from '../../../src/host-hooks.ts';
 import { NodeFileSystem } from '../../../src/adapters/file-system.ts';
 import { HookRecord } from '../../../src/adapters/hooks/hook-record.ts';
 import { restartKubeletHook } from '../../../src/adapters/hooks/restart-kubelet.ts';
@@ -101,7 +102,7 @@ function bench(t: Test, parts: Partial<Node> = {}): Bench {
         record,
         patienceMs,
       });
-      return new RotationHooks({ hooks: [hook], clock, log, record });
+      return new RotationHooks({ hooks: [hook], clock, log, record, retryAfterMs: hookRetryMs });
     },
     settle: async (hooks) => {
       // What a passed sleep has woken begins first.
