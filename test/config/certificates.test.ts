@@ -59,6 +59,7 @@ t.test('an entry of `certificates` is a spec like the two of the kubelet', async
     keyAlgorithm: 'ECDSA-P256',
     expirationSeconds: undefined,
     window: { earliest: 0.7, latest: 0.9 },
+    reserveMs: undefined,
     isIdentity: false,
     proof: 'access review',
     files: { folder: '/var/lib/certlet/certs/kube-proxy', prefix: 'kube-proxy', groupReadable: false, touched: false },
