@@ -82,8 +82,9 @@ const BUILDERS: { readonly [Name in CommandName]: (given: Given) => Extract<Comm
 
 function checkCommand(given: Given): CheckArguments {
   const outlook = given.has('for') ? given.choice('for', OUTLOOKS) : undefined;
-  const caFile = given.text('ca-file');
-  if (caFile !== undefined && outlook !== 'kubelet-ca') given.problem('--ca-file', 'goes with --for kubelet-ca');
+  const caFile = given.text('kubelet-certificate-authority');
+  if (caFile !== undefined && outlook !== 'kubelet-ca')
+    given.problem('--kubelet-certificate-authority', 'goes with --for kubelet-ca');
   return {
     name: 'check',
     output: given.output(),

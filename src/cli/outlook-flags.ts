@@ -12,7 +12,7 @@ export const OUTLOOK_FLAGS: readonly FlagSpec[] = [
       'Also whether this node survives a change: an API server that verifies kubelets, certificates of an hour, another CA of the cluster.',
   },
   {
-    name: 'ca-file',
+    name: 'kubelet-certificate-authority',
     kind: 'text',
     value: 'FILE',
     completes: 'file',

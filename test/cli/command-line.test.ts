@@ -70,7 +70,7 @@ const commands: readonly { readonly line: string; readonly command: Command }[] 
   { line: 'check --output=yaml', command: { name: 'check', output: 'yaml' } },
   { line: 'check --for short-lived', command: { name: 'check', output: 'text', outlook: 'short-lived' } },
   {
-    line: 'check --for=kubelet-ca --ca-file /ca.crt',
+    line: 'check --for=kubelet-ca --kubelet-certificate-authority /ca.crt',
     command: { name: 'check', output: 'text', outlook: 'kubelet-ca', caFile: '/ca.crt' },
   },
   { line: 'once --output json', command: { name: 'once', output: 'json', timeoutMs: 300_000 } },

@@ -72,6 +72,7 @@ t.test('a node that waits, from the socket', async (t) => {
     shaped(text.stdout).replaceAll(host.folder, ''),
     `n1: waiting
   certlet         VERSION (run), process PID, started SPAN ago (DATE)
+  time off        survives being off until DATE (SPAN)
   API server      https://SERVER
 
 CERTIFICATE  STATE        EXPIRES               LEFT      NEXT      WAITS FOR
@@ -91,6 +92,7 @@ serving  waiting for approval; a self-signed pair stands in until the first one 
     shaped(one.stdout).replaceAll(host.folder, ''),
     `n1: healthy
   certlet         VERSION (run), process PID, started SPAN ago (DATE)
+  time off        survives being off until DATE (SPAN)
   API server      https://SERVER
 
 CERTIFICATE  STATE  EXPIRES               LEFT      NEXT      WAITS FOR

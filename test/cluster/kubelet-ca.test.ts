@@ -23,7 +23,7 @@ function ownAddresses(): readonly string[] {
 
 /** Verdict and id of what the outlook found. */
 async function outlook(host: TestHost, caFile: string): Promise<readonly string[]> {
-  const line = ['check', '--for', 'kubelet-ca', '--ca-file', caFile, '--output', 'json'];
+  const line = ['check', '--for', 'kubelet-ca', '--kubelet-certificate-authority', caFile, '--output', 'json'];
   const { stdout } = await host.start(line).result();
   const { findings } = JSON.parse(stdout) as {
     readonly findings: readonly { step: string; verdict: string; id: string }[];

@@ -49,7 +49,7 @@ function chainFinding({ cas, caSource, assumed, now }: KubeletCaQuestion, chain:
   if (signer === undefined) {
     const what = `no CA of ${caSource} has signed the serving certificate, which ${leaf.issuer} issued: an API server that trusts these alone refuses it`;
     const remedy = assumed
-      ? `certlet check --for kubelet-ca --ca-file FILE   # the file that --kubelet-certificate-authority will name; the signer's CA belongs into it`
+      ? `certlet check --for kubelet-ca --kubelet-certificate-authority FILE   # the file that --kubelet-certificate-authority will name; the signer's CA belongs into it`
       : `add the CA of ${leaf.issuer} to that file`;
     return finding('problem', 'kubelet-ca.chain', what, { remedy, evidence: { issuer: leaf.issuer, cas: known } });
   }
@@ -59,7 +59,11 @@ function chainFinding({ cas, caSource, assumed, now }: KubeletCaQuestion, chain:
   }
   const what = `${oneLine(signer.subject)} of ${caSource} has signed the serving certificate`;
   return assumed
-    ? finding('note', 'kubelet-ca.chain', `${what}; name the CA that the API server will get with --ca-file`)
+    ? finding(
+        'note',
+        'kubelet-ca.chain',
+        `${what}; name the CA that the API server will get with --kubelet-certificate-authority`,
+      )
     : good('kubelet-ca.chain', what);
 }
 

@@ -45,12 +45,14 @@ async function kubeletCa({ ports, facts }: CheckContext, caFile: string | undefi
   if (typeof named === 'string') {
     return {
       findings: [
-        finding('problem', 'kubelet-ca.ca-file', named, { remedy: 'certlet check --for kubelet-ca --ca-file FILE' }),
+        finding('problem', 'kubelet-ca.ca-file', named, {
+          remedy: 'certlet check --for kubelet-ca --kubelet-certificate-authority FILE',
+        }),
       ],
     };
   }
   if (named === undefined || named.cas.length === 0) {
-    return "no kubeconfig names the cluster's CA, and --ca-file was not given";
+    return "no kubeconfig names the cluster's CA, and --kubelet-certificate-authority was not given";
   }
   const { cas } = named;
   const caSource = named.caPath ?? named.path;

@@ -28,6 +28,8 @@ import {
   sendJson,
   startServer,
 } from '../../fixtures/http/scripted-server.ts';
+import { issuerKeyIdOf } from '../../../src/pki/key-ids.ts';
+import { readCertificate } from '../../../src/pki/x509-reader.ts';
 import { withoutOpenssl } from '../../fixtures/openssl.ts';
 
 const authority = createAuthority({ name: 'kubernetes' });
@@ -451,7 +453,13 @@ t.test('glimpse sees certificate and Date of a server that cannot be verified, a
   const { serialNumber: serial, fingerprint256: fingerprint } = new X509Certificate(leaf.certPem);
   const named = { subject: 'CN=kube-apiserver', issuer: 'CN=other', names: 'DNS:api.example' };
   t.same(seen, {
-    certificate: { ...named, ...past, serial, fingerprint },
+    certificate: {
+      ...named,
+      ...past,
+      serial,
+      fingerprint,
+      issuerKeyId: issuerKeyIdOf(readCertificate(new X509Certificate(leaf.certPem).raw)),
+    },
     serverDate: new Date('2026-11-22T09:00:00Z'),
   });
   t.match(server.seen[0], { method: 'GET', url: '/version', clientName: '', serverName: 'kubernetes' });
