@@ -184,6 +184,36 @@ export interface ApiConnector {
   glimpse(cluster: ClusterAccess, signal: AbortSignal): Promise<ServerGlimpse>;
 }
 
+/** What is remembered of the API servers over restarts. */
+export interface ServersRecord {
+  /** URLs that the cluster has named and that were verified. */
+  readonly found: readonly string[];
+  readonly move?: ServerMove | undefined;
+}
+
+/** When the node's kubeconfig was last made to name another server. */
+export interface ServerMove {
+  readonly at: Date;
+  readonly from: string;
+  readonly to: string;
+  /** The server that the bootstrap kubeconfig named then: its going on to name it is no wish to go back. */
+  readonly home?: string | undefined;
+  /** The kubelet has not been told to restart yet. */
+  readonly owed?: boolean | undefined;
+}
+
+export interface ServersFile {
+  /** An unreadable or absent one counts as empty. Throws `ERR_STORE_IO` where the disk refuses. */
+  read(): Promise<ServersRecord>;
+  /** Durable before it resolves. */
+  write(record: ServersRecord): Promise<void>;
+}
+
+/** Has the kubelet restarted, now: resolves once the flag was taken. Throws `ERR_HOOK`. */
+export interface RestartFlag {
+  raise(signal: AbortSignal): Promise<void>;
+}
+
 /** The address of this host from which packets to the API server leave; undefined when there is no route. */
 export interface RouteProbe {
   localAddress(server: string): Promise<string | undefined>;

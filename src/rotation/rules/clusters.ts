@@ -1,5 +1,5 @@
 import type { ClusterAccess, ClientConfig } from '../../kubeconfig/client-config.ts';
-import type { KubeconfigReading } from '../../ports.ts';
+import type { KubeconfigReading, ServerMove } from '../../ports.ts';
 import { credentialKey } from './asker.ts';
 
 /** What differs between two ways to reach a cluster, as words for a log line; empty means the same. `authority` is what to call the CA. */
@@ -26,11 +26,20 @@ export interface ClusterChoice {
   readonly offered: ClusterAccess | undefined;
 }
 
-/** Which cluster to talk to. The node's kubeconfig wins until the bootstrap kubeconfig's differing entry has been proven. */
-export function chooseCluster(node: KubeconfigReading, bootstrap: KubeconfigReading): ClusterChoice {
+/**
+ * Which cluster to talk to. The node's kubeconfig wins until the bootstrap kubeconfig's differing entry has been proven. That this goes on to name the
+ * server which it named before certlet has moved the node's to another one is no difference.
+ */
+export function chooseCluster(
+  node: KubeconfigReading,
+  bootstrap: KubeconfigReading,
+  moved?: Pick<ServerMove, 'home' | 'to'>,
+): ClusterChoice {
   const active = node.kind === 'usable' ? node.config.cluster : undefined;
-  const source = bootstrap.kind === 'usable' ? bootstrap.config.cluster : undefined;
-  if (active === undefined) return { active: source, offered: undefined };
+  const named = bootstrap.kind === 'usable' ? bootstrap.config.cluster : undefined;
+  if (active === undefined) return { active: named, offered: undefined };
+  const isOurs = moved !== undefined && moved.to === active.server && moved.home === named?.server;
+  const source = isOurs && named !== undefined ? { ...named, server: active.server } : named;
   const differs = source !== undefined && clusterDifferences(active, source).length > 0;
   return { active, offered: differs ? source : undefined };
 }
