@@ -5,6 +5,8 @@ import { FileCertificateStore } from './adapters/store/file-certificate-store.ts
 import { NodeFileSystem } from './adapters/file-system.ts';
 import { createApiConnector } from './adapters/api/connector.ts';
 import { createKubeconfigFiles } from './adapters/kubeconfig-files.ts';
+import { createServersFile } from './adapters/store/servers-record.ts';
+import { restartFlag } from './adapters/systemd/flag-hook.ts';
 import { createRouteProbe } from './adapters/route-probe.ts';
 import { createServingProof } from './adapters/serving-proof.ts';
 import { SystemChance, SystemClock } from './adapters/system-clock.ts';
@@ -12,7 +14,7 @@ import { DEFAULT_SETTINGS_PATH, type Settings } from './config.ts';
 import { afterPlainFiles, tellMended } from './host-hooks.ts';
 import type { AfterRotation, Clock, Logger, Observer } from './ports.ts';
 import { Agent } from './rotation/agent.ts';
-import type { FollowOptions, RotationOptions } from './rotation/rotation-context.ts';
+import type { FollowOptions, RotationOptions, RotationPorts } from './rotation/rotation-context.ts';
 import type { AgentSnapshot } from './rotation/snapshot.ts';
 
 /** What a process brings to an agent besides its settings. */
@@ -63,15 +65,40 @@ export function assembleAgent(settings: Settings, parts: AgentParts): Agent {
     onWarning: (event, fields) => log.log('warn', event, fields),
   });
   const route = createRouteProbe();
+  const severalServers = settings.servers.length > 0 || settings.serversFromEndpoints;
   const serving = createServingProof();
   const clusterCa = settings.followClusterCA === 'off' ? undefined : clusterCaFiles(settings, parts.confirmLock);
   const chance = new SystemChance();
-  const ports = { clock, chance, log, store, kubeconfigs, connector, route, serving, after, observer, clusterCa };
+  const several = severalServers ? serverPorts(settings, clock, parts.confirmLock) : {};
+  const ports = {
+    clock,
+    chance,
+    log,
+    store,
+    kubeconfigs,
+    connector,
+    route,
+    serving,
+    after,
+    observer,
+    clusterCa,
+    ...several,
+  };
   const { everyMs, expiringWithinMs, proofGoodForMs } = parts;
   const options = { ...rotationOptions(settings, parts.hurry), everyMs, expiringWithinMs, proofGoodForMs };
   const agent = new Agent(ports, options, parts.onTick);
   return agent;
 }
+
+/** What is remembered of several API servers, and how the kubelet learns of another one. */
+const serverPorts = (
+  { stateDir, runtimeDir }: Settings,
+  clock: Clock,
+  confirmLock?: () => Promise<void>,
+): Pick<RotationPorts, 'serversFile' | 'restartFlag'> => ({
+  serversFile: createServersFile(new NodeFileSystem(), stateDir, confirmLock),
+  restartFlag: restartFlag({ fs: new NodeFileSystem(), clock, runtimeDir }),
+});
 
 /** The store of these settings; it tells what it finds wrong through the log. Whoever writes holds the lock and gives its `confirm`. */
 export function openStore(
@@ -143,6 +170,9 @@ export function rotationOptions(settings: Settings, hurry: boolean): RotationOpt
     refusedBackoffMs: rotation.refusedBackoffMs,
     proofRetryMs: rotation.proofRetryMs,
     deleteBootstrapKubeconfig: settings.deleteBootstrapKubeconfig,
+    servers: settings.servers,
+    serversFromEndpoints: settings.serversFromEndpoints,
+    moveKubeconfigMs: settings.moveKubeconfigMs,
     kubeletVersion: kubelet.version,
     caFile: settings.caFile,
     followCa: followOptions(settings),

@@ -209,9 +209,12 @@ export interface ServersFile {
   write(record: ServersRecord): Promise<void>;
 }
 
-/** Has the kubelet restarted, now: resolves once the flag was taken. Throws `ERR_HOOK`. */
+/** `<runtimeDir>/restart-kubelet`, taken by certlet-kubelet-restart.path. */
 export interface RestartFlag {
-  raise(signal: AbortSignal): Promise<void>;
+  /** Wants a restart for what changed: the name of a certificate, or `kubeconfig`. Throws `ERR_HOOK`. */
+  raise(purpose: string): Promise<void>;
+  /** Resolves when the flag is gone, or the signal has aborted. Throws `ERR_HOOK` when nobody takes it in time. */
+  taken(signal: AbortSignal): Promise<void>;
 }
 
 /** The address of this host from which packets to the API server leave; undefined when there is no route. */

@@ -32,6 +32,8 @@ t.test('without file and flags everything has the default of kubeadm or the kube
     kubeconfig: '/etc/kubernetes/kubelet.conf',
     manageKubeconfig: true,
     followClusterCA: 'off',
+    servers: [],
+    serversFromEndpoints: false,
     certDir: '/var/lib/kubelet/pki',
     stateDir: '/var/lib/kubelet/pki/.certlet',
     runtimeDir: '/run/certlet',
@@ -74,6 +76,9 @@ bootstrapKubeconfig: /etc/k/boot.conf
 kubeconfig: /etc/k//node.conf/
 manageKubeconfig: false
 followClusterCA: clusterTrustBundle
+servers: [https://10.0.0.1:6443, "https://[fd00::1]/lb/"]
+serversFromEndpoints: true
+reserve: 21d
 certDir: /var/k/pki
 stateDir: /var/k/state
 runtimeDir: /run/k
@@ -109,6 +114,8 @@ t.test('every setting of the file arrives, resolved', async (t) => {
     kubeconfig: '/etc/k/node.conf',
     manageKubeconfig: false,
     followClusterCA: 'clusterTrustBundle',
+    servers: ['https://10.0.0.1:6443', 'https://[fd00::1]/lb'],
+    serversFromEndpoints: true,
     certDir: '/var/k/pki',
     stateDir: '/var/k/state',
     runtimeDir: '/run/k',
@@ -128,6 +135,7 @@ t.test('every setting of the file arrives, resolved', async (t) => {
       keyAlgorithm: 'RSA-3072',
       keyEncipherment: false,
       expirationSeconds: 600,
+      reserveMs: 21 * 86_400_000,
       plainFiles: { client: { certFile: '/var/k/pki/kubelet-client.crt', keyFile: '/var/k/pki/kubelet-client.key' } },
       serving: false,
     }),
@@ -291,6 +299,42 @@ for (const row of [
     name: 'duration beyond a year',
     file: 'rotation: {nodeRefresh: 8761h}',
     lines: [`${at(1)}rotation.nodeRefresh: is longer than 8760h`],
+  },
+  {
+    name: 'an API server in plain http',
+    file: 'servers: [http://a:6443]',
+    lines: [
+      `${at(1)}servers[0]: expected the URL of an API server, such as https://10.0.0.1:6443, got "http://a:6443"`,
+    ],
+  },
+  {
+    name: 'an API server whose port is none',
+    file: 'servers: ["https://a:99999"]',
+    lines: [`${at(1)}servers[0]: "https://a:99999" has the port 99999: Write HOST:PORT, with a port from 1 to 65535.`],
+  },
+  {
+    name: 'an API server twice, spelt otherwise',
+    file: 'servers: ["https://a", "https://A:443/"]',
+    lines: [`${at(1)}servers[1]: https://A:443 is named twice`],
+  },
+  {
+    name: 'a kubeconfig that has nowhere to move',
+    file: 'moveKubeconfig: 10m',
+    lines: [`${at(1)}moveKubeconfig: there is no other server: set servers or serversFromEndpoints`],
+  },
+  {
+    name: 'a kubeconfig that is left to root',
+    file: 'servers: ["https://a"]\nmanageKubeconfig: false\nmoveKubeconfig: 10m',
+    lines: [
+      `${at(3)}moveKubeconfig: root writes the kubeconfig (manageKubeconfig: false), so certlet makes it name no other server`,
+    ],
+  },
+  {
+    name: 'a kubelet that is never restarted',
+    file: 'serversFromEndpoints: true\nkubelet: {restart: never}\nmoveKubeconfig: 10m',
+    lines: [
+      `${at(3)}moveKubeconfig: a running kubelet goes on asking the server that it knows, and kubelet.restart is never`,
+    ],
   },
   { name: 'no map', file: 'log: info', lines: [`${at(1)}log: expected a map of settings, got "info"`] },
   { name: 'a list as root', file: '- a', lines: [`${at(1)}the file: expected a map of settings, got a list`] },

@@ -57,6 +57,7 @@ const STATE_FILES = [
   /^hooks\.json$/u,
   /^kubeconfig-write\.json$/u,
   /^cluster-ca\.json$/u,
+  /^servers\.json$/u,
   /^certificates\.json$/u,
   /-ledger\.json$/u,
 ] as const;

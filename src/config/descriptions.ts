@@ -22,6 +22,17 @@ export const DESCRIPTIONS: Readonly<Record<string, Description>> = {
   caFile: {
     text: 'Keep the CA of the kubeconfig in a file beside the pairs, cluster-ca.crt: kubelets from 1.36 on take over a new one without a restart.',
   },
+  servers: {
+    text: 'Further API servers of the cluster, asked in this order where that of the kubeconfig does not answer, under the same CA and rules for names. See docs/servers.md.',
+    value: 'URL,...',
+  },
+  serversFromEndpoints: {
+    text: 'Ask the cluster for them, too (Endpoints default/kubernetes); each is verified before it counts.',
+  },
+  moveKubeconfig: {
+    text: "After the server of the kubelet's kubeconfig was away for so long, name one that answers there and restart the kubelet, once an hour at most. Default: never.",
+    value: 'TIME',
+  },
   certDir: { text: 'Folder of the certificate files, as in the kubelet.', value: 'DIR' },
   stateDir: {
     text: 'Folder for pending requests and staged pairs, kept private. Default: .certlet in the cert-dir.',

@@ -16,6 +16,7 @@ import {
   listenAddress,
   longDuration,
   serverAddress,
+  serverUrl,
   subjectName,
   text,
 } from './values.ts';
@@ -30,6 +31,8 @@ const MIN_PAUSE_MS = 1000;
 /** A certificate with more names than this fits into no handshake that anybody does. */
 const MOST_NAMES = 1000;
 const CLOUD_PROVIDERS = ['none', 'external'] as const;
+/** Less is what an API server is away for while it is upgraded, and each move restarts the kubelet. */
+const MIN_MOVE_MS = 60_000;
 
 const LOG_LEVELS = ['error', 'warn', 'info', 'debug'] as const;
 const LOG_FORMATS = ['auto', 'text', 'journal', 'json'] as const;
@@ -100,6 +103,9 @@ export const SETTINGS_CODEC = group({
   manageKubeconfig: defaulted(boolean(), true),
   followClusterCA: defaulted(choice(CA_SOURCES), 'off'),
   caFile: defaulted(boolean(), false),
+  servers: defaulted(list(serverUrl()), []),
+  serversFromEndpoints: defaulted(boolean(), false),
+  moveKubeconfig: optional(duration(MIN_MOVE_MS)),
   certDir: defaulted(absolutePath(), '/var/lib/kubelet/pki'),
   stateDir: optional(absolutePath()),
   runtimeDir: defaulted(absolutePath(), '/run/certlet'),

@@ -13,6 +13,7 @@ export function combinationProblems(settings: Settings): readonly Problem[] {
   return [
     ...folderProblems(settings),
     ...kubeconfigProblems(settings),
+    ...serverProblems(settings),
     ...fileProblems(settings),
     ...hookProblems(settings),
     ...metricsProblems(settings),
@@ -61,6 +62,25 @@ function kubeconfigProblems(settings: Settings): Problem[] {
   if (folder === undefined) return [];
   const text = `must not lie in ${folder} with manageKubeconfig: false: the service writes there`;
   return [{ path: ['kubeconfig'], text }];
+}
+
+/** One server twice, and a kubeconfig that cannot follow. */
+function serverProblems({ servers, serversFromEndpoints, moveKubeconfigMs, ...settings }: Settings): Problem[] {
+  const problems: Problem[] = servers.flatMap((server, index) =>
+    servers.findIndex((other) => new URL(other).href === new URL(server).href) < index
+      ? [{ path: ['servers', index], text: `${server} is named twice` }]
+      : [],
+  );
+  if (moveKubeconfigMs === undefined) return problems;
+  const why =
+    servers.length === 0 && !serversFromEndpoints
+      ? 'there is no other server: set servers or serversFromEndpoints'
+      : !settings.manageKubeconfig
+        ? 'root writes the kubeconfig (manageKubeconfig: false), so certlet makes it name no other server'
+        : settings.kubelet.restart === 'never'
+          ? 'a running kubelet goes on asking the server that it knows, and kubelet.restart is never'
+          : undefined;
+  return why === undefined ? problems : [...problems, { path: ['moveKubeconfig'], text: why }];
 }
 
 /** Two settings that name one file, or a file where certlet keeps something else, would destroy one another. */

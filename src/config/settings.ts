@@ -21,6 +21,12 @@ export interface Settings {
   readonly followClusterCA: 'cluster-info' | 'clusterTrustBundle' | 'off';
   /** File of the kubeconfig's CA; undefined: in whatever form it has. */
   readonly caFile?: string;
+  /** Further API servers of the cluster: URLs of https without a slash at the end, in the order of asking. */
+  readonly servers: readonly string[];
+  /** Ask the cluster for its API servers, too. */
+  readonly serversFromEndpoints: boolean;
+  /** The kubelet's kubeconfig follows after its server was away for so long; undefined: never. */
+  readonly moveKubeconfigMs?: number;
   readonly certDir: string;
   readonly stateDir: string;
   readonly runtimeDir: string;

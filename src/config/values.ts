@@ -1,6 +1,7 @@
 import { isIP } from 'node:net';
 import { normalize } from 'node:path';
 import { type CertificateNames, NODE_NAME, withNodeName } from '../csr/spec.ts';
+import { readHost, splitUrl } from '../kubeconfig/url-host.ts';
 import { DNS_SUBDOMAIN, MAX_DNS_LENGTH } from '../pki/dns-name.ts';
 import { canonicalIpAddress } from '../pki/ip-address.ts';
 import { type IpRange, parseIpRange } from '../pki/ip-range.ts';
@@ -163,6 +164,21 @@ export function addressRange(): Codec<IpRange> {
 /** An IPv4 or IPv6 address without zone, in its one text (RFC 5952). */
 export function ipAddress(): Codec<string> {
   return checkedAddress({ pattern: '^[0-9A-Fa-f:.]+$', what: 'an IP address', maxLength: 45 });
+}
+
+/** The URL of an API server: https, a host with or without port, nothing that belongs elsewhere. Handed on without slashes at its end. */
+export function serverUrl(): Codec<string> {
+  const plain = text({
+    pattern: '^https://[^\\s/?#@]+(/[^\\s?#]*)?$',
+    what: 'the URL of an API server, such as https://10.0.0.1:6443',
+    maxLength: 2048,
+  });
+  return refined(plain, (given, path, problems) => {
+    const host = readHost(splitUrl(given)?.authority ?? '');
+    if ('problem' in host) return reject(problems, path, `${shown(given)} ${host.problem}: ${host.remedy}`);
+    if (!URL.canParse(given)) return reject(problems, path, `is no URL: ${shown(given)}`);
+    return given.replace(/(?<!\/)\/+$/, '');
+  });
 }
 
 const MAX_PORT = 65_535;

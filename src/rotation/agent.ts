@@ -12,7 +12,11 @@ import { CertificateManager } from './manager.ts';
 import { NodeReader } from './node/node-reader.ts';
 import { Prover } from './proof/prover.ts';
 import type { AgentSnapshot } from './snapshot.ts';
+import { laterOf } from './rules/schedule.ts';
 import type { Step } from './rules/step.ts';
+import { roamingConnector } from './servers/roaming-connector.ts';
+import { ServerRoster } from './servers/roster.ts';
+import { type CareParts, ServerCare } from './servers/server-care.ts';
 import { TaskSet } from './tasks.ts';
 import { Upkeep } from './upkeep.ts';
 
@@ -35,6 +39,8 @@ export class Agent {
   readonly #upkeep: Upkeep;
   /** Only where the cluster's CA is followed. */
   readonly #follower: CaFollower | undefined;
+  /** Only where there are several API servers. */
+  readonly #servers: ServerCare | undefined;
   readonly #tasks: TaskSet;
   readonly #onTick: (snapshot: AgentSnapshot) => void;
   readonly #startedAt: Date;
@@ -46,7 +52,9 @@ export class Agent {
     this.#startedAt = ports.clock.now();
     this.#lastTick = this.#startedAt;
     this.#onTick = onTick;
-    const connections = new Connections(ports.connector);
+    const roster = rosterOf(ports, options);
+    const connector = roster === undefined ? ports.connector : roamingConnector(ports.connector, roster);
+    const connections = new Connections(connector, ports.connector);
     const context = {
       ...ports,
       options,
@@ -66,8 +74,9 @@ export class Agent {
     const { spec } = identity.rules;
     this.#prover = new Prover(context, node, (cluster) => kubeconfigs.takeOver(cluster, spec));
     const { followCa } = options;
-    this.#follower = followCa === undefined ? undefined : new CaFollower(context, followCa, node, spec);
+    this.#follower = followCa && new CaFollower(context, followCa, node, spec);
     this.#upkeep = new Upkeep(context, { node, prover: this.#prover, identity, managers: this.#managers });
+    this.#servers = roster && careOf(context, { ...node, spec, roster });
     this.#tasks = new TaskSet(ports.clock);
   }
 
@@ -76,6 +85,8 @@ export class Agent {
     const ending = new AbortController();
     const ended = AbortSignal.any([signal, ending.signal]);
     try {
+      // What an earlier process did about the servers says which are asked, and what an offer is.
+      await this.#servers?.load();
       while (!signal.aborted) {
         const next = this.#tick(ended);
         this.#onTick(this.snapshot());
@@ -159,6 +170,7 @@ export class Agent {
       at: clock.now(),
       managers: managers.map((manager) => manager.snapshot()),
       server: this.#node.kubeconfigs.cluster.active?.server,
+      servers: this.#servers?.snapshot(),
       clockSkewMs: clockSkewMs(dateSample),
       kubeletVersion: this.#node.reader.kubeletVersion,
       lastTick: this.#lastTick,
@@ -202,8 +214,9 @@ export class Agent {
     const proofAt = proof !== undefined && quiet !== undefined && quiet > proof ? quiet : proof;
     if (proofAt !== undefined && proofAt <= now) this.#tasks.launch('proof', () => this.#prove(signal));
     const followAt = this.#followCa(now, quiet, signal);
+    const serversAt = this.#care(now, quiet, signal);
     const steps = this.#managers.map((manager) => this.#decide(manager, quiet, signal));
-    return [upkeep, proofAt, followAt, ...steps].filter((date) => date !== undefined);
+    return [upkeep, proofAt, followAt, serversAt, ...steps].filter((date) => date !== undefined);
   }
 
   /** The CAs that the cluster publishes: read when it is time, and never in the rush of a start. */
@@ -213,6 +226,16 @@ export class Agent {
     if (follower === undefined || due === undefined || this.#tasks.running('cluster CA')) return undefined;
     const at = quiet !== undefined && quiet > due ? quiet : due;
     if (at <= now) this.#tasks.launch('cluster CA', () => follower.run(signal));
+    return at;
+  }
+
+  /** Of the API servers, where there are several: when there is something to do about them. */
+  #care(now: Date, quiet: Date | undefined, signal: AbortSignal): Date | undefined {
+    const servers = this.#servers;
+    const due = servers?.due();
+    if (servers === undefined || due === undefined || this.#tasks.running('servers')) return undefined;
+    const at = laterOf(due, quiet) ?? due;
+    if (at <= now) this.#tasks.launch('servers', () => servers.run(signal));
     return at;
   }
 
@@ -239,3 +262,14 @@ export class Agent {
 
 /** Nothing is due. A retry or the spacing between requests means that something is. */
 const isDone = (step: Step): boolean => step.kind === 'wait' && step.cause === 'valid';
+
+/** Undefined where the settings name no other server and ask for none: nothing is made for what is not wanted. */
+const rosterOf = (ports: RotationPorts, options: RotationOptions): ServerRoster | undefined =>
+  (options.servers ?? []).length > 0 || options.serversFromEndpoints === true
+    ? new ServerRoster(ports, options.servers ?? [])
+    : undefined;
+
+function careOf(context: RotationContext, parts: Omit<CareParts, 'file' | 'restart'>): ServerCare | undefined {
+  const { serversFile: file, restartFlag: restart } = context;
+  return file && restart && new ServerCare(context, { ...parts, file, restart });
+}

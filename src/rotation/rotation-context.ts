@@ -12,7 +12,9 @@ import type {
   KubeconfigFiles,
   Logger,
   Observer,
+  RestartFlag,
   RouteProbe,
+  ServersFile,
   ServingProof,
 } from '../ports.ts';
 
@@ -50,6 +52,12 @@ export interface RotationOptions extends NameRules {
   /** How long a fresh or refused client certificate is tried before it counts as dead. */
   readonly proofRetryMs: number;
   readonly deleteBootstrapKubeconfig: boolean;
+  /** Further API servers of the cluster, URLs in the order of asking. */
+  readonly servers?: readonly string[];
+  /** The cluster's own list of them is asked for. */
+  readonly serversFromEndpoints?: boolean;
+  /** The node's kubeconfig follows after its server was away for so long; undefined: never. */
+  readonly moveKubeconfigMs?: number | undefined;
   /** The next run comes so much later: what falls due before is due now. Undefined for a daemon. */
   readonly everyMs?: number | undefined;
   /** A run renews only what ends within this time, in place of what is due. Undefined for a daemon. */
@@ -93,6 +101,9 @@ export interface RotationPorts {
   readonly observer: Observer;
   /** Only where the cluster's CA is followed. */
   readonly clusterCa?: ClusterCaFiles | undefined;
+  /** Only where there are several API servers. */
+  readonly serversFile?: ServersFile | undefined;
+  readonly restartFlag?: RestartFlag | undefined;
 }
 
 /** What the rotation of every certificate works with. A reload makes a new agent with a context of its own. */

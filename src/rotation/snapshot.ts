@@ -4,7 +4,9 @@ import type { CaMark } from '../kubeconfig/ca-record.ts';
 import type { CaSource } from './rotation-context.ts';
 import type { KubeletLag } from './rules/cluster-ca.ts';
 import type { KubeconfigNeed } from './rules/clusters.ts';
+import type { ServerMove } from '../ports.ts';
 import type { ReserveFacts } from './rules/reserve.ts';
+import type { ServerFacts } from './rules/servers.ts';
 
 /** The named states of one certificate. */
 export type Phase =
@@ -93,12 +95,22 @@ export interface ClusterCaSnapshot {
   readonly trouble: FailureSnapshot | undefined;
 }
 
+/** The API servers of the cluster, where there are several. */
+export interface ServersSnapshot {
+  readonly inUse: string;
+  readonly ofKubeconfig: string;
+  readonly servers: readonly ServerFacts[];
+  /** When the node's kubeconfig was last made to name another one. */
+  readonly moved: ServerMove | undefined;
+}
+
 export interface AgentSnapshot {
   readonly nodeName: string;
   readonly startedAt: Date;
   readonly at: Date;
   readonly managers: readonly ManagerSnapshot[];
   readonly server: string | undefined;
+  readonly servers?: ServersSnapshot | undefined;
   readonly clockSkewMs: number | undefined;
   readonly kubeletVersion: string | undefined;
   readonly lastTick: Date;

@@ -27,7 +27,7 @@ t.test('no setting is left out', async (t) => {
   // They have no default to show: an example of each stands in a comment.
   t.strictSame(
     [...new Set(named)].filter((name) => !shown.includes(name)),
-    ['maxNames', 'expirationSeconds', 'reserve'],
+    ['moveKubeconfig', 'maxNames', 'expirationSeconds', 'reserve'],
   );
   for (const { path } of settingLeaves()) t.match(text, new RegExp(`\\b${String(path.at(-1))}\\b`));
 });

@@ -1,9 +1,8 @@
 import { CertletError } from '../../errors.ts';
 import type { KubeletPlan } from '../../kubelet/restart.ts';
 import type { Served } from '../../kubelet/served.ts';
-import type { Clock, Logger } from '../../ports.ts';
+import type { Clock, Logger, RestartFlag } from '../../ports.ts';
 import { shellWord } from '../../remedy.ts';
-import type { RestartFlag } from '../systemd/flag-hook.ts';
 import type { Hook, HookEvent } from './hook.ts';
 import type { HookRecord } from './hook-record.ts';
 import type { Proof } from './proof.ts';

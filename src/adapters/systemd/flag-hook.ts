@@ -1,7 +1,7 @@
 import { dirname, join } from 'node:path';
 import { CertletError, defectIn, isDefect } from '../../errors.ts';
 import { CLUSTER_CA } from '../../kubeconfig/trusted-ca.ts';
-import type { Clock } from '../../ports.ts';
+import type { Clock, RestartFlag } from '../../ports.ts';
 import { fileError, onErrno } from '../file-errors.ts';
 import type { FileSystem } from '../file-system.ts';
 import { ensureFolder, replaceFile, replaceVolatile } from '../files.ts';
@@ -73,14 +73,6 @@ export async function lowerFlags(
     }
   }
   return lowered;
-}
-
-/** `<runtimeDir>/restart-kubelet`, taken by certlet-kubelet-restart.path. */
-export interface RestartFlag {
-  /** Wants a restart for the certificate of that name. Throws `ERR_HOOK`. */
-  raise(purpose: string): Promise<void>;
-  /** Resolves when the flag is gone, or the signal has aborted. Throws `ERR_HOOK` when nobody takes it in time. */
-  taken(signal: AbortSignal): Promise<void>;
 }
 
 /** The flag by which the kubelet's restart is asked for, whatever the reason. */

@@ -17,14 +17,17 @@ export function credentialOf(pair: CertificatePair): Credential {
  * and whoever still holds it is refused (`ERR_API_DROPPED`) and asks for the one in use.
  */
 export class Connections {
+  /** Asks the server that it is told and no other, where others of the cluster may take its place else. */
+  readonly direct: ApiConnector;
   readonly #connector: ApiConnector;
   readonly #pools = new Map<'node' | 'bootstrap', { readonly key: string; readonly api: DroppableConnection }>();
   readonly #versions = new Map<string, CsrApiVersion>();
   /** A question that was asked ahead; its answer or failure is for the next who asks over the same connection. */
   #ahead: { readonly api: ApiConnection; readonly answer: Promise<CsrApiVersion> } | undefined;
 
-  constructor(connector: ApiConnector) {
+  constructor(connector: ApiConnector, direct: ApiConnector = connector) {
     this.#connector = connector;
+    this.direct = direct;
   }
 
   /** The node's pool; a new pair or cluster makes a new one and closes the old. */
@@ -44,6 +47,11 @@ export class Connections {
   /** A pool of its own, so that the first request goes over a fresh connection. The caller closes it. */
   fresh(cluster: ClusterAccess, pair: CertificatePair): ApiConnection {
     return this.#connector.connect(cluster, credentialOf(pair));
+  }
+
+  /** The same to this very server. */
+  exact(cluster: ClusterAccess, pair: CertificatePair): ApiConnection {
+    return this.direct.connect(cluster, credentialOf(pair));
   }
 
   /** Which version of the CSR API this server serves: asked once per server. */

@@ -3,7 +3,7 @@ import { CertletError, errorFields, isCertletError, problemOf } from '../../erro
 import type { CertificateSpec } from '../../csr/spec.ts';
 import type { ClientConfig, ClusterAccess } from '../../kubeconfig/client-config.ts';
 import { bundleId, readTrustedCas, type TrustedCa } from '../../kubeconfig/trusted-ca.ts';
-import type { KubeconfigReading } from '../../ports.ts';
+import type { KubeconfigReading, ServerMove } from '../../ports.ts';
 import { SaidOnce } from '../../said-once.ts';
 import { SerialQueue } from '../../serial-queue.ts';
 import type { RotationContext } from '../rotation-context.ts';
@@ -18,7 +18,7 @@ import {
   readingChanges,
 } from '../rules/clusters.ts';
 
-/** A cluster's CA changes a few times in a process' life, and what was asked for with an older one has ended long since. */
+/** A cluster's CA and the server of a kubeconfig change a few times in a process' life, and what was asked for with an older one has ended long since. */
 const MAX_REPLACED = 8;
 
 type UnsafeReading = KubeconfigReading & { readonly kind: 'unusable'; readonly error: CertletError };
@@ -47,15 +47,16 @@ export class NodeKubeconfigs {
   #need: KubeconfigNeed | undefined;
   /** What root has to do for the cluster's CA. */
   #caNeed: KubeconfigNeed | undefined;
-  /** Cluster entries whose CA was replaced in this process: who asked with one of them writes the present one. */
+  /** Cluster entries whose CA or server was replaced in this process: who asked with one of them writes the present one. */
   #replaced: readonly ClusterAccess[] = [];
   /** Digest of a bootstrap kubeconfig that offers nothing since: see `CaRecord`. */
   #passedBy: string | undefined;
   #parsed: { readonly pem: string | undefined; readonly cas: readonly TrustedCa[] } = { pem: undefined, cas: [] };
   /** The last judgement, for these very readings: they are asked for many times a minute. */
   #judgedOffer:
-    | { readonly active: ClusterAccess; readonly offered: ClusterAccess; readonly nothing: boolean }
+    | { readonly active: ClusterAccess; readonly bootstrap: KubeconfigReading; readonly nothing: boolean }
     | undefined;
+  #moved: ServerMove | undefined;
 
   constructor(context: RotationContext) {
     this.#context = context;
@@ -75,12 +76,18 @@ export class NodeKubeconfigs {
   /** A kubeconfig that others can write since counts as it was before, and is put back. */
   get cluster(): ClusterChoice {
     const node = isUnsafe(this.#node) ? (this.#lastUsable ?? this.#node) : this.#node;
-    const choice = chooseCluster(node, this.#bootstrap);
+    const choice = chooseCluster(node, this.#bootstrap, this.#moved);
     const { active, offered } = choice;
     if (active !== undefined && offered !== undefined && this.#isPassedBy(active, offered))
       return { active, offered: undefined };
     const proven = offered !== undefined && this.#proven !== undefined && sameCluster(this.#proven, offered);
     return proven ? { active: offered, offered: undefined } : choice;
+  }
+
+  /** Certlet itself makes the node's kubeconfig name another server, or has done so. */
+  noteMove(move: ServerMove | undefined): void {
+    this.#moved = move;
+    this.#judgedOffer = undefined;
   }
 
   /** The cluster to talk to. Throws `ERR_CREDENTIAL_MISSING` or what is wrong with the node's kubeconfig where nothing names one. */
@@ -124,10 +131,10 @@ export class NodeKubeconfigs {
   #isPassedBy(active: ClusterAccess, offered: ClusterAccess): boolean {
     if (this.#context.options.followCa === undefined) return false;
     const before = this.#judgedOffer;
-    if (before?.active === active && before.offered === offered) return before.nothing;
+    if (before?.active === active && before.bootstrap === this.#bootstrap) return before.nothing;
     const digest = this.bootstrapDigest;
     const nothing = (digest !== undefined && digest === this.#passedBy) || offersNothing(active, offered);
-    this.#judgedOffer = { active, offered, nothing };
+    this.#judgedOffer = { active, bootstrap: this.#bootstrap, nothing };
     return nothing;
   }
 
@@ -190,8 +197,8 @@ export class NodeKubeconfigs {
   }
 
   /**
-   * Writes the kubeconfig of a certificate for this cluster unless it names cluster and pair already. A cluster entry whose CA has been replaced since
-   * (a request may wait for days) is the present one.
+   * Writes the kubeconfig of a certificate for this cluster unless it names cluster and pair already. A cluster entry whose CA or server has been
+   * replaced since (a request may wait for days) is the present one.
    */
   write(asked: ClusterAccess, spec: CertificateSpec): Promise<void> {
     return this.#writes.run(async () => {
@@ -216,6 +223,22 @@ export class NodeKubeconfigs {
       if (node.kind !== 'usable' || !sameCluster(node.config.cluster, before)) return false;
       await this.#write({ ...node.config.cluster, caPem }, spec);
       this.#replaced = [...this.#replaced, before].slice(-MAX_REPLACED);
+      return true;
+    });
+  }
+
+  /**
+   * Makes the node's kubeconfig name another server of the same cluster where it still names that of `before`, and trust what it trusts by then; resolves
+   * to whether it did. Errors as `KubeconfigFiles.writeNode`.
+   */
+  move(before: ClusterAccess, server: string, spec: CertificateSpec): Promise<boolean> {
+    return this.#writes.run(async () => {
+      await this.reload();
+      const node = this.#node;
+      if (node.kind !== 'usable' || node.config.cluster.server !== before.server) return false;
+      const { cluster } = node.config;
+      await this.#write({ ...cluster, server }, spec);
+      this.#replaced = [...this.#replaced, before, cluster].slice(-MAX_REPLACED);
       return true;
     });
   }

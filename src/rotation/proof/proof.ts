@@ -1,6 +1,7 @@
 import { CertletError, isCertletError } from '../../errors.ts';
 import type { CertificatePair } from '../../pki/certificate.ts';
 import type { ClusterAccess } from '../../kubeconfig/client-config.ts';
+import type { Connections } from '../node/connections.ts';
 import type { RotationContext } from '../rotation-context.ts';
 
 /** What the proof asks: something each identity may ask about itself. */
@@ -13,7 +14,7 @@ const QUESTION = { verb: 'create', group: 'certificates.k8s.io', resource: 'cert
  * the certificate) is no answer and is thrown.
  */
 export async function proveClientPair(
-  context: RotationContext,
+  context: { readonly connections: Pick<Connections, 'fresh'> },
   cluster: ClusterAccess,
   pair: CertificatePair,
   signal: AbortSignal,

@@ -111,7 +111,10 @@ export class Prover {
     const { active } = this.#kubeconfigs.cluster;
     const differences = active === undefined ? [] : clusterDifferences(active, offered);
     try {
-      const refusal = await proveClientPair(this.#context, offered, pair, signal);
+      // Whoever is to be named in the kubeconfig has to answer itself.
+      const { connections } = this.#context;
+      const direct = { fresh: connections.exact.bind(connections) };
+      const refusal = await proveClientPair({ connections: direct }, offered, pair, signal);
       this.#kubeconfigs.said.over(`offer of ${offered.server}`);
       if (refusal !== undefined) {
         this.#refusedOffer = offered;
