@@ -8,6 +8,7 @@ import { reloadsStep } from './steps/reloads.ts';
 import { requestsStep } from './steps/requests.ts';
 import { servingStep } from './steps/serving.ts';
 import { servedStep } from './steps/served.ts';
+import { serversStep } from './steps/servers.ts';
 
 /** The way of a certificate, in its order. */
 export const STEPS: readonly Step[] = [
@@ -17,6 +18,7 @@ export const STEPS: readonly Step[] = [
   networkStep,
   tlsStep,
   authenticationStep,
+  serversStep,
   versionsStep,
   rightsStep,
   approvalStep,

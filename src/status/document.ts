@@ -2,6 +2,7 @@ import { CertletError } from '../errors.ts';
 import type { AgentSnapshot, FailureSnapshot, ManagerSnapshot, PendingSnapshot, Phase } from '../rotation/snapshot.ts';
 import { timestamp } from '../timestamp.ts';
 import { type ClusterCaStatus, clusterCaStatus } from './cluster-ca.ts';
+import { type ServerStatus, serverStatuses } from './servers.ts';
 import { type ReserveStatus, reserveStatus, survivesOffUntil } from './time-off.ts';
 import { foreign, optionalTimestamp, present, type Timestamp } from './fields.ts';
 import { type ServedFacts, type ServedStatus, servedStatus } from './served.ts';
@@ -80,6 +81,10 @@ export interface NodeStatus {
   /** How far this host's clock is ahead of the API server's (negative: behind). */
   readonly clockSkewSeconds?: number;
   readonly kubeletVersion?: string;
+  /** All that are known, the kubeconfig's first; only where the settings know of several. */
+  readonly servers?: readonly ServerStatus[];
+  /** When certlet last made the node's kubeconfig name another one. */
+  readonly serverMovedAt?: Timestamp;
   /** It may be off until then and comes back by its own certificate; absent where it has none that is still good. After that it needs a bootstrap credential. */
   readonly survivesOffUntil?: Timestamp;
 }
@@ -178,7 +183,7 @@ export interface HookProblemFacts {
 
 /** The document of this moment. Texts of foreign origin pass the filter for secrets once more: the file is readable by everyone. */
 export function statusDocument(snapshot: AgentSnapshot, parts: StatusParts): StatusDocument {
-  const { nodeName, server, clockSkewMs, kubeletVersion, kubeconfig } = snapshot;
+  const { kubeconfig } = snapshot;
   return present({
     version: STATUS_VERSION,
     writtenAt: timestamp(parts.now),
@@ -190,13 +195,7 @@ export function statusDocument(snapshot: AgentSnapshot, parts: StatusParts): Sta
       processStartedAt: optionalTimestamp(parts.processStartedAt),
       everySeconds: parts.everyMs === undefined ? undefined : Math.round(parts.everyMs / 1000),
     }),
-    node: present({
-      name: nodeName,
-      server: server === undefined ? undefined : foreign(server),
-      clockSkewSeconds: clockSkewMs === undefined ? undefined : Math.round(clockSkewMs / 1000),
-      kubeletVersion,
-      survivesOffUntil: optionalTimestamp(survivesOffUntil(snapshot, parts.now)),
-    }),
+    node: nodeStatus(snapshot, parts.now),
     trouble: snapshot.trouble && errorStatus(snapshot.trouble),
     upToDate: snapshot.upToDate,
     certificates: snapshot.managers.map((manager) => certificateStatus(manager, parts.served)),
@@ -205,6 +204,19 @@ export function statusDocument(snapshot: AgentSnapshot, parts: StatusParts): Sta
     left: leftStatus(parts.left ?? []),
     kubeconfig: kubeconfig && { ...kubeconfig, reason: foreign(kubeconfig.reason) },
     clusterCA: clusterCaStatus(snapshot.clusterCa, snapshot.trusted ?? [], foreign),
+  });
+}
+
+function nodeStatus(snapshot: AgentSnapshot, now: Date): NodeStatus {
+  const { nodeName, server, servers, clockSkewMs, kubeletVersion } = snapshot;
+  return present({
+    name: nodeName,
+    server: server === undefined ? undefined : foreign(server),
+    clockSkewSeconds: clockSkewMs === undefined ? undefined : Math.round(clockSkewMs / 1000),
+    kubeletVersion,
+    servers: servers && serverStatuses(servers, foreign),
+    serverMovedAt: optionalTimestamp(servers?.moved?.at),
+    survivesOffUntil: optionalTimestamp(survivesOffUntil(snapshot, now)),
   });
 }
 

@@ -13,6 +13,17 @@ export interface Family {
   readonly samples: readonly Sample[];
 }
 
+/** A family of current values. */
+export const gauge = (name: string, help: string, samples: readonly Sample[]): Family => ({
+  name,
+  type: 'gauge',
+  help,
+  samples,
+});
+
+/** A date as Prometheus has it: seconds since 1970. */
+export const seconds = (date: Date): number => date.getTime() / 1000;
+
 /** Prometheus' text format 0.0.4. Families without samples are left out. */
 export function expositionText(families: readonly Family[]): string {
   return families

@@ -1,8 +1,9 @@
 import { KUBELET_CLIENT, KUBELET_SERVING } from '../csr/spec.ts';
 import type { AgentSnapshot, ManagerSnapshot } from '../rotation/snapshot.ts';
+import { caFamilies, serverFamilies } from './cluster-metrics.ts';
 import { type Histogram, ROTATION_BUCKETS } from './counters.ts';
 import type { ServedFacts } from './served.ts';
-import { expositionText, type Family, type Sample } from './exposition.ts';
+import { expositionText, type Family, gauge, type Sample, seconds } from './exposition.ts';
 
 export interface MetricsParts {
   readonly version: string;
@@ -187,6 +188,7 @@ function requestFamilies({ managers }: AgentSnapshot, { now }: MetricsParts): re
 function agentFamilies(snapshot: AgentSnapshot, { version, hookProblems, everyMs }: MetricsParts): readonly Family[] {
   const { clockSkewMs, upToDate, lastTick, startedAt, nodeName } = snapshot;
   return [
+    ...serverFamilies(snapshot),
     gauge('certlet_up_to_date', '1 when nothing is due and nothing waits.', [{ value: Number(upToDate) }]),
     gauge(
       'certlet_clock_skew_seconds',
@@ -214,34 +216,6 @@ function agentFamilies(snapshot: AgentSnapshot, { version, hookProblems, everyMs
   ];
 }
 
-/** Without a CA in the kubeconfig, none of these. */
-function caFamilies({ trusted = [], clusterCa }: AgentSnapshot): readonly Family[] {
-  const ends = trusted.map(({ notAfter }) => seconds(notAfter));
-  const followed = (value: number): readonly Sample[] => (clusterCa === undefined ? [] : [{ value }]);
-  return [
-    gauge(
-      'certlet_cluster_ca_not_after_timestamp_seconds',
-      'When the first of the CAs ends that the kubeconfig trusts.',
-      ends.length === 0 ? [] : [{ value: Math.min(...ends) }],
-    ),
-    gauge(
-      'certlet_cluster_ca_trusted',
-      'How many CAs the kubeconfig trusts.',
-      ends.length === 0 ? [] : [{ value: ends.length }],
-    ),
-    gauge(
-      'certlet_cluster_ca_kubelet_stale',
-      '1 when the kubelet has to be restarted to trust the CAs of its kubeconfig, with followClusterCA.',
-      followed(Number(clusterCa?.kubelet !== undefined)),
-    ),
-    gauge(
-      'certlet_cluster_ca_last_read_timestamp_seconds',
-      'When what the cluster publishes was read last, with followClusterCA.',
-      clusterCa?.readAt === undefined ? [] : [{ value: seconds(clusterCa.readAt) }],
-    ),
-  ];
-}
-
 /** The name of the certificate, also under the label that 0.1.0 had for it. */
 const labelsOf = ({ purpose }: ManagerSnapshot): { readonly purpose: string; readonly certificate: string } => ({
   purpose,
@@ -257,20 +231,12 @@ const eachDate =
       return date === undefined ? [] : [{ labels: labelsOf(manager), value: seconds(date) }];
     });
 
-const gauge = (name: string, help: string, samples: readonly Sample[]): Family => ({
-  name,
-  type: 'gauge',
-  help,
-  samples,
-});
 const counter = (name: string, help: string, samples: readonly Sample[]): Family => ({
   name,
   type: 'counter',
   help,
   samples,
 });
-
-const seconds = (date: Date): number => date.getTime() / 1000;
 
 const issuedFacts = ({ certificate, placeholder }: ManagerSnapshot): ManagerSnapshot['certificate'] =>
   placeholder ? undefined : certificate;

@@ -15,6 +15,7 @@ import type {
 import { BOLD, type Paint, paintFor, STATE_COLOURS } from './paint.ts';
 import { adviceRows, optional, type Row, rowLines } from './rows.ts';
 import { relativeText, spanText } from './times.ts';
+import { serverRows } from './server-rows.ts';
 import { timeOffText } from './time-off.ts';
 import { certificateVerdict, type Verdict } from './verdict.ts';
 import { wrapped } from './wrapped.ts';
@@ -99,14 +100,14 @@ function leftLines({ purpose, files }: LeftStatus, look: Look): readonly string[
 }
 
 function headRows(document: StatusDocument, { source, now, trouble, verdict, host }: TextOptions): readonly Row[] {
-  const { server, kubeletVersion, clockSkewSeconds: skew } = document.node;
+  const { kubeletVersion, clockSkewSeconds: skew } = document.node;
   return [
     ...(trouble
       ? ([['certlet', `runs and can renew nothing: ${trouble.message}`], ...adviceRows(trouble.remedy)] as const)
       : processRows(document, { source, now, verdict, ...(host && { host }) })),
     ...fileRows(document, source, now),
     ['time off', timeOffText(document, now)],
-    ...optional('API server', server),
+    ...serverRows(document, now),
     ...optional('kubelet', kubeletVersion),
     ...(skew === undefined || Math.abs(skew) < NAMED_SKEW_SECONDS ? [] : skewRows(skew)),
   ];

@@ -35,7 +35,9 @@ function agentMetrics(): string {
   });
   const managers = [full, { ...full, purpose: 'serving' }];
   const trusted = [{ fingerprint: '', subject: '', notAfter: NOW }];
-  return metricsText(sampleSnapshot({ managers, trusted, clusterCa: sampleClusterCa() }), {
+  const server = { server: 'https://a:1', state: 'up', since: NOW, seenAt: NOW, times: 1 } as const;
+  const servers = { inUse: server.server, ofKubeconfig: server.server, servers: [server], moved: undefined };
+  return metricsText(sampleSnapshot({ managers, trusted, clusterCa: sampleClusterCa(), servers }), {
     version: '1',
     hookProblems: 0,
     everyMs: 3_600_000,

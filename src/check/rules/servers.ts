@@ -1,0 +1,25 @@
+import type { CertletError } from '../../errors.ts';
+import { type Finding, finding, good } from '../finding.ts';
+
+/** One further API server of the settings, asked under the CA and with the credential of the kubeconfig; `error` is what came in place of an answer. */
+export function serverFinding(server: string, error: CertletError | undefined): Finding {
+  if (error === undefined || error.code === 'ERR_API_FORBIDDEN')
+    return good('servers', `${server} answers, and is verified by the CA of the kubeconfig`, { server });
+  const evidence = { server, code: error.code };
+  const { message, remedy } = error;
+  if (error.code.startsWith('ERR_API_TLS'))
+    return finding('problem', 'servers.untrusted', `${server} of the settings is never asked: ${message}`, {
+      remedy,
+      evidence,
+    });
+  if (error.code === 'ERR_API_UNAUTHORIZED') {
+    const what = `${server} of the settings refuses the credential that the kubeconfig's server accepts: ${message}`;
+    const why =
+      'Compare its --client-ca-file with that of the other API servers; it may be the server of another cluster.';
+    return finding('problem', 'servers.refused', what, { remedy: why, evidence });
+  }
+  return finding('warning', 'servers.silent', `${server} of the settings does not answer: ${message}`, {
+    remedy,
+    evidence,
+  });
+}

@@ -1,0 +1,28 @@
+import type { ServersSnapshot } from '../rotation/snapshot.ts';
+import { timestamp } from '../timestamp.ts';
+
+/** What is known of one API server. */
+export interface ServerStatus {
+  readonly server: string;
+  /** `unknown`: not asked yet; `down`: no answer, or 5xx; `untrusted`: its TLS is refused. */
+  readonly state: 'unknown' | 'up' | 'down' | 'untrusted';
+  /** Requests go there first. */
+  readonly inUse: boolean;
+  readonly since: string;
+  readonly error?: string;
+  readonly remedy?: string;
+}
+
+/** `clean` takes what is of foreign origin. */
+export const serverStatuses = (
+  { inUse, servers }: ServersSnapshot,
+  clean: (text: string) => string,
+): readonly ServerStatus[] =>
+  servers.map(({ server, state, since, error }) => ({
+    server: clean(server),
+    state,
+    inUse: server === inUse,
+    since: timestamp(since),
+    ...(error === undefined ? {} : { error: clean(error.message) }),
+    ...(error?.remedy === undefined ? {} : { remedy: clean(error.remedy) }),
+  }));
