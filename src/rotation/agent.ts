@@ -57,6 +57,7 @@ export class Agent {
     const connections = new Connections(connector, ports.connector);
     const context = {
       ...ports,
+      connector,
       options,
       connections,
       dateSample: undefined,
@@ -74,7 +75,7 @@ export class Agent {
     const { spec } = identity.rules;
     this.#prover = new Prover(context, node, (cluster) => kubeconfigs.takeOver(cluster, spec));
     const { followCa } = options;
-    this.#follower = followCa && new CaFollower(context, followCa, node, spec);
+    this.#follower = followCa && new CaFollower(context, followCa, { ...node, spec, roster });
     this.#upkeep = new Upkeep(context, { node, prover: this.#prover, identity, managers: this.#managers });
     this.#servers = roster && careOf(context, { ...node, spec, roster });
     this.#tasks = new TaskSet(ports.clock);

@@ -21,6 +21,7 @@ import {
   withoutCas,
 } from '../rules/cluster-ca.ts';
 import { Backoff } from '../rules/retry.ts';
+import type { ServerRoster } from '../servers/roster.ts';
 import { KubeletCaKeeper } from './kubelet-cas.ts';
 import { missingCa } from './missing-ca.ts';
 import { readPublished } from './publication.ts';
@@ -31,6 +32,14 @@ const LOOK_MS = 60_000;
 
 const FOREIGN = 'the kubeconfig has its CA in a file that is not of certlet, and caFile is not set:';
 
+/** What the follower works with. */
+export interface FollowParts extends NodeParts {
+  /** Of the node's identity: its kubeconfig is the one that is changed. */
+  readonly spec: CertificateSpec;
+  /** Where there are several API servers. */
+  readonly roster?: Pick<ServerRoster, 'inUse' | 'named'> | undefined;
+}
+
 /**
  * Follows the CAs that the cluster publishes: adds to what the node's kubeconfig trusts, takes away what is gone for good, and wants the kubelet
  * restarted, which reads them at its start only.
@@ -38,9 +47,7 @@ const FOREIGN = 'the kubeconfig has its CA in a file that is not of certlet, and
 export class CaFollower {
   readonly #context: RotationContext;
   readonly #options: FollowOptions;
-  readonly #node: NodeParts;
-  /** Of the node's identity: its kubeconfig is the one that is changed. */
-  readonly #spec: CertificateSpec;
+  readonly #node: FollowParts;
   readonly #kubelet: KubeletCaKeeper;
   readonly #backoff = new Backoff();
   readonly #said = new SaidOnce();
@@ -55,11 +62,10 @@ export class CaFollower {
   #refused: readonly string[] = [];
   #trouble: FailureSnapshot | undefined;
 
-  constructor(context: RotationContext, options: FollowOptions, node: NodeParts, spec: CertificateSpec) {
+  constructor(context: RotationContext, options: FollowOptions, node: FollowParts) {
     this.#context = context;
     this.#options = options;
     this.#node = node;
-    this.#spec = spec;
     this.#kubelet = new KubeletCaKeeper(context, () => node.reader.kubeletVersion);
   }
 
@@ -150,16 +156,17 @@ export class CaFollower {
     if (added.length === 0 || !this.#context.options.manageKubeconfig) return;
     const file = this.#foreignFile(cluster);
     if (file !== undefined) return this.#refuse(added, `${FOREIGN} ${file}`);
+    const asked = this.#asked(cluster);
     // Of two CAs of one name OpenSSL may take the wrong one, where certificates do not say by which key they were signed.
     for (const bundle of [
       [...trusted, ...added],
       [...added, ...trusted],
     ]) {
-      if ((await verifyUnder(this.#context.connector, cluster, bundle, signal)) !== 'verified') continue;
+      if ((await this.#verify(asked, bundle, signal)) !== 'verified') continue;
       await this.#trust(cluster, bundle, { added, removed: [] });
       return;
     }
-    this.#refuse(added, `the certificate of ${cluster.server} would not hold with it`);
+    this.#refuse(added, `the certificate of ${asked.server} would not hold with it`);
   }
 
   #refuse(cas: readonly TrustedCa[], why: string): void {
@@ -201,14 +208,26 @@ export class CaFollower {
     cas: readonly TrustedCa[],
     signal: AbortSignal,
   ): Promise<ReadonlyMap<string, Verification>> {
-    const { bootstrap } = this.#node.kubeconfigs;
-    const other = bootstrap.kind === 'usable' ? [bootstrap.config.cluster] : [];
+    const { kubeconfigs, roster } = this.#node;
+    const { bootstrap } = kubeconfigs;
+    const others = (roster?.named ?? []).map((server) => ({ ...cluster, server }));
+    const first = bootstrap.kind === 'usable' ? [bootstrap.config.cluster] : [];
     const results = new Map<string, Verification>();
-    for (const known of [cluster, ...other]) {
+    for (const known of [cluster, ...others, ...first]) {
       if (results.has(known.server)) continue;
-      results.set(known.server, await verifyUnder(this.#context.connector, known, cas, signal));
+      results.set(known.server, await this.#verify(known, cas, signal));
     }
     return results;
+  }
+
+  #verify(cluster: ClusterAccess, cas: readonly TrustedCa[], signal: AbortSignal): Promise<Verification> {
+    return verifyUnder(this.#context.connections.direct, cluster, cas, signal);
+  }
+
+  /** The same cluster by the server that is asked first: that of the kubeconfig where there is no other. */
+  #asked(cluster: ClusterAccess): ClusterAccess {
+    const { roster } = this.#node;
+    return roster === undefined ? cluster : { ...cluster, server: roster.inUse(cluster.server) };
   }
 
   /** Writes the kubeconfig with these CAs, after what the kubelet holds until then has been noted, and tells it. */
@@ -220,7 +239,7 @@ export class CaFollower {
     const { kubeconfigs } = this.#node;
     await this.#kubelet.look(formOf(before), readTrustedCas(before.caPem));
     await this.#note({ passedBy: kubeconfigs.bootstrapDigest });
-    if (!(await kubeconfigs.trust(before, bundleOf(cas), this.#spec))) return;
+    if (!(await kubeconfigs.trust(before, bundleOf(cas), this.#node.spec))) return;
     for (const ca of change.added) this.#tell('Trusting another CA of the cluster', 'trusts', ca);
     for (const ca of change.removed) this.#tell('No longer trusting a CA of the cluster', 'no longer trusts', ca);
     if (change.removed.length > 0) await this.#note({ removal: undefined });
@@ -300,6 +319,6 @@ export class CaFollower {
   async #explained(error: CertletError, signal: AbortSignal): Promise<CertletError> {
     const { active } = this.#node.kubeconfigs.cluster;
     if (!isCertletError(error, 'ERR_API_TLS') || error.reason !== 'not signed' || active === undefined) return error;
-    return await missingCa(this.#context.connector, active, error, signal);
+    return await missingCa(this.#context.connections.direct, this.#asked(active), error, signal);
   }
 }
