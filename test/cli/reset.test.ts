@@ -233,6 +233,13 @@ t.test('what an interrupted write left is swept', async (t) => {
   t.strictSame(readdirSync(at.certDir), []);
 });
 
+t.test('what was noted of several API servers and of the CAs that were followed stayed behind', async (t) => {
+  const at = await host(t);
+  for (const name of ['servers.json', 'cluster-ca.json']) writeFileSync(join(at.stateDir, name), '{}');
+  t.equal((await reset(at, { yes: true })).code, 0);
+  t.notOk(existsSync(at.stateDir));
+});
+
 t.test('without --yes it asks, and only a yes removes', async (t) => {
   const at = await host(t);
   for (const answer of ['', 'n', 'maybe']) {
