@@ -14,7 +14,7 @@ import type { FlagValues } from './config/flags.ts';
 import { resolveSettings } from './config/resolve.ts';
 import { combinationProblems } from './config/rules.ts';
 import type { Settings } from './config/settings.ts';
-import { DNS_SUBDOMAIN, MAX_DNS_LENGTH } from './pki/dns-name.ts';
+import { isNodeName } from './pki/dns-name.ts';
 
 export type { FlagValues } from './config/flags.ts';
 export type { Settings } from './config/settings.ts';
@@ -90,7 +90,7 @@ function nodeName(file: SettingsFile, osHostname: string): string | undefined {
   const override = file.hostnameOverride ?? '';
   const name = override === '' ? osHostname.trim().toLowerCase() : override;
   if (override === '' && isNoName(name)) return undefined;
-  return name.length <= MAX_DNS_LENGTH && DNS_SUBDOMAIN.test(name) ? name : undefined;
+  return isNodeName(name) ? name : undefined;
 }
 
 function noNodeName(osHostname: string): CertletError {

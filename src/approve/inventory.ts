@@ -2,6 +2,7 @@ import { CertletError } from '../errors.ts';
 import { JsonFields } from '../csr/json-fields.ts';
 import { NODE_NAME } from '../csr/spec.ts';
 import { parseOnlyYaml, type YamlDocument, type YamlPath } from '../kubeconfig/yaml.ts';
+import { parseIpAddress } from '../pki/ip-address.ts';
 import { type IpRange, parseIpRange, rangeHolds } from '../pki/ip-range.ts';
 
 /** Which names and addresses nodes may have, as an administrator wrote it. */
@@ -44,7 +45,7 @@ export function parseInventory(text: string, path: string): Inventory {
         ({ names, patterns, ranges }) =>
           text === nodeName ||
           names.some((given) => given.replaceAll(NODE_NAME, nodeName) === text) ||
-          patterns.some((pattern) => pattern.test(text)) ||
+          (!isAddress(text) && patterns.some((pattern) => pattern.test(text))) ||
           ranges.some((range) => rangeHolds(range, text)),
       ),
     names: (nodeName, text) =>
@@ -58,6 +59,9 @@ export function parseInventory(text: string, path: string): Inventory {
         ),
   };
 }
+
+/** Expressions are for names: `.+` would else be every address, too. */
+const isAddress = (text: string): boolean => parseIpAddress(text) !== undefined;
 
 const isOneAddress = ({ network, prefixLength }: IpRange): boolean => prefixLength === network.length * 8;
 

@@ -1,7 +1,7 @@
 import { isAbsolute, resolve } from 'node:path';
 import { parseLongDurationMs } from '../config/duration.ts';
 import { nameProblem, parseReloadChoice, type ReloadChoice } from '../kubelet/reload-file.ts';
-import { isHostName } from '../pki/dns-name.ts';
+import { isNodeName } from '../pki/dns-name.ts';
 import { isTokenGroup } from '../token/groups.ts';
 import { OUTPUT_FORMS, type OutputForm } from './command.ts';
 import type { CommandSpec } from './command-spec.ts';
@@ -55,7 +55,7 @@ export class Given {
   nodeNames(name: string): readonly string[] {
     const names = [...new Set(this.list(name).map((text) => text.toLowerCase()))];
     for (const text of names)
-      if (!isHostName(text)) this.problem(`--${name}`, `${JSON.stringify(text)} is not the name of a Node`);
+      if (!isNodeName(text)) this.problem(`--${name}`, `${JSON.stringify(text)} is not the name of a Node`);
     return names;
   }
 

@@ -9,6 +9,8 @@ const inventory = parseInventory(
   - nameMatches: worker-[0-9]+
     addresses: [198.51.100.0/24]
     namesMatch: ["worker-[0-9]+[.]example"]
+  - name: any
+    namesMatch: [".+"]
 `,
   '/i.yaml',
 );
@@ -35,6 +37,10 @@ for (const row of [
   { node: 'n1', text: '2001:db8:1::7', is: false },
   { node: 'worker-7', text: '198.51.100.255', is: true },
   { node: 'worker-7', text: '192.0.2.7', is: false },
+  // An expression for names let pass whatever address looks like one.
+  { node: 'any', text: '192.0.2.7', is: false },
+  { node: 'any', text: '2001:db8::7', is: false },
+  { node: 'any', text: 'any.example', is: true },
 ]) {
   t.test(`${row.node} ${row.is ? 'has' : 'does not have'} the address ${row.text}`, async (t) => {
     t.equal(inventory.allows(row.node, row.text), row.is);

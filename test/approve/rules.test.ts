@@ -68,6 +68,24 @@ const passing: readonly Row[] = [
   { name: 'an RSA key', request: { content: { key: rsa(2048) } } },
   { name: 'IPv6 in another spelling', request: { content: { ipAddresses: ['2001:DB8:0:0::0001'] } } },
   { name: 'an IPv4 address mapped into IPv6', request: { content: { ipAddresses: ['::ffff:192.0.2.1'] } } },
+  {
+    name: 'a Node that is called by its address, as installations of binaries do: it used to be no name of a Node',
+    request: {
+      content: { commonName: 'system:node:192.0.2.1', dnsNames: [], ipAddresses: ['192.0.2.1'] },
+      spec: { username: 'system:node:192.0.2.1' },
+    },
+    facts: factsWith({
+      node: {
+        name: '192.0.2.1',
+        names: ['192.0.2.1'],
+        addresses: ['192.0.2.1'],
+        isBeingDeleted: false,
+        isWithheld: false,
+        isControlPlane: false,
+      },
+      othersWith: () => [],
+    }),
+  },
   { name: 'a name in capitals', request: { content: { dnsNames: ['N1.Example'] } } },
   { name: 'without roles where permission is off', approve: { permission: false }, facts: noPermission },
   { name: 'a lifetime that is the cap', request: { spec: { expirationSeconds: 31_536_000 } } },

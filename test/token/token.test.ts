@@ -105,6 +105,15 @@ t.test('--print-secret and --print-csv print and change nothing', async (t) => {
   t.equal(cluster.requests.length, 0);
 });
 
+t.test('a Node that is called by its address got no token', async (t) => {
+  const cluster = await fakeCluster(t);
+  const { out } = await run(t, cluster, 'create', '--node', '192.0.2.1', '--print-secret');
+  t.match(decodeToken(parseAllDocuments(out)[0]?.toJS()), {
+    nodeName: '192.0.2.1',
+    groups: groupsFor('192.0.2.1', []),
+  });
+});
+
 t.test('list has the id, the node and the requests, and never the token; delete deletes', async (t) => {
   const cluster = await fakeCluster(t);
   await run(t, cluster, 'create', '--node', 'n1', '--once', '--print-secret');

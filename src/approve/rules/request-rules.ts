@@ -1,4 +1,4 @@
-import { isHostName } from '../../pki/dns-name.ts';
+import { isHostName, isNodeName } from '../../pki/dns-name.ts';
 import type { KeyAlgorithm } from '../../pki/keys.ts';
 import { nodeOf, POLICY_KINDS, put } from '../policy.ts';
 import { isUsageSet, NODE_PREFIX, NODES_GROUP, sameSet } from '../request.ts';
@@ -136,7 +136,7 @@ function subject({ request, policy, content }: ReadView): Objection | undefined 
     return againstAll(reasons);
   }
   if (policy.nodeName === undefined) reasons.push(`common name is ${quoted(commonName)} and not ${NODE_PREFIX}NAME`);
-  else if (!isHostName(policy.nodeName)) reasons.push(`${quoted(policy.nodeName)} is not the name of a Node`);
+  else if (!isNodeName(policy.nodeName)) reasons.push(`${quoted(policy.nodeName)} is not the name of a Node`);
   else if (policy.kind !== 'clientBootstrap' && commonName !== request.username)
     reasons.push(`common name is ${quoted(commonName)}, and the requester ${quoted(request.username)}`);
   if (organizations.length !== 1 || organizations[0] !== NODES_GROUP)
