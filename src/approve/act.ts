@@ -1,6 +1,6 @@
 import { isCertletError } from '../errors.ts';
 import type { NewCondition } from './cluster.ts';
-import { type Decision, reasonsText } from './decide.ts';
+import { type Decision, reasonsText, shortened } from './decide.ts';
 import { judge, type Judgement, type JudgeParts } from './judge.ts';
 import { decodeSigningRequest, type SigningRequest } from './request.ts';
 
@@ -125,7 +125,3 @@ function conditionFor(
 function approvalText({ passed }: Decision): string {
   return `passed the rules ${passed.join(', ')}`;
 }
-
-/** People read it in a terminal; the API server would take a megabyte. */
-const MAX_MESSAGE = 2000;
-const shortened = (text: string): string => (text.length <= MAX_MESSAGE ? text : `${text.slice(0, MAX_MESSAGE - 1)}…`);

@@ -36,10 +36,18 @@ export function decide(view: View): Decision {
   for (const { name, objection } of rules) {
     const found = objection({ ...view, content });
     if (found === undefined) passed.push(name);
-    else failures.push({ rule: name, ...found });
+    else failures.push({ rule: name, ...found, reason: shortened(found.reason) });
   }
   const verdict = failures.length === 0 ? 'approve' : failures.every(({ later }) => later) ? 'wait' : 'refuse';
   return { verdict, passed, failures };
+}
+
+/** People read reasons in a terminal, and each is kept while its request is pending: what a stranger wrote may be a megabyte. */
+const MAX_REASON = 2000;
+
+/** A text as it may stand in logs and conditions: cut where nobody would read on. */
+export function shortened(text: string): string {
+  return text.length <= MAX_REASON ? text : `${text.slice(0, MAX_REASON - 1)}…`;
 }
 
 /** The reasons as one text: `own-names: …; never: …`. */

@@ -12,9 +12,5 @@ export function isNodeName(name: string): boolean {
 
 /** Whether `name` (in lower case) is a DNS name of one host: no star, no dot at its end, no text of an address. */
 export function isHostName(name: string): boolean {
-  return (
-    isNodeName(name) &&
-    parseIpAddress(name) === undefined &&
-    !/^[0-9.]+$/.test(name)
-  );
+  return isNodeName(name) && parseIpAddress(name) === undefined && !/^[0-9.]+$/.test(name);
 }

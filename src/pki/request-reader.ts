@@ -108,15 +108,19 @@ interface Requested {
 
 function extensionsOf(attributes: DerElement | undefined): Requested {
   const oddities: string[] = [];
-  const values: Uint8Array[] = [];
+  const lists: DerElement[] = [];
   if (attributes !== undefined && attributes.tag !== ATTRIBUTES) throw malformed('a field that PKCS#10 does not have');
   for (const attribute of attributes === undefined ? [] : readElements(attributes.content)) {
     const [type, set] = parts(attribute, SEQUENCE, [2, 2]);
     if (hex(type, OID) !== EXTENSION_REQUEST) oddities.push('an attribute that is no list of extensions');
-    else for (const value of parts(set, SET, [0, MANY])) values.push(...altNamesOf(value, oddities));
+    else lists.push(...parts(set, SET, [0, MANY]));
   }
+  // Go reads the first of an attribute; others read all, or the last.
+  if (lists.length > 1) oddities.push('several lists of extensions');
+  const values = lists.flatMap((list) => altNamesOf(list, oddities));
   if (values.length > 1) oddities.push('several lists of names');
-  return { names: namesOf(values), oddities };
+  // A stranger may repeat each as often as a megabyte allows.
+  return { names: namesOf(values), oddities: [...new Set(oddities)] };
 }
 
 const MANY = 1000;

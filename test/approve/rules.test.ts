@@ -521,6 +521,13 @@ for (const row of stopped) {
   });
 }
 
+t.test('a subject with thousands of organizations was told in megabytes', async (t) => {
+  const organizations = Array.from({ length: 5000 }, (_, index) => `o${String(index)}`);
+  const { failures } = decisionOn({ content: { organizations } });
+  t.match(failures, [{ rule: 'subject', reason: /^organizations are "o0", "o1",.*…$/ }]);
+  t.equal(failures[0]?.reason.length, 2000);
+});
+
 t.test('every rule stops something in the table above', async (t) => {
   const tried = new Set(stopped.map(({ rule }) => rule));
   t.strictSame(

@@ -231,7 +231,22 @@ for (const row of [
   {
     name: 'names in two attributes',
     fields: asking(extensionRequest(sequence(names(dns('a')))), extensionRequest(sequence(names(dns('b'))))),
-    gives: { dnsNames: ['a', 'b'], oddities: ['several lists of names'] },
+    gives: { dnsNames: ['a', 'b'], oddities: ['several lists of extensions', 'several lists of names'] },
+  },
+  {
+    name: 'a second attribute with an empty list, which some readers take for the only one',
+    fields: asking(extensionRequest(sequence(names(dns('a')))), extensionRequest(sequence())),
+    gives: { dnsNames: ['a'], oddities: ['several lists of extensions'] },
+  },
+  {
+    name: 'two lists in one attribute, of which some readers take the first alone',
+    fields: asking(extensionRequest(sequence(), sequence(names(dns('a'))))),
+    gives: { dnsNames: ['a'], oddities: ['several lists of extensions'] },
+  },
+  {
+    name: 'thousands of attributes: each was told, in megabytes of reasons',
+    fields: asking(...Array.from({ length: 5000 }, () => sequence(objectIdentifier('1.2.3'), der(TAG.set)))),
+    gives: { oddities: ['an attribute that is no list of extensions'] },
   },
   {
     name: 'a name of every kind',
