@@ -225,7 +225,7 @@ export class Approver {
     const isApproved = condition.type === 'Approved';
     figures.decided(judgement.request.signerName, isApproved ? 'approved' : 'denied');
     log.log(isApproved ? 'info' : 'warn', isApproved ? 'Approved' : 'Denied', fieldsOf(judgement, condition.message));
-    if (!isApproved) tellNode(judgement, condition.message);
+    if (!isApproved && this.#isNodeThere(judgement)) tellNode(judgement, condition.message);
   }
 
   /** Once for the same reasons. */
@@ -236,7 +236,12 @@ export class Approver {
     for (const { rule } of judgement.decision.failures) figures.objected(rule);
     const waits = judgement.decision.verdict === 'wait';
     log.log(waits ? 'info' : 'warn', waits ? 'Waiting before approval' : 'Not approved', fieldsOf(judgement, text));
-    if (!waits) tellNode(judgement, text);
+    if (!waits && this.#isNodeThere(judgement)) tellNode(judgement, text);
+  }
+
+  /** Whoever makes requests invents as many names of nodes as he likes. */
+  #isNodeThere({ policy }: Judgement): boolean {
+    return policy.nodeName !== undefined && this.#parts.nodes.get(policy.nodeName) !== undefined;
   }
 }
 

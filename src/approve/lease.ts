@@ -109,13 +109,15 @@ export class LeaseObject {
         acquireTime,
       },
     };
+    const isNew = record === undefined;
     try {
-      const isNew = record === undefined;
       const path = isNew ? this.#collection : `${this.#collection}/${APPROVER}`;
       return decodeLease(await this.#api.request(isNew ? 'POST' : 'PUT', path, body, signal));
     } catch (error) {
-      if (isCertletError(error) && (error.status === 409 || error.status === 404)) return undefined;
-      throw error;
+      // Where there is no Lease to be missed a 404 means the namespace.
+      const wasFirst = isCertletError(error) && (error.status === 409 || (error.status === 404 && !isNew));
+      if (!wasFirst) throw error;
+      return undefined;
     }
   }
 }
