@@ -1,6 +1,6 @@
 import { JsonFields } from '../csr/json-fields.ts';
 import type { CsrApiVersion } from '../csr/wire.ts';
-import { isCertletError } from '../errors.ts';
+import { CertletError, isCertletError } from '../errors.ts';
 import type { ClusterApi } from './ports.ts';
 import { decodeSigningRequest, type SigningRequest } from './request.ts';
 import type { AccessReview } from './view.ts';
@@ -11,6 +11,12 @@ export interface Page {
   readonly resourceVersion: string;
 }
 
+/** Which items of a collection, and how many at once. */
+interface Paging {
+  readonly query: Readonly<Record<string, string>>;
+  readonly limit: number;
+}
+
 /** A condition to add. */
 export interface NewCondition {
   readonly type: 'Approved' | 'Denied';
@@ -19,9 +25,11 @@ export interface NewCondition {
   readonly at: Date;
 }
 
-/** Requests are some kilobytes, Nodes with their images some ten: no page is more than two megabytes. */
+/** Requests are some kilobytes, Nodes with their images some ten: a page is two megabytes, unless somebody wants it to be more. */
 const REQUESTS_A_PAGE = 200;
 const NODES_A_PAGE = 50;
+/** From 200 to one in four steps. */
+const SMALLER = 4;
 const REVIEWS = '/apis/authorization.k8s.io/v1/subjectaccessreviews';
 
 /** What an approver asks of an API server, in the API's own terms. */
@@ -54,7 +62,7 @@ export class Cluster {
   async *requestPages(signerName: string, signal: AbortSignal): AsyncGenerator<Page> {
     const { path, query } = this.requestsOf(signerName);
     try {
-      yield* this.pages(path, { ...query, limit: String(REQUESTS_A_PAGE) }, signal);
+      yield* this.pages(path, { query, limit: REQUESTS_A_PAGE }, signal);
     } catch (error) {
       if (!this.#selects || !isCertletError(error, 'ERR_API_REJECTED') || error.status !== 400) throw error;
       this.#selects = false;
@@ -63,22 +71,42 @@ export class Cluster {
   }
 
   nodePages(signal: AbortSignal): AsyncGenerator<Page> {
-    return this.pages(NODES, { limit: String(NODES_A_PAGE) }, signal);
+    return this.pages(NODES, { query: {}, limit: NODES_A_PAGE }, signal);
   }
 
-  /** A list in pieces. A 410 in the middle means starting again. */
-  async *pages(path: string, query: Readonly<Record<string, string>>, signal: AbortSignal): AsyncGenerator<Page> {
+  /**
+   * A list in pieces of at most so many items, fewer where an answer is too large: whoever may make a request may make some of a megabyte. A 410
+   * in the middle means starting again.
+   */
+  async *pages(path: string, { query, limit: most }: Paging, signal: AbortSignal): AsyncGenerator<Page> {
     let more = '';
-    do {
-      const asked = new URLSearchParams({ ...query, ...(more === '' ? {} : { continue: more }) });
-      const answer = await this.api.request('GET', `${path}?${asked.toString()}`, undefined, signal);
+    let limit = most;
+    for (;;) {
+      const asked = new URLSearchParams({ ...query, limit: String(limit), ...(more === '' ? {} : { continue: more }) });
+      const answer = await this.#page(`${path}?${asked.toString()}`, signal);
+      if (answer instanceof CertletError) {
+        if (limit === 1) throw answer;
+        limit = Math.ceil(limit / SMALLER);
+        continue;
+      }
       const list = new JsonFields(answer, 'list', 'ERR_API_PROTOCOL');
       const metadata = list.object('metadata');
       const items = list.plain('items') ?? [];
       if (!Array.isArray(items)) throw list.failure('items', 'expected a list');
       yield { items: items as readonly unknown[], resourceVersion: metadata.optionalText('resourceVersion') ?? '' };
       more = metadata.optionalText('continue') ?? '';
-    } while (more !== '');
+      if (more === '') return;
+    }
+  }
+
+  /** An answer that is too large is a value. */
+  async #page(url: string, signal: AbortSignal): Promise<unknown> {
+    try {
+      return await this.api.request('GET', url, undefined, signal);
+    } catch (error) {
+      if (isCertletError(error) && error.reason === 'too large') return error;
+      throw error;
+    }
   }
 
   /** The object as it is now, as the server tells it; undefined where there is none. */

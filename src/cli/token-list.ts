@@ -19,12 +19,15 @@ export interface TokenRow extends ListedToken {
 
 const SECRETS = `/api/v1/namespaces/${TOKENS_NAMESPACE}/secrets`;
 
+const SECRETS_A_PAGE = 200;
+
 /** Every bootstrap token, by id, without its other half. Throws what the API server answers. */
 export async function listTokens(api: ClusterApi, signal: AbortSignal): Promise<readonly TokenRow[]> {
   const cluster = new Cluster(api, await api.discover(signal));
   const tokens: ListedToken[] = [];
-  const query = { fieldSelector: `type=${TOKEN_TYPE}`, limit: '200' };
-  for await (const { items } of cluster.pages(SECRETS, query, signal)) tokens.push(...items.map(decodeToken));
+  const query = { fieldSelector: `type=${TOKEN_TYPE}` };
+  for await (const { items } of cluster.pages(SECRETS, { query, limit: SECRETS_A_PAGE }, signal))
+    tokens.push(...items.map(decodeToken));
   const requests = new Map<string, string[]>();
   for await (const { items } of cluster.requestPages(CLIENT_SIGNER, signal)) {
     for (const item of items) {

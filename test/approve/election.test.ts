@@ -188,20 +188,23 @@ for (const row of [
   });
 }
 
-t.test('an approver whose namespace for the Lease is not there asked for it four times a second and said nothing', async (t) => {
-  const { clock, server, end, candidate } = world();
-  server.before = (method) => {
-    const what = method === 'POST' ? 'namespaces "ns"' : 'leases "x"';
-    throw new CertletError('ERR_API_NOT_FOUND', `${what} not found`, { status: 404 });
-  };
-  const taken = candidate('one')
-    .election.acquire(end.signal)
-    .catch((thrown: unknown) => thrown);
-  t.match(await Promise.race([taken, clock.settle()]), {
-    code: 'ERR_API_NOT_FOUND',
-    message: 'namespaces "ns" not found',
-  });
-});
+t.test(
+  'an approver whose namespace for the Lease is not there asked for it four times a second and said nothing',
+  async (t) => {
+    const { clock, server, end, candidate } = world();
+    server.before = (method) => {
+      const what = method === 'POST' ? 'namespaces "ns"' : 'leases "x"';
+      throw new CertletError('ERR_API_NOT_FOUND', `${what} not found`, { status: 404 });
+    };
+    const taken = candidate('one')
+      .election.acquire(end.signal)
+      .catch((thrown: unknown) => thrown);
+    t.match(await Promise.race([taken, clock.settle()]), {
+      code: 'ERR_API_NOT_FOUND',
+      message: 'namespaces "ns" not found',
+    });
+  },
+);
 
 for (const row of [
   { name: 'no object', spec: 7, message: 'Lease.spec: expected an object, found number' },

@@ -156,6 +156,40 @@ t.test('a list in pages is asked for with the place where the last one ended', a
   t.equal(cluster.selectsBySigner, true);
 });
 
+t.test(
+  'a few requests of a megabyte each kept all others from being read: pages get smaller until they fit',
+  async (t) => {
+    const all = Array.from({ length: 9 }, (_, index) => index);
+    const { cluster, calls } = serverOf(({ path }) => {
+      const query = new URLSearchParams(path.split('?')[1]);
+      const [limit, from] = [Number(query.get('limit')), Number(query.get('continue'))];
+      // The big ones come second.
+      if (from >= 3 && limit > 2)
+        throw new CertletError('ERR_API_PROTOCOL', 'the answer is larger than 8 MiB', { reason: 'too large' });
+      const to = Math.min(from === 0 ? 3 : from + limit, all.length);
+      return {
+        metadata: { resourceVersion: '5', continue: to < all.length ? String(to) : '' },
+        items: all.slice(from, to),
+      };
+    });
+    const items = await pagesOf(cluster);
+    t.strictSame(
+      items.filter((item) => item !== '5'),
+      all,
+    );
+    t.equal(calls.length, 11, 'the first, four that are too large, six of one each');
+  },
+);
+
+t.test('one request that is too large by itself is told', async (t) => {
+  const fault = new CertletError('ERR_API_PROTOCOL', 'the answer is larger than 8 MiB', { reason: 'too large' });
+  const { cluster, calls } = serverOf(() => {
+    throw fault;
+  });
+  await t.rejects(pagesOf(cluster), fault);
+  t.match(calls.at(-1)?.path, /limit=1$/);
+});
+
 t.test('a server that knows no selector by signer (before 1.18) is asked for all, and remembered', async (t) => {
   const { cluster, calls } = serverOf(({ path }) => {
     if (path.includes('fieldSelector')) throw new CertletError('ERR_API_REJECTED', 'bad selector', { status: 400 });

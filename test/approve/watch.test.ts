@@ -52,21 +52,24 @@ t.test('what is pending and what comes later is approved, and what fails is told
   t.match(cluster.events[0], { involvedObject: { kind: 'Node', name: 'n2' }, type: 'Warning', message: /csr-bad/ });
 });
 
-t.test('requests with invented names of nodes filled the cluster with Events of Nodes that are not there', async (t) => {
-  const cluster = await fakeCluster(t);
-  for (const name of ['ghost-1', 'ghost-2'])
-    ask(cluster, `csr-${name}`, { username: 'system:node:n1', content: { commonName: `system:node:${name}` } });
-  ask(cluster, 'csr-of-n2', { node: 'n2', content: { ipAddresses: ['192.0.2.1'] } });
-  const service = start(t, cluster);
-  for (const name of ['csr-ghost-1', 'csr-ghost-2', 'csr-of-n2'])
-    await service.log.shows(new RegExp(`Not approved.*${name}`));
-  await cluster.until(() => cluster.events.length > 0);
-  await service.stop();
-  t.strictSame(
-    cluster.events.map((event) => (event as { involvedObject: { name: string } }).involvedObject.name),
-    ['n2'],
-  );
-});
+t.test(
+  'requests with invented names of nodes filled the cluster with Events of Nodes that are not there',
+  async (t) => {
+    const cluster = await fakeCluster(t);
+    for (const name of ['ghost-1', 'ghost-2'])
+      ask(cluster, `csr-${name}`, { username: 'system:node:n1', content: { commonName: `system:node:${name}` } });
+    ask(cluster, 'csr-of-n2', { node: 'n2', content: { ipAddresses: ['192.0.2.1'] } });
+    const service = start(t, cluster);
+    for (const name of ['csr-ghost-1', 'csr-ghost-2', 'csr-of-n2'])
+      await service.log.shows(new RegExp(`Not approved.*${name}`));
+    await cluster.until(() => cluster.events.length > 0);
+    await service.stop();
+    t.strictSame(
+      cluster.events.map((event) => (event as { involvedObject: { name: string } }).involvedObject.name),
+      ['n2'],
+    );
+  },
+);
 
 t.test(
   'a node got a certificate for the address of an API server whose host is no Node; its label or nobody gives it',

@@ -1,5 +1,5 @@
 import { setImmediate } from 'node:timers/promises';
-import { CertletError, isCertletError } from '../../errors.ts';
+import { CertletError, type ErrorReason, isCertletError } from '../../errors.ts';
 import { ByteBuffer } from './byte-buffer.ts';
 import type { PoolResponse } from './dispatcher.ts';
 
@@ -15,7 +15,7 @@ export async function readText(response: PoolResponse, what: string): Promise<st
   for await (const part of response.body) {
     if (bytes.length + part.length > MAX_BODY_BYTES) {
       response.discard();
-      throw protocolError(what, 'the answer is larger than 8 MiB');
+      throw protocolError(what, 'the answer is larger than 8 MiB', 'too large');
     }
     bytes.append(part);
   }
@@ -41,7 +41,7 @@ export function checkJsonType(response: PoolResponse, what: string): void {
 /** `JSON.parse` with a bound on nesting and on the number of values. Throws `ERR_API_PROTOCOL`; the text is not quoted. */
 export function parseJson(text: string, what: string): unknown {
   const excess = excessOf(text);
-  if (excess !== undefined) throw protocolError(what, `the answer ${excess}`);
+  if (excess !== undefined) throw protocolError(what, `the answer ${excess}`, 'too large');
   try {
     return JSON.parse(text);
   } catch (error) {
@@ -65,8 +65,8 @@ export function decoded<T>(json: unknown, what: string, decode: (json: unknown) 
 const PROTOCOL_REMEDY =
   'Check that server in the kubeconfig names the API server: a proxy, load balancer or login page may answer there.';
 
-function protocolError(what: string, problem: string): CertletError {
-  return new CertletError('ERR_API_PROTOCOL', `${what}: ${problem}`, { remedy: PROTOCOL_REMEDY });
+function protocolError(what: string, problem: string, reason?: ErrorReason): CertletError {
+  return new CertletError('ERR_API_PROTOCOL', `${what}: ${problem}`, { remedy: PROTOCOL_REMEDY, reason });
 }
 
 /** Looked for before parsing: what walks the result later might not take any depth, and the result takes many times the memory of its text. */

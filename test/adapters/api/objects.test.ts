@@ -112,6 +112,6 @@ t.test('readText joins characters that are cut and refuses what is too large', a
     'x',
     Array.from({ length: 9 }, () => Buffer.alloc(1024 * 1024)),
   );
-  await t.rejects(readText(huge, 'w'), { code: 'ERR_API_PROTOCOL', message: /larger than 8 MiB/ });
+  await t.rejects(readText(huge, 'w'), { code: 'ERR_API_PROTOCOL', message: /larger than 8 MiB/, reason: 'too large' });
   t.equal(huge.discarded, true);
 });
