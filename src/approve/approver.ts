@@ -46,6 +46,13 @@ const OF_ONE_REQUEST = [
   'ERR_API_CONFLICT',
 ];
 
+/** A request that fills etcd's limit for an object, or that of a message to etcd, has no room for a decision; servers tell it as a 500. */
+const HAS_NO_ROOM = /request is too large|larger than max/;
+
+function isOfOneRequest({ code, status, message }: CertletError): boolean {
+  return OF_ONE_REQUEST.includes(code) || (status === 500 && HAS_NO_ROOM.test(message));
+}
+
 /** Decides requests one after another, in order of arrival, for as long as it may. */
 export class Approver {
   readonly #parts: ApproverParts;
@@ -179,7 +186,7 @@ export class Approver {
     const { times, chance, mayAct, alive } = this.#parts;
     const failed = (error: CertletError): boolean => {
       this.#tellFailure(pending, error);
-      return !OF_ONE_REQUEST.includes(error.code);
+      return !isOfOneRequest(error);
     };
     const decide = async (): Promise<'done'> => {
       alive();

@@ -209,6 +209,22 @@ t.test('a request that the API server refuses to have decided does not keep the 
   t.match(service.log.text, /A request could not be decided.*ERR_API_FORBIDDEN/);
 });
 
+for (const message of [
+  'etcdserver: request is too large',
+  'rpc error: code = ResourceExhausted desc = trying to send message larger than max (2097200 vs. 2097152)',
+]) {
+  t.test(`a request without room for its decision kept all others for ever: ${message}`, async (t) => {
+    const cluster = await fakeCluster(t);
+    const body = JSON.stringify({ kind: 'Status', apiVersion: 'v1', status: 'Failure', message, code: 500 });
+    cluster.faults.add({ kind: 'status', code: 500, body }, { verb: 'update', path: /csr-1/ });
+    ask(cluster, 'csr-1');
+    ask(cluster, 'csr-2', { node: 'n2' });
+    const service = start(t, cluster);
+    await cluster.until(() => isApproved(cluster, 'csr-2'));
+    t.match(service.log.text, /A request could not be decided.*ERR_API_SERVER/);
+  });
+}
+
 t.test('approvals of the last hour count, whoever wrote them', async (t) => {
   const cluster = await fakeCluster(t);
   for (const index of [1, 2]) {
