@@ -122,10 +122,13 @@ async function listKubeconfig(
   const text = await readIfPresent(context.fs, path, FILE_LIMIT_BYTES);
   if (text === undefined) return;
   const ours = certificatePathOf(text, path) === currentPath(context);
-  if (ours) lists.remove.push({ path, remark: isIdentity ? "the node's kubeconfig" : `the kubeconfig of ${name}` });
+  if (!ours) {
+    lists.keep.push({ path, remark: "it does not name certlet's pair, so certlet did not write it" });
+    return;
+  }
+  lists.remove.push({ path, remark: isIdentity ? "the node's kubeconfig" : `the kubeconfig of ${name}` });
   const ca = caFilePath(context.folder);
-  if (ours && isIdentity && text.includes(ca)) await listPresent(context.fs, [ca], 'the CA of the kubeconfig', lists);
-  else lists.keep.push({ path, remark: "it does not name certlet's pair, so certlet did not write it" });
+  if (isIdentity && text.includes(ca)) await listPresent(context.fs, [ca], 'the CA of the kubeconfig', lists);
 }
 
 function certificatePathOf(text: string, path: string): string | undefined {

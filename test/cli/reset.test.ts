@@ -128,6 +128,16 @@ t.test('everything that certlet made goes, and nothing else', async (t) => {
   t.match(text, 'Removed 11 files.\n');
 });
 
+t.test('reset listed the kubeconfig that it removed under what it leaves alone, too', async (t) => {
+  const at = await host(t);
+  const { text, answers } = await reset(at, { yes: true });
+  t.notMatch(text, 'Left alone:');
+  t.strictSame(
+    answers.map(({ keep }) => keep),
+    [[]],
+  );
+});
+
 t.test('the status of files that are gone goes with them', async (t) => {
   const at = await host(t);
   const statusFile = join(at.root, 'status.json');
