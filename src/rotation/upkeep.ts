@@ -15,6 +15,12 @@ export interface Kept {
   readonly managers: readonly CertificateManager[];
 }
 
+/** What is wrong with the files of one certificate. */
+interface FilesProblem {
+  readonly manager: CertificateManager;
+  readonly error: CertletError;
+}
+
 /** The rounds over the disk and the Node: once at the start, then at the slow pace of the settings and whenever a watched file changes. */
 export class Upkeep {
   readonly #context: RotationContext;
@@ -69,39 +75,42 @@ export class Upkeep {
     const first = !this.#started;
     this.#expired = false;
     try {
-      const problem = await this.#disk(first, signal);
+      const problems = await this.#disk(first, signal);
       const bootstrapChanges = this.#kept.node.kubeconfigs.takeBootstrapChanges();
       if (!first) await this.#afterFirst(bootstrapChanges, signal);
       else if (this.#kept.managers.some((manager) => manager.loaded)) this.#begin();
-      if (problem !== undefined) throw problem;
-      this.#backoff.reset();
+      if (problems.length === 0) this.#backoff.reset();
+      else if (!signal.aborted) this.#failed(problems);
     } catch (thrown) {
       if (signal.aborted) return;
       if (!isCertletError(thrown)) throw thrown;
-      this.#failed(thrown);
+      this.#failed(this.#kept.managers.map((manager) => ({ manager, error: thrown })));
     }
   }
 
   /** Link, pairs and kubeconfig as they should be; also what somebody deleted in the meantime. What fails for one does not keep the others. */
-  async #disk(first: boolean, signal: AbortSignal): Promise<CertletError | undefined> {
+  async #disk(first: boolean, signal: AbortSignal): Promise<readonly FilesProblem[]> {
     const { managers, node, identity } = this.#kept;
     const { clock, kubeconfigs, log, options } = this.#context;
     if (first) await kubeconfigs.sweep(clock.now());
-    const problems = [
-      await problemOf(async () => {
-        if (options.manageKubeconfig && (await kubeconfigs.finishWrite()))
-          log.log('warn', 'Finished a write of the kubeconfig that was cut short', { file: options.kubeconfigPath });
-      }),
-    ];
+    const problems: FilesProblem[] = [];
+    const attempted = async (manager: CertificateManager, work: () => Promise<void>): Promise<void> => {
+      const error = await problemOf(work);
+      if (error !== undefined) problems.push({ manager, error });
+    };
+    await attempted(identity, async () => {
+      if (options.manageKubeconfig && (await kubeconfigs.finishWrite()))
+        log.log('warn', 'Finished a write of the kubeconfig that was cut short', { file: options.kubeconfigPath });
+    });
     await node.kubeconfigs.reload();
     if (!this.#started && managers.some(({ rules }) => rules.spec.names.ofNode)) await node.reader.probeRoute();
     for (const manager of managers) {
-      problems.push(await problemOf(() => this.#files(manager, first)));
+      await attempted(manager, () => this.#files(manager, first));
       if (first && manager === identity) await this.#meetServer(signal);
     }
     // Last: a disk that has no room for the note must not keep a kubelet from what it starts by.
-    problems.push(await problemOf(() => this.#accept()));
-    return problems.find((problem) => problem !== undefined);
+    for (const manager of managers) await attempted(manager, () => this.#accept(manager));
+    return problems;
   }
 
   /**
@@ -133,11 +142,10 @@ export class Upkeep {
     if (fit && spec.kubeconfig !== undefined) await kubeconfigs.repair(spec);
   }
 
-  async #accept(): Promise<void> {
-    for (const purpose of this.#unaccepted) {
-      await this.#context.store.acceptAll(purpose);
-      this.#unaccepted.delete(purpose);
-    }
+  async #accept({ purpose }: CertificateManager): Promise<void> {
+    if (!this.#unaccepted.has(purpose)) return;
+    await this.#context.store.acceptAll(purpose);
+    this.#unaccepted.delete(purpose);
   }
 
   #begin(): void {
@@ -187,12 +195,19 @@ export class Upkeep {
     return running.length === 0 ? undefined : Math.min(...running);
   }
 
-  #failed(error: CertletError): void {
+  /** The journal has the first problem, in one line; every certificate keeps its own first one for status, and none that is another's. */
+  #failed(problems: readonly FilesProblem[]): void {
+    const [first] = problems;
+    if (first === undefined) return;
     const { clock, chance, log, options } = this.#context;
     const { refusedBackoffMs } = options;
+    const { error } = first;
     const msToExpiry = this.#leastLeftMs();
     const retry = this.#backoff.failed(clock.now(), { error, roll: chance.roll(), msToExpiry, refusedBackoffMs });
     log.log('error', 'Could not bring the files in order', { ...errorFields(error), retry });
-    for (const manager of this.#kept.managers) manager.fault(error, this.#backoff);
+    for (const each of this.#kept.managers) {
+      const own = problems.find(({ manager }) => manager === each);
+      if (own !== undefined) each.fault(own.error, this.#backoff);
+    }
   }
 }

@@ -1,5 +1,6 @@
 import t, { type Test } from 'tap';
 import type { CertificateSpec } from '../../src/csr/spec.ts';
+import { apiFault } from '../fixtures/fakes/api.ts';
 import { DAY, FakeHost, HOUR, MINUTE } from '../fixtures/fakes/host.ts';
 import { clientSpec, exporterSpec, kubeletSpecs, proxySpec } from '../fixtures/specs.ts';
 
@@ -136,6 +137,22 @@ t.test('a pair for somebody else behind the link of another certificate is not t
   t.ok(host.log.of('The current kube-proxy certificate cannot be used').length > 0);
   await host.until(() => host.isUpToDate, HOUR);
   t.equal(host.leaf('kube-proxy').commonName, 'system:kube-proxy');
+});
+
+t.test('a kubeconfig that cannot be written was told as a failure of every other certificate', async (t) => {
+  const host = newHost(t, PROXY, EXPORTER);
+  await host.bootstrap();
+  host.kubeconfigs.fail = (path) => (path === PROXY.kubeconfig ? apiFault('ERR_STORE_IO', 'no file') : undefined);
+  host.agent?.filesChanged();
+  await host.clock.advance(MINUTE);
+  t.ok(host.log.of('Could not bring the files in order').length > 0);
+  t.match(host.manager('kube-proxy'), { lastError: { code: 'ERR_STORE_IO' }, failing: { tries: Number } });
+  for (const name of ['client', 'serving', 'exporter'])
+    t.match(host.manager(name), { phase: 'valid', lastError: undefined, failing: undefined }, name);
+  t.equal(host.isUpToDate, false, 'and yet something is to be done');
+  host.kubeconfigs.fail = undefined;
+  await host.until(() => host.isUpToDate, 20 * MINUTE);
+  t.equal(host.manager('kube-proxy').lastError, undefined);
 });
 
 t.test('certlet renew of one certificate renews that one', async (t) => {
