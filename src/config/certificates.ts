@@ -120,6 +120,8 @@ export function certificateProblems(file: SettingsFile, nodeName: string): reado
       [at('name'), earlier ? `${entry.name} is the name of an earlier certificate` : reservedName(entry.name)],
       [at('signerName'), OWN_SIGNERS[entry.signerName]],
       [at('usages'), usagesProblem(entry)],
+      // certificates.k8s.io/v1 refuses such a request (validation: allowDuplicateUsages, for v1beta1 alone).
+      ...repeated(entry.usages).map(([usage, place]) => [at('usages', place), `${usage} stands here twice`] as const),
       [at('names'), namesProblem(entry)],
       [at('rotationWindow'), windowProblem(entry)],
       [at('commonName'), lengthProblem(entry.commonName, nodeName)],
@@ -161,6 +163,10 @@ function verifyProblem({ verify, reload, usages }: CertificateEntry): string | u
   if (!usages.includes('server auth')) return 'looks at what a server shows: server auth is not among the usages';
   return reload === undefined ? 'needs reload, which makes the server take the new pair: set reload' : undefined;
 }
+
+/** What stands in a list for the second time, with its place. */
+const repeated = <T>(list: readonly T[]): readonly (readonly [T, number])[] =>
+  list.flatMap((value, place) => (list.indexOf(value) < place ? [[value, place] as const] : []));
 
 const windowProblem = ({ rotationWindow: { earliestPercent, latestPercent } }: CertificateEntry): string | undefined =>
   earliestPercent > latestPercent ? 'earliestPercent is above latestPercent' : undefined;

@@ -242,6 +242,11 @@ for (const row of [
     ],
   },
   {
+    name: 'a usage twice, which certificates.k8s.io/v1 refuses with each request',
+    file: PROXY.replace('[client auth]', '[client auth, digital signature, client auth]'),
+    lines: [`${at(7, '.usages[2]')}client auth stands here twice`],
+  },
+  {
     name: 'an unknown key, all at once with the others',
     file: entry('    reloads: x\n').replace('names: node', 'names: nodes'),
     lines: [
