@@ -34,10 +34,13 @@ const DOWN: Cause = {
 
 /** What has become of this node's requests, and whether approver and signer are at work at all. */
 export function requestsFindings(seen: RequestsSeen, specs: readonly CertificateSpec[]): readonly Finding[] {
+  // Two certificates may have one signer and one subject: what is on record for one is no other's.
+  const recordedNames = new Set(seen.ownNames.values());
   return [
     ...specs.flatMap((spec) => {
       const recorded = seen.all.find((csr) => csr.name === seen.ownNames.get(spec.name));
-      const own = recorded ?? newest(seen.all.filter((csr) => isFor(csr, spec) && isOwn(csr, spec, seen.nodeName)));
+      const likely = seen.all.filter((csr) => isFor(csr, spec) && isOwn(csr, spec, seen.nodeName));
+      const own = recorded ?? newest(likely.filter(({ name }) => !recordedNames.has(name)));
       return own === undefined ? [] : [ownFinding(own, spec, seen)];
     }),
     ...clusterFindings(seen, specs),

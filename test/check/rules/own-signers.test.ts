@@ -74,6 +74,15 @@ t.test("another node's request for kube-proxy is taken for that of this node", a
   t.match(found(seen([others, csr(PROXY, { name: 'own' })])), [{ id: 'requests.kube-proxy-unapproved', what: /own/ }]);
 });
 
+t.test('a waiting request of one certificate was told as that of another with its signer and subject', async (t) => {
+  const twin: CertificateSpec = { ...PROXY, name: 'twin' };
+  const found = requestsFindings(seen([csr(PROXY)], { twin: 'kube-proxy-a' }), [PROXY, twin]);
+  t.strictSame(
+    found.map(({ id }) => id),
+    ['requests.twin-unapproved'],
+  );
+});
+
 t.test('the request that certlet has on record is the one that is told, whatever else there is', async (t) => {
   const old = csr(PROXY, { name: 'b', conditions: [condition('Denied')] });
   t.match(found(seen([old, csr(PROXY)], { 'kube-proxy': 'kube-proxy-a' })), [{ id: 'requests.kube-proxy-unapproved' }]);
