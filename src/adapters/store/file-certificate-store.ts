@@ -23,7 +23,7 @@ import {
   writeHistoryRecord,
   writePendingRecord,
 } from './records.ts';
-import { pointTo, samePair, settleCurrent, swapTo, touchFiles } from './swap.ts';
+import { pointTo, samePair, settleCurrent, shareWithGroup, swapTo, touchFiles } from './swap.ts';
 import { SerialQueue } from '../../serial-queue.ts';
 
 export interface FileStoreOptions {
@@ -79,14 +79,16 @@ export class FileCertificateStore implements CertificateStore {
       await this.#sweepOnce(context);
       const pairs = await inspectPairs(context);
       const [first] = pairs;
-      // A crash may have come between a swap and what follows it.
-      if (first?.origin === 'current')
+      if (first?.origin === 'current') {
+        await attempted(context, first.path, () => shareWithGroup(context, first));
+        // A crash may have come between a swap and what follows it.
         await attempted(context, first.path, async () => {
           const change = await this.#afterSwap(context, first.pair, undefined);
           // A kubelet that is given plain files for the first time reads others until it is started with these.
           if (change === 'replaced' || (change === 'made' && context.files.kubelet === undefined))
             await this.#options.onPlainFilesMended?.(name, first.path);
         });
+      }
       return pairs;
     });
   }

@@ -66,6 +66,22 @@ export async function pointTo(context: StoreContext, path: string): Promise<void
   await replaceLink(context.fs, link, basename(path));
 }
 
+/**
+ * Gives the pair in use the mode and group of a new one, where the settings or the group of the folder have become others since it was written: a
+ * program that shall read it cannot wait for the next renewal. Nothing is taken from a group by this. Throws as `keyMode` and `replaceFile`.
+ */
+export async function shareWithGroup(
+  context: StoreContext,
+  { path, pair }: { readonly path: string; readonly pair: CertificatePair },
+): Promise<void> {
+  if (!context.files.groupReadable || dirname(path) !== context.folder) return;
+  const mode = await keyMode(context, context.folder);
+  const facts = await context.fs.lstat(path);
+  if (typeof mode === 'number' || facts?.kind !== 'file' || (facts.mode === mode.mode && facts.gid === mode.gid))
+    return;
+  await replaceFile(context.fs, path, encodePair(pair).reveal(), mode);
+}
+
 /** Same leaf, same chain; the key follows from the leaf. */
 export function samePair(one: CertificatePair, other: CertificatePair): boolean {
   return one.chain.pem === other.chain.pem;
