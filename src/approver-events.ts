@@ -26,7 +26,8 @@ export class NodeTeller {
   tell({ request, policy, decision }: Judgement, text: string, at: Date): void {
     const { nodeName } = policy;
     if (!this.#isOn || nodeName === undefined) return;
-    for (const [node, toldMs] of this.#told) if (at.getTime() - toldMs >= SPACING_MS) this.#told.delete(node);
+    // In either direction: a clock may be set back.
+    for (const [node, toldMs] of this.#told) if (Math.abs(at.getTime() - toldMs) >= SPACING_MS) this.#told.delete(node);
     if (this.#told.has(nodeName)) return;
     this.#told.set(nodeName, at.getTime());
     const verb = decision.verdict === 'refuse' ? 'not approved' : 'left pending';

@@ -92,7 +92,6 @@ async function lookedUp(
   { settings, lookUp }: JudgeParts,
 ): Promise<ReadonlyMap<string, readonly string[] | undefined>> {
   const names = settings.dns && !isCertletError(content) ? content.dnsNames.map((name) => name.toLowerCase()) : [];
-  const found = new Map<string, readonly string[] | undefined>();
-  for (const name of names.filter(isHostName)) found.set(name, await lookUp(name));
-  return found;
+  // At once: a zone of a stranger may answer as slowly as it likes, for each of a hundred names.
+  return new Map(await Promise.all(names.filter(isHostName).map(async (name) => [name, await lookUp(name)] as const)));
 }

@@ -2,7 +2,7 @@
 import t from 'tap';
 import { Cluster } from '../../src/approve/cluster.ts';
 import { ApprovalCounts } from '../../src/approve/counts.ts';
-import { judge } from '../../src/approve/judge.ts';
+import { judge, type JudgeParts } from '../../src/approve/judge.ts';
 import { NodeIndex } from '../../src/approve/nodes.ts';
 import { ReservedNames } from '../../src/approve/reserved.ts';
 import type { ClusterApi } from '../../src/approve/ports.ts';
@@ -19,7 +19,10 @@ interface World {
 }
 
 /** The judgement, and what was asked on the way. */
-async function judged({ request, approve = {}, allowed = true, approvals = 0, resolved }: World) {
+async function judged(
+  { request, approve = {}, allowed = true, approvals = 0, resolved }: World,
+  lookUp?: JudgeParts['lookUp'],
+) {
   const asked: unknown[] = [];
   const api: Pick<ClusterApi, 'request' | 'serverNames'> = {
     serverNames: () => ({ dnsNames: [], ipAddresses: ['192.0.2.100'] }),
@@ -41,10 +44,12 @@ async function judged({ request, approve = {}, allowed = true, approvals = 0, re
     counts,
     inventory: () => undefined,
     reserved: new ReservedNames(),
-    lookUp: async (name: string) => {
-      asked.push(name);
-      return resolved;
-    },
+    lookUp:
+      lookUp ??
+      (async (name: string) => {
+        asked.push(name);
+        return resolved;
+      }),
     now: () => NOW,
   };
   const judgement = await judge(requestOf(request), parts, new AbortController().signal);
@@ -54,6 +59,22 @@ async function judged({ request, approve = {}, allowed = true, approvals = 0, re
     rules: judgement?.decision.failures.map(({ rule }) => rule),
   };
 }
+
+t.test('names that resolve slowly, one after another, kept the approver from showing that it is alive', async (t) => {
+  const names = Array.from({ length: 9 }, (_, index) => `slow-${String(index)}.example`);
+  const asked: string[] = [];
+  const slow = Promise.withResolvers<undefined>();
+  const lookUp = async (name: string) => {
+    asked.push(name);
+    return slow.promise;
+  };
+  const request = { content: { dnsNames: names, ipAddresses: [] } };
+  const done = judged({ request, approve: { dns: true, permission: false } }, lookUp);
+  await new Promise(setImmediate);
+  t.strictSame(asked, names, 'all are asked for before the first answer');
+  slow.resolve(undefined);
+  t.match(await done, { verdict: 'refuse', rules: ['own-names'] });
+});
 
 const noNames = { dnsNames: [], ipAddresses: [] };
 const client = { signerName: CLIENT_SIGNER, usages: CLIENT_USAGES };

@@ -85,6 +85,13 @@ t.test('a node is told of once in five minutes, and the others all the same', as
   }
 });
 
+t.test('a clock that was set back kept a node from being told of until it came round', async (t) => {
+  const { api, teller } = world();
+  teller.tell(judged('n1'), 'no', at(24 * 60 * MINUTE_MS));
+  teller.tell(judged('n1'), 'no', at(0));
+  t.equal(api.asked.length, 2);
+});
+
 const PREFIX = 'signing request csr-1 was not approved: '.length;
 
 for (const { length, ends } of [
