@@ -1,6 +1,6 @@
 import { isCertletError } from '../errors.ts';
 import { NODE_NAME } from '../csr/spec.ts';
-import { NODE_PREFIX, type SigningRequest } from './request.ts';
+import { NODE_PREFIX, sameSet, type SigningRequest } from './request.ts';
 import { type AllowedCertificate, type ApproveSettings, CLIENT_SIGNER, SERVING_SIGNER } from './settings.ts';
 
 /** The kinds of request that rules tell apart. */
@@ -31,8 +31,17 @@ export function policyOf(request: SigningRequest, settings: ApproveSettings): Po
   }
   const entries = settings.certificates.filter(({ signerName }) => signerName === request.signerName);
   if (entries.length === 0) return undefined;
-  const entry = entries.find(({ commonName }) => put(commonName, requester) === commonNameOf(request));
-  return { kind: 'certificate', nodeName: requester, entry };
+  return { kind: 'certificate', nodeName: requester, entry: entryFor(request, entries) };
+}
+
+/** Of the entries with this subject the one that fits best, so that reasons are about that: several may differ by requester or usages. */
+function entryFor(request: SigningRequest, entries: readonly AllowedCertificate[]): AllowedCertificate | undefined {
+  const node = nodeOf(request.username);
+  const named = entries.filter(({ commonName }) => put(commonName, node) === commonNameOf(request));
+  const theirs = named.filter((entry) =>
+    entry.requester === 'node' ? node !== undefined : entry.requester === request.username,
+  );
+  return theirs.find(({ usages }) => sameSet(usages, request.usages)) ?? theirs[0] ?? named[0];
 }
 
 /** The node's name behind the placeholder; a text that needs one where there is none fits nothing. */

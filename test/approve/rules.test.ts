@@ -521,6 +521,23 @@ for (const row of stopped) {
   });
 }
 
+for (const row of [
+  { name: 'by another requester', username: 'system:node:n2', usages: proxy.usages, entry: 'two' },
+  { name: 'with other usages', username: 'system:node:n1', usages: ['client auth'], entry: 'three' },
+  { name: 'by whom no entry has', username: 'system:node:n3', usages: proxy.usages, entry: 'one' },
+  { name: 'with usages that no entry has', username: 'system:node:n2', usages: ['server auth'], entry: 'two' },
+]) {
+  t.test(`of entries with one subject the first hid the others: asked for ${row.name}`, async (t) => {
+    const certificates = [
+      { ...proxy, name: 'one', requester: 'system:node:n1' },
+      { ...proxy, name: 'two', requester: 'system:node:n2' },
+      { ...proxy, name: 'three', requester: 'system:node:n1', usages: ['client auth'] },
+    ];
+    const request = requestOf({ ...proxyRequest, spec: { ...proxyRequest.spec, ...row } });
+    t.equal(policyOf(request, settingsWith({ certificates }))?.entry?.name, row.entry);
+  });
+}
+
 t.test('a subject with thousands of organizations was told in megabytes', async (t) => {
   const organizations = Array.from({ length: 5000 }, (_, index) => `o${String(index)}`);
   const { failures } = decisionOn({ content: { organizations } });
