@@ -1,6 +1,6 @@
 import { shellWord } from '../remedy.ts';
 import { constants } from 'node:fs';
-import { open, stat } from 'node:fs/promises';
+import { open, realpath, stat } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { CertletError } from '../errors.ts';
@@ -12,6 +12,8 @@ export interface SettingsFileRequest {
   readonly mustExist: boolean;
   /** Who may own it, besides root. */
   readonly userId: number;
+  /** What it is called in messages; settings unless told. */
+  readonly what?: 'inventory';
 }
 
 const MAX_BYTES = 1024 * 1024;
@@ -48,32 +50,32 @@ export async function readSettingsFile(request: SettingsFileRequest): Promise<st
 }
 
 /** Text of an inventory, under the same conditions: it decides who may serve as whom. Throws as `readSettingsFile`, also where there is none. */
-export async function readInventoryFile(request: Omit<SettingsFileRequest, 'mustExist'>): Promise<string> {
-  const text = await readSettingsFile({ ...request, mustExist: false });
+export async function readInventoryFile(request: Omit<SettingsFileRequest, 'mustExist' | 'what'>): Promise<string> {
+  const text = await readSettingsFile({ ...request, mustExist: false, what: 'inventory' });
   if (text !== undefined) return text;
   throw new CertletError('ERR_CONFIG_INVALID', `inventory: ${request.path}: there is no such file`, {
     remedy: 'Write it, or set approve.namesFrom to node; docs/approve.md shows its form.',
   });
 }
 
-async function refuseUnsafe(file: FileHandle, { path, userId }: SettingsFileRequest): Promise<void> {
+async function refuseUnsafe(file: FileHandle, request: SettingsFileRequest): Promise<void> {
+  const { path, userId, what = 'settings' } = request;
+  const refused = (why: string, remedy: string): CertletError =>
+    new CertletError('ERR_CONFIG_INVALID', `${what}: ${path} ${why}`, { remedy });
   const found = await file.stat();
-  if (!found.isFile()) throw refused(path, 'is not a regular file', `Put a file in its place.`);
-  if (found.size > MAX_BYTES) throw refused(path, 'is larger than 1 MiB', `Check that ${path} is the right file.`);
+  if (!found.isFile()) throw refused('is not a regular file', `Put a file in its place.`);
+  if (found.size > MAX_BYTES) throw refused('is larger than 1 MiB', `Check that ${path} is the right file.`);
   if (found.uid !== 0 && found.uid !== userId) {
-    throw refused(path, `belongs to user ${String(found.uid)}, who could change it`, `chown root ${shellWord(path)}`);
+    throw refused(`belongs to user ${String(found.uid)}, who could change it`, `chown root ${shellWord(path)}`);
   }
   if ((found.mode & GROUP_AND_OTHERS_WRITE) !== 0) {
-    throw refused(path, 'can be changed by other users', `chmod go-w ${shellWord(path)}`);
+    throw refused('can be changed by other users', `chmod go-w ${shellWord(path)}`);
   }
   // Whoever may write the folder may put another file in place of this one, unless it is sticky as /tmp is.
-  const folder = dirname(path);
-  const { mode } = await stat(folder);
-  if ((mode & OTHERS_WRITE) !== 0 && (mode & STICKY) === 0) {
-    throw refused(path, `lies in ${folder}, which every user may write`, `chmod o-w ${shellWord(folder)}`);
+  for (const folder of new Set([dirname(path), dirname(await realpath(path))])) {
+    const { mode } = await stat(folder);
+    if ((mode & OTHERS_WRITE) !== 0 && (mode & STICKY) === 0) {
+      throw refused(`lies in ${folder}, which every user may write`, `chmod o-w ${shellWord(folder)}`);
+    }
   }
-}
-
-function refused(path: string, why: string, remedy: string): CertletError {
-  return new CertletError('ERR_CONFIG_INVALID', `settings: ${path} ${why}`, { remedy });
 }

@@ -10,6 +10,9 @@ export const RENEW_MS = 2_000;
 /** Less than `LEASE_MS` by the longest time that one decision may take on its way. */
 export const ACTS_MS = 7_000;
 
+/** An int32, and an API server refuses a Lease with more. */
+const MOST_TRANSITIONS = 2 ** 31 - 1;
+
 /** A Lease as it was seen. */
 export interface LeaseRecord {
   readonly resourceVersion: string;
@@ -78,7 +81,7 @@ export class LeaseObject {
     signal: AbortSignal,
   ): Promise<LeaseRecord | undefined> {
     const isNew = record?.holder !== identity;
-    const transitions = (record?.transitions ?? -1) + (isNew ? 1 : 0);
+    const transitions = Math.min((record?.transitions ?? -1) + (isNew ? 1 : 0), MOST_TRANSITIONS);
     const acquireTime = isNew ? microTime(at) : record?.acquireTime;
     return this.#write(record, { holder: identity, transitions, acquireTime, at }, signal);
   }

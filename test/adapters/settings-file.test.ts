@@ -55,6 +55,19 @@ t.test('a folder that everybody may write is refused, a sticky one is not', asyn
   t.equal(await readSettingsFile({ path, mustExist: true, userId }), 'events: true\n');
 });
 
+t.test('a link into a folder that everybody may write was followed', async (t) => {
+  const folder = t.testdir({ open: {}, etc: {} });
+  chmodSync(join(folder, 'etc'), 0o755);
+  chmodSync(join(folder, 'open'), 0o777);
+  const behind = join(folder, 'open', 'config.yaml');
+  writeFileSync(behind, 'events: true\n', { mode: 0o644 });
+  const link = join(folder, 'etc', 'link.yaml');
+  symlinkSync(behind, link);
+  await t.rejects(readSettingsFile({ path: link, mustExist: true, userId }), {
+    message: `settings: ${link} lies in ${join(folder, 'open')}, which every user may write`,
+  });
+});
+
 t.test('a link is followed, and the file behind it is judged', async (t) => {
   const path = settingsFile(t, 0o644);
   const link = `${path}.link`;

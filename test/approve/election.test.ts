@@ -206,6 +206,13 @@ t.test(
   },
 );
 
+t.test('a Lease that has changed hands as often as an API server can count was never taken', async (t) => {
+  const { server, end, candidate } = world();
+  server.spec = { holderIdentity: '', leaseTransitions: 2_147_483_647 };
+  t.equal(await candidate('one').election.acquire(end.signal), 'held');
+  t.equal(server.spec['leaseTransitions'], 2_147_483_647, 'the field is an int32');
+});
+
 for (const row of [
   { name: 'no object', spec: 7, message: 'Lease.spec: expected an object, found number' },
   { name: 'a holder that is no text', spec: { holderIdentity: 7 }, message: 'Lease.spec.holderIdentity' },
