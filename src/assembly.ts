@@ -5,12 +5,14 @@ import { FileCertificateStore } from './adapters/store/file-certificate-store.ts
 import { NodeFileSystem } from './adapters/file-system.ts';
 import { createApiConnector } from './adapters/api/connector.ts';
 import { createKubeconfigFiles } from './adapters/kubeconfig-files.ts';
+import { meetingGuard } from './adapters/probe/meeting-files.ts';
 import { createServersFile } from './adapters/store/servers-record.ts';
 import { restartFlag } from './adapters/systemd/flag-hook.ts';
 import { createRouteProbe } from './adapters/route-probe.ts';
 import { createServingProof } from './adapters/serving-proof.ts';
 import { SystemChance, SystemClock } from './adapters/system-clock.ts';
 import { DEFAULT_SETTINGS_PATH, type Settings } from './config.ts';
+import { filesOnDisk } from './config/named-files.ts';
 import { afterPlainFiles, tellMended } from './host-hooks.ts';
 import type { AfterRotation, Clock, Logger, Observer } from './ports.ts';
 import { Agent } from './rotation/agent.ts';
@@ -62,6 +64,7 @@ export function assembleAgent(settings: Settings, parts: AgentParts): Agent {
     searchPath: environment['PATH'] ?? '',
     recordPath: join(settings.stateDir, 'kubeconfig-write.json'),
     ownCaPath: caFilePath(settings.certDir),
+    refuseMeeting: meetingGuard(new NodeFileSystem(), filesOnDisk(settings)),
     onWarning: (event, fields) => log.log('warn', event, fields),
   });
   const route = createRouteProbe();
@@ -116,6 +119,7 @@ export function openStore(
     pruneGraceMs,
     confirmLock,
     onPlainFilesMended,
+    refuseMeeting: meetingGuard(new NodeFileSystem(), filesOnDisk(settings)),
     fs: new NodeFileSystem(),
     onWarning: (event, fields) => log.log('warn', event, fields),
   });

@@ -27,7 +27,7 @@ async function warnOfClosedFolders(settings: Settings, { log }: PathWarningsPart
   }
 }
 
-/** What the settings cannot tell: two of their paths lead to one file. Each certificate would put its own there, for ever. */
+/** What the settings cannot tell: two of their paths lead to one file. The store and the kubeconfigs do not write the later one. */
 async function warnOfMeetingFiles(settings: Settings, { fs, log }: PathWarningsParts): Promise<void> {
   for (const { file, other, remedy } of await meetingFiles(fs, filesOnDisk(settings)))
     log.log('warn', 'Two settings name one file', {

@@ -24,6 +24,8 @@ export interface KubeconfigFilesOptions extends Trusted {
   readonly recordPath?: string;
   /** A CA file that is certlet's to write: no other that a kubeconfig names is. */
   readonly ownCaPath?: string;
+  /** Throws for the path of a kubeconfig that is another file of the settings; asked before one is written that is not the node's. */
+  readonly refuseMeeting?: (path: string) => Promise<void>;
   readonly onWarning?: (event: string, fields: { readonly file: string; readonly remedy: string }) => void;
 }
 
@@ -115,6 +117,7 @@ async function writeKubeconfig(
   try {
     // Ours with a wider mode goes back to 0600: others could have written it at any moment since.
     if ((await readIfPresent(fs, path, MAX_BYTES)) === text && !(await isLax(fs, path, options))) return false;
+    await options.refuseMeeting?.(path);
     await ensureFolder(fs, dirname(path), 0o755);
     await sweepTemporaries(fs, dirname(path), basename(path));
     await replaceFile(fs, path, text, 0o600);

@@ -1,4 +1,4 @@
-import { chmodSync, existsSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { parsePair } from '../../src/pki/certificate.ts';
@@ -168,6 +168,34 @@ t.test('a kubeconfig of an entry overwrote that of the kubelet through a link, a
   await program.said('Settings reloaded');
   await program.said('Resuming the pending certificate signing request');
   t.equal(program.of(MEETING).length, 1, 'and once mended, no more');
+});
+
+t.test("files of an entry were written through a link over the kubelet's, again and again", async (t) => {
+  const { cluster, node } = await prepare(t);
+  mkdirSync(node.file('pki'));
+  symlinkSync(node.file('pki'), node.file('to-pki'));
+  symlinkSync(node.path, node.file('link'));
+  const plain = `    certFile: ${node.file('to-pki/kubelet-client-current.pem')}\n    keyFile: ${node.file('other.key')}\n`;
+  node.writeSettings(proxyEntry(node).replace('kube-proxy.conf', 'link/kubelet.conf').trimEnd() + `\n${plain}`);
+  const program = ended(t, node.run('run'));
+  await cluster.until(() => cluster.csrs.some(({ signerName }) => signerName?.endsWith('/kube-apiserver-client')));
+  const asked = cluster.csrs.find(({ signerName }) => signerName?.endsWith('/kube-apiserver-client'));
+  cluster.approve(asked?.name ?? '');
+  await program.said('Failed while requesting a signed certificate');
+  t.match(program.of('Failed while requesting a signed certificate')[0], {
+    purpose: 'kube-proxy',
+    code: 'ERR_STORE_UNSAFE',
+    error: `${node.file('link/kubelet.conf')} is the file ${node.file('kubelet.conf')} of kubeconfig, and is not written`,
+  });
+  t.match(program.of('Cannot repair a file')[0], {
+    code: 'ERR_STORE_UNSAFE',
+    error:
+      /to-pki\/kubelet-client-current\.pem is the file .*\/pki\/kubelet-client-current\.pem of certDir, and is not written$/,
+  });
+  t.notOk(existsSync(node.file('other.key')), 'nor a key that has no certificate beside it');
+  t.equal(node.current('client')?.chain.leaf.commonName, 'system:node:n1');
+  t.match(readFileSync(node.file('kubelet.conf'), 'utf8'), /pki\/kubelet-client-current\.pem/);
+  t.strictSame(program.of('Moved a file aside that cannot be used'), []);
 });
 
 t.test('settings that cannot be are told at once, with their lines', async (t) => {

@@ -1,5 +1,6 @@
 import { basename, dirname } from 'node:path';
 import { shellWord } from '../../remedy.ts';
+import { CertletError } from '../../errors.ts';
 import { onErrno } from '../file-errors.ts';
 import type { FileFacts, FileSystem } from '../file-system.ts';
 
@@ -40,6 +41,28 @@ export async function meetingFiles(
     for (const place of places) seen.set(place, [...(seen.get(place) ?? []), file]);
   }
   return meetings;
+}
+
+/**
+ * Keeps a file from being written over another one of the settings: what is returned throws `ERR_STORE_UNSAFE` for the path of a file that meets one
+ * before it in the list. Links come and go, so it looks at the disk each time; meant for the moment of a write, and no sooner.
+ */
+export function meetingGuard(
+  fs: Pick<FileSystem, 'stat' | 'lstat'>,
+  files: readonly FileOfSetting[],
+): (path: string) => Promise<void> {
+  return async (path) => {
+    const met = (await meetingFiles(fs, files)).find(({ file }) => file.path === path);
+    if (met === undefined) return;
+    const { other, remedy } = met;
+    throw new CertletError(
+      'ERR_STORE_UNSAFE',
+      `${path} is the file ${other.path} of ${other.setting}, and is not written`,
+      {
+        remedy,
+      },
+    );
+  };
 }
 
 async function placesOf(fs: Pick<FileSystem, 'stat' | 'lstat'>, path: string): Promise<readonly string[]> {

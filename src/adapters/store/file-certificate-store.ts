@@ -37,6 +37,8 @@ export interface FileStoreOptions {
   readonly onWarning?: WarningSink;
   /** Told when plain files were put right after all: they were behind the pair, or somebody had changed them. `pairPath`: the pair that they now hold. */
   readonly onPlainFilesMended?: ((name: string, pairPath: string) => Promise<void>) | undefined;
+  /** Throws for the path of a plain file that is another file of the settings; asked before each write of one. */
+  readonly refuseMeeting?: ((path: string) => Promise<void>) | undefined;
   /** The user that may own what is trusted, besides root; the effective user of this process unless told. */
   readonly uid?: number;
   /** Asked before whatever reads or changes files in turn; what it throws keeps that from being done. */
@@ -66,6 +68,7 @@ export class FileCertificateStore implements CertificateStore {
       uid: options.uid ?? process.geteuid?.() ?? 0,
       warn: options.onWarning ?? (() => undefined),
       said: new SaidOnce(),
+      refuseMeeting: options.refuseMeeting,
     };
     this.#contexts = new Map(options.specs.map((spec) => [spec.name, storeContext(spec, shared)]));
   }

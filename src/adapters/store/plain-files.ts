@@ -25,9 +25,12 @@ export async function writePlainFiles(
   const mode = await keyMode(context, folder);
   const before = await contentsBefore(context, paths);
   const wanted = wantedContents(pair);
+  const isRight = before.key === wanted.key && before.certificate === wanted.certificate;
+  // Both before the first: a key without its certificate is worth nothing.
+  if (!isRight) for (const path of [paths.keyFile, paths.certFile]) await context.refuseMeeting?.(path);
   await writeIfDifferent(context, paths.keyFile, wanted.key, mode);
   await writeIfDifferent(context, paths.certFile, wanted.certificate, 0o644);
-  if (before.key === wanted.key && before.certificate === wanted.certificate) return 'none';
+  if (isRight) return 'none';
   return before.key === undefined && before.certificate === undefined ? 'made' : 'replaced';
 }
 

@@ -23,6 +23,8 @@ export interface StoreContext {
   readonly warn: WarningSink;
   /** What stays wrong is met at every look at the disk, for years perhaps: said once, and again when it changes. */
   readonly said: SaidOnce;
+  /** Asked before a file is written at a path of the settings' own; throws where that is another file of theirs. */
+  readonly refuseMeeting?: ((path: string) => Promise<void>) | undefined;
   /** A folder without pair files that this process has taken over: the ledger is written with the first name. */
   readonly taken: { empty: boolean };
 }
@@ -30,7 +32,7 @@ export interface StoreContext {
 /** The context of one certificate. Throws nothing; looks at no disk. */
 export function storeContext(
   { name, files }: Pick<CertificateSpec, 'name' | 'files'>,
-  shared: Pick<StoreContext, 'fs' | 'stateDir' | 'uid' | 'warn' | 'said'>,
+  shared: Pick<StoreContext, 'fs' | 'stateDir' | 'uid' | 'warn' | 'said' | 'refuseMeeting'>,
 ): StoreContext {
   return { ...shared, name, files, folder: resolve(files.folder), taken: { empty: false } };
 }
