@@ -226,8 +226,8 @@ export const ERROR_RULES = {
   ),
   ERR_STORE_UNSAFE: rule(
     'waitForPerson',
-    'A folder or file that holds keys can be changed by other users.',
-    'Make root its owner and take write permission from group and others.',
+    'A folder or file that holds keys can be changed by other users, or hands no group on (`groupReadable`), or a path of the settings leads to another file of theirs.',
+    'Make root its owner and take write permission from group and others; set the group and mode, or the path, that the line names.',
   ),
   ERR_STORE_FOREIGN: rule(
     'waitForPerson',
