@@ -1,6 +1,7 @@
 /** `certlet run` in the test's own process: a cert-dir that cannot be used, settings that change and go bad, a lock that is taken meanwhile. */
 import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { eventually } from './fixtures/eventually.ts';
 import t, { type Test } from 'tap';
 import { callControl } from '../src/adapters/control/client.ts';
 import { acquireLock } from '../src/adapters/lock.ts';
@@ -159,7 +160,7 @@ t.test('status called a daemon that cannot use its cert-dir not running, and tol
     verbose: false,
   });
   t.match(document.stdout.text, /the daemon can renew nothing: .*\/proc\/version/);
-  const file = readFileSync(join(host.runtimeDir, 'status.json'), 'utf8');
+  const file = await eventually('the status file', () => readFileSync(join(host.runtimeDir, 'status.json'), 'utf8'));
   t.match(JSON.parse(file), { trouble: { message: /\/proc\/version/ }, certificates: [{ failing: { tries: 1 } }, {}] });
   change(host, { certDir: host.certDir });
   reload();

@@ -360,7 +360,7 @@ const rows: readonly Row[] = [
     id: 'authentication.node-refused',
     what: /rejects the client certificate CN=system:node:n1/,
     causes: [/from another cluster or an older CA: CN=old-cluster signed it/, /--client-ca-file/],
-    mend: /systemctl stop k3s-agent certlet && certlet reset/,
+    mend: /systemctl stop k3s-agent certlet && (runuser -u \S+ \S+ \d+\)" -- )?certlet reset/,
   },
   {
     name: 'a stale kubeconfig: same address, CA of the old cluster',
@@ -374,7 +374,7 @@ const rows: readonly Row[] = [
     id: 'tls.stale-kubeconfig',
     sure: 'likely',
     what: /kubelet\.conf is from another cluster/,
-    mend: /systemctl stop k3s-agent certlet && certlet reset/,
+    mend: /systemctl stop k3s-agent certlet && (runuser -u \S+ \S+ \d+\)" -- )?certlet reset/,
   },
   {
     name: 'nobody is bound to system:node-bootstrapper',
