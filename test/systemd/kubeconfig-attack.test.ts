@@ -25,6 +25,8 @@ import { probe } from './fixtures/probe.ts';
 const DROP_IN = '10-kubeconfig-by-root.conf';
 const GOOD = 'server: https://good.test:6443\ncommand: /bin/true\n';
 const EVIL = `server: https://evil.test:6443\ncommand: ${PKI}/plugin\n`;
+/** Of an entry of `certificates`: kube-proxy runs as root and obeys an `exec` entry, too. */
+const PROXY = '/etc/kubernetes/kube-proxy.kubeconfig';
 const TRIED = '/etc/kubernetes/bootstrap-kubelet.conf';
 
 /** What a kubelet does with the `exec` entry of its kubeconfig, and which server it then believes. */
@@ -45,7 +47,8 @@ async function attack(): Promise<Readonly<Record<string, string>>> {
   installKubeletStandIn();
   put(KUBECONFIG, GOOD, '600');
   put(TRIED, GOOD, '600');
-  const replace = { paths: [KUBECONFIG, TRIED], text: EVIL };
+  put(PROXY, GOOD, '600');
+  const replace = { paths: [KUBECONFIG, TRIED, PROXY], text: EVIL };
   const found = await probe('certlet.service', {
     folder: PKI,
     create: ['/etc/kubernetes/planted'],
@@ -61,7 +64,7 @@ async function attack(): Promise<Readonly<Record<string, string>>> {
 t.test('where certlet writes the kubeconfig, a flaw in it is root through the kubelet', { skip: noLab }, async (t) => {
   await reset();
   const found = await attack();
-  t.equal(found[`write ${KUBECONFIG}`], 'ok');
+  for (const path of [KUBECONFIG, PROXY]) t.equal(found[`write ${path}`], 'ok');
   t.equal(read('/run/kubelet-server'), 'https://evil.test:6443');
   await until('the plugin', () => exists('/etc/planted-by-plugin'));
   t.notMatch(read('/etc/planted-by-plugin'), /CapEff:\s*0{16}/, 'with capabilities, as SECURITY.md says');
@@ -81,11 +84,12 @@ for (const variant of ['root', 'a user of its own'] as const) {
       installDropIn(DROP_IN);
       if (variant !== 'root') dropIn('certlet.service', 'pki', `[Service]\nReadWritePaths=${PKI}\n`);
       const found = await attack();
-      const ways = Object.keys(found).filter((what) => what.includes(KUBECONFIG) || what.includes(TRIED));
-      t.equal(ways.length, 10);
+      const ways = Object.keys(found).filter((what) => [KUBECONFIG, TRIED, PROXY].some((path) => what.includes(path)));
+      t.equal(ways.length, 15);
       for (const what of [...ways, 'create /etc/kubernetes/planted'])
         t.match(found[what], /^(EROFS|EACCES|EXDEV|EPERM|ENOENT)$/, what);
       t.equal(`${read(KUBECONFIG)}\n`, GOOD);
+      t.equal(`${read(PROXY)}\n`, GOOD);
       t.equal(read('/run/kubelet-server'), 'https://good.test:6443');
       t.notOk(exists('/etc/planted-by-plugin'));
       const score = attempt('systemd-analyze', 'security', '--no-pager', 'certlet.service').stdout;
