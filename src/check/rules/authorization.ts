@@ -89,10 +89,14 @@ export function clientApprovalFinding({ target, automatic, user }: ApprovalAnswe
     return good(id, `${which}: kube-controller-manager approves it by itself (create ${sub} is allowed)${any}`);
   }
   const binding = target.role === 'node' ? 'certlet-approve-renewal' : 'certlet-approve-first';
+  const bound =
+    target.role === 'node'
+      ? ''
+      : ', or for certlet approve where tokens are bound to nodes: the role would void that, see docs/tokens.md';
   return finding(
     'warning',
     `${id}-manual`,
-    `${which}: nobody approves automatically, each request waits for a person (create certificatesigningrequests/${sub} is not allowed)`,
+    `${which}: nobody approves automatically, each request waits for a person (create certificatesigningrequests/${sub} is not allowed)${bound}`,
     {
       remedy: `kubectl create clusterrolebinding ${binding} --clusterrole=${APPROVING}:${sub} ${subjectOf(target, user)}`,
     },

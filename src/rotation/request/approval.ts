@@ -40,7 +40,7 @@ export async function approvalOutlook(
       ? { automatic: 'yes', why: 'the approver of kube-controller-manager should approve it; is it running?' }
       : {
           automatic: 'no',
-          why: `no role allows this identity to create certificatesigningrequests/${subresource}, so a person must approve`,
+          why: `no role allows this identity to create certificatesigningrequests/${subresource}, so a person must approve${identity === 'bootstrap' ? ', or certlet approve by the binding of its token' : ''}`,
         };
   } catch (error) {
     if (!isCertletError(error)) throw error;

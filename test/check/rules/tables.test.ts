@@ -558,6 +558,13 @@ t.test('approval: automatic, by a person, unknown', async (t) => {
   t.strictSame(told(servingApprovalFindings(true, 10)), ['note approval.serving'], 'it still worked in 1.10');
 });
 
+t.test('the advice for first certificates voided the bindings of tokens, and did not say so', async (t) => {
+  const about = (role: 'bootstrap' | 'node') =>
+    clientApprovalFinding({ target: { ...TARGET, role }, automatic: false, user: undefined }).what;
+  t.match(about('bootstrap'), /waits for a person .*, or for certlet approve .* the role would void .* docs\/tokens\.md/);
+  t.notMatch(about('node'), /void/);
+});
+
 // Kubelet, names, serving
 
 const FACTS = {
