@@ -561,7 +561,10 @@ t.test('approval: automatic, by a person, unknown', async (t) => {
 t.test('the advice for first certificates voided the bindings of tokens, and did not say so', async (t) => {
   const about = (role: 'bootstrap' | 'node') =>
     clientApprovalFinding({ target: { ...TARGET, role }, automatic: false, user: undefined }).what;
-  t.match(about('bootstrap'), /waits for a person .*, or for certlet approve .* the role would void .* docs\/tokens\.md/);
+  t.match(
+    about('bootstrap'),
+    /waits for a person .*, or for certlet approve .* the role would void .* docs\/tokens\.md/,
+  );
   t.notMatch(about('node'), /void/);
 });
 
