@@ -2,6 +2,7 @@ import { CertletError } from '../errors.ts';
 import { JsonFields } from '../csr/json-fields.ts';
 import { NODE_NAME } from '../csr/spec.ts';
 import { parseOnlyYaml, type YamlDocument, type YamlPath } from '../kubeconfig/yaml.ts';
+import { isHostName, isNodeName } from '../pki/dns-name.ts';
 import { parseIpAddress } from '../pki/ip-address.ts';
 import { type IpRange, parseIpRange, rangeHolds } from '../pki/ip-range.ts';
 
@@ -73,15 +74,18 @@ interface Place {
 
 function readEntry(node: JsonFields, place: Place): Entry {
   node.only('name', 'nameMatches', 'addresses', 'names', 'namesMatch');
-  const name = node.optionalText('name');
+  // Kubelets register theirs in lower case.
+  const name = node.optionalText('name')?.toLowerCase();
   const matching = node.optionalText('nameMatches');
   if ((name === undefined) === (matching === undefined))
     throw wrong(place, [], 'has to have one of name and nameMatches');
+  if (name !== undefined && !isNodeName(name))
+    throw wrong(place, ['name'], `expected the name of a Node, got ${shown(name)}`);
   const pattern = matching === undefined ? undefined : patternOf(matching, place, ['nameMatches']);
   return {
     nodeName: name,
     matches: (nodeName) => (pattern === undefined ? nodeName === name : pattern.test(nodeName)),
-    names: node.texts('names').map((given) => given.toLowerCase().replaceAll(NODE_NAME.toLowerCase(), NODE_NAME)),
+    names: node.texts('names').map((given, index) => nameOf(given, place, ['names', index])),
     patterns: node.texts('namesMatch').map((given, index) => patternOf(given, place, ['namesMatch', index])),
     ranges: node.texts('addresses').map((given, index) => {
       const range = parseIpRange(given);
@@ -89,10 +93,18 @@ function readEntry(node: JsonFields, place: Place): Entry {
       throw wrong(
         place,
         ['addresses', index],
-        `expected an address or a range such as 192.0.2.0/24, got ${JSON.stringify(given.slice(0, 80))}`,
+        `expected an address or a range such as 192.0.2.0/24, got ${shown(given)}`,
       );
     }),
   };
+}
+
+const shown = (text: string): string => JSON.stringify(text.slice(0, 80));
+
+function nameOf(given: string, place: Place, at: YamlPath): string {
+  const name = given.toLowerCase().replaceAll(NODE_NAME.toLowerCase(), NODE_NAME);
+  if (isHostName(name.replaceAll(NODE_NAME, 'n'))) return name;
+  throw wrong(place, at, `expected a DNS name, got ${shown(given)}; expressions stand in namesMatch`);
 }
 
 /** Who backtracks over a repeated group can take for ever over a name that a node has chosen for that. */
@@ -117,6 +129,8 @@ function patternOf(text: string, place: Place, at: YamlPath): RegExp {
   if (text.length > MAX_PATTERN || /\\[1-9k]|\(\?/.test(text) || REPEATED_GROUP.test(text) || bitsOf(text) > MAX_BITS)
     throw wrong(place, at, SLOW);
   try {
+    // By itself first: `a)|(b` is an expression only within the group that anchors it, and takes the anchors apart.
+    void new RegExp(text, 'u');
     return new RegExp(`^(?:${text})$`, 'u');
   } catch (error) {
     throw wrong(place, at, `is no regular expression: ${error instanceof Error ? error.message : ''}`);

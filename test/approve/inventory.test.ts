@@ -9,7 +9,7 @@ const inventory = parseInventory(
   - nameMatches: worker-[0-9]+
     addresses: [198.51.100.0/24]
     namesMatch: ["worker-[0-9]+[.]example"]
-  - name: any
+  - name: Any
     namesMatch: [".+"]
 `,
   '/i.yaml',
@@ -57,6 +57,17 @@ for (const row of [
     says: /i.yaml:4: nodes\[0\].addresses\[0\]/,
   },
   { name: 'bits behind the prefix', text: 'nodes: [{name: a, addresses: [192.0.2.7/24]}]', says: /range such as/ },
+  {
+    name: 'an expression that closes the group which anchors it: it matched names that only begin so',
+    text: 'nodes: [{name: a, namesMatch: ["a)|(b"]}]',
+    says: /nodes\[0\]\.namesMatch\[0\]: is no regular expression/,
+  },
+  { name: 'an empty name, which was no Node’s', text: 'nodes: [{name: ""}]', says: /nodes\[0\]\.name: .*of a Node/ },
+  {
+    name: 'a star, which fitted nothing',
+    text: 'nodes: [{name: a, names: ["*.x"]}]',
+    says: /names\[0\]: expected a DNS name/,
+  },
   { name: 'no expression', text: 'nodes: [{nameMatches: "a["}]', says: /is no regular expression/ },
   { name: 'an expression that takes for ever', text: 'nodes: [{nameMatches: "(a+)+"}]', says: /can take very long/ },
   { name: 'many loops', text: 'nodes: [{nameMatches: "a*a*a*a*b"}]', says: /can take very long/ },
