@@ -136,7 +136,8 @@ export async function readKubeconfig(
   try {
     const text = await textOf(options.fs, path);
     if (text === undefined) {
-      const linksTo = await options.fs.readlink(path);
+      const isLink = (await options.fs.lstat(path))?.kind === 'link';
+      const linksTo = isLink ? await options.fs.readlink(path) : undefined;
       return { kind: 'absent', path, ...(linksTo === undefined ? {} : { linksTo: resolve(dirname(path), linksTo) }) };
     }
     await checkFileSafety(options.fs, path, options);

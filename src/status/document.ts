@@ -312,10 +312,12 @@ export function decodeStatus(text: string, source: string): StatusDocument {
       remedy: 'systemctl restart certlet   # the running one is of another version',
     });
   }
+  const certificates = field(value, 'certificates');
   const whole =
-    typeof field(value, 'process') === 'object' &&
+    isMoment(field(field(value, 'process'), 'startedAt')) &&
     typeof field(value, 'node') === 'object' &&
-    Array.isArray(field(value, 'certificates')) &&
+    Array.isArray(certificates) &&
+    certificates.every((one) => isMoment(field(one, 'since'))) &&
     Array.isArray(field(value, 'hooks'));
   if (!whole) throw new CertletError('ERR_CONTROL', `${source} is no status document`);
   return value as StatusDocument;
@@ -328,6 +330,8 @@ function parsed(text: string, source: string): unknown {
     throw new CertletError('ERR_CONTROL', `${source} is no JSON`, { cause });
   }
 }
+
+const isMoment = (value: unknown): boolean => typeof value === 'string' && !Number.isNaN(Date.parse(value));
 
 const field = (value: unknown, name: string): unknown =>
   typeof value === 'object' && value !== null ? (value as Readonly<Record<string, unknown>>)[name] : undefined;

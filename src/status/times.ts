@@ -21,8 +21,9 @@ export function spanText(spanMs: number): string {
   return `${String(count)} ${name}${count === 1 ? '' : 's'}`;
 }
 
-/** `in 43 days (2027-01-03T04:11:00Z)`, `5 minutes ago (…)`. */
+/** `in 43 days (2027-01-03T04:11:00Z)`, `5 minutes ago (…)`; a document of another program may hold what is no time. */
 export function relativeText(date: Date, now: Date): string {
+  if (Number.isNaN(date.getTime())) return 'at an unknown time';
   const aheadMs = date.getTime() - now.getTime();
   const distance = aheadMs >= 0 ? `in ${spanText(aheadMs)}` : `${spanText(aheadMs)} ago`;
   return `${distance} (${timestamp(date)})`;

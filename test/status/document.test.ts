@@ -163,6 +163,16 @@ for (const { name, text, message } of [
     text: '{"version":1,"process":{},"node":{},"certificates":[]}',
     message: '/s is no status document',
   },
+  {
+    name: 'a process without a start, which ended status with an invalid time',
+    text: '{"version":1,"process":[],"node":{},"certificates":[],"hooks":[]}',
+    message: '/s is no status document',
+  },
+  {
+    name: 'a certificate that is none',
+    text: '{"version":1,"process":{"startedAt":"2030-01-01T00:00:00Z"},"node":{},"certificates":[null],"hooks":[]}',
+    message: '/s is no status document',
+  },
 ]) {
   t.test(`decodeStatus refuses ${name}`, async (t) => {
     t.throws(() => decodeStatus(text, '/s'), { code: 'ERR_CONTROL', message });

@@ -38,6 +38,7 @@ for (const [ms, text] of [
 
 t.test('relativeText tells distance and moment, in the form of the journal', async (t) => {
   t.equal(relativeText(new Date('2027-01-03T04:11:00Z'), NOW), 'in 43 days (2027-01-03T04:11:00Z)');
+  t.equal(relativeText(new Date('soon'), NOW), 'at an unknown time');
   t.equal(relativeText(new Date('2026-11-21T04:06:00Z'), NOW), '5 minutes ago (2026-11-21T04:06:00Z)');
 });
 
