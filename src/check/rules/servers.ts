@@ -1,5 +1,6 @@
 import type { CertletError } from '../../errors.ts';
 import { type Finding, finding, good } from '../finding.ts';
+import { faultOf } from '../../rotation/rules/servers.ts';
 
 /** One further API server of the settings, asked under the CA and with the credential of the kubeconfig; `error` is what came in place of an answer. */
 export function serverFinding(server: string, error: CertletError | undefined): Finding {
@@ -7,7 +8,7 @@ export function serverFinding(server: string, error: CertletError | undefined): 
     return good('servers', `${server} answers, and is verified by the CA of the kubeconfig`, { server });
   const evidence = { server, code: error.code };
   const { message, remedy } = error;
-  if (error.code.startsWith('ERR_API_TLS'))
+  if (faultOf(error) === 'untrusted')
     return finding('problem', 'servers.untrusted', `${server} of the settings is never asked: ${message}`, {
       remedy,
       evidence,

@@ -9,7 +9,7 @@ import type { NodeIdentity } from '../node/node-identity.ts';
 import type { NodeKubeconfigs } from '../node/kubeconfigs.ts';
 import { proveClientPair } from '../proof/proof.ts';
 import type { RotationContext } from '../rotation-context.ts';
-import { endpointServers, moveTo } from '../rules/servers.ts';
+import { endpointServers, faultOf, moveTo } from '../rules/servers.ts';
 import type { ServersSnapshot } from '../snapshot.ts';
 import type { ServerRoster } from './roster.ts';
 
@@ -119,7 +119,7 @@ export class ServerCare {
       return refusal === undefined;
     } catch (error) {
       if (signal.aborted || !isCertletError(error)) throw error;
-      if (error.code.startsWith('ERR_API_TLS')) roster.untrusted(server, error);
+      if (faultOf(error) === 'untrusted') roster.untrusted(server, error);
       else roster.down(server, error);
       return false;
     }
