@@ -176,6 +176,8 @@ export interface ServerGlimpse {
     readonly issuerKeyId?: string;
   };
   readonly serverDate?: Date;
+  /** URL of the one that was looked at, where others of the cluster may stand in for the one that was named. */
+  readonly server?: string;
 }
 
 export interface ApiConnector {

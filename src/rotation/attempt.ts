@@ -7,11 +7,12 @@ import type { ClusterAccess } from '../kubeconfig/client-config.ts';
 import { ApprovalReminder } from './request/approval.ts';
 import { type RotationContext, judgedNow } from './rotation-context.ts';
 import type { Asker } from './node/node-identity.ts';
-import { endingOf, explainTlsDates } from './request/failure.ts';
+import { endingOf } from './request/failure.ts';
 import { checkIssued, issuedFingerprint, checkStaged } from './request/received.ts';
 import type { CertificateState } from './manager-state.ts';
 import type { CertificateRules } from './certificate-rules.ts';
 import type { NameGuard } from './name-guard.ts';
+import { explainTls } from './proof/explain-tls.ts';
 import { judgeProof, proveClientPair, proveServingPair } from './proof/proof.ts';
 import { withGains } from './rules/gains.ts';
 import { createPending, obtain, pendingMisfits, requireSigner } from './request/request.ts';
@@ -61,8 +62,9 @@ export class Attempt {
       await this.#install(issued, { pair, cluster, signal });
     } catch (error) {
       if (signal.aborted) throw await this.#end(signal.reason);
-      if (cluster === undefined || !isCertletError(error, 'ERR_API_TLS_DATES')) throw await this.#end(error);
-      throw await explainTlsDates(this.#context, cluster, error, signal);
+      const told =
+        cluster !== undefined && isCertletError(error) ? explainTls(this.#context, cluster, error, signal) : error;
+      throw await this.#end(await told);
     }
   }
 

@@ -372,9 +372,9 @@ const rows: readonly Row[] = [
       host.nodeKubeconfig(cluster.url, old.pem);
     },
     id: 'tls.stale-kubeconfig',
-    sure: 'likely',
-    what: /kubelet\.conf is from another cluster/,
-    mend: /systemctl stop k3s-agent certlet && (runuser -u \S+ \S+ \d+\)" -- )?certlet reset/,
+    what: /kubelet\.conf is from before the cluster's CA changed, or from another cluster/,
+    causes: [/identity and key stay/, /was of another cluster/],
+    mend: /^systemctl restart certlet$/,
   },
   {
     name: 'nobody is bound to system:node-bootstrapper',

@@ -3,6 +3,7 @@ import { type CertletError, isCertletError } from '../../errors.ts';
 import { hostPort } from '../../kubeconfig/url-host.ts';
 import { oneLine, splitCertificates } from '../../pki/certificate.ts';
 import type { ServerGlimpse } from '../../ports.ts';
+import { joinAgain } from '../../rotation/ca/missing-ca.ts';
 import { NAMED_SKEW_MS, skewText } from '../../rotation/rules/clock-judge.ts';
 import { spanText } from '../../status/times.ts';
 import { timestamp } from '../../timestamp.ts';
@@ -28,17 +29,21 @@ const SOON_MS = 7 * 86_400_000;
 export const isThrough = (error: CertletError | undefined): boolean =>
   error === undefined || isCertletError(error, 'ERR_API_SERVER', 'ERR_API_UNAUTHORIZED', 'ERR_API_THROTTLED');
 
-/**
- * What TLS with each server came to. Two ways to one server that differ in trust explain each other. `kubeletUnit`: of the settings, for the
- * commands that a person is told.
- */
-export function tlsFindings(seen: readonly TlsSeen[], kubeletUnit: string): readonly Finding[] {
+/** Of the settings, for the commands that a person is told. */
+export interface TlsHost {
+  readonly kubeletUnit: string;
+  /** Root writes the node's kubeconfig. */
+  readonly byRoot: boolean;
+}
+
+/** What TLS with each server came to. Two ways to one server that differ in trust explain each other. */
+export function tlsFindings(seen: readonly TlsSeen[], host: TlsHost): readonly Finding[] {
   return seen.flatMap((one) => {
     const { error } = one;
     if (error === undefined) return certificateFindings(one);
     switch (error.code) {
       case 'ERR_API_TLS':
-        return [untrustedFinding(one, error, { all: seen, unit: unitWord(kubeletUnit) })];
+        return [untrustedFinding(one, error, { all: seen, host })];
       case 'ERR_API_TLS_NO_NAMES':
         return [fromError('tls.no-names', error, one.weight)];
       case 'ERR_API_TLS_DATES':
@@ -74,7 +79,8 @@ function certificateFindings({ target, glimpse, at: now }: TlsSeen): readonly Fi
 function shown(glimpse: ServerGlimpse | undefined): Readonly<Record<string, string>> {
   const certificate = glimpse?.certificate;
   if (certificate === undefined) return {};
-  const { subject, issuer, names, notBefore, notAfter, serial, fingerprint, issuerFingerprint } = certificate;
+  const { subject, issuer, names, notBefore, notAfter, serial, fingerprint, issuerFingerprint, issuerKeyId } =
+    certificate;
   return {
     subject,
     issuer,
@@ -84,13 +90,14 @@ function shown(glimpse: ServerGlimpse | undefined): Readonly<Record<string, stri
     ...(serial === undefined ? {} : { serial }),
     ...(fingerprint === undefined ? {} : { fingerprint }),
     ...(issuerFingerprint === undefined ? {} : { issuerFingerprint }),
+    ...(issuerKeyId === undefined ? {} : { issuerKeyId }),
   };
 }
 
 function untrustedFinding(
   one: TlsSeen,
   error: CertletError,
-  { all, unit }: { readonly all: readonly TlsSeen[]; readonly unit: string },
+  { all, host }: { readonly all: readonly TlsSeen[]; readonly host: TlsHost },
 ): Finding {
   const { target, glimpse, weight } = one;
   const evidence = {
@@ -107,45 +114,66 @@ function untrustedFinding(
     (each) => each !== one && isThrough(each.error) && each.target.cluster.server === target.cluster.server,
   );
   if (other !== undefined && target.role === 'node') {
+    const { server } = target.cluster;
     return finding(
       weight,
       'tls.stale-kubeconfig',
-      `${target.source} is from another cluster, or from before its CA changed: ${target.cluster.server} is trusted by the CA in ${other.target.source}, not by the CA in it`,
-      {
-        sure: 'likely',
-        remedy: `systemctl stop ${unit} certlet && certlet reset && systemctl start certlet ${unit}`,
-        evidence,
-      },
+      `${target.source} is from before the cluster's CA changed, or from another cluster: ${server} is trusted by the CA in ${other.target.source}, not by the CA in it`,
+      { causes: staleCauses(other.target, host), evidence },
     );
   }
-  return finding(weight, 'tls.wrong-ca', error.message, { evidence, causes: caCauses(one, unit) });
+  return finding(weight, 'tls.wrong-ca', error.message, { evidence, causes: caCauses(one, host) });
 }
 
-function caCauses({ target, glimpse }: TlsSeen, unit: string): readonly Cause[] {
-  const { role, source } = target;
-  const by = identities(target, glimpse);
+/** What forgets identity and key: for a node that changes clusters, and for nothing else. */
+const leave = ({ kubeletUnit }: TlsHost): string => {
+  const unit = unitWord(kubeletUnit);
+  return `systemctl stop ${unit} certlet && certlet reset && systemctl start certlet ${unit}   # a new identity and key, with a bootstrap kubeconfig of this cluster`;
+};
+
+function staleCauses(other: Target, host: TlsHost): readonly Cause[] {
+  const takeOver = host.byRoot
+    ? `certlet join --write-kubeconfig && systemctl restart ${unitWord(host.kubeletUnit)}`
+    : 'systemctl restart certlet';
   return [
     {
-      what: `${source} is from another cluster, or the cluster's CA has changed${by}`,
+      what: `the cluster's CA has changed; once the cluster accepts the node's certificate, the CA in ${other.source} is taken over, and identity and key stay`,
       sure: 'likely',
-      remedy:
-        role === 'node'
-          ? `systemctl stop ${unit} certlet && certlet reset   # then certlet join with a token of this cluster`
-          : 'certlet join ENDPOINT --token-file FILE --discovery-token-ca-cert-hash sha256:... --force',
+      remedy: takeOver,
     },
-    {
-      what: 'a proxy or load balancer between shows a certificate of its own',
-      sure: 'possible',
-      remedy: `openssl s_client -connect ${hostPort(new URL(target.cluster.server))} -showcerts </dev/null`,
-    },
+    { what: 'this node was of another cluster', sure: 'possible', remedy: leave(host) },
+  ];
+}
+
+function caCauses({ target, glimpse }: TlsSeen, host: TlsHost): readonly Cause[] {
+  const { role, source, cluster } = target;
+  const by = identities(target, glimpse);
+  const join = joinAgain(cluster, host.byRoot);
+  const between: Cause = {
+    what: 'a proxy or load balancer between shows a certificate of its own',
+    sure: 'possible',
+    remedy: `openssl s_client -connect ${hostPort(new URL(cluster.server))} -showcerts </dev/null`,
+  };
+  if (role === 'bootstrap') {
+    const what = `${source} is from another cluster, or the cluster's CA has changed${by}`;
+    return [{ what, sure: 'likely', remedy: join }, between];
+  }
+  return [
+    { what: `the cluster's CA has changed since ${source} was written${by}`, sure: 'likely', remedy: join },
+    { what: `${source} is from another cluster`, sure: 'possible', remedy: leave(host) },
+    between,
   ];
 }
 
 /** Every cluster's CA is called `CN=kubernetes`: serial and fingerprint tell them apart. */
 function identities(target: Target, glimpse: ServerGlimpse | undefined): string {
-  const { issuer, serial, fingerprint, issuerFingerprint } = glimpse?.certificate ?? {};
+  const { issuer, serial, fingerprint, issuerFingerprint, issuerKeyId } = glimpse?.certificate ?? {};
   if (issuer === undefined) return '';
-  const sent = issuerFingerprint === undefined ? '' : ` with sha256 ${short(issuerFingerprint)}`;
+  const marks = [
+    ...(issuerKeyId === undefined ? [] : [`key id ${issuerKeyId}`]),
+    ...(issuerFingerprint === undefined ? [] : [`sha256 ${short(issuerFingerprint)}`]),
+  ];
+  const sent = marks.length === 0 ? '' : ` with ${marks.join(', ')}`;
   const shown =
     serial === undefined || fingerprint === undefined ? '' : ` (serial ${serial}, sha256 ${short(fingerprint)})`;
   return `: it trusts ${trustedSubjects(target).join(', ')}; the server's certificate${shown} is from ${issuer}${sent}`;

@@ -78,14 +78,13 @@ async function probe(
   return { open, findings: [...names, ...connectFindings(peer, tries, weight)] };
 }
 
-const DEFAULT_UNIT = 'kubelet.service';
-
 /** TLS with each server, what answers there, and the clocks. */
 export const tlsStep: Step = {
   id: 'tls',
   title: 'TLS and clock',
   async run(context): Promise<StepOutcome | string> {
-    const { reachable = [] } = context.facts;
+    const { reachable = [], settings } = context.facts;
+    if (settings === undefined) return NO_SETTINGS;
     if (reachable.length === 0) return 'no server can be reached';
     const seen: TlsSeen[] = [];
     for (const target of distinctClusters(reachable)) seen.push(await look(context, target, { seen, reachable }));
@@ -94,8 +93,9 @@ export const tlsStep: Step = {
     );
     const dates = seen.find(({ glimpse, error }) => glimpse?.serverDate !== undefined && isThrough(error));
     const skewMs = skewOf(dates);
+    const host = { kubeletUnit: settings.kubelet.unit, byRoot: !settings.manageKubeconfig };
     return {
-      findings: [...tlsFindings(seen, context.facts.settings?.kubelet.unit ?? DEFAULT_UNIT), ...clockFindings(skewMs)],
+      findings: [...tlsFindings(seen, host), ...clockFindings(skewMs)],
       facts: { trusted, ...(skewMs === undefined ? {} : { skewMs }) },
     };
   },

@@ -318,7 +318,9 @@ export class CaFollower {
   /** A server whose certificate no CA in hand has signed: which one is missing, and what mends it. */
   async #explained(error: CertletError, signal: AbortSignal): Promise<CertletError> {
     const { active } = this.#node.kubeconfigs.cluster;
-    if (!isCertletError(error, 'ERR_API_TLS') || error.reason !== 'not signed' || active === undefined) return error;
-    return await missingCa(this.#context.connections.direct, this.#asked(active), error, signal);
+    if (active === undefined) return error;
+    const { connections, options } = this.#context;
+    const byRoot = !options.manageKubeconfig;
+    return await missingCa(connections.direct, this.#asked(active), { error, byRoot }, signal);
   }
 }

@@ -7,28 +7,35 @@ import { caNames } from '../rules/cluster-ca.ts';
 
 /**
  * What to say where a server's certificate is signed by no CA in hand: which CA that would be, as far as the certificate tells, and how the node comes by
- * it with its identity and key. The certificate is not verified, so nothing is done with it. `error` is what the connection came to.
+ * it with its identity and key. The certificate is not verified, so nothing is done with it. `error` is what the connection came to; one that says
+ * anything else comes back as it is. `byRoot`: root writes the node's kubeconfig.
  */
 export async function missingCa(
   connector: Pick<ApiConnector, 'glimpse'>,
   cluster: ClusterAccess,
-  error: CertletError,
+  { error, byRoot }: { readonly error: CertletError; readonly byRoot: boolean },
   signal: AbortSignal,
 ): Promise<CertletError> {
+  const { code, reason } = error;
+  if (code !== 'ERR_API_TLS' || reason !== 'not signed') return error;
   const seen = await connector.glimpse(cluster, signal).catch((thrown: unknown): ServerGlimpse => {
-    if (!isCertletError(thrown)) throw thrown;
+    if (!isCertletError(thrown) && !signal.aborted) throw thrown;
     return {};
   });
-  const trusted = caNames(readTrustedCas(cluster.caPem));
-  const message = `the certificate of ${cluster.server} is signed by ${signerOf(seen)}, which this node does not trust; it trusts ${trusted}`;
-  return new CertletError('ERR_API_TLS', message, { cause: error, reason: error.reason, remedy: joinAgain(cluster) });
+  const cas = readTrustedCas(cluster.caPem);
+  const trusted = cas.length === 0 ? 'the roots of this host alone' : caNames(cas);
+  const message = `the certificate of ${seen.server ?? cluster.server} is signed by ${signerOf(seen)}, which this node does not trust; it trusts ${trusted}`;
+  return new CertletError(code, message, { cause: error, reason, remedy: joinAgain(cluster, byRoot) });
 }
 
 /** Identity and key stay: the pair is shown to the cluster under the new CA, and what it accepts is taken over. */
-export const joinAgain = ({ server }: Pick<ClusterAccess, 'server'>): string =>
-  `certlet join ${hostPort(new URL(server))} --token-file FILE --discovery-token-ca-cert-hash sha256:HASH --force   # kubeadm token create --print-join-command, on a control plane node, shows a token and the new hash; the node keeps its identity and key`;
+export function joinAgain({ server }: Pick<ClusterAccess, 'server'>, byRoot: boolean): string {
+  const root = byRoot ? ' --write-kubeconfig' : '';
+  return `certlet join ${hostPort(new URL(server))} --token-file FILE --discovery-token-ca-cert-hash sha256:HASH --force${root}   # kubeadm token create --print-join-command, on a control plane node, shows a token and the new hash; the node keeps its identity and key`;
+}
 
-function signerOf({ certificate }: ServerGlimpse): string {
+/** The CA that a server's certificate says it is of: name, and what tells it from others of that name. */
+export function signerOf({ certificate }: ServerGlimpse): string {
   if (certificate === undefined) return 'another CA';
   const { issuer, issuerFingerprint, issuerKeyId } = certificate;
   const marks = [

@@ -5,6 +5,7 @@ import { clusterDifferences } from '../rules/clusters.ts';
 import { judgedNow, type RotationContext } from '../rotation-context.ts';
 import type { NodeKubeconfigs } from '../node/kubeconfigs.ts';
 import type { NodeIdentity } from '../node/node-identity.ts';
+import { explainTls } from './explain-tls.ts';
 import { proveClientPair } from './proof.ts';
 import { Backoff } from '../rules/retry.ts';
 import { leftMs } from '../rules/schedule.ts';
@@ -80,8 +81,10 @@ export class Prover {
     } catch (error) {
       if (signal.aborted) return;
       if (!isCertletError(error)) throw error;
+      const { active } = this.#kubeconfigs.cluster;
+      const told = active === undefined ? error : await explainTls(this.#context, active, error, signal);
       const retry = this.#again(error.code, error.retryAfterMs);
-      this.#context.log.log('warn', 'Could not prove the client certificate', { ...errorFields(error), retry });
+      this.#context.log.log('warn', 'Could not prove the client certificate', { ...errorFields(told), retry });
     }
   }
 

@@ -1,4 +1,3 @@
-import { timestamp } from '../../timestamp.ts';
 import { asCertletError, CertletError, type ErrorCode, errorFields, isCertletError } from '../../errors.ts';
 import { ERROR_RULES } from '../../error-rules.ts';
 import { refusedRemedy } from '../../csr/outcome.ts';
@@ -6,11 +5,8 @@ import { failedRequest, type PastFailures, withPast } from '../../csr/past-reque
 import type { PendingRequest, RequestHistory } from '../../csr/pending.ts';
 import type { CertificateSpec } from '../../csr/spec.ts';
 import { type CertificateTemplate, templateDigest } from '../../csr/template.ts';
-import type { ClusterAccess } from '../../kubeconfig/client-config.ts';
 import type { CertificatePair } from '../../pki/certificate.ts';
 import type { AgentEvent, Logger } from '../../ports.ts';
-import type { RotationContext } from '../rotation-context.ts';
-import { NAMED_SKEW_MS, skewText } from '../rules/clock-judge.ts';
 import { earlierRefused } from '../rules/gains.ts';
 import { capWait, type Pause, refusalBackoffMs, SHARE_OF_LEFT } from '../rules/retry.ts';
 import { leftMs } from '../rules/schedule.ts';
@@ -157,39 +153,5 @@ export function sayFailure(
     log.log(failures > 3 ? 'error' : 'warn', 'Certificate request was not signed', fields);
   } else {
     log.log(failures > 3 ? 'error' : 'warn', 'Failed while requesting a signed certificate', fields);
-  }
-}
-
-/**
- * When TLS fails on dates, looks at the server's certificate and `Date` over a connection that is not verified and carries no credential,
- * and returns the error with a message that says whose clock is off. For the message only: nothing is decided by what that look shows.
- */
-export async function explainTlsDates(
-  context: RotationContext,
-  cluster: ClusterAccess,
-  error: CertletError,
-  signal: AbortSignal,
-): Promise<CertletError> {
-  const now = context.clock.now();
-  try {
-    const { certificate, serverDate } = await context.connector.glimpse(cluster, signal);
-    const skewMs = serverDate === undefined ? undefined : now.getTime() - serverDate.getTime();
-    const dates = certificate
-      ? `; the server's certificate is valid from ${timestamp(certificate.notBefore)} to ${timestamp(certificate.notAfter)}`
-      : '';
-    const clock =
-      skewMs === undefined || Math.abs(skewMs) < NAMED_SKEW_MS
-        ? `this node's clock (${timestamp(now)}) agrees with the server's`
-        : `this node's clock (${timestamp(now)}) is ${skewText(skewMs)} the server's`;
-    const ours = skewMs !== undefined && Math.abs(skewMs) >= NAMED_SKEW_MS;
-    return new CertletError('ERR_API_TLS_DATES', `${error.message}${dates}; ${clock}`, {
-      cause: error,
-      remedy: ours
-        ? 'timedatectl set-ntp true   # sets the clock; without a time server: hwclock'
-        : 'kubeadm certs renew apiserver   # on the control plane node, then restart kube-apiserver',
-    });
-  } catch (failure) {
-    if (!isCertletError(failure)) throw failure;
-    return error;
   }
 }

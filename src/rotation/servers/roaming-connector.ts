@@ -8,7 +8,10 @@ import type { ServerRoster } from './roster.ts';
 /** Connections that go to the next API server where the one in use does not answer. The CA and the rules for names are the kubeconfig's for all of them. */
 export const roamingConnector = (connector: ApiConnector, roster: ServerRoster): ApiConnector => ({
   connect: (cluster, credential) => new RoamingConnection(connector, roster, { cluster, credential }),
-  glimpse: (cluster, signal) => connector.glimpse({ ...cluster, server: roster.inUse(cluster.server) }, signal),
+  glimpse: async (cluster, signal) => {
+    const server = roster.inUse(cluster.server);
+    return { ...(await connector.glimpse({ ...cluster, server }, signal)), server };
+  },
 });
 
 /**

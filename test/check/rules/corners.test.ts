@@ -76,12 +76,11 @@ t.test('a kubeconfig without a credential matters less beside a good client cert
   t.equal(verdict(false), 'problem');
 });
 
+const HOST = { kubeletUnit: 'kubelet.service', byRoot: false };
+
 t.test('a server under a CA that cannot be read is told without the names of that CA', async (t) => {
   const error = new CertletError('ERR_API_TLS', 'x', { reason: 'not signed' });
-  const [found] = tlsFindings(
-    [{ target: TARGET, error, glimpse: undefined, at: NOW, weight: 'problem' }],
-    'kubelet.service',
-  );
+  const [found] = tlsFindings([{ target: TARGET, error, glimpse: undefined, at: NOW, weight: 'problem' }], HOST);
   t.match(found, { id: 'tls.wrong-ca', verdict: 'problem' });
 });
 
@@ -89,7 +88,7 @@ t.test('the command that shows the certificate of a server without a port looked
   const error = new CertletError('ERR_API_TLS', 'x', { reason: 'not signed' });
   const target = { ...TARGET, cluster: { ...TARGET.cluster, server: 'https://api.example' } };
   const seen = { target, error, glimpse: undefined, at: NOW, weight: 'problem' } as const;
-  const [found] = tlsFindings([seen], 'kubelet.service');
+  const [found] = tlsFindings([seen], HOST);
   t.match(found?.causes?.at(-1)?.remedy, 's_client -connect api.example:443 ');
 });
 
@@ -97,7 +96,7 @@ t.test('a wrong clock and an expired certificate at once: both are told', async 
   const certificate = { subject: 'CN=a', issuer: 'CN=b', names: 'DNS:a', notBefore: days(-10), notAfter: days(5) };
   const error = new CertletError('ERR_API_TLS_DATES', 'dates');
   const glimpse = { certificate, serverDate: days(30) };
-  const [found] = tlsFindings([{ target: TARGET, error, glimpse, at: NOW, weight: 'problem' }], 'kubelet.service');
+  const [found] = tlsFindings([{ target: TARGET, error, glimpse, at: NOW, weight: 'problem' }], HOST);
   t.match(found, { id: 'tls.clock', what: /by which its certificate is outside its dates as well/ });
 });
 

@@ -374,7 +374,10 @@ const TARGET: Target = {
 };
 const GLIMPSE = { subject: 'CN=a', issuer: 'CN=b', names: 'DNS:a', notBefore: days(-10), notAfter: days(100) };
 const tls = (error: CertletError | undefined, glimpse: object = { certificate: GLIMPSE, serverDate: NOW }) =>
-  tlsFindings([{ target: TARGET, error, glimpse, at: NOW, weight: 'problem' }], 'kubelet.service');
+  tlsFindings([{ target: TARGET, error, glimpse, at: NOW, weight: 'problem' }], {
+    kubeletUnit: 'kubelet.service',
+    byRoot: false,
+  });
 const dates = new CertletError('ERR_API_TLS_DATES', 'dates');
 for (const row of [
   { name: 'good', findings: tls(undefined), ids: ['ok tls'] },
@@ -445,8 +448,8 @@ t.test('the commands of check name the unit of the settings, not kubelet', async
   const refusal = { leaf: chain.leaf, chain, caPem: 'x', serverNow: NOW, source: '/k.conf', kubeletUnit: unit };
   const rotates = { ...NO_KUBELET, facts: { ...FACTS, rotatesClient: true, rotatesServing: true, tlsCertFile: '/x' } };
   const found = [
-    ...tlsFindings([bad, good], unit),
-    ...tlsFindings([bad], unit),
+    ...tlsFindings([bad, good], { kubeletUnit: unit, byRoot: false }),
+    ...tlsFindings([bad], { kubeletUnit: unit, byRoot: false }),
     ...kubeletFindings({
       host: { ...rotates, kubeconfigEmbedsCertificate: true },
       unit,
@@ -463,7 +466,7 @@ t.test('the commands of check name the unit of the settings, not kubelet', async
     ...found.flatMap(({ remedy, causes = [] }) => [remedy, ...causes.map((cause) => cause.remedy)]),
     ...certificateCauses(refusal).map(({ remedy }) => remedy),
   ].filter((text) => text !== undefined);
-  const naming = remedies.filter((text) => /systemctl (?:stop|start|restart)/.test(text));
+  const naming = remedies.filter((text) => /systemctl (?:stop|start|restart) (?!certlet$)/.test(text));
   t.ok(naming.length >= 5, naming.join('\n'));
   for (const text of naming) {
     t.match(text, /k3s-agent/);
@@ -474,12 +477,41 @@ t.test("the host's own roots are named where the kubeconfig has no CA", async (t
   const { caPem: _none, ...cluster } = CONFIG.cluster;
   const error = new CertletError('ERR_API_TLS', 'x', { reason: 'not signed' });
   const target = { ...TARGET, role: 'node', cluster } as const;
-  const [found] = tlsFindings([{ target, error, glimpse: undefined, at: NOW, weight: 'problem' }], 'kubelet.service');
+  const [found] = tlsFindings([{ target, error, glimpse: undefined, at: NOW, weight: 'problem' }], {
+    kubeletUnit: 'kubelet.service',
+    byRoot: false,
+  });
   t.match(found, {
     id: 'tls.wrong-ca',
     evidence: { trusted: ["the host's own roots"] },
-    causes: [{ remedy: /certlet reset/ }],
+    causes: [{ remedy: /certlet join/ }],
   });
+});
+t.test('a node whose cluster has another CA was told to throw its identity and key away', async (t) => {
+  const error = new CertletError('ERR_API_TLS', 'x', { reason: 'not signed' });
+  const target = { ...TARGET, role: 'node' } as const;
+  const glimpse = { certificate: { ...GLIMPSE, serial: '01', fingerprint: 'AA:BB', issuerKeyId: 'AB:CD' } };
+  const bad = { target, error, glimpse, at: NOW, weight: 'problem' } as const;
+  const good = { ...bad, target: TARGET, error: undefined };
+  const join = /^certlet join a:1 --token-file FILE --discovery-token-ca-cert-hash sha256:HASH --force/;
+  for (const { seen, byRoot, causes } of [
+    { seen: [bad], byRoot: false, causes: [{ what: /from CN=b with key id AB:CD$/, remedy: join }] },
+    { seen: [bad], byRoot: true, causes: [{ remedy: / --force --write-kubeconfig   # / }] },
+    {
+      seen: [bad, good],
+      byRoot: false,
+      causes: [{ what: /identity and key stay/, remedy: /^systemctl restart certlet$/ }],
+    },
+    {
+      seen: [bad, good],
+      byRoot: true,
+      causes: [{ remedy: /^certlet join --write-kubeconfig && systemctl restart k/ }],
+    },
+  ]) {
+    const [found] = tlsFindings(seen, { kubeletUnit: 'kubelet.service', byRoot });
+    t.match(found, { verdict: 'problem', causes, evidence: { issuerKeyId: 'AB:CD' } });
+    t.match(found?.causes?.[1], { what: /another cluster/, sure: 'possible', remedy: /certlet reset/ });
+  }
 });
 t.test('a failing server is still a server', async (t) => {
   t.equal(isThrough(new CertletError('ERR_API_SERVER', '')), true);
