@@ -1,5 +1,4 @@
-import { shellWord } from './remedy.ts';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import { caFilePath, createClusterCaFiles } from './adapters/cluster-ca-files.ts';
 import { FileCertificateStore } from './adapters/store/file-certificate-store.ts';
 import { NodeFileSystem } from './adapters/file-system.ts';
@@ -11,10 +10,11 @@ import { restartFlag } from './adapters/systemd/flag-hook.ts';
 import { createRouteProbe } from './adapters/route-probe.ts';
 import { createServingProof } from './adapters/serving-proof.ts';
 import { SystemChance, SystemClock } from './adapters/system-clock.ts';
-import { DEFAULT_SETTINGS_PATH, type Settings } from './config.ts';
+import type { Settings } from './config.ts';
 import { filesOnDisk } from './config/named-files.ts';
 import { afterPlainFiles, tellMended } from './host-hooks.ts';
 import type { AfterRotation, Clock, Logger, Observer } from './ports.ts';
+import { kubeconfigCommand, rootJoinCommand } from './root-commands.ts';
 import { Agent } from './rotation/agent.ts';
 import type { FollowOptions, RotationOptions, RotationPorts } from './rotation/rotation-context.ts';
 import type { AgentSnapshot } from './rotation/snapshot.ts';
@@ -143,12 +143,6 @@ function followOptions(settings: Settings): FollowOptions | undefined {
   return { source, refreshMs: rotation.clusterCARefreshMs, verifiedForMs: VERIFIED_FOR_MS, ownFile, rootCommand };
 }
 
-/** Root comes by the CAs as it did at first: by a token, and by the pins of those that the cluster publishes. */
-function rootJoinCommand(settings: Settings, pins: readonly string[]): string {
-  const hashes = pins.map((pin) => ` --discovery-token-ca-cert-hash ${pin}`).join('');
-  return `certlet join HOST:PORT --token-file FILE${hashes} --force --write-kubeconfig${restartWords(settings)}`;
-}
-
 /** The part of the settings that rotation goes by. */
 export function rotationOptions(settings: Settings, hurry: boolean): RotationOptions {
   const { rotation, kubelet } = settings;
@@ -181,14 +175,6 @@ export function rotationOptions(settings: Settings, hurry: boolean): RotationOpt
     caFile: settings.caFile,
     followCa: followOptions(settings),
   };
-}
-
-/** From the bootstrap kubeconfig, which the service cannot write, by the settings in force here. A running kubelet does not read it again. */
-const kubeconfigCommand = (settings: Settings): string => `certlet join --write-kubeconfig${restartWords(settings)}`;
-
-function restartWords({ source = DEFAULT_SETTINGS_PATH, kubelet }: Settings): string {
-  const config = source === DEFAULT_SETTINGS_PATH ? '' : ` --config ${shellWord(resolve(source))}`;
-  return `${config} && systemctl restart ${shellWord(kubelet.unit)}`;
 }
 
 /** The real clock. */

@@ -24,6 +24,27 @@ export function adviceOf(remedy: string): Advice {
 /** How a node gets a bootstrap kubeconfig. The words in capitals are the cluster's. */
 export const JOIN_COMMAND = 'certlet join ENDPOINT --token-file FILE --discovery-token-ca-cert-hash sha256:...';
 
+/** A node that is of the cluster already and is to trust other CAs of it. */
+export interface Rejoin {
+  /** HOST:PORT of the API server; unless told a word for it. */
+  readonly endpoint?: string;
+  /** Of the CAs, as `--discovery-token-ca-cert-hash` takes them; none: a word for one. */
+  readonly pins?: readonly string[];
+  /** Root writes the node's kubeconfig. */
+  readonly byRoot: boolean;
+}
+
+/** How a node comes by another CA of its cluster and keeps identity and key: the pair is shown to the cluster under it, and what accepts that is taken over. */
+export function rejoinCommand({ endpoint = 'HOST:PORT', pins = [], byRoot }: Rejoin): string {
+  const named = pins.length === 0 ? ['sha256:HASH'] : pins;
+  const hashes = named.map((pin) => ` --discovery-token-ca-cert-hash ${pin}`).join('');
+  return `certlet join ${endpoint} --token-file FILE${hashes} --force${byRoot ? ' --write-kubeconfig' : ''}`;
+}
+
+/** In the settings, beside what stands there. `why`: what is to be known. */
+export const followSetting = (source: string, why: string): string =>
+  `followClusterCA: ${source}   # in the settings, and systemctl reload certlet: ${why}`;
+
 /** Text as one word of a POSIX shell. */
 export function shellWord(text: string): string {
   return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;

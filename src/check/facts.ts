@@ -10,7 +10,11 @@ import type { Connected } from '../adapters/probe/tcp-connect.ts';
 import type { Settings } from '../config.ts';
 import type { CertificateSpec } from '../csr/spec.ts';
 import type { CsrApiVersion } from '../csr/wire.ts';
+import type { Served } from '../kubelet/served.ts';
 import type { ClusterAccess, Credential } from '../kubeconfig/client-config.ts';
+import type { CertletError } from '../errors.ts';
+import type { TrustedCa } from '../kubeconfig/trusted-ca.ts';
+import type { CaSource } from '../rotation/rotation-context.ts';
 import type { ApiConnector, KubeconfigReading, NodeFacts, RouteProbe } from '../ports.ts';
 import type { StatusDocument } from '../status/document.ts';
 import type { Finding } from './finding.ts';
@@ -59,6 +63,23 @@ export interface Facts {
   readonly automatic?: boolean;
   readonly nodeObject?: NodeFacts;
   readonly kubelet?: HostKubelet;
+  /** What the kubelet shows on its port, against the current serving pair; undefined where nobody looked. */
+  readonly servedByKubelet?: Served | undefined;
+  readonly publishedCas?: PublishedCas;
+  /** What the kubelet verifies its callers by: a text says why nobody can tell; undefined where it names no file. */
+  readonly clientCa?: CaFile | string | undefined;
+}
+
+/** What the cluster publishes of its CAs, from where; `unasked`: there was no connection that a CA in hand verifies. */
+export type PublishedCas =
+  | { readonly kind: 'read'; readonly source: CaSource; readonly cas: readonly TrustedCa[] }
+  | { readonly kind: 'failed'; readonly source: CaSource; readonly error: CertletError }
+  | { readonly kind: 'unasked' };
+
+/** A file of CAs. */
+export interface CaFile {
+  readonly path: string;
+  readonly cas: readonly TrustedCa[];
 }
 
 /** Everything that check may touch. Nothing in it can write: the file system refuses, and the connector is asked for reviews and reads alone. */

@@ -1,6 +1,7 @@
 import type { Step } from './facts.ts';
 import { authenticationStep } from './steps/authentication.ts';
 import { approvalStep, rightsStep, versionsStep } from './steps/authorization.ts';
+import { clusterCaStep } from './steps/cluster-ca.ts';
 import { credentialsStep, filesStep, settingsStep } from './steps/host.ts';
 import { networkStep, tlsStep } from './steps/network.ts';
 import { daemonStep, kubeletStep, nameStep } from './steps/node.ts';
@@ -25,6 +26,7 @@ export const STEPS: readonly Step[] = [
   requestsStep,
   nameStep,
   kubeletStep,
+  clusterCaStep,
   servingStep,
   servedStep,
   reloadsStep,

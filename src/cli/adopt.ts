@@ -170,6 +170,7 @@ function adoptionInput(
     kubeconfigNames: host.kubeconfigNames,
     effective: host.effective,
     kubeletFiles: host.sources,
+    followDecided: settings['followClusterCA'] !== undefined,
     servingDecision: typeof decision === 'boolean' ? decision : undefined,
   };
 }

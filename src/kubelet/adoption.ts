@@ -10,6 +10,7 @@ import {
 import { rotatedByKubelet } from '../csr/spec.ts';
 import type { Distribution } from './distribution.ts';
 import { type KubeletFacts, minorOf } from './facts.ts';
+import { rejoinCommand, shellWord } from '../remedy.ts';
 import { KUBELET_PORT } from './served.ts';
 import type { PlannedFile } from './sandbox-drop-in.ts';
 
@@ -27,6 +28,8 @@ export interface AdoptionInput {
   readonly kubeconfigEmbedsCertificate: boolean;
   /** `rotateServerCertificates` of certlet's settings file, where somebody wrote it down. */
   readonly servingDecision: boolean | undefined;
+  /** The settings file says whether the cluster's CA is followed. */
+  readonly followDecided: boolean;
   /** The kubeconfig is root's, and the service can write it no more. */
   readonly kubeconfigByRoot: boolean;
   /** Kubeconfigs that the service writes besides the kubelet's. */
@@ -73,7 +76,7 @@ export function adoptionPlan(input: AdoptionInput): AdoptionPlan {
     inPlace,
     files: filesFor(input, kubeletFlags),
     changes: inPlace ? [] : changesFor(input, serving.take),
-    notes: [...serving.notes, ...name.notes],
+    notes: [...serving.notes, ...name.notes, ...followNotes(input)],
     warnings: [...rotationWarnings(input, inPlace), ...name.warnings, ...unitWarnings(input)],
   };
 }
@@ -103,6 +106,18 @@ function otherUnitName({ unit, distribution }: AdoptionInput): string | undefine
 
 function servingLink(facts: KubeletFacts): string {
   return join(facts.certDir, 'kubelet-server-current.pem');
+}
+
+/** Following changes whom the node believes, so it is told and not set. */
+function followNotes({ followDecided, kubeconfigByRoot, unit }: AdoptionInput): readonly string[] {
+  if (kubeconfigByRoot) {
+    const command = `${rejoinCommand({ byRoot: true })} && systemctl restart ${shellWord(unit?.name ?? DEFAULT_UNIT)}`;
+    return [`cluster CA: root writes the kubeconfig, so another CA of the cluster is root's to bring: ${command}`];
+  }
+  if (followDecided) return [];
+  return [
+    'cluster CA: another CA of the cluster is not trusted by itself; followClusterCA: cluster-info in the settings follows what the cluster publishes, read as nobody or by the Role in rbac/cluster-info.yaml; certlet check says which',
+  ];
 }
 
 interface ServingChoice {

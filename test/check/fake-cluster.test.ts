@@ -1,4 +1,5 @@
 /** What check says about failures that the fake cluster and this host can produce: real TLS, real disk. */
+import { readFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
@@ -6,9 +7,12 @@ import t from 'tap';
 import type { Test } from 'tap';
 import type { CheckPorts } from '../../src/check/facts.ts';
 import { encodeHistory } from '../../src/csr/pending.ts';
+import { kubeletFacts, readKubeletConfiguration } from '../../src/kubelet/facts.ts';
+import { parseKubeletFlags } from '../../src/kubelet/flags.ts';
 import { runCheck } from '../../src/cli/commands/check.ts';
 import { CheckHost, folder, NO_KUBELET } from '../fixtures/check/host.ts';
 import type { CheckResult } from '../fixtures/check/host.ts';
+import { ServingKubelet } from '../fixtures/serving-kubelet.ts';
 import { createAuthority } from '../fixtures/cluster/authority.ts';
 import type { FakeCluster, FakeClusterOptions } from '../fixtures/cluster/fake-cluster.ts';
 import { startFakeCluster } from '../fixtures/cluster/fake-cluster.ts';
@@ -84,6 +88,12 @@ t.test('a VIP that the settings ignore as the first address of the Node, and mor
 t.test('--for kubelet-ca: the CA in the file that the API server will get, or none that can be used', async (t) => {
   const cluster = await clusterFor(t);
   const host = settledHost(t, cluster);
+  const link = join(host.certDir, 'kubelet-server-current.pem');
+  let shown = () => readFileSync(link, 'utf8');
+  const kubelet = new ServingKubelet('1.36', () => ({ chainPem: shown(), keyPem: shown() }));
+  await kubelet.start();
+  t.teardown(() => kubelet.stop());
+  host.settings({ kubelet: { port: kubelet.port } });
   host.write(join(host.root, 'ca.crt'), cluster.clientCa.pem);
   host.write(join(host.root, 'none.crt'), 'no certificate');
   const outlook = async (file: string | undefined) => {
@@ -96,8 +106,17 @@ t.test('--for kubelet-ca: the CA in the file that the API server will get, or no
     };
     return findings.filter(({ step }) => step === 'kubelet-ca').map(({ verdict, id }) => `${verdict} ${id}`);
   };
-  const good = ['ok kubelet-ca.chain', 'ok kubelet-ca.common-name', 'ok kubelet-ca.names', 'ok kubelet-ca'];
-  t.strictSame(await outlook('ca.crt'), good);
+  const fits = ['ok kubelet-ca.chain', 'ok kubelet-ca.common-name', 'ok kubelet-ca.names'];
+  t.strictSame(await outlook('ca.crt'), [...fits, 'ok kubelet-ca.served', 'ok kubelet-ca']);
+  const older = cluster.clientCa.issue({ commonName: 'system:node:n1' });
+  shown = () => older.chainPem + older.keyPem;
+  t.strictSame(
+    await outlook('ca.crt'),
+    [...fits, 'problem kubelet-ca.served'],
+    'the API server sees what the port shows',
+  );
+  await kubelet.stop();
+  t.strictSame(await outlook('ca.crt'), [...fits, 'skipped kubelet-ca.served']);
   t.strictSame(await outlook('none.crt'), ['problem kubelet-ca.ca-file']);
   t.strictSame(await outlook('absent.crt'), ['problem kubelet-ca.ca-file']);
   const byServers = await outlook(undefined);
@@ -106,6 +125,49 @@ t.test('--for kubelet-ca: the CA in the file that the API server will get, or no
     "the servers' CA is another one here, and the finding says how to name it",
   );
 });
+
+t.test(
+  'another CA that the cluster publishes, read as nobody, and a kubelet that believes callers by the old one',
+  async (t) => {
+    const cluster = await clusterFor(t);
+    const host = settledHost(t, cluster);
+    const clientCAFile = join(host.root, 'client-ca.crt');
+    host.write(clientCAFile, cluster.serverCa.pem);
+    const facts = {
+      ...kubeletFacts(parseKubeletFlags([]), readKubeletConfiguration({}, '/c'), 36),
+      certDir: host.certDir,
+      clientCAFile,
+    };
+    const readKubelet = () => Promise.resolve({ ...NO_KUBELET, facts });
+    const looked = async () => {
+      const result = await host.check({ readKubelet, daemon: () => Promise.resolve('running') });
+      t.ok(result.unchanged);
+      return result;
+    };
+    const before = await looked();
+    t.match(before.find('cluster-ca.follow'), { verdict: 'note', remedy: /^followClusterCA: cluster-info   # / });
+    t.match(before.find('cluster-ca.client-ca'), { verdict: 'ok' });
+    const fresh = createAuthority({ name: 'fresh' });
+    cluster.publishes = cluster.serverCa.pem + fresh.pem;
+    const after = await looked();
+    t.match(after.find('cluster-ca.untrusted'), { verdict: 'warning', what: /CN=fresh \(sha256 \w{16}…\), until 2/ });
+    t.match(
+      after.find('cluster-ca.client-ca'),
+      { verdict: 'warning', evidence: { pem: [fresh.pem] } },
+      'PEM is no secret',
+    );
+    host.settings({ followClusterCA: 'clusterTrustBundle' });
+    t.match((await looked()).find('cluster-ca.follow'), {
+      verdict: 'warning',
+      remedy: /--resource=clustertrustbundles/,
+    });
+    host.settings({ manageKubeconfig: false });
+    t.match(
+      (await looked()).find('cluster-ca.untrusted')?.remedy,
+      /^certlet join HOST:PORT .*sha256:\w{64} .*sha256:\w{64} --force --write-kubeconfig/,
+    );
+  },
+);
 
 t.test('--for short-lived and --for ca-rotation go by what the steps before them have found', async (t) => {
   const cluster = await clusterFor(t);

@@ -147,6 +147,8 @@ changes for the kubelet:
 after each rotation:
   client: this kubelet takes the new certificate over by itself
   serving: certlet looks at what the kubelet serves, and has it restarted where that is an older pair; certlet-kubelet-restart.path does that
+notes:
+  cluster CA: another CA of the cluster is not trusted by itself; followClusterCA: cluster-info in the settings follows what the cluster publishes, read as nobody or by the Role in rbac/cluster-info.yaml; certlet check says which
 warnings:
   the kubelet still rotates its client and serving certificate in /var/lib/kubelet/pki: until it is restarted with the flags below, two programs write there
 
@@ -957,3 +959,16 @@ t.test(
     t.notMatch((await adopt(root, {})).text, /written anew by root/, 'once');
   },
 );
+
+t.test('another CA of the cluster: whose business it is, told where the settings do not say so', async (t) => {
+  const notes = async (settings: string, options: Parameters<typeof adopt>[1] = {}) => {
+    const { answer } = await adopt(hostTree(t, { ...KUBEADM, [SETTINGS]: settings }), options);
+    return (answer as { readonly notes: readonly string[] }).notes.filter((text) => text.startsWith('cluster CA: '));
+  };
+  t.match(await notes('{}\n'), [/followClusterCA: cluster-info in the settings/]);
+  t.strictSame(await notes('followClusterCA: off\n'), []);
+  t.strictSame(await notes('followClusterCA: cluster-info\n'), []);
+  t.match(await notes('followClusterCA: cluster-info\n', { writeKubeconfig: true }), [
+    /certlet join HOST:PORT --token-file FILE --discovery-token-ca-cert-hash sha256:HASH --force --write-kubeconfig && systemctl restart kubelet\.service$/,
+  ]);
+});

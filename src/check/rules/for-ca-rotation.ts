@@ -1,14 +1,16 @@
-import type { X509Certificate } from 'node:crypto';
-import { timestamp } from '../../timestamp.ts';
+import { isCertletError } from '../../errors.ts';
 import { minorOf } from '../../kubelet/facts.ts';
-import { oneLine } from '../../pki/certificate.ts';
+import type { RestartSetting } from '../../kubelet/restart.ts';
+import { rejoinCommand } from '../../remedy.ts';
+import { withoutCas } from '../../rotation/rules/cluster-ca.ts';
 import { spanText } from '../../status/times.ts';
+import type { CaFile, PublishedCas } from '../facts.ts';
 import { type Finding, finding, good, unitWord } from '../finding.ts';
+import { caMarks, clientCaFindings, namesAndEnds } from './client-ca.ts';
+import { type Following, followRemedy, wantedCas } from './cluster-ca.ts';
 
 /** What a kubeconfig trusts. */
-export interface TrustedBy {
-  readonly path: string;
-  readonly cas: readonly X509Certificate[];
+export interface TrustedBy extends CaFile {
   /** The file that it names; undefined where they stand in it. */
   readonly caPath: string | undefined;
 }
@@ -20,10 +22,11 @@ export interface CaRotationQuestion {
   readonly bootstrap: TrustedBy | undefined;
   readonly kubeletVersion: string | undefined;
   readonly kubeletUnit: string;
+  readonly kubeletRestart: RestartSetting;
   /** What the kubelet verifies its callers by, and what is in it; undefined where it names none, or nobody can tell. */
-  readonly clientCa: { readonly path: string; readonly cas: readonly X509Certificate[] } | undefined;
-  /** Root writes the kubeconfig. */
-  readonly byRoot: boolean;
+  readonly clientCa: CaFile | undefined;
+  readonly following: Following;
+  readonly published: PublishedCas;
 }
 
 /** From here on a running kubelet reads the CA file of its kubeconfig again (kubernetes pull request 132922). */
@@ -42,30 +45,29 @@ export function caRotationFindings(question: CaRotationQuestion): readonly Findi
   }
   return [
     ...trustedFindings(question, node),
+    followFinding(question, node),
+    ...foreignFindings(question),
     rereadFinding(question, node),
     ...bootstrapFindings(question, node),
-    ...clientCaFindings(question, node),
+    ...clientCa(question, node),
   ];
 }
-
-const nameOf = (ca: X509Certificate): string =>
-  `${oneLine(ca.subject)}, SHA-256 ${ca.fingerprint256}, until ${timestamp(ca.validToDate)}`;
 
 function trustedFindings({ now }: CaRotationQuestion, { cas, caPath, path }: TrustedBy): readonly Finding[] {
   const where = caPath === undefined ? `inside ${path}` : `in ${caPath}, which ${path} names`;
   const count = cas.length === 1 ? 'one CA' : `${String(cas.length)} CAs`;
-  const findings = [good('ca-rotation.trusted', `this node trusts ${count}, ${where}`, { cas: cas.map(nameOf) })];
+  const findings = [good('ca-rotation.trusted', `this node trusts ${count}, ${where}`, { cas: caMarks(cas) })];
   for (const ca of cas) {
-    const leftMs = ca.validToDate.getTime() - now.getTime();
+    const leftMs = ca.notAfter.getTime() - now.getTime();
     if (leftMs > SOON_MS) continue;
     const over = leftMs < 0 ? `expired ${spanText(leftMs)} ago` : `ends in ${spanText(leftMs)}`;
     const only = cas.length === 1 ? ', and it is the only one' : '';
     const verdict = leftMs < 0 && cas.length === 1 ? 'problem' : 'warning';
-    const what = `the CA ${oneLine(ca.subject)} ${over}${only}`;
+    const what = `the CA ${ca.subject} ${over}${only}`;
     findings.push(
       finding(verdict, 'ca-rotation.expires', what, {
         remedy: 'begin the change of the CA: its successor beside it in every kubeconfig first',
-        evidence: { ca: nameOf(ca) },
+        evidence: { cas: caMarks([ca]) },
       }),
     );
   }
@@ -78,72 +80,97 @@ function trustedFindings({ now }: CaRotationQuestion, { cas, caPath, path }: Tru
   return findings;
 }
 
+/** Who brings the new CA to this node: certlet, root, or a person. */
+function followFinding({ following, published }: CaRotationQuestion, { path }: TrustedBy): Finding {
+  const id = 'ca-rotation.follow';
+  const { source, byRoot } = following;
+  const remedy = followRemedy(following, published);
+  if (byRoot) {
+    const told = source === 'off' ? '' : '; certlet tells when it is time';
+    const what = `root writes ${path}, and certlet changes no CA in it: the new one is brought by hand, before the servers switch${told}`;
+    return finding(source === 'off' ? 'warning' : 'note', id, what, { remedy });
+  }
+  if (source === 'off') {
+    const what = `followClusterCA is off: the new CA has to be put into ${path} by hand, and the kubelet restarted, before the servers switch`;
+    const nowhere = published.kind === 'failed' && !isCertletError(published.error, 'ERR_API_FORBIDDEN');
+    const byHand = `${rejoinCommand({ byRoot })}   # on this node, with the hashes of both CAs, once cluster-info has them; identity and key stay`;
+    return finding('warning', id, what, { remedy: nowhere ? byHand : remedy });
+  }
+  if (published.kind === 'read') {
+    const what = `certlet follows the CAs that the cluster publishes (${source}), and can read them now`;
+    return good(id, what, { cas: caMarks(published.cas) });
+  }
+  if (published.kind === 'unasked') {
+    const what = `followClusterCA is ${source}, and no server could be asked now over a connection that ${path} verifies`;
+    return finding('skipped', id, what, { remedy: 'certlet check   # its steps on network and TLS say why' });
+  }
+  const { message, remedy: fix } = published.error;
+  const what = `followClusterCA is ${source}, and what the cluster publishes cannot be read now: ${message}`;
+  return finding('problem', id, what, { remedy: fix, evidence: { code: published.error.code } });
+}
+
+/** A file that certlet did not make may be the kubelet's `clientCAFile`, too. */
+function foreignFindings({ following: { source, byRoot, foreignFile } }: CaRotationQuestion): readonly Finding[] {
+  if (source === 'off' || byRoot || foreignFile === undefined) return [];
+  const what = `the kubeconfig has its CA in ${foreignFile}, which certlet did not make and does not write: no CA is added`;
+  const remedy = 'caFile: true   # in the settings, and systemctl reload certlet: the CAs go into a file of their own';
+  return [finding('problem', 'ca-rotation.ca-file', what, { remedy })];
+}
+
 /** No kubelet reads embedded CAs again, and a file only from 1.36 on: without a restart it has no heartbeat once the servers switch. */
 function rereadFinding(
-  { kubeletVersion, kubeletUnit, byRoot }: CaRotationQuestion,
+  { kubeletVersion, kubeletUnit, kubeletRestart, following }: CaRotationQuestion,
   { caPath, path }: TrustedBy,
 ): Finding {
+  const id = 'ca-rotation.kubelet';
   const minor = minorOf(kubeletVersion);
-  const rereads = caPath !== undefined && minor !== undefined && minor >= FIRST_MINOR_THAT_REREADS;
-  if (rereads) {
+  const canReread = minor !== undefined && minor >= FIRST_MINOR_THAT_REREADS;
+  if (canReread && caPath !== undefined) {
     const what = `kubelet ${String(kubeletVersion)} reads ${caPath} again while it runs, within about five minutes`;
-    return good('ca-rotation.kubelet', what);
+    return good(id, what);
   }
   const holds =
     caPath === undefined
       ? `a CA inside ${path} is never read again by a running kubelet`
       : `kubelet ${kubeletVersion ?? 'of unknown version'} reads ${caPath} at its start alone`;
-  const root = byRoot ? 'certlet join --write-kubeconfig && ' : '';
+  const { source, byRoot, rootCommand } = following;
+  const spared = canReread && !byRoot ? '; with caFile: true this one would need none' : '';
+  if (source !== 'off' && !byRoot && kubeletRestart !== 'never')
+    return finding('note', id, `${holds}: certlet has it restarted once the new CA is there${spared}`);
+  const restart = `systemctl restart ${unitWord(kubeletUnit)}`;
   return finding(
     'warning',
-    'ca-rotation.kubelet',
-    `${holds}: without a restart between the new CA and the switch of the servers this node loses its heartbeat`,
+    id,
+    `${holds}: without a restart between the new CA and the switch of the servers this node loses its heartbeat${spared}`,
     {
-      remedy: `${root}systemctl restart ${unitWord(kubeletUnit)}   # after the new CA is there, before the API servers show a certificate of it`,
+      remedy: `${byRoot ? rootCommand([]) : restart}   # after the new CA is there, before the API servers show a certificate of it`,
     },
   );
 }
 
-const lacking = (wanted: readonly X509Certificate[], has: readonly X509Certificate[]): readonly X509Certificate[] =>
-  wanted.filter((ca) => !has.some(({ fingerprint256 }) => fingerprint256 === ca.fingerprint256));
-
 /** A node that comes back after its certificate has ended asks with the bootstrap credential, by the CAs of that kubeconfig. */
-function bootstrapFindings({ bootstrap }: CaRotationQuestion, node: TrustedBy): readonly Finding[] {
+function bootstrapFindings(
+  { bootstrap, following: { byRoot } }: CaRotationQuestion,
+  node: TrustedBy,
+): readonly Finding[] {
   if (bootstrap === undefined || bootstrap.cas.length === 0) return [];
-  const missing = lacking(node.cas, bootstrap.cas);
+  const missing = withoutCas(node.cas, bootstrap.cas);
   if (missing.length === 0)
     return [good('ca-rotation.bootstrap', `${bootstrap.path} trusts what the node's kubeconfig trusts`)];
-  const what = `${bootstrap.path} lacks a CA that the node's kubeconfig trusts: once the servers switch, this node cannot come back by it`;
+  const what = `${bootstrap.path} lacks what the node's kubeconfig trusts: ${namesAndEnds(missing)}; once the servers switch, this node cannot come back by it`;
   return [
     finding('warning', 'ca-rotation.bootstrap', what, {
-      remedy: 'certlet join --force   # with the hash of the new CA, or add the CA to that file',
-      evidence: { missing: missing.map(nameOf) },
+      remedy: `${rejoinCommand({ byRoot })}   # with the hash of the new CA and the next token; certlet never writes that file`,
+      evidence: { missing: caMarks(missing) },
     }),
   ];
 }
 
-/** What vouches for servers must not authorise callers by itself, so certlet never writes this file: a person decides. */
-function clientCaFindings({ clientCa }: CaRotationQuestion, node: TrustedBy): readonly Finding[] {
-  if (clientCa === undefined) return [];
-  const { path, cas } = clientCa;
-  const missing = lacking(node.cas, cas);
-  const same = `${path} authenticates callers of the kubelet, and certlet never writes it`;
-  if (missing.length === 0) {
-    return [
-      good(
-        'ca-rotation.client-ca',
-        `${same}; it has every CA of the node's kubeconfig, and is read again while the kubelet runs`,
-      ),
-    ];
-  }
-  return [
-    finding(
-      'note',
-      'ca-rotation.client-ca',
-      `${same}; where a CA that it lacks will sign the API server's client certificate, add it by hand before`,
-      {
-        evidence: { missing: missing.map(nameOf), pem: missing.map((ca) => ca.toString()) },
-      },
-    ),
-  ];
+/** Whom the kubelet believes: a person's to change, before the API servers get client certificates of the new CA. */
+function clientCa(question: CaRotationQuestion, node: TrustedBy): readonly Finding[] {
+  const { clientCa: file, published, now } = question;
+  if (file === undefined) return [];
+  const wanted = wantedCas({ node, published, now });
+  const whose = published.kind === 'read' ? `${node.path} and of what the cluster publishes` : node.path;
+  return clientCaFindings({ id: 'ca-rotation.client-ca', outlook: ' --for ca-rotation', file, wanted, whose });
 }

@@ -4,7 +4,8 @@ import { NODE_ADDRESS_TYPES, type NodeAddressType } from '../../kubelet/node-add
 import { type CertificateChain, isIssuedBy, oneLine } from '../../pki/certificate.ts';
 import { namesHost } from '../../pki/server-names.ts';
 import type { NodeFacts } from '../../ports.ts';
-import { type Finding, finding, good } from '../finding.ts';
+import type { Served } from '../../kubelet/served.ts';
+import { type Finding, finding, good, unitWord } from '../finding.ts';
 
 /** What an API server with `--kubelet-certificate-authority` would go by. */
 export interface KubeletCaQuestion {
@@ -19,6 +20,9 @@ export interface KubeletCaQuestion {
   readonly assumed: boolean;
   /** Undefined where the Node does not exist or could not be read. */
   readonly node: NodeFacts | undefined;
+  /** What the kubelet shows on its port; undefined where nobody looked. */
+  readonly served: Served | undefined;
+  readonly kubeletUnit: string;
 }
 
 /** `--kubelet-preferred-address-types` as API servers have it by themselves, and as kubeadm sets it. */
@@ -36,7 +40,7 @@ export function kubeletCaFindings(question: KubeletCaQuestion): readonly Finding
     return [finding('problem', 'kubelet-ca.unissued', what, { remedy: 'certlet renew serving --wait' })];
   }
   const certificate = [chainFinding(question, chain), ...leafFindings(question, chain)];
-  const findings = [...certificate, ...nameFindings(question, chain)];
+  const findings = [...certificate, ...nameFindings(question, chain), ...servedFindings(question)];
   const through = findings.every(({ verdict }) => verdict === 'ok' || verdict === 'note');
   const what = 'an API server that verifies kubelets still reaches this node';
   return through ? [...findings, good('kubelet-ca', what)] : findings;
@@ -107,6 +111,33 @@ function leafFindings({ nodeName, now }: KubeletCaQuestion, { leaf }: Certificat
         ),
   );
   return findings;
+}
+
+/** An API server sees what the port shows, whatever lies behind the link. */
+function servedFindings({ served, kubeletUnit }: KubeletCaQuestion): readonly Finding[] {
+  const id = 'kubelet-ca.served';
+  switch (served?.kind) {
+    case undefined:
+      return [];
+    case 'current':
+      return [good(id, 'the kubelet shows this certificate on its port')];
+    case 'stale': {
+      const what = `the kubelet shows another certificate, with serial ${served.serial}, to ${served.to}: that is what an API server verifies, not the current one`;
+      const remedy = `systemctl restart ${unitWord(kubeletUnit)}   # if that is not enough, its tlsCertFile is another file: certlet adopt`;
+      return [finding('problem', id, what, { remedy, evidence: { served: served.serial } })];
+    }
+    case 'absent': {
+      const what = 'nothing listens on the port of the kubelet now, so what it will show is not known';
+      return [
+        finding('skipped', id, what, { remedy: `systemctl start ${unitWord(kubeletUnit)}   # then the same again` }),
+      ];
+    }
+    case 'unclear': {
+      const what = `what the kubelet shows on its port is not known: ${served.error}`;
+      const remedy = 'kubelet: { port: 10250 }   # in the settings, where the kubelet listens elsewhere';
+      return [finding('warning', id, what, { remedy })];
+    }
+  }
 }
 
 /** The first address of each type is what an API server dials, by the first type in its order that the Node has. */

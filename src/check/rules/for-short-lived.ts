@@ -31,6 +31,7 @@ export interface ShortLivedQuestion {
 export function shortLivedFindings(question: ShortLivedQuestion): readonly Finding[] {
   const findings = [
     ...paceFindings(question.settings),
+    ...reserveFindings(question.settings),
     ...approvalFindings(question),
     ...timerFindings(question),
     ...restartFindings(question),
@@ -64,6 +65,19 @@ function paceFindings({ rotation, specs }: Settings): readonly Finding[] {
     findings.push(finding('note', `short-lived.${name}-asks`, what));
   }
   return findings;
+}
+
+/** Renewals come at half of a life at the earliest, so half of an hour is the most that is always left (`rotation/rules/reserve.ts`). */
+function reserveFindings({ specs }: Settings): readonly Finding[] {
+  const mostMs = LIFE_MS / 2;
+  return specs.flatMap(({ name, reserveMs, files }) => {
+    if (reserveMs === undefined || reserveMs <= mostMs) return [];
+    const setting = files.kubelet === undefined ? `reserve of ${name}` : 'reserve';
+    const often = String(Math.round(86_400_000 / mostMs));
+    const what = `${setting} is ${formatDuration(reserveMs)}, and certificates of an hour have half of that always left at most: the ${name} certificate would be asked for about ${often} times a day, and this node would survive being off for half an hour at most`;
+    const remedy = `reserve: ${formatDuration(mostMs / 2)}   # in the settings, or none; or keep a longer lifetime for the ${name} certificate`;
+    return [finding('warning', `short-lived.${name}-reserve`, what, { remedy })];
+  });
 }
 
 function approvalFindings({ settings: { specs }, automatic }: ShortLivedQuestion): readonly Finding[] {

@@ -27,9 +27,9 @@ export function unreadable(id: string, path: string, looker: Looker): Finding {
 /** Whether the system refused for want of permission. */
 export const isDenied = (error: unknown): boolean => ['EACCES', 'EPERM'].includes(errnoOf(error) ?? '');
 
-/** Both kubeconfigs of a node. `hasClientPair`: a valid client pair lies in the cert-dir. */
+/** Both kubeconfigs of a node. `hasClientPair`: a valid client pair lies in the cert-dir; `followed`: the node's kubeconfig follows the cluster's CA. */
 export function kubeconfigFindings(
-  readings: { readonly bootstrap: KubeconfigReading; readonly node: KubeconfigReading },
+  readings: { readonly bootstrap: KubeconfigReading; readonly node: KubeconfigReading; readonly followed?: boolean },
   looker: Looker,
   hasClientPair: boolean,
 ): readonly Finding[] {
@@ -37,7 +37,7 @@ export function kubeconfigFindings(
   return [
     ...bootstrapFindings(bootstrap, looker, hasClientPair && node.kind === 'usable'),
     ...nodeFindings(node, looker, hasClientPair),
-    ...differenceFindings(bootstrap, node),
+    ...differenceFindings(bootstrap, node, readings.followed ?? false),
   ];
 }
 
@@ -101,10 +101,20 @@ function warningFindings(id: string, { config }: Usable): readonly Finding[] {
 }
 
 /** Two kubeconfigs that name different clusters: one of them is a leftover. */
-function differenceFindings(bootstrap: KubeconfigReading, node: KubeconfigReading): readonly Finding[] {
+function differenceFindings(
+  bootstrap: KubeconfigReading,
+  node: KubeconfigReading,
+  followed: boolean,
+): readonly Finding[] {
   if (bootstrap.kind !== 'usable' || node.kind !== 'usable') return [];
   const differences = clusterDifferences(node.config.cluster, bootstrap.config.cluster);
   if (differences.length === 0) return [];
+  const { caPem } = node.config.cluster;
+  const otherwise = { ...bootstrap.config.cluster, ...(caPem === undefined ? {} : { caPem }) };
+  if (followed && clusterDifferences(node.config.cluster, otherwise).length === 0) {
+    const what = `${bootstrap.path} has the CA of the day on which this node joined, and ${node.path} follows the cluster's since`;
+    return [finding('note', 'kubeconfig.differ', what)];
+  }
   return [
     finding(
       'warning',

@@ -83,10 +83,11 @@ export const credentialsStep: Step = {
     const { nodeName } = settings;
     const own = pairs.find(({ spec }) => spec.isIdentity)?.view.reading;
     const clientPair = own?.kind === 'whole' ? own.pair : undefined;
+    const followed = settings.followClusterCA !== 'off';
     const targets = targetsOf({ nodeName, node, bootstrap, clientPair, now });
     return {
       findings: [
-        ...kubeconfigFindings({ bootstrap, node }, looker, isValid(clientPair, now)),
+        ...kubeconfigFindings({ bootstrap, node, followed }, looker, isValid(clientPair, now)),
         ...pairs.flatMap((pair) => pairFindings({ ...pair, nodeName, now, looker })),
         ...leftFindings(await stillThere(ports.fs, await leftOf(ports, settings.stateDir))),
       ],

@@ -1,6 +1,7 @@
 import { X509Certificate } from 'node:crypto';
 import { isCertletError, unlessDefect } from '../../errors.ts';
 import { errnoOf } from '../../adapters/file-errors.ts';
+import { readTrustedCas } from '../../kubeconfig/trusted-ca.ts';
 import { splitCertificates } from '../../pki/certificate.ts';
 import type { KubeconfigReading } from '../../ports.ts';
 import type { Outlook } from '../../outlooks.ts';
@@ -10,6 +11,7 @@ import { finding } from '../finding.ts';
 import { caRotationFindings, type TrustedBy } from '../rules/for-ca-rotation.ts';
 import { kubeletCaFindings } from '../rules/for-kubelet-ca.ts';
 import { shortLivedFindings } from '../rules/for-short-lived.ts';
+import { followingOf } from './cluster-ca.ts';
 import { NO_SETTINGS } from './host.ts';
 
 /** Well above any bundle of CAs. */
@@ -32,7 +34,7 @@ export function outlookStep(outlook: Outlook, caFile: string | undefined): Step 
 }
 
 async function kubeletCa({ ports, facts }: CheckContext, caFile: string | undefined): Promise<StepOutcome | string> {
-  const { settings, pairs = [], nodeObject } = facts;
+  const { settings, pairs = [], nodeObject: node, servedByKubelet: served } = facts;
   if (settings === undefined) return NO_SETTINGS;
   const serving = pairs.find(({ spec }) => spec.files.kubelet?.rotatedBy === 'serverTLSBootstrap');
   if (serving === undefined) {
@@ -41,7 +43,7 @@ async function kubeletCa({ ports, facts }: CheckContext, caFile: string | undefi
   const { reading } = serving.view;
   if (reading.kind === 'unreadable') return `${serving.view.link} cannot be read by this user`;
   const chain = reading.kind === 'whole' && !reading.pair.chain.leaf.selfSigned ? reading.pair.chain : undefined;
-  const named = caFile === undefined ? trustedBy(facts.node) : await readCas(ports, caFile);
+  const named = caFile === undefined ? verifierOf(facts.node) : await readCas(ports, caFile);
   if (typeof named === 'string') {
     return {
       findings: [
@@ -59,7 +61,9 @@ async function kubeletCa({ ports, facts }: CheckContext, caFile: string | undefi
   const { nodeName } = settings;
   const now = ports.now();
   const assumed = caFile === undefined;
-  return { findings: kubeletCaFindings({ nodeName, now, chain, cas, caSource, assumed, node: nodeObject }) };
+  const kubeletUnit = settings.kubelet.unit;
+  const question = { nodeName, now, chain, cas, caSource, assumed, node, served, kubeletUnit };
+  return { findings: kubeletCaFindings(question) };
 }
 
 async function shortLived({ ports, facts }: CheckContext): Promise<StepOutcome | string> {
@@ -72,42 +76,52 @@ async function shortLived({ ports, facts }: CheckContext): Promise<StepOutcome |
 }
 
 async function caRotation({ ports, facts }: CheckContext): Promise<StepOutcome | string> {
-  const { settings, node, bootstrap } = facts;
+  const { settings, node, bootstrap, clientCa, publishedCas } = facts;
   if (settings === undefined) return NO_SETTINGS;
-  const client = await clientCaOf(ports, facts);
+  const usable = node?.kind === 'usable' ? node.config.cluster : undefined;
   const found = caRotationFindings({
     now: ports.now(),
-    node: trustedBy(node),
-    bootstrap: trustedBy(bootstrap),
+    node: trustedOf(node),
+    bootstrap: trustedOf(bootstrap),
     kubeletVersion: versionOf(settings, facts),
     kubeletUnit: settings.kubelet.unit,
-    clientCa: typeof client === 'string' ? undefined : client,
-    byRoot: !settings.manageKubeconfig,
+    kubeletRestart: settings.kubelet.restart,
+    clientCa: typeof clientCa === 'string' ? undefined : clientCa,
+    following: followingOf(settings, usable ?? {}),
+    published: publishedCas ?? { kind: 'unasked' },
   });
-  if (typeof client !== 'string') return { findings: found };
+  if (typeof clientCa !== 'string') return { findings: found };
   const remedy = 'sudo certlet check --for ca-rotation';
-  return { findings: [...found, finding('skipped', 'ca-rotation.client-ca', client, { remedy })] };
+  return { findings: [...found, finding('skipped', 'ca-rotation.client-ca', clientCa, { remedy })] };
+}
+
+/** What a kubeconfig that can be used trusts, each CA once; undefined for any other. */
+function trustedOf(reading: Facts['node']): TrustedBy | undefined {
+  if (reading?.kind !== 'usable') return undefined;
+  const { caPem, caPath } = reading.config.cluster;
+  return { path: reading.path, cas: readTrustedCas(caPem), caPath };
 }
 
 /** The settings win over what the kubelet of this host says, which wins over the Node. */
 const versionOf = ({ kubelet: set }: Settings, { kubelet, nodeObject }: Facts): string | undefined =>
   set.version ?? kubelet?.version ?? nodeObject?.kubeletVersion;
 
-/** What the kubelet verifies its callers by; undefined where it names no file, a text where that cannot be used. */
-async function clientCaOf(ports: CheckPorts, { kubelet }: Facts): Promise<TrustedBy | string | undefined> {
-  const path = kubelet?.facts?.clientCAFile;
-  return path === undefined ? undefined : readCas(ports, path);
+/** CAs that are to verify a chain, and where they are from. */
+interface Verifier {
+  readonly path: string;
+  readonly caPath: string | undefined;
+  readonly cas: readonly X509Certificate[];
 }
 
-/** What a kubeconfig that can be used trusts; undefined for any other. */
-function trustedBy(reading: Facts['node']): TrustedBy | undefined {
+/** Those of a kubeconfig that can be used; undefined for any other. */
+function verifierOf(reading: Facts['node']): Verifier | undefined {
   if (reading?.kind !== 'usable') return undefined;
   const { caPem, caPath } = (reading satisfies KubeconfigReading).config.cluster;
   return { path: reading.path, cas: caPem === undefined ? [] : certificatesOf(caPem), caPath };
 }
 
 /** The CAs of a file; a text says why there are none. */
-async function readCas({ fs }: CheckPorts, path: string): Promise<TrustedBy | string> {
+async function readCas({ fs }: CheckPorts, path: string): Promise<Verifier | string> {
   try {
     const text = Buffer.from(await fs.read(path, MAX_CA_BYTES)).toString('utf8');
     return { path, cas: certificatesOf(text), caPath: path };

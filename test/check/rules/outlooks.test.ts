@@ -5,7 +5,11 @@ import { caRotationFindings, type CaRotationQuestion } from '../../../src/check/
 import { kubeletCaFindings, type KubeletCaQuestion } from '../../../src/check/rules/for-kubelet-ca.ts';
 import { shortLivedFindings, type ShortLivedQuestion } from '../../../src/check/rules/for-short-lived.ts';
 import type { Finding } from '../../../src/check/finding.ts';
+import type { PublishedCas } from '../../../src/check/facts.ts';
+import type { Following } from '../../../src/check/rules/cluster-ca.ts';
 import { loadSettings } from '../../../src/config.ts';
+import { CertletError } from '../../../src/errors.ts';
+import { readTrustedCas } from '../../../src/kubeconfig/trusted-ca.ts';
 import { parseChain } from '../../../src/pki/certificate.ts';
 import { createAuthority, type IssueOptions } from '../../fixtures/cluster/authority.ts';
 
@@ -46,6 +50,8 @@ const KUBELET_CA: KubeletCaQuestion = {
     ['InternalIP', '192.0.2.9'],
     ['InternalDNS', 'N1.internal'],
   ),
+  served: { kind: 'current' },
+  kubeletUnit: 'kubelet.service',
 };
 
 for (const row of [
@@ -89,6 +95,18 @@ for (const row of [
     question: { node: nodeWith(['InternalIP', 'FD00:0::1']) },
     want: [],
   },
+  {
+    name: 'the kubelet shows an older pair than the one that is right',
+    question: { served: { kind: 'stale', serial: '0A', to: 'every client' } as const },
+    want: ['problem kubelet-ca.served'],
+  },
+  {
+    name: 'something else answers on its port',
+    question: { served: { kind: 'unclear', error: 'no TLS' } as const },
+    want: ['warning kubelet-ca.served'],
+  },
+  { name: 'nothing listens', question: { served: { kind: 'absent' } as const }, want: ['skipped kubelet-ca.served'] },
+  { name: 'nobody looked at its port', question: { served: undefined }, want: [] },
   { name: 'no address', question: { node: nodeWith() }, want: ['problem kubelet-ca.names'] },
   { name: 'no Node', question: { node: undefined }, want: ['skipped kubelet-ca.names'] },
 ]) {
@@ -177,6 +195,16 @@ for (const row of [
     question: { kubeletVersion: 'v1.30.1', settings: settingsOf({ kubelet: { restart: 'never' } }) },
     want: [APPROVER, 'problem short-lived.serving-restart'],
   },
+  {
+    name: 'a reserve of weeks',
+    question: { settings: settingsOf({ reserve: '21d', rotateServerCertificates: false }) },
+    want: ['warning short-lived.client-reserve'],
+  },
+  {
+    name: 'a reserve that half of an hour can give',
+    question: { settings: settingsOf({ reserve: '30m', rotateServerCertificates: false }) },
+    want: [],
+  },
   { name: 'a clock that is off', question: { skewMs: -400_000 }, want: [APPROVER, 'problem short-lived.clock'] },
   { name: 'no way back after an hour', question: { bootstraps: false }, want: [APPROVER, 'warning short-lived.off'] },
 ]) {
@@ -193,7 +221,21 @@ for (const row of [
 const trusted = (path: string, caPath: string | undefined, ...cas: readonly string[]) => ({
   path,
   caPath,
-  cas: cas.map(x509),
+  cas: readTrustedCas(cas.join('')),
+});
+const FOLLOWING: Following = {
+  source: 'cluster-info',
+  byRoot: false,
+  rootCommand: (pins) => `certlet join AS-ROOT ${pins.join(' ')}`,
+  foreignFile: undefined,
+};
+const OFF = { ...FOLLOWING, source: 'off' } as const;
+const BY_ROOT = { ...OFF, byRoot: true };
+const PUBLISHED: PublishedCas = { kind: 'read', source: 'cluster-info', cas: readTrustedCas(ca.pem + other.pem) };
+const failing = (code: 'ERR_API_FORBIDDEN' | 'ERR_API_NOT_FOUND', remedy: string): PublishedCas => ({
+  kind: 'failed',
+  source: 'cluster-info',
+  error: new CertletError(code, 'it says no', { remedy }),
 });
 const ROTATION: CaRotationQuestion = {
   now: NOW,
@@ -201,26 +243,64 @@ const ROTATION: CaRotationQuestion = {
   bootstrap: undefined,
   kubeletVersion: 'v1.36.2',
   kubeletUnit: 'kubelet.service',
+  kubeletRestart: 'auto',
   clientCa: undefined,
-  byRoot: false,
+  following: FOLLOWING,
+  published: PUBLISHED,
 };
+const INSIDE = trusted('/k', undefined, ca.pem);
 for (const row of [
-  { name: 'a file and a kubelet that reads it again', question: {}, want: [] },
+  { name: 'followed, a file and a kubelet that reads it again', question: {}, want: [] },
   { name: 'no CA of its own', question: { node: undefined }, want: ['skipped ca-rotation.trusted'] },
   {
-    name: 'inside the kubeconfig',
-    question: { node: trusted('/k', undefined, ca.pem) },
+    name: 'inside the kubeconfig, followed: certlet restarts the kubelet',
+    question: { node: INSIDE },
+    want: ['note ca-rotation.kubelet'],
+  },
+  {
+    name: 'inside the kubeconfig, and nobody may restart the kubelet',
+    question: { node: INSIDE, kubeletRestart: 'never' as const },
     want: ['warning ca-rotation.kubelet'],
+  },
+  {
+    name: 'inside the kubeconfig, and not followed',
+    question: { node: INSIDE, following: OFF },
+    want: ['warning ca-rotation.follow', 'warning ca-rotation.kubelet'],
   },
   {
     name: 'a file and an older kubelet',
-    question: { kubeletVersion: 'v1.35.3' },
-    want: ['warning ca-rotation.kubelet'],
+    question: { kubeletVersion: 'v1.35.3', following: OFF },
+    want: ['warning ca-rotation.follow', 'warning ca-rotation.kubelet'],
   },
   {
     name: 'a kubelet of unknown version',
-    question: { kubeletVersion: undefined },
-    want: ['warning ca-rotation.kubelet'],
+    question: { kubeletVersion: undefined, following: OFF },
+    want: ['warning ca-rotation.follow', 'warning ca-rotation.kubelet'],
+  },
+  {
+    name: 'what is followed cannot be read now',
+    question: { published: failing('ERR_API_FORBIDDEN', 'kubectl apply -f ROLE') },
+    want: ['problem ca-rotation.follow'],
+  },
+  {
+    name: 'what is followed could not be asked for',
+    question: { published: { kind: 'unasked' } as const },
+    want: ['skipped ca-rotation.follow'],
+  },
+  {
+    name: 'followed, and the kubeconfig has its CA in a file that certlet did not make',
+    question: { following: { ...FOLLOWING, foreignFile: '/etc/kubernetes/pki/ca.crt' } },
+    want: ['problem ca-rotation.ca-file'],
+  },
+  {
+    name: 'root writes the kubeconfig, which has the CA in a file',
+    question: { following: BY_ROOT },
+    want: ['warning ca-rotation.follow'],
+  },
+  {
+    name: 'root writes the kubeconfig, and certlet tells when',
+    question: { following: { ...FOLLOWING, byRoot: true } },
+    want: ['note ca-rotation.follow'],
   },
   {
     name: 'an only CA that has ended',
@@ -245,18 +325,53 @@ for (const row of [
   { name: 'one that trusts the same', question: { bootstrap: trusted('/b', undefined, other.pem, ca.pem) }, want: [] },
   {
     name: 'a clientCAFile without one of them',
-    question: { clientCa: { path: '/client-ca.crt', cas: [x509(ca.pem)] } },
-    want: ['note ca-rotation.client-ca'],
+    question: { clientCa: trusted('/client-ca.crt', undefined, ca.pem) },
+    want: ['warning ca-rotation.client-ca'],
   },
-  { name: 'one with all', question: { clientCa: { path: '/c', cas: [x509(ca.pem), x509(other.pem)] } }, want: [] },
+  {
+    name: 'a clientCAFile without one that is published alone',
+    question: { clientCa: trusted('/client-ca.crt', undefined, ca.pem), node: trusted('/k', '/c', ca.pem) },
+    want: ['warning ca-rotation.client-ca'],
+  },
+  { name: 'one with all', question: { clientCa: trusted('/c', undefined, ca.pem, other.pem) }, want: [] },
 ]) {
   t.test(`--for ca-rotation: ${row.name}`, async (t) => {
     t.strictSame(against(caRotationFindings({ ...ROTATION, ...row.question })), row.want);
   });
 }
 
-t.test('--for ca-rotation: where root writes the kubeconfig, the command is root’s', async (t) => {
-  const node = trusted('/k', undefined, ca.pem);
-  const remedies = caRotationFindings({ ...ROTATION, node, byRoot: true }).map(({ remedy }) => remedy ?? '');
-  t.ok(remedies.some((remedy) => remedy.startsWith('certlet join --write-kubeconfig && systemctl restart kubelet')));
+for (const row of [
+  {
+    name: 'the source that can be read is the setting',
+    question: { following: OFF },
+    want: /^followClusterCA: cluster-info   # /,
+  },
+  {
+    name: 'where nobody may read it, the Role comes first',
+    question: { following: OFF, published: failing('ERR_API_FORBIDDEN', 'kubectl apply -f ROLE') },
+    want: /^kubectl apply -f ROLE   # .*then followClusterCA: cluster-info/,
+  },
+  {
+    name: 'a cluster that publishes nothing is followed by hand',
+    question: { following: OFF, published: failing('ERR_API_NOT_FOUND', 'x') },
+    want: /^certlet join HOST:PORT --token-file FILE --discovery-token-ca-cert-hash sha256:HASH --force   # /,
+  },
+  {
+    name: 'where root writes the kubeconfig, the command is root’s, with the pins of what is published',
+    question: { following: BY_ROOT },
+    want: /^certlet join AS-ROOT sha256:[0-9a-f]{64} sha256:[0-9a-f]{64}$/,
+  },
+]) {
+  t.test(`--for ca-rotation: ${row.name}`, async (t) => {
+    const found = caRotationFindings({ ...ROTATION, ...row.question }).find(({ id }) => id === 'ca-rotation.follow');
+    t.match(found?.remedy, row.want);
+  });
+}
+
+t.test('--for ca-rotation: where root writes the kubeconfig, the restart is in root’s command', async (t) => {
+  const remedies = caRotationFindings({ ...ROTATION, node: INSIDE, following: BY_ROOT });
+  t.match(
+    remedies.find(({ id }) => id === 'ca-rotation.kubelet')?.remedy,
+    /^certlet join AS-ROOT {4}# after the new CA/,
+  );
 });

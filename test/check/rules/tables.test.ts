@@ -220,6 +220,22 @@ for (const row of [
     pair: true,
     ids: ['ok kubeconfig.bootstrap', 'ok kubeconfig.node', 'warning kubeconfig.differ'],
   },
+  {
+    name: 'a node that follows the CA of its cluster was told to reset for its bootstrap kubeconfig of before',
+    bootstrap: usable('/b.conf'),
+    node: usable('/k.conf', { cluster: { ...CONFIG.cluster, caPem: 'another' } }),
+    pair: true,
+    followed: true,
+    ids: ['ok kubeconfig.bootstrap', 'ok kubeconfig.node', 'note kubeconfig.differ'],
+  },
+  {
+    name: 'one that follows, and another server',
+    bootstrap: usable('/b.conf'),
+    node: usable('/k.conf', { cluster: { ...CONFIG.cluster, server: 'https://b:1' } }),
+    pair: true,
+    followed: true,
+    ids: ['ok kubeconfig.bootstrap', 'ok kubeconfig.node', 'warning kubeconfig.differ'],
+  },
 ]) {
   t.test(`kubeconfigs: ${row.name}`, async (t) => {
     t.strictSame(told(kubeconfigFindings(row, row.looker ?? ROOT, row.pair)), row.ids);
