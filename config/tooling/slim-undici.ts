@@ -67,6 +67,9 @@ module.exports = () => {
 };
 `;
 
+/** A body is bytes or text: nothing asks for the modules of fetch that would encode a form. */
+const NO_FORMS = `throw new Error('fetch and its forms are not in this program');`;
+
 /** Defined, undici's HTTP/1 client leaves out its second, experimental parser, as it does in Node's own copy. */
 export const UNDICI_DEFINES = { esbuildDetection: '1' } as const;
 
@@ -80,6 +83,7 @@ export const slimUndici: Plugin = {
     });
     builder.onLoad({ filter: /\/undici\/lib\/util\/timers\.js$/ }, () => ({ contents: PLAIN_TIMERS }));
     builder.onLoad({ filter: /\/undici\/lib\/dispatcher\/client-h2\.js$/ }, () => ({ contents: NO_HTTP2 }));
+    builder.onLoad({ filter: /\/undici\/lib\/web\// }, () => ({ contents: NO_FORMS }));
     builder.onLoad({ filter: /^undici /, namespace: 'slim' }, ({ pluginData }) => ({
       contents: slimModule(pluginData as readonly string[]),
       resolveDir: root,
