@@ -9,7 +9,7 @@ import { createServersFile } from './adapters/store/servers-record.ts';
 import { restartFlag } from './adapters/systemd/flag-hook.ts';
 import { createRouteProbe } from './adapters/route-probe.ts';
 import { createServingProof } from './adapters/serving-proof.ts';
-import { SystemChance, SystemClock } from './adapters/system-clock.ts';
+import { monotonicMs, SystemChance, SystemClock } from './adapters/system-clock.ts';
 import type { Settings } from './config.ts';
 import { filesOnDisk } from './config/named-files.ts';
 import { afterPlainFiles, tellMended } from './host-hooks.ts';
@@ -103,6 +103,9 @@ const serverPorts = (
   restartFlag: restartFlag({ fs: new NodeFileSystem(), clock, runtimeDir }),
 });
 
+/** Longer than the operations of a round that waits for nothing. */
+const FOLDERS_JUDGED_FOR_MS = 1000;
+
 /** The store of these settings; it tells what it finds wrong through the log. Whoever writes holds the lock and gives its `confirm`. */
 export function openStore(
   settings: Settings,
@@ -121,6 +124,7 @@ export function openStore(
     onPlainFilesMended,
     refuseMeeting: meetingGuard(new NodeFileSystem(), filesOnDisk(settings)),
     fs: new NodeFileSystem(),
+    judgement: { holdsMs: FOLDERS_JUDGED_FOR_MS, monotonicMs },
     onWarning: (event, fields) => log.log('warn', event, fields),
   });
 }

@@ -21,7 +21,6 @@ const UNUSED = new RegExp(
 /** winston names the colours of its levels to a format that is left out. */
 const LEVELS = /node_modules\/logform\/levels\.js$/;
 
-
 /** In place of such a module stands one that says so to whoever calls for it after all. */
 export const slimWinston: Plugin = {
   name: 'slim-winston',

@@ -9,7 +9,7 @@ import { SaidOnce } from '../../said-once.ts';
 import type { FileSystem } from '../file-system.ts';
 import { sweepTemporaries } from '../files.ts';
 import { attempted, mapped, type StoreContext, storeContext, type WarningSink } from './store-context.ts';
-import { prepareFolders } from './folders.ts';
+import { JudgedFolders, type JudgementTerm } from './folders.ts';
 import { inspectPairs } from './inspection.ts';
 import { acceptPresent, unknownNames } from './ledger.ts';
 import { currentPath, linkTarget } from './pair-files.ts';
@@ -41,6 +41,8 @@ export interface FileStoreOptions {
   readonly refuseMeeting?: ((path: string) => Promise<void>) | undefined;
   /** The user that may own what is trusted, besides root; the effective user of this process unless told. */
   readonly uid?: number;
+  /** How long a judgement of the folders holds; unless told each operation judges them. */
+  readonly judgement?: JudgementTerm | undefined;
   /** Asked before whatever reads or changes files in turn; what it throws keeps that from being done. */
   readonly confirmLock?: (() => Promise<void>) | undefined;
 }
@@ -55,6 +57,7 @@ export class FileCertificateStore implements CertificateStore {
   readonly #contexts: ReadonlyMap<string, StoreContext>;
   readonly #options: FileStoreOptions;
   readonly #turns = new SerialQueue();
+  readonly #judged: JudgedFolders;
   /** Folders in which nothing is left of replacements that a kill cut short. */
   readonly #swept = new Set<string>();
   /** Fingerprints of the pairs that watchers have been told of, by certificate. */
@@ -62,6 +65,7 @@ export class FileCertificateStore implements CertificateStore {
 
   constructor(options: FileStoreOptions) {
     this.#options = options;
+    this.#judged = new JudgedFolders(options.judgement);
     const shared = {
       fs: options.fs,
       stateDir: resolve(options.stateDir),
@@ -217,8 +221,13 @@ export class FileCertificateStore implements CertificateStore {
 
   #prepared<T>(name: string, work: (context: StoreContext) => Promise<T>): Promise<T> {
     return this.#inTurn(name, async (context) => {
-      await prepareFolders(context);
-      return await work(context);
+      await this.#judged.prepare(context);
+      try {
+        return await work(context);
+      } catch (error) {
+        this.#judged.forget(context);
+        throw error;
+      }
     });
   }
 

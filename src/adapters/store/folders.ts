@@ -16,6 +16,40 @@ export async function prepareFolders(context: StoreContext): Promise<void> {
   await refuseUnsafe(context, context.stateDir, NO_WRITERS);
 }
 
+/** For how long folders that were found safe are taken to be so. */
+export interface JudgementTerm {
+  readonly holdsMs: number;
+  readonly monotonicMs: () => number;
+}
+
+/**
+ * Folders that have just been judged. A round is dozens of operations in a row, and each judgement looks at every folder up to the root: what
+ * somebody may change between two of them could change as well between a judgement and the operation that it is for.
+ */
+export class JudgedFolders {
+  readonly #term: JudgementTerm | undefined;
+  readonly #judgedMs = new Map<string, number>();
+
+  /** Without a term each operation judges. */
+  constructor(term: JudgementTerm | undefined) {
+    this.#term = term;
+  }
+
+  /** As `prepareFolders`, unless that was done within the term. */
+  async prepare(context: StoreContext): Promise<void> {
+    const nowMs = this.#term?.monotonicMs() ?? Number.POSITIVE_INFINITY;
+    const judgedMs = this.#judgedMs.get(context.folder);
+    if (judgedMs !== undefined && nowMs - judgedMs < (this.#term?.holdsMs ?? 0)) return;
+    await prepareFolders(context);
+    this.#judgedMs.set(context.folder, nowMs);
+  }
+
+  /** An operation failed: it may be for the folder. */
+  forget({ folder }: StoreContext): void {
+    this.#judgedMs.delete(folder);
+  }
+}
+
 /** In a sticky folder others can add files, which are not trusted for their owner, but cannot touch ours. */
 export const STICKY_WILL_DO = (facts: FileFacts): boolean => (facts.mode & 0o1000) !== 0;
 /** A planted pending record would bring a key of the attacker's. */
