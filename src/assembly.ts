@@ -144,7 +144,14 @@ function followOptions(settings: Settings): FollowOptions | undefined {
   if (source === 'off') return undefined;
   const rootCommand = (pins: readonly string[]): string => rootJoinCommand(settings, pins);
   const ownFile = caFilePath(settings.certDir);
-  return { source, refreshMs: rotation.clusterCARefreshMs, verifiedForMs: VERIFIED_FOR_MS, ownFile, rootCommand };
+  return {
+    source,
+    refreshMs: rotation.clusterCARefreshMs,
+    verifiedForMs: VERIFIED_FOR_MS,
+    restartsWait: settings.kubelet.restartWindow !== undefined,
+    ownFile,
+    rootCommand,
+  };
 }
 
 /** The part of the settings that rotation goes by. */

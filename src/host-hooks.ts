@@ -4,14 +4,23 @@ import { createRotationHooks, type FlagHaste } from './adapters/hooks/create-rot
 import type { PresentPair, RotationHooks } from './adapters/hooks/rotation-hooks.ts';
 import type { Settings } from './config.ts';
 import type { CertificateSpec, ServedBy } from './csr/spec.ts';
-import { type CertletError, unlessDefect } from './errors.ts';
+import { asCertletError, type CertletError, errorFields, unlessDefect } from './errors.ts';
 import type { AfterRotation, CertificateStore, Clock, Logger, Observer } from './ports.ts';
 import { kubeletPlan } from './kubelet/restart.ts';
 import { type Endpoint, kubeletEndpoint, type KubeletSeen } from './kubelet/served.ts';
 import { retryDelayMs } from './rotation/rules/retry.ts';
 import { Proof } from './adapters/hooks/proof.ts';
 import { ServedPairs, type ServedState } from './adapters/hooks/served-pairs.ts';
+import type { HookRecord } from './adapters/hooks/hook-record.ts';
+import type { PlannedRestart, RestartHold } from './adapters/hooks/restart-hold.ts';
+import { WindowHold } from './adapters/hooks/window-hold.ts';
+import { kubeletRun } from './adapters/kubelet-run.ts';
+import { readIfPresent } from './adapters/files.ts';
+import { FILE_LIMIT_BYTES } from './adapters/store/store-context.ts';
+import type { PairInUse, RestartWindow } from './kubelet/restart-window.ts';
+import { parseChain } from './pki/certificate.ts';
 import { lookServed } from './adapters/probe/served-certificate.ts';
+import { stableRoll } from './pki/roll.ts';
 
 export interface HostHooksParts {
   readonly fs: FileSystem;
@@ -24,7 +33,7 @@ export interface HostHooksParts {
   /** What the cluster has said of the kubelet so far; undefined before there is an agent. */
   readonly kubelet: () => KubeletSeen | undefined;
   readonly observer?: Observer | undefined;
-  /** What `served` gives is another than before. */
+  /** What `served` or `planned` gives is another than before. */
   readonly onServed?: () => void;
 }
 
@@ -49,6 +58,10 @@ export const hookRetryMs = (error: CertletError, failures: number): number | und
 export interface HostHooks {
   readonly hooks: RotationHooks;
   readonly served: () => readonly ServedState[];
+  /** Restarts of the kubelet that wait for their window. */
+  readonly planned: () => readonly PlannedRestart[];
+  /** Ends those waits; gives what they were for. */
+  readonly restartNow: () => readonly string[];
 }
 
 /** The hooks that these settings ask for; nothing runs yet. */
@@ -64,6 +77,7 @@ export function hostHooks(settings: Settings, parts: HostHooksParts): HostHooks 
     kubeletWithinMs: kubelet.reloadWithinMs,
     onChange: parts.onServed,
   });
+  let hold: WindowHold | undefined;
   const version = (): string | undefined => kubelet.version ?? parts.kubelet()?.version;
   const hooks = createRotationHooks({
     fs,
@@ -78,12 +92,61 @@ export function hostHooks(settings: Settings, parts: HostHooksParts): HostHooks 
       unit: kubelet.unit,
       plan: (event) => kubeletPlan({ ...event, kubeletVersion: event.kubeletVersion ?? version() }, kubelet.restart),
     },
+    hold: (record) => {
+      const { restartWindow } = kubelet;
+      hold = restartWindow && new WindowHold(() => holdOf(restartWindow, settings, parts, record));
+      return hold;
+    },
+    datesOf: (path) => datesIn(fs, path),
     proof: new Proof(pairs, { log, clock, observer }),
     commands,
     privileged: privilegedHooks,
     reloads: [...new Set(specs.flatMap(({ after }) => after.reload ?? []))],
   });
-  return { hooks, served: () => pairs.states() };
+  return {
+    hooks,
+    served: () => pairs.states(),
+    planned: () => hold?.states() ?? [],
+    restartNow: () => hold?.release() ?? [],
+  };
+}
+
+/** Of the certificate in a file of the store. */
+async function datesIn(fs: FileSystem, path: string): Promise<PairInUse | undefined> {
+  try {
+    const text = await readIfPresent(fs, path, FILE_LIMIT_BYTES);
+    return text === undefined ? undefined : parseChain(text).leaf;
+  } catch (error) {
+    return unlessDefect(undefined)(error);
+  }
+}
+
+async function holdOf(
+  window: RestartWindow,
+  { nodeName, kubelet }: Pick<Settings, 'nodeName' | 'kubelet'>,
+  { fs, clock, log, observer, onServed, flagHaste }: HostHooksParts,
+  record: HookRecord,
+): Promise<RestartHold> {
+  const { RestartHold: Hold } = await import('./adapters/hooks/restart-hold.ts');
+  return new Hold({
+    clock,
+    log,
+    observer,
+    record: {
+      held: (purpose) => record.held(purpose),
+      replaced: (pair) => record.replaced(pair),
+      hold: (pair, held) => record.hold(pair, held).catch((error: unknown) => notNoted(log, error)),
+    },
+    window,
+    roll: stableRoll(`${nodeName} restart window`),
+    kubeletRun: () => kubeletRun(fs, kubelet.unit),
+    onChange: onServed,
+    waits: flagHaste === undefined,
+  });
+}
+
+function notNoted(log: Logger, error: unknown): void {
+  log.log('warn', 'hook record cannot be written', errorFields(asCertletError(error)));
 }
 
 /** A kubelet whose port only the Node can tell is not looked for before the Node was read, unless this is the last look. */

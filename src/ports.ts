@@ -6,6 +6,7 @@ import type { AfterSwap } from './csr/spec.ts';
 import type { CertificatePair } from './pki/certificate.ts';
 import type { CertificateSigningRequest, CsrApiVersion, CsrToCreate, CsrWatchEvent } from './csr/wire.ts';
 import type { ClientConfig, ClusterAccess, Credential } from './kubeconfig/client-config.ts';
+import type { PairInUse } from './kubelet/restart-window.ts';
 import type { PendingRequest, RequestHistory } from './csr/pending.ts';
 import type { CaRecord } from './kubeconfig/ca-record.ts';
 
@@ -250,12 +251,16 @@ export interface RotationEvent {
   readonly kubeconfigPath: string;
   /** As Node.status.nodeInfo or the settings tell it, such as `v1.20.2`. */
   readonly kubeletVersion: string | undefined;
+  /** The pair that was current before; undefined where there was none, or nobody knows any more. */
+  readonly replaced?: PairInUse | undefined;
+  /** What the kubelet uses is of no use any more: its restart waits for no window. */
+  readonly urgent?: boolean;
 }
 
 /** Something worth telling outside the journal: Kubernetes Events and counters are made from it. */
 export interface AgentEvent {
   /** `trusted`: the CAs that the node trusts have changed; `notServed`: its server shows another certificate than the current one. */
-  readonly kind: 'rotated' | 'waiting' | 'denied' | 'failed' | 'error' | 'trusted' | 'notServed';
+  readonly kind: 'rotated' | 'waiting' | 'denied' | 'failed' | 'error' | 'trusted' | 'notServed' | 'restartPlanned';
   /** The certificate; of `trusted`, what it is about. */
   readonly purpose: string;
   readonly at: Date;

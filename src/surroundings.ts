@@ -5,13 +5,12 @@ import { NodeFileSystem } from './adapters/file-system.ts';
 import type { FlagHaste } from './adapters/hooks/create-rotation-hooks.ts';
 import { UNIT_FOLDERS } from './adapters/host-files.ts';
 import type { RotationHooks } from './adapters/hooks/rotation-hooks.ts';
-import type { ServedState } from './adapters/hooks/served-pairs.ts';
 import { acquireLock, type Lock } from './adapters/lock.ts';
 import { openMetricsEndpoint } from './adapters/metrics-endpoint.ts';
 import { PublishedFile, PUBLISHER_LOCK, statusFilePath } from './adapters/status-file.ts';
 import type { Settings } from './config.ts';
 import { asCertletError, type CertletError, errorFields } from './errors.ts';
-import { type HookStore, hostHooks, presentPairs } from './host-hooks.ts';
+import { type HookStore, type HostHooks, hostHooks, presentPairs } from './host-hooks.ts';
 import { LeftBehind } from './left-behind.ts';
 import { NodeEvents } from './node-events.ts';
 import { warnOfPaths } from './path-warnings.ts';
@@ -101,7 +100,7 @@ class OpenSurroundings implements Surroundings {
   readonly #counters = new EventCounters();
   readonly #ended = new AbortController();
   readonly #hooks: RotationHooks;
-  readonly #served: () => readonly ServedState[];
+  readonly #host: HostHooks;
   readonly #left: LeftBehind;
   readonly #events: NodeEvents | undefined;
   readonly #statusFile: PublishedFile;
@@ -134,7 +133,7 @@ class OpenSurroundings implements Surroundings {
     };
     const kubelet = (): Agent['kubelet'] | undefined => parts.agent()?.kubelet;
     const { observer } = this;
-    const { hooks, served } = hostHooks(settings, {
+    this.#host = hostHooks(settings, {
       fs: this.#fs,
       ...parts,
       flagHaste,
@@ -142,8 +141,7 @@ class OpenSurroundings implements Surroundings {
       observer,
       onServed: () => this.#republish(),
     });
-    this.#hooks = hooks;
-    this.#served = served;
+    this.#hooks = this.#host.hooks;
     this.#statusFile = this.#published(
       statusFilePath(settings.runtimeDir),
       STATUS_SPACING_MS,
@@ -253,7 +251,8 @@ class OpenSurroundings implements Surroundings {
       everyMs,
       now: clock.now(),
       hooks: this.#hooks.problems(),
-      served: this.#served(),
+      served: this.#host.served(),
+      planned: this.#host.planned(),
       warnings: this.#parts.warnings?.() ?? [],
       left: this.#left.files,
     });
@@ -267,7 +266,8 @@ class OpenSurroundings implements Surroundings {
       everyMs: this.#parts.everyMs,
       now: this.#parts.clock.now(),
       hookProblems: this.#hooks.problems().length,
-      served: this.#served(),
+      served: this.#host.served(),
+      planned: this.#host.planned(),
       servingRotations: this.#counters.servingRotations(),
     });
   }
@@ -296,6 +296,7 @@ class OpenSurroundings implements Surroundings {
         if (trouble !== undefined) throw trouble;
         await agent()?.renew(purposes);
       },
+      restartNow: () => this.#host.restartNow(),
       reload: () => control.reload(),
       logLevel: () => control.logLevel(),
       setLogLevel: (level) => control.setLogLevel(level),

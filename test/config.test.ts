@@ -96,7 +96,7 @@ plainFiles: { client: {}, serving: { certFile: /etc/pki/s.crt, keyFile: /etc/pki
 certificatesDir: /var/k/certs
 deleteBootstrapKubeconfig: true
 rotation: { minimumSpacing: 1s, keepOldFiles: 0, pruneGrace: 0s, addressDebounce: 500ms, startSpread: 1h30m, clusterCARefresh: 10m }
-kubelet: { unit: k3s-agent.service, version: v1.20.2, restart: never, cloudProvider: external, reloadWithin: 2m, address: 10.0.0.7, port: 10350 }
+kubelet: { unit: k3s-agent.service, version: v1.20.2, restart: always, cloudProvider: external, reloadWithin: 2m, address: 10.0.0.7, port: 10350, restartWindow: { start: "0  2 * * Sat", length: 2h, timeZone: Europe/Berlin } }
 hooks:
   - { name: a, command: [/bin/a, --x], on: [serving], timeout: 5s }
   - { name: b, command: [/bin/b] }
@@ -154,11 +154,12 @@ t.test('every setting of the file arrives, resolved', async (t) => {
     kubelet: {
       unit: 'k3s-agent.service',
       version: 'v1.20.2',
-      restart: 'never',
+      restart: 'always',
       cloudProvider: 'external',
       reloadWithinMs: 120_000,
       address: '10.0.0.7',
       port: 10_350,
+      restartWindow: { start: '0 2 * * sat', lengthMs: 7_200_000, timeZone: 'Europe/Berlin' },
     },
     hooks: [
       { name: 'a', command: ['/bin/a', '--x'], on: ['serving'], timeoutMs: 5000 },
@@ -334,6 +335,25 @@ for (const row of [
     file: 'serversFromEndpoints: true\nkubelet: {restart: never}\nmoveKubeconfig: 10m',
     lines: [
       `${at(3)}moveKubeconfig: a running kubelet goes on asking the server that it knows, and kubelet.restart is never`,
+    ],
+  },
+  {
+    name: 'a window for restarts that are never made',
+    file: 'kubelet: {restart: never, restartWindow: {start: "0 2 * * 6", length: 2h}}',
+    lines: [`${at(1)}kubelet.restartWindow: has no use with restart: never; leave one of the two out`],
+  },
+  {
+    name: 'a window without a length',
+    file: 'kubelet: {restartWindow: {start: "0 2 * * 6"}}',
+    lines: [`${at(1)}kubelet.restartWindow.length: is missing`],
+  },
+  {
+    name: 'a window that would not spread the nodes of a site, at no time and nowhere',
+    file: 'kubelet: {restartWindow: {start: "0 25 * * 6", length: 9m, timeZone: Mars}}',
+    lines: [
+      `${at(1)}kubelet.restartWindow.start: expected an hour from 0 to 23, a range, a list or *, got "25"`,
+      `${at(1)}kubelet.restartWindow.length: is shorter than 10m`,
+      `${at(1)}kubelet.restartWindow.timeZone: Mars is no time zone; timedatectl list-timezones lists them`,
     ],
   },
   { name: 'no map', file: 'log: info', lines: [`${at(1)}log: expected a map of settings, got "info"`] },

@@ -1,11 +1,13 @@
 /** What the hooks are told: of which pairs at the start, of which rotations, and of which files that were mended. */
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import t from 'tap';
 import type { CertificateSpec } from '../src/csr/spec.ts';
 import { CertletError } from '../src/errors.ts';
-import { afterPlainFiles, type HookStore, presentPairs, tellMended } from '../src/host-hooks.ts';
+import { afterPlainFiles, type HookStore, hostHooks, presentPairs, tellMended } from '../src/host-hooks.ts';
 import type { Settings } from '../src/config.ts';
 import type { RotationEvent } from '../src/ports.ts';
-import type { FileSystem } from '../src/adapters/file-system.ts';
+import { type FileSystem, NodeFileSystem } from '../src/adapters/file-system.ts';
 import { sampleFacts } from './fixtures/snapshots.ts';
 import { FakeLogger } from './fixtures/fakes/logger.ts';
 import { FakeClock } from './fixtures/fakes/clock.ts';
@@ -145,3 +147,59 @@ for (const { name, current, behind = false, readlink = async () => '1.pem', pair
     t.equal(pair?.pairPath, pairPath);
   });
 }
+
+t.test(
+  'a restart of the kubelet waits for the window of the settings, and a record that cannot be written changes nothing',
+  async (t) => {
+    const clock = new FakeClock();
+    const log = new FakeLogger();
+    const planned: string[] = [];
+    const full = new CertletError('ERR_STORE_FULL', 'no space left on device (ENOSPC)');
+    let broken = false;
+    const folder = t.testdir({ state: {}, run: {} });
+    const settings = {
+      ...settingsOf(clientSpec()),
+      nodeName: 'n1',
+      stateDir: join(folder, 'state'),
+      runtimeDir: join(folder, 'run'),
+      hooks: [],
+      privilegedHooks: [],
+      nodeIPs: [],
+      kubelet: {
+        unit: 'kubelet-that-is-not-here.service',
+        version: 'v1.17.2',
+        restart: 'auto',
+        reloadWithinMs: 90_000,
+        restartWindow: { start: '0 2 * * *', lengthMs: 3_600_000, timeZone: 'Europe/Berlin' },
+      },
+    } as unknown as Settings;
+    const host = hostHooks(settings, {
+      fs: new NodeFileSystem(),
+      clock,
+      log,
+      store: storeWith(false),
+      kubelet: () => undefined,
+      confirmLock: async () => {
+        if (broken) throw full;
+      },
+      observer: { observe: ({ kind, text }) => void planned.push(`${kind}: ${text}`) },
+    });
+    const stop = new AbortController();
+    t.teardown(() => stop.abort());
+    t.same([host.planned(), host.restartNow()], [[], []]);
+    broken = true;
+    const replaced = { notBefore: new Date('2030-01-01'), notAfter: new Date('2031-01-01'), selfSigned: false };
+    const { after } = clientSpec();
+    await host.hooks.rotated({ ...eventOf('client'), after, replaced }, stop.signal);
+    while (host.planned().length === 0) await new Promise(setImmediate);
+    const [restart] = host.planned();
+    t.match(restart, { purpose: 'client', by: 'window' });
+    // 02:00 in Berlin is midnight in summer, which it is; the moment follows from the name of the node.
+    t.match(restart?.at.toISOString(), /^2030-06-01T00:/);
+    t.match(planned, [/^restartPlanned: the kubelet is restarted at 2030-06-01T00:.* for client, in its window$/]);
+    t.match(log.of('hook record cannot be written'), [{}, { level: 'warn', fields: { code: 'ERR_STORE_FULL' } }]);
+    t.same(host.restartNow(), ['client']);
+    while (!existsSync(join(folder, 'run/restart-kubelet'))) await new Promise(setImmediate);
+    t.same(host.planned(), []);
+  },
+);

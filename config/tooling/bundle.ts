@@ -10,6 +10,7 @@ const root = resolve(import.meta.dirname, '../..');
 export const BUNDLES = [
   { entry: 'src/main.ts', file: 'certlet.cjs' },
   { entry: 'src/main-run.ts', file: 'run.cjs' },
+  { entry: 'src/adapters/hooks/restart-hold.ts', file: 'window.cjs' },
   { entry: 'src/launch/start.ts', file: 'start.cjs' },
   { entry: 'src/launch/build-cache.ts', file: 'build-cache.cjs' },
 ] as const;
@@ -31,6 +32,16 @@ const wholeProgram: Plugin = {
   },
 };
 
+/** What holds restarts for a window lies beside the programs, with the calendar: who has set no window never loads it. */
+const windowBeside: Plugin = {
+  name: 'window-beside',
+  setup(builder) {
+    builder.onResolve({ filter: /\/restart-hold\.ts$/ }, ({ kind }) =>
+      kind === 'dynamic-import' ? { path: './window.cjs', external: true } : undefined,
+    );
+  },
+};
+
 /** Bundles an entry file into `outfile`, and gives what went in. The same sources give the same bytes. */
 export async function bundle(entry: string, outfile: string): Promise<Metafile> {
   const { metafile } = await build({
@@ -48,7 +59,7 @@ export async function bundle(entry: string, outfile: string): Promise<Metafile> 
     // They go into THIRD-PARTY-LICENSES, whole: licenses.ts.
     legalComments: 'none',
     logLevel: 'warning',
-    plugins: [slimUndici, slimWinston, wholeProgram],
+    plugins: [slimUndici, slimWinston, wholeProgram, windowBeside],
     // yargs is an ES module that looks at its own address, which CommonJS does not have.
     define: {
       'import.meta.url': '__bundleUrl',

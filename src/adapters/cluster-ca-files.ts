@@ -1,9 +1,9 @@
 import { join } from 'node:path';
 import { decodeCaRecord, encodeCaRecord } from '../kubeconfig/ca-record.ts';
 import type { ClusterCaFiles } from '../ports.ts';
-import { onErrno } from './file-errors.ts';
 import type { FileSystem } from './file-system.ts';
 import { ensureFolder, readIfPresent, replaceFile } from './files.ts';
+import { kubeletRun } from './kubelet-run.ts';
 
 /** Where the CA of the kubeconfig is kept with `caFile`. */
 export const caFilePath = (certDir: string): string => join(certDir, 'cluster-ca.crt');
@@ -12,8 +12,6 @@ export const caFilePath = (certDir: string): string => join(certDir, 'cluster-ca
 export const CA_RECORD = 'cluster-ca.json';
 /** Twenty CAs with long names are some kilobytes. */
 const LIMIT_BYTES = 256 * 1024;
-/** Where systemd has the control groups of units: unified, and of the legacy hierarchy. */
-const CGROUPS = ['/sys/fs/cgroup', '/sys/fs/cgroup/systemd'] as const;
 
 export interface ClusterCaFilesOptions {
   readonly fs: FileSystem;
@@ -28,7 +26,7 @@ export interface ClusterCaFilesOptions {
 
 /** `<state>/cluster-ca.json`, and the kubelet's control group. Errors of the disk are `ERR_STORE_*`. */
 export function createClusterCaFiles(options: ClusterCaFilesOptions): ClusterCaFiles {
-  const { fs, stateDir, unit, confirmLock, cgroups = CGROUPS } = options;
+  const { fs, stateDir, unit, confirmLock, cgroups } = options;
   const path = join(stateDir, CA_RECORD);
   return {
     async readRecord() {
@@ -41,18 +39,6 @@ export function createClusterCaFiles(options: ClusterCaFilesOptions): ClusterCaF
       await ensureFolder(fs, stateDir, 0o700);
       await replaceFile(fs, path, text, 0o600);
     },
-    kubeletRun: () => runOf(fs, cgroups, unit),
+    kubeletRun: () => kubeletRun(fs, unit, cgroups),
   };
-}
-
-/** systemd makes the control group of a unit anew at each start by `systemctl`, with another inode. What cannot be looked at is no answer. */
-async function runOf(fs: FileSystem, cgroups: readonly string[], unit: string): Promise<string | undefined> {
-  for (const root of cgroups) {
-    const names = await fs.readdir(root).catch(onErrno([]));
-    for (const slice of names.filter((name) => name.endsWith('.slice'))) {
-      const facts = await fs.lstat(join(root, slice, unit)).catch(onErrno(undefined));
-      if (facts?.kind === 'folder') return `${String(facts.device)}:${String(facts.inode)}`;
-    }
-  }
-  return undefined;
 }

@@ -51,6 +51,7 @@ const BUILDERS: { readonly [Name in CommandName]: (given: Given) => Extract<Comm
     certificate: given.certificateName(),
     dryRun: given.boolean('dry-run'),
     wait: given.boolean('wait'),
+    restartNow: given.boolean('restart-now'),
     timeoutMs: given.durationMs('timeout'),
   }),
   check: checkCommand,

@@ -52,6 +52,8 @@ export interface RenewArguments {
   readonly certificate: string | undefined;
   readonly dryRun: boolean;
   readonly wait: boolean;
+  /** A restart of the kubelet that waits for its window waits no longer; nothing is renewed. */
+  readonly restartNow: boolean;
   readonly timeoutMs: number;
 }
 

@@ -84,6 +84,11 @@ export const COMMANDS: readonly CommandSpec[] = [
     flags: [
       { name: 'dry-run', kind: 'boolean', summary: 'Say what would be asked for, and ask for nothing.' },
       { name: 'wait', kind: 'boolean', summary: 'Show progress until the new certificate is in place.' },
+      {
+        name: 'restart-now',
+        kind: 'boolean',
+        summary: 'Ask for nothing: the restart of the kubelet that waits for its window happens now.',
+      },
       OUTPUT,
       TIMEOUT,
     ],

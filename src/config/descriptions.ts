@@ -164,6 +164,21 @@ export const DESCRIPTIONS: Readonly<Record<string, Description>> = {
     text: 'Its port. Default: as the Node object tells, else 10250.',
     value: 'PORT',
   },
+  'kubelet.restartWindow': {
+    text: 'When it may be restarted. A restart waits for it, unless the pair that it uses would come within a tenth of its lifetime (10 minutes at least) of its end.',
+  },
+  'kubelet.restartWindow.start': {
+    text: 'When the window opens: minute, hour, day of the month, month, day of the week, as in crontab(5).',
+    value: 'FIELDS',
+  },
+  'kubelet.restartWindow.length': {
+    text: 'How long it stays open. The nodes of a site spread over it, by their names.',
+    value: 'TIME',
+  },
+  'kubelet.restartWindow.timeZone': {
+    text: 'Where the clock of the window hangs. Default: as on this host.',
+    value: 'ZONE',
+  },
   hooks: { text: 'Commands to run after a rotation, inside the sandbox of the service.' },
   'hooks.name': { text: 'Name for log and status.' },
   'hooks.command': { text: 'Program (absolute path) and its arguments. No shell is involved.' },

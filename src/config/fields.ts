@@ -2,6 +2,7 @@ import { KEY_USAGES } from '../csr/spec.ts';
 import { NODE_ADDRESS_TYPES } from '../kubelet/node-addresses.ts';
 import { KEY_ALGORITHMS } from '../pki/keys.ts';
 import { approveCodec, signerName, subjectText } from './approve.ts';
+import { calendarExpression, timeZone } from './calendar.ts';
 import { defaulted, group, list, optional, required } from './codec.ts';
 import {
   absolutePath,
@@ -33,6 +34,9 @@ const MOST_NAMES = 1000;
 const CLOUD_PROVIDERS = ['none', 'external'] as const;
 /** Less is what an API server is away for while it is upgraded, and each move restarts the kubelet. */
 const MIN_MOVE_MS = 60_000;
+
+/** Less would not spread the nodes of a site. */
+const MIN_WINDOW_MS = 10 * 60_000;
 
 const LOG_LEVELS = ['error', 'warn', 'info', 'debug'] as const;
 const LOG_FORMATS = ['auto', 'text', 'journal', 'json'] as const;
@@ -160,6 +164,13 @@ export const SETTINGS_CODEC = group({
       reloadWithin: defaulted(duration(MIN_PAUSE_MS), '90s'),
       address: optional(ipAddress()),
       port: optional(integer(1, 65_535)),
+      restartWindow: optional(
+        group({
+          start: required(calendarExpression()),
+          length: required(duration(MIN_WINDOW_MS)),
+          timeZone: optional(timeZone()),
+        }),
+      ),
     }),
     {},
   ),

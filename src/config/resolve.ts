@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { caFilePath } from '../adapters/cluster-ca-files.ts';
 import { certificateSpecs } from './certificates.ts';
 import type { SettingsFile } from './fields.ts';
-import type { HookSettings, MetricsSettings, RotationSettings, Settings } from './settings.ts';
+import type { HookSettings, KubeletSettings, MetricsSettings, RotationSettings, Settings } from './settings.ts';
 
 /** Fills in what follows from other settings. `file` has been read without problems. */
 export function resolveSettings(file: SettingsFile, nodeName: string, source: string | undefined): Settings {
@@ -40,6 +40,7 @@ export function resolveSettings(file: SettingsFile, nodeName: string, source: st
       reloadWithinMs: kubelet.reloadWithin,
       ...(kubelet.address === undefined ? {} : { address: kubelet.address }),
       ...(kubelet.port === undefined ? {} : { port: kubelet.port }),
+      ...windowSettings(kubelet.restartWindow),
     },
     hooks: file.hooks.map((hook) => hookSettings(hook, specs)),
     privilegedHooks: file.privilegedHooks,
@@ -47,6 +48,12 @@ export function resolveSettings(file: SettingsFile, nodeName: string, source: st
     metrics: metricsSettings(file.metrics),
     events: file.events,
   };
+}
+
+function windowSettings(window: SettingsFile['kubelet']['restartWindow']): Pick<KubeletSettings, 'restartWindow'> {
+  if (window === undefined) return {};
+  const { start, length: lengthMs, timeZone } = window;
+  return { restartWindow: { start, lengthMs, ...(timeZone === undefined ? {} : { timeZone }) } };
 }
 
 function rotationSettings(rotation: SettingsFile['rotation']): RotationSettings {

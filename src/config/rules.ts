@@ -17,6 +17,7 @@ export function combinationProblems(settings: Settings): readonly Problem[] {
     ...fileProblems(settings),
     ...hookProblems(settings),
     ...metricsProblems(settings),
+    ...windowProblems(settings),
     ...nameProblems(settings),
   ];
 }
@@ -170,6 +171,11 @@ function nameProblems(settings: Settings): Problem[] {
 function metricsProblems({ metrics: { textfile } }: Settings): Problem[] {
   if (textfile === undefined || textfile.endsWith('.prom')) return [];
   return [{ path: ['metrics', 'textfile'], text: 'must end in .prom: node_exporter reads no other file' }];
+}
+
+function windowProblems({ kubelet: { restart, restartWindow } }: Settings): Problem[] {
+  if (restartWindow === undefined || restart !== 'never') return [];
+  return [{ path: ['kubelet', 'restartWindow'], text: 'has no use with restart: never; leave one of the two out' }];
 }
 
 /** Whether `path` is `folder` or lies in it. */

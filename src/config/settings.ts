@@ -1,6 +1,7 @@
 import type { CertificateSpec } from '../csr/spec.ts';
 import type { NodeAddressType } from '../kubelet/node-addresses.ts';
 import type { IpRange } from '../pki/ip-range.ts';
+import type { RestartWindow } from '../kubelet/restart-window.ts';
 import type { LogLevel } from '../ports.ts';
 
 /** Everything that can be set, resolved: paths absolute, durations in milliseconds, lists in the order given. */
@@ -79,6 +80,8 @@ export interface KubeletSettings {
   /** Where it listens; `0.0.0.0` and `::` stand for everywhere. */
   readonly address?: string;
   readonly port?: number;
+  /** Undefined: restarts happen when they are wanted. */
+  readonly restartWindow?: RestartWindow;
 }
 
 export interface HookSettings {

@@ -1,7 +1,16 @@
+import type { PairInUse } from './restart-window.ts';
+
 /** What one attempt to see a served certificate showed. */
 export type Look =
   /** `name`: the DNS name that was asked for (SNI); undefined for a client that sends none. Serial and fingerprint as in `CertificateFacts`. */
-  | { readonly kind: 'served'; readonly name?: string; readonly serial: string; readonly fingerprint: string }
+  | {
+      readonly kind: 'served';
+      readonly name?: string;
+      readonly serial: string;
+      readonly fingerprint: string;
+      /** Absent where they cannot be read. */
+      readonly dates?: PairInUse;
+    }
   /** Nothing listens there. */
   | { readonly kind: 'absent' }
   /** Something listens, and no handshake came of it. */
@@ -11,7 +20,7 @@ export type Look =
 export type Served =
   | { readonly kind: 'current' }
   /** Another certificate was shown, to these clients. */
-  | { readonly kind: 'stale'; readonly serial: string; readonly to: string }
+  | { readonly kind: 'stale'; readonly serial: string; readonly to: string; readonly dates?: PairInUse }
   | { readonly kind: 'absent' }
   | { readonly kind: 'unclear'; readonly error: string };
 
@@ -22,7 +31,8 @@ export function judgeLooks(looks: readonly Look[], wanted: { readonly fingerprin
   const [first] = stale;
   if (first !== undefined) {
     const to = stale.length === shown.length ? 'every client' : stale.map(({ name }) => clientOf(name)).join(', ');
-    return { kind: 'stale', serial: first.serial, to };
+    const { serial, dates } = first;
+    return { kind: 'stale', serial, to, ...(dates === undefined ? {} : { dates }) };
   }
   const failed = looks.find((look) => look.kind === 'failed');
   if (failed !== undefined) return { kind: 'unclear', error: failed.error };

@@ -275,7 +275,7 @@ export class Attempt {
       };
     });
     if (this.#state.toldFor !== leaf.fingerprint) {
-      await this.#tellHost(path, staged.signal);
+      await this.#tellHost(path, replaced, staged.signal);
       this.#state.hostTold(leaf.fingerprint);
     }
     // The record stays, so that the note is made up for.
@@ -285,12 +285,13 @@ export class Attempt {
     this.#tellObserver(leaf, replaced);
   }
 
-  async #tellHost(pairPath: string, signal: AbortSignal): Promise<void> {
+  async #tellHost(pairPath: string, replaced: CertificateFacts | undefined, signal: AbortSignal): Promise<void> {
     const { after, store, options } = this.#context;
     const { kubeletVersion } = this.#rules;
     const { name: purpose, after: wanted, kubeconfig: kubeconfigPath = options.kubeconfigPath } = this.#state.spec;
     const currentPath = store.currentPath(purpose);
-    await after.rotated({ purpose, after: wanted, currentPath, pairPath, kubeconfigPath, kubeletVersion }, signal);
+    const event = { purpose, after: wanted, currentPath, pairPath, kubeconfigPath, kubeletVersion };
+    await after.rotated({ ...event, ...(replaced === undefined ? {} : { replaced }) }, signal);
   }
 
   #tellObserver(leaf: CertificateFacts, replaced: CertificateFacts | undefined): void {

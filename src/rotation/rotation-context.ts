@@ -79,6 +79,8 @@ export interface FollowOptions {
   readonly refreshMs: number;
   /** How long every known server must have been verified without a CA before it goes. */
   readonly verifiedForMs: number;
+  /** Restarts of the kubelet wait for a window, but not while it cannot verify the server in use any more. */
+  readonly restartsWait?: boolean;
   /** The CA file beside the pairs, whether or not it is there: the only one that may be written. */
   readonly ownFile: string;
   /** What root runs where the kubeconfig is root's, for CAs with these pins. */

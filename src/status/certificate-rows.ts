@@ -1,4 +1,5 @@
 import type { CertificateStatus, Timestamp } from './document.ts';
+import { plannedRows } from './planned-rows.ts';
 import { adviceRows, optional, type Row } from './rows.ts';
 import { relativeText, spanText } from './times.ts';
 import { certificateVerdict } from './verdict.ts';
@@ -34,6 +35,7 @@ export function certificateDetails(status: CertificateStatus, now: Date): readon
   return [
     ...facts,
     ...servedRows(status, now),
+    ...plannedRows(status, now),
     ...optional('next rotation', rotationDeadline && at(rotationDeadline, now)),
     ...reserveRows(status),
     ...reasonRows(status, now),
@@ -52,6 +54,7 @@ export function certificateTrouble(status: CertificateStatus, now: Date): readon
   if (phase === 'not managed') return [];
   return [
     ...reasonRows(status, now),
+    ...plannedRows(status, now),
     ...optional('next attempt', nextAttempt && at(nextAttempt, now)),
     ...errorRows(status, now),
     ...fixRows(status),

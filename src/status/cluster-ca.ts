@@ -1,5 +1,7 @@
 import type { ClusterCaSnapshot } from '../rotation/snapshot.ts';
+import { CLUSTER_CA } from '../kubeconfig/trusted-ca.ts';
 import { timestamp } from '../timestamp.ts';
+import { type PlannedFacts, type PlannedRestartStatus, plannedStatus } from './planned.ts';
 
 /** A CA as it is told apart from others of its name. */
 export interface CaStatus {
@@ -22,6 +24,8 @@ export interface ClusterCaStatus {
   readonly refused: readonly string[];
   /** The running kubelet has other CAs than its kubeconfig: it lacks the first and goes on trusting the second until it is restarted. */
   readonly kubelet?: { readonly lacks: readonly CaStatus[]; readonly keeps: readonly CaStatus[] };
+  /** The restart that changes that waits for its window. */
+  readonly kubeletRestart?: PlannedRestartStatus;
   readonly error?: { readonly code: string; readonly message: string; readonly remedy?: string; readonly at: string };
 }
 
@@ -32,9 +36,11 @@ export function clusterCaStatus(
   snapshot: ClusterCaSnapshot | undefined,
   trusted: Trusted,
   foreign: (text: string) => string,
+  planned: readonly PlannedFacts[] = [],
 ): ClusterCaStatus | undefined {
   if (snapshot === undefined) return undefined;
   const { source, readAt, going, waits, refused, kubelet, trouble } = snapshot;
+  const kubeletRestart = plannedStatus(planned, CLUSTER_CA);
   const mark = ({ subject, fingerprint }: CaStatus): CaStatus => ({ subject: foreign(subject), fingerprint });
   return {
     source,
@@ -44,6 +50,7 @@ export function clusterCaStatus(
     waits: waits.map(foreign),
     refused: refused.map(foreign),
     ...(kubelet === undefined ? {} : { kubelet: { lacks: kubelet.lacks.map(mark), keeps: kubelet.keeps.map(mark) } }),
+    ...(kubeletRestart === undefined ? {} : { kubeletRestart }),
     ...(trouble === undefined ? {} : { error: errorOf(trouble, foreign) }),
   };
 }

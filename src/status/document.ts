@@ -5,6 +5,7 @@ import { type ClusterCaStatus, clusterCaStatus } from './cluster-ca.ts';
 import { type ServerStatus, serverStatuses } from './servers.ts';
 import { type ReserveStatus, reserveStatus, survivesOffUntil } from './time-off.ts';
 import { foreign, optionalTimestamp, present, type Timestamp } from './fields.ts';
+import { type PlannedFacts, type PlannedRestartStatus, plannedStatus } from './planned.ts';
 import { type ServedFacts, type ServedStatus, servedStatus } from './served.ts';
 
 export type { Timestamp } from './fields.ts';
@@ -111,6 +112,8 @@ export interface CertificateStatus {
   readonly lastError?: ErrorStatus;
   /** Attempts in a row that failed. */
   readonly failing?: { readonly since: Timestamp; readonly tries: number };
+  /** The restart of the kubelet for this certificate waits. */
+  readonly kubeletRestart?: PlannedRestartStatus;
   /** What the program that serves the pair showed at the last look; absent where nobody looked. */
   readonly served?: ServedStatus;
   /** Attempts since the process started (or read its settings anew) by result: `issued` or the error's code. */
@@ -166,6 +169,7 @@ export interface StatusParts {
   readonly now: Date;
   readonly hooks: readonly HookProblemFacts[];
   readonly served?: readonly ServedFacts[];
+  readonly planned?: readonly PlannedFacts[];
   readonly warnings?: readonly WarningStatus[];
   readonly left?: readonly { readonly name: string; readonly files: readonly string[] }[];
 }
@@ -198,12 +202,12 @@ export function statusDocument(snapshot: AgentSnapshot, parts: StatusParts): Sta
     node: nodeStatus(snapshot, parts.now),
     trouble: snapshot.trouble && errorStatus(snapshot.trouble),
     upToDate: snapshot.upToDate,
-    certificates: snapshot.managers.map((manager) => certificateStatus(manager, parts.served)),
+    certificates: snapshot.managers.map((manager) => certificateStatus(manager, parts)),
     hooks: parts.hooks.map(hookStatus),
     warnings: parts.warnings === undefined || parts.warnings.length === 0 ? undefined : parts.warnings,
     left: leftStatus(parts.left ?? []),
     kubeconfig: kubeconfig && { ...kubeconfig, reason: foreign(kubeconfig.reason) },
-    clusterCA: clusterCaStatus(snapshot.clusterCa, snapshot.trusted ?? [], foreign),
+    clusterCA: clusterCaStatus(snapshot.clusterCa, snapshot.trusted ?? [], foreign, parts.planned),
   });
 }
 
@@ -223,7 +227,10 @@ function nodeStatus(snapshot: AgentSnapshot, now: Date): NodeStatus {
 const leftStatus = (left: NonNullable<StatusParts['left']>): readonly LeftStatus[] | undefined =>
   left.length === 0 ? undefined : left.map(({ name: purpose, files }) => ({ purpose, files }));
 
-function certificateStatus(manager: ManagerSnapshot, served: StatusParts['served']): CertificateStatus {
+function certificateStatus(
+  manager: ManagerSnapshot,
+  { served, planned }: Pick<StatusParts, 'served' | 'planned'>,
+): CertificateStatus {
   const { purpose, phase, reason, command, since, placeholder, pending, lastError, failing } = manager;
   return present({
     purpose,
@@ -242,6 +249,7 @@ function certificateStatus(manager: ManagerSnapshot, served: StatusParts['served
     lastSuccess: optionalTimestamp(manager.lastSuccess),
     lastError: lastError && errorStatus(lastError),
     failing: failing && { since: timestamp(failing.since), tries: failing.tries },
+    kubeletRestart: plannedStatus(planned ?? [], purpose),
     served: servedStatus(served?.find((one) => one.purpose === purpose)),
     attempts: manager.attempts,
   });

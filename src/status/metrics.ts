@@ -2,6 +2,7 @@ import { KUBELET_CLIENT, KUBELET_SERVING } from '../csr/spec.ts';
 import type { AgentSnapshot, ManagerSnapshot } from '../rotation/snapshot.ts';
 import { caFamilies, serverFamilies } from './cluster-metrics.ts';
 import { type Histogram, ROTATION_BUCKETS } from './counters.ts';
+import type { PlannedFacts } from './planned.ts';
 import type { ServedFacts } from './served.ts';
 import { expositionText, type Family, gauge, type Sample, seconds } from './exposition.ts';
 
@@ -9,6 +10,7 @@ export interface MetricsParts {
   readonly version: string;
   readonly hookProblems: number;
   readonly served?: readonly ServedFacts[];
+  readonly planned?: readonly PlannedFacts[];
   readonly servingRotations: Histogram;
   /** How often a timer starts the program; undefined for a daemon. */
   readonly everyMs?: number | undefined;
@@ -22,6 +24,7 @@ export function metricsText(snapshot: AgentSnapshot, parts: MetricsParts): strin
     ...kubeletFamilies(snapshot, parts),
     ...certificateFamilies(snapshot),
     servedFamily(snapshot, parts),
+    plannedFamily(parts),
     ...requestFamilies(snapshot, parts),
     ...agentFamilies(snapshot, parts),
   ]);
@@ -157,6 +160,14 @@ function servedFamily({ managers }: AgentSnapshot, { served = [] }: MetricsParts
   );
 }
 
+function plannedFamily({ planned = [] }: MetricsParts): Family {
+  return gauge(
+    'certlet_kubelet_restart_planned_timestamp_seconds',
+    'When the kubelet is restarted for this certificate, or the cluster CA; only while a restart waits for its window.',
+    planned.map(({ purpose, at }) => ({ labels: labelsOf({ purpose }), value: seconds(at) })),
+  );
+}
+
 function requestFamilies({ managers }: AgentSnapshot, { now }: MetricsParts): readonly Family[] {
   const each = eachDate(managers);
   return [
@@ -217,7 +228,9 @@ function agentFamilies(snapshot: AgentSnapshot, { version, hookProblems, everyMs
 }
 
 /** The name of the certificate, also under the label that 0.1.0 had for it. */
-const labelsOf = ({ purpose }: ManagerSnapshot): { readonly purpose: string; readonly certificate: string } => ({
+const labelsOf = ({
+  purpose,
+}: Pick<ManagerSnapshot, 'purpose'>): { readonly purpose: string; readonly certificate: string } => ({
   purpose,
   certificate: purpose,
 });

@@ -18,6 +18,7 @@ const REASONS = {
   denied: { type: 'Warning', reason: 'CertificateRequestDenied' },
   failed: { type: 'Warning', reason: 'CertificateRequestFailed' },
   trusted: { type: 'Normal', reason: 'ClusterCAChanged' },
+  restartPlanned: { type: 'Normal', reason: 'KubeletRestartPlanned' },
   notServed: { type: 'Warning', reason: 'CertificateNotServed' },
 } as const;
 

@@ -13,6 +13,7 @@ import type {
   WarningStatus,
 } from './document.ts';
 import { BOLD, type Paint, paintFor, STATE_COLOURS } from './paint.ts';
+import { plannedRows } from './planned-rows.ts';
 import { adviceRows, optional, type Row, rowLines } from './rows.ts';
 import { relativeText, spanText } from './times.ts';
 import { serverRows } from './server-rows.ts';
@@ -66,7 +67,7 @@ export function statusReport(document: StatusDocument, options: TextOptions): st
     ],
     certificates.length === 0 ? [] : certificateTable(certificates, look),
     kubeconfigLines(document, look),
-    clusterCaLines(document, look),
+    clusterCaLines(document, now, look),
     ...certificates
       // What keeps all of them is told once, above.
       .filter(({ reason }) => details || reason !== options.trouble?.message)
@@ -86,8 +87,8 @@ function kubeconfigLines({ kubeconfig }: StatusDocument, look: Look): readonly s
   return [...heading(path, 'has to be written anew, which is left to root', look), ...rowLines(rows, look)];
 }
 
-function clusterCaLines({ clusterCA }: StatusDocument, look: Look): readonly string[] {
-  const rows = clusterCA === undefined ? [] : clusterCaRows(clusterCA);
+function clusterCaLines({ clusterCA }: StatusDocument, now: Date, look: Look): readonly string[] {
+  const rows = clusterCA === undefined ? [] : [...clusterCaRows(clusterCA), ...plannedRows(clusterCA, now)];
   if (clusterCA === undefined || rows.length === 0) return [];
   const all = [...rows, ...adviceRows(clusterCA.error?.remedy)];
   return [...heading('cluster CA', `followed by ${clusterCA.source}`, look), ...rowLines(all, look)];

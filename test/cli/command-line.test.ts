@@ -34,6 +34,7 @@ const renew = {
   output: 'text',
   certificate: undefined,
   dryRun: false,
+  restartNow: false,
   wait: false,
   timeoutMs: 300_000,
 } as const;
@@ -64,6 +65,7 @@ const commands: readonly { readonly line: string; readonly command: Command }[] 
   { line: 'version -o json', command: { name: 'version', output: 'json' } },
   { line: 'renew', command: renew },
   { line: 'renew all --wait=1', command: { ...renew, wait: true } },
+  { line: 'renew --restart-now', command: { ...renew, restartNow: true } },
   { line: 'renew serving --dry-run', command: { ...renew, certificate: 'serving', dryRun: true } },
   { line: 'renew --no-wait client --timeout 5s', command: { ...renew, certificate: 'client', timeoutMs: 5000 } },
   { line: 'check --output json', command: { name: 'check', output: 'json' } },

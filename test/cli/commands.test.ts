@@ -41,6 +41,7 @@ const renew = (parts: Partial<RenewArguments> = {}): RenewArguments => ({
   output: 'text',
   certificate: 'client',
   dryRun: false,
+  restartNow: false,
   wait: true,
   timeoutMs: 60_000,
   ...parts,
@@ -210,6 +211,57 @@ t.test('renew: a daemon that refuses says which field', async (t) => {
     message: /^the daemon refused: purposes\[0\]: /,
   });
 });
+
+for (const { name, restarts, parts, text } of [
+  {
+    name: 'held',
+    restarts: ['serving', 'cluster CA'],
+    parts: {},
+    text: 'the kubelet is restarted now, for serving and cluster CA\n',
+  },
+  { name: 'nothing held', restarts: [], parts: {}, text: 'no restart of the kubelet waits\n' },
+  {
+    name: 'as a document',
+    restarts: ['client'],
+    parts: { output: 'json' },
+    text: '{\n  "version": 1,\n  "restarts": [\n    "client"\n  ]\n}\n',
+  },
+] as const) {
+  t.test(`renew --restart-now: ${name}`, async (t) => {
+    const host = new CommandHost(t);
+    let asked = 0;
+    const restartNow = (): readonly string[] => {
+      asked += 1;
+      return restarts;
+    };
+    await host.daemon({ restartNow });
+    const { context, stdout } = host.session();
+    const only = { certificate: undefined, wait: false, restartNow: true, output: 'text' } as const;
+    t.equal(await runRenew(context, renew({ ...only, ...parts })), 0);
+    t.equal(stdout.text, text);
+    t.equal(asked, 1);
+  });
+}
+
+t.test('renew --restart-now without a daemon says how the kubelet is restarted', async (t) => {
+  const { context } = new CommandHost(t).session();
+  await t.rejects(runRenew(context, renew({ certificate: undefined, wait: false, restartNow: true })), {
+    code: 'ERR_CONTROL',
+    message: /no daemon runs/,
+    remedy: 'systemctl restart kubelet.service',
+  });
+});
+
+for (const parts of [{ certificate: 'client' }, { wait: true }, { dryRun: true }]) {
+  t.test(`renew --restart-now with ${Object.keys(parts).join()} is refused, and nothing is restarted`, async (t) => {
+    const host = new CommandHost(t);
+    const restartNow = (): never => t.fail('restarted') as never;
+    await host.daemon({ restartNow });
+    const { context } = host.session();
+    const line = renew({ certificate: undefined, wait: false, restartNow: true, ...parts });
+    await t.rejects(runRenew(context, line), { code: 'ERR_USAGE', message: /--restart-now renews nothing/ });
+  });
+}
 
 t.test('renew --wait while the daemon starts, has nothing yet, and is told to stop waiting', async (t) => {
   const host = new CommandHost(t);

@@ -22,6 +22,7 @@ const renew = (parts: Partial<RenewArguments> = {}): RenewArguments => ({
   output: 'json',
   certificate: undefined,
   dryRun: false,
+  restartNow: false,
   wait: false,
   timeoutMs: 60_000,
   ...parts,

@@ -42,6 +42,7 @@ function agentMetrics(): string {
     hookProblems: 0,
     everyMs: 3_600_000,
     served: [{ purpose: 'serving', served: { kind: 'current' }, port: 10_250, since: NOW }],
+    planned: [{ purpose: 'serving', since: NOW, at: NOW, by: 'window' }],
     servingRotations: new EventCounters().servingRotations(),
     now: NOW,
   });

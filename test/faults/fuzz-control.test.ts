@@ -20,6 +20,7 @@ const SEEDS = [
   request('GET /status HTTP/1.1'),
   request('POST /renew HTTP/1.1', '{"purposes":["client"]}'),
   request('PUT /log-level HTTP/1.1', '{"level":"debug"}'),
+  request('POST /restart-kubelet HTTP/1.1', '{}'),
   'POST /reload HTTP/1.1\r\nhost: c\r\ntransfer-encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n',
 ];
 
@@ -33,6 +34,7 @@ const handlers: ControlHandlers = {
   renew: async (purposes) => {
     for (const purpose of purposes) taken.add(purpose);
   },
+  restartNow: () => [],
   reload: async () => void taken.add('reload'),
   logLevel: () => 'info',
   setLogLevel: (level) => void taken.add(level),

@@ -87,6 +87,7 @@ t.test('the program of the daemon has grown', async (t) => {
     'node_modules/undici/lib/web/fetch/data-url',
     'node_modules/logform/node_modules/@colors/',
     'node_modules/string_decoder/',
+    'node_modules/croner/',
     'src/check/',
     'src/cli/adopt',
     'src/cli/commands/join',

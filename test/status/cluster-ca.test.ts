@@ -1,4 +1,5 @@
 import t from 'tap';
+import { plannedRows } from '../../src/status/planned-rows.ts';
 import { clusterCaReasons, clusterCaRows, clusterCaStatus } from '../../src/status/cluster-ca.ts';
 import { statusDocument } from '../../src/status/document.ts';
 import { metricsText } from '../../src/status/metrics.ts';
@@ -87,6 +88,26 @@ t.test('nothing is shown where there is nothing to tell', async (t) => {
   if (status === undefined) throw new Error('no status');
   t.strictSame(clusterCaRows(status), []);
   t.strictSame(clusterCaReasons(status), []);
+});
+
+t.test('the restart that waits for its window stands beside what the kubelet holds', async (t) => {
+  const planned = [
+    { purpose: 'cluster CA', since: NOW, at: new Date(NOW.getTime() + 3 * 86_400_000), by: 'window' },
+  ] as const;
+  const stale = sampleClusterCa({ kubelet: { lacks: [mark('b')], keeps: [] } });
+  const status = clusterCaStatus(stale, TRUSTED, (text) => text, planned);
+  if (status === undefined) throw new Error('no status');
+  t.match(status.kubeletRestart, { by: 'window' });
+  t.match(plannedRows(status, NOW), [
+    ['kubelet restart', /^in 3 days .*, in its window$/],
+    ['fix:', 'certlet renew --restart-now'],
+  ]);
+  const parts = { version: '1', hookProblems: 0, servingRotations: new EventCounters().servingRotations(), now: NOW };
+  const text = metricsText(sampleSnapshot({ trusted: TRUSTED, clusterCa: stale }), { ...parts, planned });
+  t.match(
+    text,
+    /certlet_kubelet_restart_planned_timestamp_seconds\{purpose="cluster CA",certificate="cluster CA"\} [0-9]+/,
+  );
 });
 
 t.test('a subject that steers a terminal does not', async (t) => {

@@ -37,6 +37,7 @@ const documentOf = (snapshot: AgentSnapshot, now = NOW): StatusDocument =>
     processStartedAt: BEGUN,
     now,
     hooks: [hook],
+    planned: [{ purpose: 'serving', since: BEGUN, at: NOW, by: 'window' }],
     served: [
       { purpose: 'client', served: { kind: 'unclear', error: 'no\nTLS' }, port: 9100, since: BEGUN },
       { purpose: 'serving', served: { kind: 'stale', serial: '1e', to: 'every client' }, port: 10_250, since: BEGUN },
@@ -81,6 +82,11 @@ t.test('what is served stands with its certificate', async (t) => {
   const since = '2026-11-21T03:48:00Z';
   const of = (purpose: string) => full.certificates.find((certificate) => certificate.purpose === purpose)?.served;
   t.strictSame(of('serving'), { state: 'stale', port: 10_250, since, serial: '1e', to: 'every client' });
+  t.strictSame(full.certificates.find(({ purpose }) => purpose === 'serving')?.kubeletRestart, {
+    at: '2026-11-21T04:11:00Z',
+    by: 'window',
+    since,
+  });
   t.strictSame(of('client'), { state: 'unclear', port: 9100, since, error: 'no\\nTLS' });
 });
 

@@ -34,6 +34,15 @@ for (const { kind, text, event } of [
     event: { type: 'Warning', reason: 'CertificateRequestFailed', message: 'the client request failed' },
   },
   {
+    kind: 'restartPlanned',
+    text: 'the kubelet is restarted for its client certificate at 02:00',
+    event: {
+      type: 'Normal',
+      reason: 'KubeletRestartPlanned',
+      message: 'the kubelet is restarted for its client certificate at 02:00',
+    },
+  },
+  {
     kind: 'notServed',
     text: 'the kubelet serves another client certificate',
     event: {

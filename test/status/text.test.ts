@@ -9,6 +9,7 @@ import {
   statusDocument,
   type WarningStatus,
 } from '../../src/status/document.ts';
+import type { PlannedFacts } from '../../src/status/planned.ts';
 import type { ServedFacts } from '../../src/status/served.ts';
 import { type Source, statusReport } from '../../src/status/text.ts';
 import { relativeText, spanText } from '../../src/status/times.ts';
@@ -53,6 +54,7 @@ interface ReportOptions {
   readonly details?: boolean;
   readonly warnings?: readonly WarningStatus[];
   readonly served?: readonly ServedFacts[];
+  readonly planned?: readonly PlannedFacts[];
 }
 
 function report(snapshot: AgentSnapshot, options: ReportOptions = {}): string {
@@ -64,9 +66,10 @@ function report(snapshot: AgentSnapshot, options: ReportOptions = {}): string {
     now = NOW,
     warnings = [],
     served = [],
+    planned = [],
     processStartedAt,
   } = options;
-  const parts = { command, pid: 7, version: '0.1.0', processStartedAt, now, hooks, warnings, served };
+  const parts = { command, pid: 7, version: '0.1.0', processStartedAt, now, hooks, warnings, served, planned };
   const document = statusDocument(snapshot, parts);
   const down = source.kind === 'file' && !source.running;
   const verdict = verdictOf(document, now, down ? 'down' : 'running');
@@ -373,6 +376,19 @@ for (const { served, row } of [
     t.match(report(snapshot, { served: [{ purpose: 'serving', served, port: 10_250, since }] }), row);
   });
 }
+
+t.test('a restart of the kubelet that waits is told without details, too, with what ends the wait', async (t) => {
+  const at = new Date(NOW.getTime() + 3 * DAY);
+  const planned = [{ purpose: 'serving', since: NOW, at, by: 'window' }] as const;
+  const snapshot = sampleSnapshot({ managers: [sampleManager({ purpose: 'serving' })] });
+  for (const details of [true, false])
+    t.match(
+      report(snapshot, { planned, details }),
+      /kubelet restart +in 3 days \(2026-11-24T04:11:00Z\), in its window\n +fix: +certlet renew --restart-now\n/,
+    );
+  const early = report(snapshot, { planned: [{ ...planned[0], by: 'end' }] });
+  t.match(early, /before its window, since what it uses ends/);
+});
 
 t.test('the last warnings stand at the end, with their age', async (t) => {
   const warnings: readonly WarningStatus[] = [

@@ -13,6 +13,8 @@ export interface ControlHandlers {
   /** Which certificates can be renewed. */
   purposes(): readonly string[];
   renew(purposes: readonly string[]): Promise<void>;
+  /** Restarts of the kubelet wait no longer for their window; gives what they were for. */
+  restartNow(): readonly string[];
   reload(): Promise<void>;
   logLevel(): LogLevel;
   setLogLevel(level: LogLevel): void;
@@ -44,6 +46,7 @@ const ROUTES: Readonly<Record<string, Readonly<Record<string, Route>>>> = {
   '/metrics': { GET: (handlers) => ({ status: 200, type: METRICS_TYPE, text: handlers.metrics() }) },
   '/health': { GET: health },
   '/renew': { POST: renew },
+  '/restart-kubelet': { POST: restartKubelet },
   '/reload': { POST: reload },
   '/log-level': { GET: (handlers) => json(200, { level: handlers.logLevel() }), PUT: setLogLevel },
 };
@@ -111,6 +114,11 @@ function wantedPurposes(value: unknown, managed: readonly string[]): readonly st
       throw new BadRequest(409, field, `the ${word} certificate is not managed (rotateServerCertificates: false)`);
     throw new BadRequest(400, field, `expected one of ${names}`);
   });
+}
+
+async function restartKubelet(handlers: ControlHandlers, request: IncomingMessage): Promise<ControlAnswer> {
+  refuseUnknown(await readObject(request), []);
+  return json(202, { restarts: handlers.restartNow() });
 }
 
 async function reload(handlers: ControlHandlers, request: IncomingMessage): Promise<ControlAnswer> {

@@ -25,6 +25,9 @@ export interface RotationHooksOptions {
   readonly retryAfterMs: RotationHooksParts['retryAfterMs'];
   /** The kubelet's unit, and which pair it must be restarted for. */
   readonly kubelet: Pick<KubeletRestartParts, 'unit' | 'plan'>;
+  /** Holds restarts of the kubelet for their window. */
+  readonly hold?: ((record: HookRecord) => KubeletRestartParts['hold']) | undefined;
+  readonly datesOf?: RotationHooksParts['datesOf'];
   /** Shows what is served. */
   readonly proof: Proof;
   readonly commands: readonly CommandSettings[];
@@ -43,6 +46,8 @@ export function createRotationHooks(options: RotationHooksOptions): RotationHook
     runtimeDir,
     stateDir,
     kubelet,
+    hold: holdWith,
+    datesOf,
     proof,
     commands,
     privileged,
@@ -54,12 +59,13 @@ export function createRotationHooks(options: RotationHooksOptions): RotationHook
   const host = { fs, clock, runtimeDir, ...flagHaste };
   const record = new HookRecord(fs, stateDir, confirmLock);
   const patienceMs = flagHaste?.patienceMs;
+  const hold = holdWith?.(record);
   const hooks = [
-    restartKubeletHook({ ...kubelet, clock, log, flag: restartFlag(host), proof, record, patienceMs }),
+    restartKubeletHook({ ...kubelet, clock, log, flag: restartFlag(host), proof, record, patienceMs, hold }),
     ...reloads.map((name) => provedReload(reloadHook(host, name), proof, record)),
     ...privileged.map((name) => privilegedHook(host, name)),
     ...commands.map((settings) => commandHook(settings, log)),
   ];
   const lowered = (): ReturnType<typeof lowerFlags> => lowerFlags(host, { reloads, privileged });
-  return new RotationHooks({ hooks, clock, log, record, retryAfterMs, lowerFlags: lowered });
+  return new RotationHooks({ hooks, clock, log, record, retryAfterMs, lowerFlags: lowered, datesOf });
 }

@@ -1,6 +1,9 @@
 import { dirname, join } from 'node:path';
+import { isCertletError } from '../../errors.ts';
+import { errnoOf } from '../file-errors.ts';
 import type { FileSystem } from '../file-system.ts';
 import { ensureFolder, readIfPresent, replaceFile, replaceUnhurried } from '../files.ts';
+import type { PairInUse } from '../../kubelet/restart-window.ts';
 import { SerialQueue } from '../../serial-queue.ts';
 
 /** The pair for which hooks were last wanted, and which of them are still to do. */
@@ -10,6 +13,30 @@ export interface HookEntry {
   readonly pending: readonly string[];
   /** The program that serves this pair has been restarted or reloaded for it: once is all that it gets. */
   readonly asked?: boolean;
+  /** The pair that this one has replaced. */
+  readonly replaced?: PairInUse;
+  /** The restart of the kubelet that waits, for this pair or for one before it. */
+  readonly held?: HeldRestart;
+}
+
+/** The hook whose turn waits for a window. */
+export const RESTART_HOOK = 'restart-kubelet';
+
+/** A restart that waits for its moment. */
+export interface HeldRestart {
+  /** The pair that it is for. */
+  readonly pairPath: string;
+  /** Since when it is wanted. */
+  readonly since: Date;
+  readonly at: Date;
+  /** In its window, or before one because the pair in use ends. */
+  readonly by: 'window' | 'end';
+  /** What the kubelet uses until then. */
+  readonly inUse: PairInUse;
+  /** The run of the kubelet that waits for its end; undefined where nobody could tell. */
+  readonly run?: string;
+  /** The window that it was planned for, as `windowText` has it. */
+  readonly window: string;
 }
 
 const FILE = 'hooks.json';
@@ -53,7 +80,7 @@ export class HookRecord {
 
   /** Durable before it resolves. Throws `ERR_STORE_FULL`, `ERR_STORE_READ_ONLY`, `ERR_STORE_IO`, and what `confirmLock` throws; the entry counts in this process all the same. */
   async set(purpose: string, entry: HookEntry): Promise<void> {
-    this.#entries.set(purpose, entry);
+    this.#entries.set(purpose, this.#following(purpose, entry));
     await this.#save(replaceFile);
   }
 
@@ -62,7 +89,7 @@ export class HookRecord {
    * or none, before anything was installed, since the store syncs this folder at its first look.
    */
   async note(entries: ReadonlyMap<string, HookEntry>): Promise<void> {
-    for (const [purpose, entry] of entries) this.#entries.set(purpose, entry);
+    for (const [purpose, entry] of entries) this.#entries.set(purpose, this.#following(purpose, entry));
     await this.#save(replaceUnhurried);
   }
 
@@ -73,7 +100,16 @@ export class HookRecord {
   async want(purpose: string, entry: HookEntry): Promise<void> {
     const noted = this.#onDisk.get(purpose);
     if (noted === undefined || noted === entry.pairPath) return this.set(purpose, entry);
-    this.#entries.set(purpose, entry);
+    this.#entries.set(purpose, this.#following(purpose, entry));
+  }
+
+  /** A restart that waits goes on waiting, for the pair that is wanted now; of that pair what is known stays known. */
+  #following(purpose: string, entry: HookEntry): HookEntry {
+    const before = this.#entries.get(purpose);
+    if (before === undefined || entry.pending.length === 0) return entry;
+    const { held, replaced } = before;
+    const known = replaced !== undefined && before.pairPath === entry.pairPath ? { replaced } : {};
+    return { ...known, ...(held === undefined ? {} : { held }), ...entry };
   }
 
   async #save(replace: typeof replaceUnhurried): Promise<void> {
@@ -94,14 +130,23 @@ export class HookRecord {
   async #write(text: string, replace: typeof replaceUnhurried): Promise<void> {
     await this.#confirmLock?.();
     await ensureFolder(this.#fs, dirname(this.#path), 0o700);
-    await replace(this.#fs, this.#path, text, 0o600);
+    try {
+      await replace(this.#fs, this.#path, text, 0o600);
+    } catch (error) {
+      // At its first look the store sweeps this folder of what an earlier process has left half written, and meets what is being written now.
+      if (!isCertletError(error) || errnoOf(error.cause) !== 'ENOENT') throw error;
+      await replace(this.#fs, this.#path, text, 0o600);
+    }
   }
 
   /** Strikes one hook off, if it is still for that pair. A power cut may bring it back: hooks run at least once. Errors as `set`. */
   async strike(purpose: string, pairPath: string, id: string): Promise<void> {
     const entry = this.#entries.get(purpose);
     if (entry?.pairPath !== pairPath || !entry.pending.includes(id)) return;
-    this.#entries.set(purpose, { ...entry, pending: entry.pending.filter((other) => other !== id) });
+    const pending = entry.pending.filter((other) => other !== id);
+    const { held, ...rest } = entry;
+    const waits = held !== undefined && id !== RESTART_HOOK;
+    this.#entries.set(purpose, { ...rest, pending, ...(waits ? { held } : {}) });
     await this.#save(replaceUnhurried);
   }
 
@@ -120,6 +165,28 @@ export class HookRecord {
     return entry?.pairPath === pairPath && entry.asked === true;
   }
 
+  /** The restart that waits for this certificate, maybe for an earlier pair. */
+  held(purpose: string): HeldRestart | undefined {
+    return this.#entries.get(purpose)?.held;
+  }
+
+  /** The pair that this one has replaced, as far as that was known. */
+  replaced({ purpose, pairPath }: { readonly purpose: string; readonly pairPath: string }): PairInUse | undefined {
+    const entry = this.#entries.get(purpose);
+    return entry?.pairPath === pairPath ? entry.replaced : undefined;
+  }
+
+  /** Notes that a restart waits. A power cut may forget it: the kubelet begins anew then, too. Errors as `set`. */
+  async hold(
+    { purpose, pairPath }: { readonly purpose: string; readonly pairPath: string },
+    held: HeldRestart,
+  ): Promise<void> {
+    const entry = this.#entries.get(purpose);
+    const same = entry?.pairPath === pairPath ? entry : { pairPath, pending: [] };
+    this.#entries.set(purpose, { ...same, held: { ...held, inUse: datesOnly(held.inUse) } });
+    await this.#save(replaceUnhurried);
+  }
+
   /** Notes that it has been. A power cut may forget it: the program began anew then, too. Errors as `set`. */
   async noteAsked({ purpose, pairPath }: { readonly purpose: string; readonly pairPath: string }): Promise<void> {
     const entry = this.#entries.get(purpose);
@@ -127,6 +194,13 @@ export class HookRecord {
     await this.#save(replaceUnhurried);
   }
 }
+
+/** What is kept of a pair: events carry all that is known of it. */
+export const datesOnly = ({ notBefore, notAfter, selfSigned }: PairInUse): PairInUse => ({
+  notBefore,
+  notAfter,
+  selfSigned,
+});
 
 function parsed(text: string): Partial<Record<string, unknown>> | undefined {
   try {
@@ -140,8 +214,40 @@ function parsed(text: string): Partial<Record<string, unknown>> | undefined {
 
 function hookEntry(value: unknown): HookEntry | undefined {
   if (typeof value !== 'object' || value === null) return undefined;
-  const { pairPath, pending, asked }: { pairPath?: unknown; pending?: unknown; asked?: unknown } = value;
+  const { pairPath, pending, asked, replaced, held }: Readonly<Partial<Record<keyof HookEntry, unknown>>> = value;
   if (typeof pairPath !== 'string' || !Array.isArray(pending)) return undefined;
   const owed = pending.filter((id): id is string => typeof id === 'string');
-  return { pairPath, pending: owed, ...(asked === true && { asked }) };
+  const before = pairInUse(replaced);
+  const waits = heldRestart(held);
+  return {
+    pairPath,
+    pending: owed,
+    ...(asked === true && { asked }),
+    ...(before !== undefined && { replaced: before }),
+    ...(waits !== undefined && { held: waits }),
+  };
+}
+
+/** Undefined for anything else than what `hold` wrote: the restart is planned anew. */
+function heldRestart(value: unknown): HeldRestart | undefined {
+  if (typeof value !== 'object' || value === null) return undefined;
+  const given: Readonly<Partial<Record<keyof HeldRestart, unknown>>> = value;
+  const { pairPath, by, run, window } = given;
+  const [since, at, inUse] = [dateOf(given.since), dateOf(given.at), pairInUse(given.inUse)];
+  if (since === undefined || at === undefined || inUse === undefined) return undefined;
+  if (typeof pairPath !== 'string' || typeof window !== 'string' || (by !== 'window' && by !== 'end')) return undefined;
+  return { pairPath, since, at, by, inUse, window, ...(typeof run === 'string' && { run }) };
+}
+
+function pairInUse(value: unknown): PairInUse | undefined {
+  if (typeof value !== 'object' || value === null) return undefined;
+  const given: Readonly<Partial<Record<keyof PairInUse, unknown>>> = value;
+  const [notBefore, notAfter] = [dateOf(given.notBefore), dateOf(given.notAfter)];
+  if (notBefore === undefined || notAfter === undefined) return undefined;
+  return { notBefore, notAfter, selfSigned: given.selfSigned === true };
+}
+
+function dateOf(text: unknown): Date | undefined {
+  const date = new Date(typeof text === 'string' ? text : Number.NaN);
+  return Number.isNaN(date.getTime()) ? undefined : date;
 }

@@ -10,9 +10,14 @@ export interface Hook {
   reasons(event: HookEvent): readonly string[];
   /**
    * One attempt. `attempt` counts from 1. Throws `ERR_HOOK` when it failed. Calls `done` once nothing needs to be done again after a
-   * restart of certlet; resolving does the same.
+   * restart of certlet; resolving does the same, but with `later`: the next start goes on with it.
    */
-  run(event: HookEvent, attempt: number, done: () => Promise<void>, signal: AbortSignal): Promise<void>;
+  run(
+    event: HookEvent,
+    attempt: number,
+    done: () => Promise<void>,
+    signal: AbortSignal,
+  ): Promise<void> | Promise<void | 'later'>;
   /**
    * Why something is to be done about a pair that certlet finds in place at its start, of which nothing is owed; empty when nothing is. Rejects with
    * the signal's reason and nothing else.

@@ -1,11 +1,13 @@
 import { CertletError } from '../../errors.ts';
 import type { KubeletPlan } from '../../kubelet/restart.ts';
+import type { PairInUse } from '../../kubelet/restart-window.ts';
 import type { Served } from '../../kubelet/served.ts';
 import type { Clock, Logger, RestartFlag } from '../../ports.ts';
 import { shellWord } from '../../remedy.ts';
 import type { Hook, HookEvent } from './hook.ts';
-import type { HookRecord } from './hook-record.ts';
+import { type HookRecord, RESTART_HOOK } from './hook-record.ts';
 import type { Proof } from './proof.ts';
+import type { RestartHold } from './restart-hold.ts';
 
 /** What the restart of the kubelet goes by. */
 export interface KubeletRestartParts {
@@ -20,6 +22,8 @@ export interface KubeletRestartParts {
   readonly record: Pick<HookRecord, 'isAsked' | 'noteAsked'>;
   /** Of a command that ends by itself: it waits no longer to learn the kubelet's version. */
   readonly patienceMs?: number | undefined;
+  /** Holds restarts for their window; undefined where the settings have none. */
+  readonly hold?: Pick<RestartHold, 'until'> | undefined;
 }
 
 /** The Node is read within a few minutes of a first client certificate. */
@@ -28,21 +32,21 @@ const LEARN_AFTER_MS = [0, 300, 2_000, 10_000, 60_000, 300_000, 900_000];
 /** Has the kubelet restarted where a new pair wants it: by its version, by what handshakes show, or after each rotation. One restart for each pair. */
 export function restartKubeletHook(parts: KubeletRestartParts): Hook {
   const { flag, plan, proof, record } = parts;
+  const raised = new WeakSet<HookEvent>();
   return {
-    id: 'restart-kubelet',
+    id: RESTART_HOOK,
     exclusive: false,
     reasons: (event) => reasonsOf(plan(event)),
     lasting: (event) => event.after.served === 'kubelet',
-    async run(event, attempt, done, signal) {
+    async run(event, _attempt, done, signal) {
       const decided = await learned(parts, event, signal);
       if (decided.kind === 'none' || decided.kind === 'learn version') return;
-      if (decided.kind === 'restart' && !decided.prove) {
-        if (attempt === 1) await flag.raise(event.purpose);
-        // The flag and the running kubelet both end with this boot, so a raised flag is as good as a done restart.
-        await done();
-        return await flag.taken(signal);
+      if (decided.kind === 'restart' && !decided.prove)
+        return await restartUnseen(parts, event, { raised, done }, signal);
+      if (!record.isAsked(event)) {
+        const end = await restarted(parts, event, decided, signal);
+        if (end !== 'asked') return end === 'later' ? end : undefined;
       }
-      if (!record.isAsked(event) && !(await wantsRestart(parts, event, decided, signal))) return;
       await flag.taken(signal);
       const served = await proof.pairs.prove(event, 'kubelet', 'restart', signal);
       if (served.kind === 'stale') throw proof.failed(event, otherFiles(parts, event, served));
@@ -51,6 +55,25 @@ export function restartKubeletHook(parts: KubeletRestartParts): Hook {
     atStart: async (event, signal) =>
       event.after.served === 'kubelet' ? await proof.atStart(event, 'kubelet', signal) : [],
   };
+}
+
+/** Of a pair that nobody shows: that the flag was taken is all that can be seen. */
+async function restartUnseen(
+  { flag, hold }: KubeletRestartParts,
+  event: HookEvent,
+  { raised, done }: { readonly raised: WeakSet<HookEvent>; readonly done: () => Promise<void> },
+  signal: AbortSignal,
+): Promise<void | 'later'> {
+  if (!raised.has(event)) {
+    const end = await hold?.until(event, undefined, signal);
+    if (end === 'later') return end;
+    if (end === 'restarted') return;
+    await flag.raise(event.purpose);
+    raised.add(event);
+  }
+  // The flag and the running kubelet both end with this boot, so a raised flag is as good as a done restart.
+  await done();
+  await flag.taken(signal);
 }
 
 function reasonsOf(plan: KubeletPlan): readonly string[] {
@@ -83,20 +106,26 @@ async function learned(
   return { kind: 'none' };
 }
 
-/** Whether the flag has been raised. Throws `ERR_HOOK` where a stale pair is served and must not be mended. */
-async function wantsRestart(
-  { flag, log, proof, record, unit }: KubeletRestartParts,
+/**
+ * `asked`: the flag has been raised, or somebody else has restarted the kubelet. `served`: it need not be. `later`: it waits for longer than this command.
+ * Throws `ERR_HOOK` where a stale pair is served and must not be mended.
+ */
+async function restarted(
+  parts: KubeletRestartParts,
   event: HookEvent,
   plan: Extract<KubeletPlan, { kind: 'restart' | 'prove' }>,
   signal: AbortSignal,
-): Promise<boolean> {
+): Promise<'asked' | 'served' | 'later'> {
+  const { flag, log, proof, record, unit, hold } = parts;
   const { purpose } = event;
+  let shown: PairInUse | undefined;
   if (plan.kind === 'prove') {
     const served = await proof.pairs.prove(event, 'kubelet', 'reload', signal);
     if (served.kind !== 'stale') {
       proof.told(event, served);
-      return false;
+      return 'served';
     }
+    shown = served.dates;
     if (!plan.restartIfStale)
       throw proof.failed(
         event,
@@ -104,15 +133,22 @@ async function wantsRestart(
           remedy: `systemctl restart ${shellWord(unit)}`,
         }),
       );
-    log.log('info', 'The kubelet serves a stale pair and is restarted', {
-      purpose,
-      serial: served.serial,
-      to: served.to,
-    });
+    const { serial, to } = served;
+    log.log('info', 'The kubelet serves a stale pair and is restarted', { purpose, serial, to });
   }
-  await flag.raise(purpose);
+  const end = await hold?.until(event, shown, signal);
+  if (end === 'later') return 'later';
+  // In the days of a wait the kubelet may have begun anew, whoever restarted it.
+  if (end !== undefined && (await isServed(parts, event, signal))) return 'served';
+  if (end !== 'restarted') await flag.raise(purpose);
   await record.noteAsked(event);
-  return true;
+  return 'asked';
+}
+
+async function isServed({ proof }: KubeletRestartParts, event: HookEvent, signal: AbortSignal): Promise<boolean> {
+  const served = await proof.pairs.prove(event, 'kubelet', 'first answer', signal);
+  if (served.kind === 'current') proof.told(event, served);
+  return served.kind === 'current';
 }
 
 const staleText = ({ serial, to }: Extract<Served, { kind: 'stale' }>): string =>

@@ -1,7 +1,8 @@
 import { asCertletError, type CertletError, errorFields } from '../../errors.ts';
 import type { AfterRotation, Clock, Logger, RotationEvent } from '../../ports.ts';
+import type { PairInUse } from '../../kubelet/restart-window.ts';
 import type { Hook, HookEvent, HookProblem } from './hook.ts';
-import type { HookRecord } from './hook-record.ts';
+import { datesOnly, type HookRecord } from './hook-record.ts';
 import { SerialQueue } from '../../serial-queue.ts';
 
 /** The pause before a hook is tried again whose failure lasts until it is mended, once the other pauses are through. */
@@ -13,6 +14,8 @@ export type PresentPair = Omit<HookEvent, 'pairPath'> & { readonly pairPath: str
 export interface RotationHooksParts {
   /** The pause after so many failures in a row, in milliseconds; undefined where the next rotation or start is waited for. */
   readonly retryAfterMs: (error: CertletError, failures: number) => number | undefined;
+  /** Of the certificate in the file of an earlier pair; undefined where that is gone. Asked where an earlier process died before its hooks. Never rejects. */
+  readonly datesOf?: ((pairPath: string) => Promise<PairInUse | undefined>) | undefined;
   /** Takes back what is wanted of nobody any more; gives the paths of the flags. */
   readonly lowerFlags?: () => Promise<readonly string[]>;
   readonly hooks: readonly Hook[];
@@ -87,7 +90,10 @@ export class RotationHooks implements AfterRotation {
     entry: { pairPath: string; pending: readonly string[] },
     signal: AbortSignal,
   ): Promise<void> {
-    if (entry.pairPath !== event.pairPath) return this.#want(event, signal);
+    if (entry.pairPath !== event.pairPath) {
+      const replaced = await this.#parts.datesOf?.(entry.pairPath);
+      return this.#want(replaced === undefined ? event : { ...event, replaced }, signal);
+    }
     const owed = this.#parts.hooks.filter((hook) => entry.pending.includes(hook.id));
     if (owed.length > 0) this.#launch(event, owed, signal);
   }
@@ -124,9 +130,9 @@ export class RotationHooks implements AfterRotation {
     );
   }
 
-  async #note({ purpose, pairPath }: HookEvent, pending: readonly string[]): Promise<void> {
+  async #note({ purpose, pairPath, replaced }: HookEvent, pending: readonly string[]): Promise<void> {
     const { record } = this.#parts;
-    const entry = { pairPath, pending };
+    const entry = { pairPath, pending, ...(replaced === undefined ? {} : { replaced: datesOnly(replaced) }) };
     await this.#orLog('hook record cannot be written', () =>
       pending.length > 0 ? record.want(purpose, entry) : record.note(new Map([[purpose, entry]])),
     );
@@ -196,8 +202,8 @@ export class RotationHooks implements AfterRotation {
     const done = (): Promise<void> =>
       this.#orLog('hook record cannot be written', () => record.strike(purpose, pairPath, hook.id));
     try {
-      await hook.run(event, attempt, done, signal);
-      if (signal.aborted) return undefined;
+      const end = await hook.run(event, attempt, done, signal);
+      if (signal.aborted || end === 'later') return undefined;
       await done();
       this.#problems.delete(keyOf(hook, event));
       log.log('info', 'Hook done', { hook: hook.id, purpose, attempt });

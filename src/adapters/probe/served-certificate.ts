@@ -1,6 +1,8 @@
+import type { X509Certificate } from 'node:crypto';
 import { connect, type Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import { setTimeout as delay } from 'node:timers/promises';
+import type { PairInUse } from '../../kubelet/restart-window.ts';
 import type { Endpoint, Look } from '../../kubelet/served.ts';
 import { certificateMarks } from '../../pki/certificate.ts';
 import { handshake } from '../api/handshake.ts';
@@ -68,11 +70,16 @@ async function lookOnce(
     const certificate = socket.getPeerX509Certificate();
     await close(socket, signal);
     if (certificate === undefined) return { kind: 'failed', ...about, error: 'the server showed no certificate' };
-    return { kind: 'served', ...about, ...certificateMarks(certificate) };
+    return { kind: 'served', ...about, ...certificateMarks(certificate), ...datesOf(certificate) };
   } catch (error) {
     signal.throwIfAborted();
     return { kind: 'failed', ...about, error: limit.aborted ? 'no TLS handshake in time' : wordsOf(error) };
   }
+}
+
+function datesOf({ validFromDate, validToDate, subject, issuer }: X509Certificate): { readonly dates?: PairInUse } {
+  if (Number.isNaN(validFromDate.getTime()) || Number.isNaN(validToDate.getTime())) return {};
+  return { dates: { notBefore: validFromDate, notAfter: validToDate, selfSigned: subject === issuer } };
 }
 
 function opened(

@@ -29,23 +29,25 @@ export interface FlagHost {
 
 /** `<runtimeDir>/hooks/<name>`, taken by certlet-hook@<name>.path, which runs its program outside the sandbox. */
 export function privilegedHook(host: FlagHost, name: string): Hook {
+  const raised = new WeakSet<HookEvent>();
   return {
     id: `privileged ${name}`,
     exclusive: false,
     reasons: (event) => (event.purpose === CLUSTER_CA ? [] : [`runs after each ${event.purpose} rotation`]),
-    run: (event, attempt, _done, signal) =>
-      flagged(host, event, { folder: 'hooks', name, unit: `certlet-hook@${name}`, attempt }, signal),
+    run: (event, _attempt, _done, signal) =>
+      flagged(host, event, { folder: 'hooks', name, unit: `certlet-hook@${name}`, raised }, signal),
   };
 }
 
 /** `<runtimeDir>/reload/<name>`, taken by certlet-reload@<name>.path: root has said which unit that is, and what becomes of it. */
 export function reloadHook(host: FlagHost, name: string): Hook {
+  const raised = new WeakSet<HookEvent>();
   return {
     id: `reload ${name}`,
     exclusive: false,
     reasons: (event) => (event.after.reload === name ? [`reloads after each ${event.purpose} rotation`] : []),
-    run: (event, attempt, _done, signal) =>
-      flagged(host, event, { folder: 'reload', name, unit: `certlet-reload@${name}`, attempt }, signal),
+    run: (event, _attempt, _done, signal) =>
+      flagged(host, event, { folder: 'reload', name, unit: `certlet-reload@${name}`, raised }, signal),
   };
 }
 
@@ -88,20 +90,22 @@ interface NamedFlag {
   readonly folder: string;
   readonly name: string;
   readonly unit: string;
-  readonly attempt: number;
+  /** For whom it was raised already: it stands until it is taken. */
+  readonly raised: WeakSet<HookEvent>;
 }
 
 async function flagged(
   host: FlagHost,
   event: HookEvent,
-  { folder: kind, name, unit, attempt }: NamedFlag,
+  { folder: kind, name, unit, raised }: NamedFlag,
   signal: AbortSignal,
 ): Promise<void> {
   const folder = join(host.runtimeDir, kind);
   const flag = join(folder, name);
-  if (attempt === 1) {
+  if (!raised.has(event)) {
     await ensureFolder(host.fs, folder, 0o755);
     await raise(host, flag, event.purpose);
+    raised.add(event);
   }
   await waitUntilTaken(host, flag, unit, signal);
 }

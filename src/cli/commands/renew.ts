@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { shellWord } from '../../remedy.ts';
 import { answeredError, callControl, type ControlReply } from '../../adapters/control/client.ts';
 import { controlSocketPath } from '../../adapters/control/server.ts';
 import type { Settings } from '../../config.ts';
@@ -22,6 +23,7 @@ const ASK_MS = 500;
 export async function runRenew(context: CommandContext, args: RenewArguments): Promise<number> {
   const settings = await context.loadSettings();
   const purposes = managedPurposes(settings, args.certificate, 'renew');
+  if (args.restartNow) return restartNow(context, settings, args);
   if (args.dryRun) return dryRun(context, settings, purposes, args);
   const say = wordsFor(context, args.output);
   const socket = controlSocketPath(settings.runtimeDir);
@@ -41,6 +43,29 @@ export async function runRenew(context: CommandContext, args: RenewArguments): P
   const watch = new RenewalWatch(purposes, before === 'absent' ? [] : before);
   if (args.wait) await follow(context, socket, watch, args);
   return conclude(context, args, { purposes, through: 'daemon', watch: args.wait ? watch : undefined });
+}
+
+/** Of a timer's runs the next one sees that the kubelet was restarted by hand. */
+async function restartNow(context: CommandContext, settings: Settings, args: RenewArguments): Promise<number> {
+  if (args.dryRun || args.wait || args.certificate !== undefined)
+    throw new CertletError('ERR_USAGE', '--restart-now renews nothing and goes with no name, --wait or --dry-run');
+  const socket = controlSocketPath(settings.runtimeDir);
+  const reply = await callControl(socket, { method: 'POST', path: '/restart-kubelet', body: {} });
+  if (reply.kind === 'absent')
+    throw new CertletError('ERR_CONTROL', 'no daemon runs that could end the wait', {
+      remedy: `systemctl restart ${shellWord(settings.kubelet.unit)}`,
+    });
+  refuseForbidden(reply, socket);
+  if (reply.status !== 202) throw refused(reply.text);
+  const { restarts } = JSON.parse(reply.text) as { readonly restarts: readonly string[] };
+  if (args.output !== 'text') context.print(encodeAnswer({ version: ANSWER_VERSION, restarts }, args.output));
+  else
+    context.print(
+      restarts.length === 0
+        ? 'no restart of the kubelet waits\n'
+        : `the kubelet is restarted now, for ${restarts.join(' and ')}\n`,
+    );
+  return EXIT.ok;
 }
 
 async function dryRun(

@@ -30,6 +30,9 @@ import { verifyUnder } from './verify.ts';
 /** While the kubelet holds other CAs than its kubeconfig gives, its next start is looked for so often. */
 const LOOK_MS = 60_000;
 
+/** While a restart waits for its window: whether the kubelet can still verify the server is asked so often, by every node of a cluster. */
+const COMPARE_MS = 10 * 60_000;
+
 const FOREIGN = 'the kubeconfig has its CA in a file that is not of certlet, and caFile is not set:';
 
 /** What the follower works with. */
@@ -54,6 +57,8 @@ export class CaFollower {
   #removal: RemovalProof | undefined;
   #passedBy: string | undefined;
   #loaded = false;
+  /** When the server in use was last looked at with the kubelet's CAs alone. */
+  #comparedAt: Date | undefined;
   /** When to read next; undefined before the first time. */
   #next: Date | undefined;
   #readAt: Date | undefined;
@@ -284,8 +289,21 @@ export class CaFollower {
     if (active === undefined) return;
     const [form, trusted] = [formOf(active), kubeconfigs.trusted];
     const changed = await this.#kubelet.look(form, trusted);
-    await this.#kubelet.wish(form, trusted, signal);
+    await this.#kubelet.wish(form, trusted, await this.#isCutOff(active, trusted, signal), signal);
     if (changed) await this.#note({});
+  }
+
+  /** Whether the server in use shows a certificate already that the kubelet cannot verify: its restart waits for no window then. */
+  async #isCutOff(active: ClusterAccess, trusted: readonly TrustedCa[], signal: AbortSignal): Promise<boolean> {
+    const { lag } = this.#kubelet;
+    if (this.#options.restartsWait !== true || lag === undefined || lag.lacks.length === 0) return false;
+    const now = this.#context.clock.now();
+    if (this.#comparedAt !== undefined && now.getTime() - this.#comparedAt.getTime() < COMPARE_MS) return false;
+    this.#comparedAt = now;
+    const cluster = this.#asked(active);
+    const held = withoutCas(trusted, lag.lacks);
+    if (held.length > 0 && (await this.#verify(cluster, held, signal)) !== 'refused') return false;
+    return (await this.#verify(cluster, trusted, signal)) === 'verified';
   }
 
   /** What outlives this process, with what has changed. */

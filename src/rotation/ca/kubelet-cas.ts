@@ -2,7 +2,7 @@ import type { CaForm, KubeletCas } from '../../kubeconfig/ca-record.ts';
 import { bundleId, CLUSTER_CA, type TrustedCa } from '../../kubeconfig/trusted-ca.ts';
 import { restartForecast } from '../../kubelet/restart.ts';
 import type { RotationContext } from '../rotation-context.ts';
-import { kubeletHolds, type KubeletLag, kubeletLag } from '../rules/cluster-ca.ts';
+import { heldUntil, kubeletHolds, type KubeletLag, kubeletLag, withoutCas } from '../rules/cluster-ca.ts';
 
 /** Kubelets from 1.36 on read a CA file again every five minutes; none does so with a CA inside of its kubeconfig. */
 const LAST_STATIC: Readonly<Record<CaForm, number>> = { file: 35, data: Number.POSITIVE_INFINITY };
@@ -49,12 +49,13 @@ export class KubeletCaKeeper {
     return JSON.stringify(before) !== JSON.stringify(this.#held);
   }
 
-  /** Wishes for a restart where the kubelet holds other CAs than these, once for each set. */
-  async wish(form: CaForm, trusted: readonly TrustedCa[], signal: AbortSignal): Promise<void> {
+  /** Wishes for a restart where the kubelet holds other CAs than these, once for each set, and once more when it has become `urgent`. */
+  async wish(form: CaForm, trusted: readonly TrustedCa[], urgent: boolean, signal: AbortSignal): Promise<void> {
     const id = bundleId(trusted);
-    if (this.#lag === undefined || this.#wished === id) return;
-    this.#wished = id;
-    const { after, options } = this.#context;
+    const wish = urgent ? `${id} now` : id;
+    if (this.#lag === undefined || this.#wished === wish || (this.#wished.startsWith(id) && !urgent)) return;
+    this.#wished = wish;
+    const { after, options, clock } = this.#context;
     const { kubeconfigPath, caFile } = options;
     await after.rotated(
       {
@@ -64,6 +65,8 @@ export class KubeletCaKeeper {
         pairPath: id,
         kubeconfigPath,
         kubeletVersion: this.#version(),
+        replaced: heldUntil(withoutCas(trusted, this.#lag.lacks), clock.now()),
+        ...(urgent && { urgent }),
       },
       signal,
     );

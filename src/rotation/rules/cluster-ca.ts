@@ -87,6 +87,19 @@ export function kubeletHolds(before: KubeletCas | undefined, now: KubeletCas, re
   return rereads && before.form === 'file' && now.form === 'file' ? now : before;
 }
 
+/**
+ * How long the kubelet can do with the CAs that it holds of those that are trusted: until the first of them ends. Of that time a restart may use all but
+ * the last part, so it counts from now: the servers change to another CA well before. Undefined where none is left.
+ */
+export function heldUntil(
+  held: readonly Pick<TrustedCa, 'notAfter'>[],
+  now: Date,
+): { readonly notBefore: Date; readonly notAfter: Date; readonly selfSigned: false } | undefined {
+  const ends = held.map(({ notAfter }) => notAfter.getTime()).filter((end) => end > now.getTime());
+  if (ends.length === 0) return undefined;
+  return { notBefore: now, notAfter: new Date(Math.min(...ends)), selfSigned: false };
+}
+
 /** The difference between what the kubelet holds and what it should; undefined where there is none. */
 export interface KubeletLag {
   readonly lacks: readonly CaMark[];

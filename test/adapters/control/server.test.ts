@@ -27,6 +27,7 @@ function fakeHandlers(parts: Partial<ControlHandlers> = {}): ControlHandlers & C
     health: () => ({ healthy: true, reasons: [] }),
     purposes: () => ['client', 'serving'] as const,
     renew: async (purposes: unknown) => void calls.renewed.push(purposes),
+    restartNow: () => ['serving'],
     reload: async () => {
       calls.reloads += 1;
     },
@@ -133,6 +134,31 @@ const rows: readonly Row[] = [
     },
     status: 500,
     answer: { error: { code: 'ERR_STORE_FULL', message: 'disk full', remedy: 'df -h' } },
+  },
+  {
+    name: 'a restart of the kubelet that waits, now',
+    call: { method: 'POST', path: '/restart-kubelet', body: {} },
+    status: 202,
+    answer: { restarts: ['serving'] },
+  },
+  {
+    name: 'none waits',
+    call: { method: 'POST', path: '/restart-kubelet' },
+    handlers: { restartNow: () => [] },
+    status: 202,
+    answer: { restarts: [] },
+  },
+  {
+    name: 'a restart of one certificate alone is none',
+    call: { method: 'POST', path: '/restart-kubelet', body: { purposes: ['client'] } },
+    status: 400,
+    answer: { error: { field: 'purposes', message: 'unknown field; there is none' } },
+  },
+  {
+    name: 'looking at it restarts nothing',
+    call: { method: 'GET', path: '/restart-kubelet' },
+    status: 405,
+    answer: { error: {} },
   },
   { name: 'reload', call: { method: 'POST', path: '/reload', body: {} }, status: 200, answer: { reloaded: true } },
   {

@@ -1,137 +1,8 @@
 /** Kubelets of all releases after a new pair: which of them is restarted, how often, and what is said. */
-import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
-import t, { type Test } from 'tap';
-import { hookRetryMs } from '../../../src/host-hooks.ts';
-import { NodeFileSystem } from '../../../src/adapters/file-system.ts';
-import { HookRecord } from '../../../src/adapters/hooks/hook-record.ts';
-import { restartKubeletHook } from '../../../src/adapters/hooks/restart-kubelet.ts';
-import { RotationHooks } from '../../../src/adapters/hooks/rotation-hooks.ts';
-import { restartFlag } from '../../../src/adapters/systemd/flag-hook.ts';
-import { KUBELET_CLIENT_AFTER, KUBELET_SERVING_AFTER } from '../../../src/csr/spec.ts';
-import { kubeletPlan, type RestartSetting } from '../../../src/kubelet/restart.ts';
-import type { Look } from '../../../src/kubelet/served.ts';
-import type { CertificatePair } from '../../../src/pki/certificate.ts';
-import type { AgentEvent } from '../../../src/ports.ts';
-import { sampleFacts } from '../../fixtures/snapshots.ts';
-import type { KubeletRelease } from '../../fixtures/serving-kubelet.ts';
-import { hookEvent, ManualClock, proofOf, RecordingLogger } from './hook-fakes.ts';
-
-const NAMES = ['n1', 'n1.example', '*.n1.example'];
-const pairOf = (serial: string): CertificatePair =>
-  ({
-    chain: { leaf: sampleFacts({ serial, fingerprint: `of ${serial}`, dnsNames: NAMES }) },
-  }) as unknown as CertificatePair;
-
-/** What lies behind the link, and a kubelet that reads it as its release does. */
-class Node {
-  file = '1';
-  started = '1';
-  release: KubeletRelease = '1.20';
-  listens = true;
-  /** Its `tlsCertFile` is another one. */
-  ownFile: string | undefined;
-  restarts = 0;
-  looks = 0;
-  readonly observed: AgentEvent[] = [];
-
-  restart(): void {
-    this.restarts += 1;
-    this.started = this.ownFile ?? this.file;
-  }
-
-  look(names: readonly string[]): readonly Look[] {
-    this.looks += 1;
-    if (!this.listens) return [{ kind: 'absent' }];
-    const byName = this.release === '1.20' ? this.started : this.file;
-    const byAddress = this.release === '1.36' ? this.file : this.started;
-    const shown = (serial: string): Look => ({ kind: 'served', serial, fingerprint: `of ${serial}` });
-    return [shown(byAddress), ...names.map((name) => ({ ...shown(byName), name }))];
-  }
-}
-
-interface Bench {
-  readonly node: Node;
-  readonly log: RecordingLogger;
-  readonly clock: ManualClock;
-  readonly stateDir: string;
-  readonly flagFile: string;
-  /** Nobody takes the flag while false. */
-  unit: boolean;
-  version: string | undefined;
-  /** A process of certlet. */
-  start(setting?: RestartSetting, patienceMs?: number): RotationHooks;
-  /** Time passes, and systemd takes the flag, until nothing runs any more. */
-  settle(hooks: RotationHooks): Promise<void>;
-  readonly stop: AbortController;
-}
-
-function bench(t: Test, parts: Partial<Node> = {}): Bench {
-  const node = Object.assign(new Node(), parts);
-  const folder = t.testdir({ run: {} });
-  const [clock, log, stop] = [new ManualClock(), new RecordingLogger(), new AbortController()];
-  t.teardown(() => stop.abort());
-  const [stateDir, runtimeDir] = [join(folder, 'state'), join(folder, 'run')];
-  mkdirSync(stateDir);
-  const flagFile = join(runtimeDir, 'restart-kubelet');
-  const fs = new NodeFileSystem();
-  const all: Bench = {
-    node,
-    log,
-    clock,
-    stateDir,
-    flagFile,
-    stop,
-    unit: true,
-    version: 'v1.20.2',
-    start: (setting = 'auto', patienceMs) => {
-      const record = new HookRecord(fs, stateDir);
-      const proof = proofOf(clock, log, {
-        current: async () => pairOf(node.file),
-        look: async (_endpoint, names) => node.look(names),
-        observer: { observe: (event) => void node.observed.push(event) },
-        patienceMs,
-      });
-      const hook = restartKubeletHook({
-        clock,
-        log,
-        flag: restartFlag({ fs, clock, runtimeDir }),
-        unit: 'kubelet.service',
-        plan: (event) => kubeletPlan({ ...event, kubeletVersion: all.version }, setting),
-        proof,
-        record,
-        patienceMs,
-      });
-      return new RotationHooks({ hooks: [hook], clock, log, record, retryAfterMs: hookRetryMs });
-    },
-    settle: async (hooks) => {
-      // What a passed sleep has woken begins first.
-      await new Promise(setImmediate);
-      let settled = false;
-      void hooks.settled().then(() => void (settled = true));
-      for (; ; await new Promise(setImmediate)) {
-        if (settled) return;
-        const { untilNextMs } = clock;
-        if (untilNextMs === undefined) continue;
-        if (all.unit && existsSync(flagFile)) {
-          rmSync(flagFile);
-          node.restart();
-        }
-        clock.advance(untilNextMs);
-      }
-    },
-  };
-  return all;
-}
-
-const serving = (serial: string) => ({ ...hookEvent(`${serial}.pem`, 'serving'), after: KUBELET_SERVING_AFTER });
-const client = () => ({ ...hookEvent(), after: KUBELET_CLIENT_AFTER, kubeletVersion: undefined });
-
-async function rotate(bench: Bench, hooks: RotationHooks, serial = '2'): Promise<void> {
-  bench.node.file = serial;
-  await hooks.rotated(serving(serial), bench.stop.signal);
-  await bench.settle(hooks);
-}
+import { mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import t from 'tap';
+import { bench, client, rotate, serving } from './restart-bench.ts';
 
 const SERVED = 'The new pair is served';
 const RESTARTED = 'The kubelet serves a stale pair and is restarted';
@@ -283,4 +154,18 @@ t.test('a client certificate: the version decides, and is waited for where it is
   t.equal(all.node.restarts, 1, 'nobody ever told it');
   t.ok(all.log.events().includes('The kubelet is not restarted: its version is not known'));
   t.same(other.problems(), []);
+});
+
+t.test('a flag that could not be raised at first counted as taken, and the kubelet was never restarted', async (t) => {
+  const all = bench(t);
+  all.version = 'v1.17.2';
+  const hooks = all.start();
+  rmSync(dirname(all.flagFile), { recursive: true });
+  await hooks.rotated(client(), all.stop.signal);
+  while (hooks.problems().length === 0) await new Promise(setImmediate);
+  t.match(hooks.problems(), [{ message: /cannot raise the flag/ }]);
+  mkdirSync(dirname(all.flagFile));
+  await all.clock.passSleep();
+  await all.settle(hooks);
+  t.same([hooks.problems(), all.node.restarts], [[], 1]);
 });

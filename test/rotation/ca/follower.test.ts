@@ -92,6 +92,38 @@ t.test('a published CA is trusted beside the old one, and the kubelet is restart
   t.equal(wishes(host), 1);
 });
 
+t.test('the wish for a restart tells until when the kubelet can do with what it holds', async (t) => {
+  const { host, cluster } = await joined(t);
+  cluster.published = [OLD, NEW];
+  await host.until(() => wishes(host) === 1, 2 * HOUR);
+  const ends = parseChain(OLD).leaf.notAfter;
+  t.match(host.rotations.at(-1)?.replaced, { notBefore: host.clock.now(), notAfter: ends, selfSigned: false });
+  t.equal(host.rotations.at(-1)?.urgent, undefined);
+});
+
+t.test('the servers switch before the window in which the kubelet is restarted: it waits no longer', async (t) => {
+  const followCa = { ...FOLLOW, restartsWait: true };
+  const { host, cluster } = await joined(t, { followCa });
+  cluster.published = [OLD, NEW];
+  await host.until(() => wishes(host) === 1, 2 * HOUR);
+  await host.clock.advance(3 * HOUR);
+  t.equal(wishes(host), 1, 'the kubelet verifies the server');
+  cluster.signers[''] = NEW;
+  await host.until(() => wishes(host) === 2, HOUR);
+  t.match(host.rotations.at(-1), { purpose: CLUSTER_CA, urgent: true });
+  await host.clock.advance(3 * HOUR);
+  t.equal(wishes(host), 2, 'said once');
+});
+
+t.test('and nobody asks where restarts wait for no window', async (t) => {
+  const { host, cluster } = await joined(t);
+  cluster.published = [OLD, NEW];
+  await host.until(() => wishes(host) === 1, 2 * HOUR);
+  cluster.signers[''] = NEW;
+  await host.clock.advance(3 * HOUR);
+  t.equal(wishes(host), 1);
+});
+
 t.test('the bootstrap kubeconfig of the day of joining does not take the CA of that day back', async (t) => {
   const { host, cluster } = await joined(t);
   cluster.published = [OLD, NEW];
