@@ -1,6 +1,6 @@
 import type { ServedBy } from '../../csr/spec.ts';
 import { unlessDefect } from '../../errors.ts';
-import { type Endpoint, judgeLooks, lookMoments, type Served } from '../../kubelet/served.ts';
+import { type Endpoint, judgeLooks, lookMoments, lookMomentsAtStart, type Served } from '../../kubelet/served.ts';
 import type { CertificatePair } from '../../pki/certificate.ts';
 import type { Clock } from '../../ports.ts';
 import type { LookServed } from '../probe/served-certificate.ts';
@@ -62,11 +62,13 @@ export class ServedPairs {
     const began = clock.now().getTime();
     const givenMs = by === 'kubelet' ? this.#parts.kubeletWithinMs : by.withinMs;
     const withinMs = patience === 'restart' ? givenMs : Math.min(givenMs, patienceMs ?? givenMs);
+    const moments = patience === 'first answer' ? lookMomentsAtStart(withinMs) : lookMoments(withinMs);
     let served: Served = { kind: 'absent' };
-    for (const afterMs of lookMoments(withinMs)) {
+    for (const afterMs of moments) {
       await clock.sleepUntil(new Date(began + afterMs), signal);
       signal.throwIfAborted();
-      const last = afterMs === withinMs || patienceMs !== undefined;
+      // Whoever has no patience takes the usual port, once the Node has had the time to tell another.
+      const last = afterMs === withinMs || (patienceMs !== undefined && afterMs >= (lookMoments(withinMs)[0] ?? 0));
       const answer = await this.#look(event, by, last, signal);
       if (answer === undefined) continue;
       served = answer;
