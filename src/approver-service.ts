@@ -22,6 +22,7 @@ import { NodeTeller } from './approver-events.ts';
 import type { ApproverSettings } from './config.ts';
 import { asCertletError, errorFields } from './errors.ts';
 import type { ServiceNotifier } from './ports.ts';
+import { Troubles } from './trouble.ts';
 import { approverMetrics } from './status/approver-metrics.ts';
 
 /** Everything that a reload reads anew. */
@@ -53,6 +54,7 @@ export class ApproverService {
   readonly #edge: ApproverEdge;
   readonly #log: LevelledLogger;
   readonly #times = systemTimes();
+  readonly #troubles = new Troubles();
   readonly #figures = new ApproverFigures(RULES.map(({ name }) => name));
   #files: ApproverFiles;
   #aliveMs = monotonicMs();
@@ -105,6 +107,7 @@ export class ApproverService {
           times,
           chance: new SystemChance(),
           log,
+          troubles: this.#troubles,
           serve: (mayAct, signal, began) => this.#serve(mayAct, signal, began),
           becameLeader: (isLeader) => this.#becameLeader(isLeader, election === undefined ? 'API server' : 'Lease'),
           failed: (code) => this.#figures.failed(code),
@@ -143,6 +146,7 @@ export class ApproverService {
       times: this.#times,
       chance: new SystemChance(),
       log,
+      troubles: this.#troubles,
       figures: this.#figures,
       mayAct,
       tellNode: (judgement, text) => teller.tell(judgement, text, this.#times.now()),

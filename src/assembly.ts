@@ -15,6 +15,7 @@ import { filesOnDisk } from './config/named-files.ts';
 import { afterPlainFiles, tellMended } from './host-hooks.ts';
 import type { AfterRotation, Clock, Logger, Observer } from './ports.ts';
 import { kubeconfigCommand, rootJoinCommand } from './root-commands.ts';
+import { Troubles } from './trouble.ts';
 import { Agent } from './rotation/agent.ts';
 import type { FollowOptions, RotationOptions, RotationPorts } from './rotation/rotation-context.ts';
 import type { AgentSnapshot } from './rotation/snapshot.ts';
@@ -48,8 +49,7 @@ export function assembleAgent(settings: Settings, parts: AgentParts): Agent {
     version,
     environment,
     now: () => clock.now(),
-    onWarning: (text) => log.log('warn', 'Warning from the API server', { warning: text }),
-    onPluginOutput: (plugin, text) => log.log('warn', 'Exec plugin failed, and said', { plugin, text }),
+    ...toldByConnections(log, clock),
     onServerDate: (serverDate, receivedAt) => agent.observeDate({ serverDate, receivedAt }),
   });
   const store: FileCertificateStore = openStore(settings, log, parts.confirmLock, (name, pairPath) =>
@@ -91,6 +91,21 @@ export function assembleAgent(settings: Settings, parts: AgentParts): Agent {
   const options = { ...rotationOptions(settings, parts.hurry), everyMs, expiringWithinMs, proofGoodForMs };
   const agent = new Agent(ports, options, parts.onTick);
   return agent;
+}
+
+/** What servers and plugins say at every request; the words of either are no more than notes to what fails. */
+function toldByConnections(
+  log: Logger,
+  clock: Clock,
+): Pick<Parameters<typeof createApiConnector>[0], 'onWarning' | 'onPluginOutput'> {
+  const troubles = new Troubles();
+  const levelOf = (code: string, message: string): 'warn' | 'debug' =>
+    troubles.levelOf(code, { code, message }, { at: clock.now(), loud: 'warn' });
+  return {
+    onWarning: (text) => log.log(levelOf('warning', text), 'Warning from the API server', { warning: text }),
+    onPluginOutput: (plugin, text) =>
+      log.log(levelOf(`plugin ${plugin}`, text), 'Exec plugin failed, and said', { plugin, text }),
+  };
 }
 
 /** What is remembered of several API servers, and how the kubelet learns of another one. */

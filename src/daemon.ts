@@ -19,6 +19,7 @@ import type { AgentSnapshot } from './rotation/snapshot.ts';
 import { troubledSnapshot } from './status/disk.ts';
 import { isUsefulState, statusText } from './status/line.ts';
 import { LOOP_ALIVE_MS } from './status/verdict.ts';
+import { Troubles } from './trouble.ts';
 import { type DaemonControl, openSurroundings, type Surroundings } from './surroundings.ts';
 
 /** What the daemon needs of its process. */
@@ -67,6 +68,7 @@ export class Daemon {
   #lastTick: Date;
   #settingsSeen: Date;
   #lastComplaint = '';
+  readonly #troubles = new Troubles();
   readonly #detached = new DetachedFolders();
   /** Why systemd is to start the service anew. */
   #restart: CertletError | undefined;
@@ -208,6 +210,8 @@ export class Daemon {
         const lock = await acquireLock(settings.certDir, { label: 'certlet run' });
         this.#hadLock = true;
         this.#trouble = undefined;
+        const ended = this.#troubles.over('cert-dir', this.#clock.now());
+        if (ended !== undefined) this.#log.log('info', 'The cert-dir can be used again', { ...ended });
         return lock;
       } catch (thrown) {
         const error = asCertletError(thrown);
@@ -235,7 +239,8 @@ export class Daemon {
     const longestMs = LONGEST_DISK_WAIT_MS;
     const retry = backoff.failed(now, { error, roll: 0.5, msToExpiry: undefined, refusedBackoffMs, longestMs });
     surroundings.publish(await this.#troubled(settings, trouble, retry));
-    this.#log.log('error', 'Cannot use the cert-dir', { ...errorFields(error), retry });
+    const level = this.#troubles.levelOf('cert-dir', error, { at: now, loud: 'error' });
+    this.#log.log(level, 'Cannot use the cert-dir', { ...errorFields(error), retry });
     this.#tellReady(error.message);
     // In slices that keep the watchdog fed; the pause is the one that was told, unless the clock is set back.
     for (let at = now; !ended.aborted && backoff.until(at) !== undefined; at = this.#clock.now()) {

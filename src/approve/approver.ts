@@ -14,6 +14,7 @@ import { nodeOf, policyOf } from './policy.ts';
 import type { SigningRequest } from './request.ts';
 import { signersOf } from './settings.ts';
 import { countApproval, loadNodes, readItem } from './survey.ts';
+import type { Troubles } from '../trouble.ts';
 import type { Times } from './time.ts';
 import { TokenCleaner } from './token-cleaner.ts';
 import { follow, type WatchParts } from './watching.ts';
@@ -22,6 +23,7 @@ export interface ApproverParts extends JudgeParts {
   readonly times: Times;
   readonly chance: Chance;
   readonly log: Logger;
+  readonly troubles: Troubles;
   readonly figures: ApproverFigures;
   /** Asked right before each decision is written. */
   readonly mayAct: () => boolean;
@@ -71,11 +73,11 @@ export class Approver {
 
   /** Resolves when `signal` aborts; throws `ERR_INTERNAL` alone. */
   async run(signal: AbortSignal): Promise<void> {
-    const { cluster, settings, times, chance, log, figures, reserved } = this.#parts;
+    const { cluster, settings, times, chance, log, troubles, figures, reserved } = this.#parts;
     const over = new AbortController();
     const ended = AbortSignal.any([signal, over.signal]);
     const failed = (code: string): void => figures.failed(code);
-    const parts: WatchParts = { api: cluster.api, times, chance, log, failed };
+    const parts: WatchParts = { api: cluster.api, times, chance, log, troubles, failed };
     const tasks = [
       follow(this.#nodes(), parts, ended),
       lookForReserved({ ...parts, settings, reserved, found: () => this.#wasListed(RESERVED) }, ended),
@@ -121,9 +123,12 @@ export class Approver {
   }
 
   #requests(signerName: string): Parameters<typeof follow>[0] {
-    const { cluster, log } = this.#parts;
-    const complain = (error: Error): void =>
-      log.log('warn', 'A signing request cannot be read', { error: error.message });
+    const { cluster, log, times, troubles } = this.#parts;
+    const complain = ({ message }: Error): void => {
+      const failure = { code: 'unreadable', message };
+      const level = troubles.levelOf('unreadable requests', failure, { at: times.now(), loud: 'warn' });
+      log.log(level, 'A signing request cannot be read', { error: message });
+    };
     const changed = (type: 'ADDED' | 'MODIFIED' | 'DELETED', object: unknown): void => {
       const request = readItem(object, complain);
       if (request === undefined || request.signerName !== signerName) return;

@@ -4,7 +4,7 @@ import { SaidOnce } from '../said-once.ts';
 import { again } from './again.ts';
 import { type Finding, findReserved, type ReservedNames, SERVICE_RANGE_REMEDY } from './reserved.ts';
 import type { ApproveSettings } from './settings.ts';
-import { RELIST_MS, type WatchParts } from './watching.ts';
+import { RELIST_MS, sayFollowed, sayUnfollowed, type WatchParts } from './watching.ts';
 
 /** What looking for it again and again takes. */
 export interface ReservedWatch extends WatchParts {
@@ -14,16 +14,15 @@ export interface ReservedWatch extends WatchParts {
   readonly found: () => void;
 }
 
+const WHAT = 'what is its own';
+
 /** Looks for what is the cluster's own, at once and every five minutes, until `signal` aborts. Tells what it lacks once. Throws `ERR_INTERNAL` alone. */
 export async function lookForReserved(parts: ReservedWatch, signal: AbortSignal): Promise<void> {
-  const { api, settings, reserved, times, chance, log, failed, found } = parts;
+  const { api, settings, reserved, times, chance, failed, found } = parts;
   const said = new SaidOnce();
   const tell = (error: CertletError): boolean => {
     failed(error.code);
-    log.log('warn', 'Cannot follow what happens in the cluster', {
-      what: 'what is its own',
-      ...complaintFields(error),
-    });
+    sayUnfollowed(parts, WHAT, error);
     return true;
   };
   const round = async (began: () => void): Promise<'once more'> => {
@@ -32,6 +31,7 @@ export async function lookForReserved(parts: ReservedWatch, signal: AbortSignal)
     tellLacks(finding, parts, said);
     found();
     began();
+    sayFollowed(parts, WHAT, times.now());
     await times.pause(RELIST_MS, signal);
     return 'once more';
   };

@@ -3,6 +3,7 @@ import { complaintFields } from './complaint.ts';
 import type { Chance, Logger } from '../ports.ts';
 import { again } from './again.ts';
 import type { Election } from './election.ts';
+import type { Troubles } from '../trouble.ts';
 import type { Times } from './time.ts';
 
 /** What one after another of the times in office takes. */
@@ -12,6 +13,7 @@ export interface TermParts {
   readonly times: Times;
   readonly chance: Chance;
   readonly log: Logger;
+  readonly troubles: Troubles;
   /** Decides requests while it may; tells when it has begun, and resolves when `signal` aborts. */
   readonly serve: (mayAct: () => boolean, signal: AbortSignal, began: () => void) => Promise<void>;
   readonly becameLeader: (isLeader: boolean) => void;
@@ -20,14 +22,20 @@ export interface TermParts {
 
 /** Waits for the Lease, serves while it is held, and again, until `signal` aborts; then gives it up. Throws `ERR_INTERNAL` alone. */
 export async function serveTerms(parts: TermParts, signal: AbortSignal): Promise<void> {
-  const { election, times, chance, log, failed } = parts;
+  const { election, times, chance, log, troubles, failed } = parts;
   const tell = (error: CertletError): boolean => {
     failed(error.code);
-    log.log('warn', 'Cannot begin to approve', complaintFields(error));
+    const level = troubles.levelOf('terms', error, { at: times.now(), loud: 'warn' });
+    log.log(level, 'Cannot begin to approve', complaintFields(error));
     return true;
   };
   const term = async (began: () => void): Promise<'once more'> => {
-    await oneTerm(parts, began, signal);
+    const beginning = (): void => {
+      began();
+      const ended = troubles.over('terms', times.now());
+      if (ended !== undefined) log.log('info', 'Approving again', { ...ended });
+    };
+    await oneTerm(parts, beginning, signal);
     return 'once more';
   };
   await again({ times, chance, failed: tell }, term, signal);

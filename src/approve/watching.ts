@@ -3,6 +3,7 @@ import type { CertletError } from '../errors.ts';
 import { complaintFields } from './complaint.ts';
 import type { Chance, Logger } from '../ports.ts';
 import { again } from './again.ts';
+import type { Troubles } from '../trouble.ts';
 import type { ClusterApi } from './ports.ts';
 import type { Times } from './time.ts';
 
@@ -23,6 +24,8 @@ export interface WatchParts {
   readonly times: Times;
   readonly chance: Chance;
   readonly log: Logger;
+  /** Of everything that is followed. */
+  readonly troubles: Troubles;
   readonly failed: (code: string) => void;
 }
 
@@ -36,19 +39,34 @@ const BETWEEN_WATCHES_MS = 100;
  * with a list, and so does everything every five minutes. Failures are told and tried again, each time after a longer while.
  */
 export async function follow(watching: Watching, parts: WatchParts, signal: AbortSignal): Promise<void> {
-  const { times, chance, log, failed } = parts;
+  const { times, chance, failed } = parts;
   const tell = (error: CertletError): boolean => {
     failed(error.code);
-    log.log('warn', 'Cannot follow what happens in the cluster', { what: watching.what, ...complaintFields(error) });
+    sayUnfollowed(parts, watching.what, error);
     return true;
   };
   const round = async (began: () => void): Promise<'once more'> => {
     const from = await watching.list(signal);
     began();
+    const at = times.now();
     await watchFrom(watching, from, parts, signal);
+    // A list alone does not show that it can be followed.
+    sayFollowed(parts, watching.what, at);
     return 'once more';
   };
   await again({ times, chance, failed: tell }, round, signal);
+}
+
+/** What cannot be followed, once and at the pace of `Troubles`. */
+export function sayUnfollowed({ times, log, troubles }: WatchParts, what: string, error: CertletError): void {
+  const level = troubles.levelOf(what, error, { at: times.now(), loud: 'warn', echo: true });
+  log.log(level, 'Cannot follow what happens in the cluster', { what, ...complaintFields(error) });
+}
+
+/** It has been followed since `at`. */
+export function sayFollowed({ log, troubles }: WatchParts, what: string, at: Date): void {
+  const ended = troubles.over(what, at);
+  if (ended !== undefined) log.log('info', 'Following what happens in the cluster again', { what, ...ended });
 }
 
 /** Resolves when a new list is due. */

@@ -17,6 +17,7 @@ import type { Step } from './rules/step.ts';
 import { roamingConnector } from './servers/roaming-connector.ts';
 import { ServerRoster } from './servers/roster.ts';
 import { type CareParts, ServerCare } from './servers/server-care.ts';
+import { Troubles } from '../trouble.ts';
 import { TaskSet } from './tasks.ts';
 import { Upkeep } from './upkeep.ts';
 
@@ -60,6 +61,7 @@ export class Agent {
       connector,
       options,
       connections,
+      troubles: new Troubles(),
       dateSample: undefined,
       changed: () => this.#tasks.wake(),
     };

@@ -9,7 +9,7 @@ import { type CertificateState, ManagerState } from './manager-state.ts';
 import { NameGuard } from './name-guard.ts';
 import { approveCommand } from './request/approval.ts';
 import { HoldGuard } from './hold-guard.ts';
-import { eventKind, sayFailure } from './request/failure.ts';
+import { eventKind, sayFailure, sayRequestWorks } from './request/failure.ts';
 import { RotationNotice } from './rotation-notice.ts';
 import { isNewTemplate } from './rules/gains.ts';
 import type { Backoff } from './rules/retry.ts';
@@ -199,6 +199,7 @@ export class CertificateManager {
         running.signal,
       );
       this.release();
+      sayRequestWorks(this.#context, this.purpose);
     } catch (error) {
       if (!signal.aborted) this.#failed(running.signal.aborted ? running.signal.reason : error);
     } finally {
@@ -310,7 +311,7 @@ export class CertificateManager {
     const { refusedBackoffMs } = options;
     const retry = state.pauseAfter(error, { now: judgedNow(this.#context), roll: chance.roll(), refusedBackoffMs });
     state.enter('waiting to retry', error.message, { command: error.remedy });
-    sayFailure(log, error, { purpose, failures: state.backoff.failures, retry });
+    sayFailure(this.#context, error, { purpose, failures: state.backoff.failures, retry });
     observer.observe({ kind: eventKind(error), purpose, at: clock.now(), text: error.message, code: error.code });
   }
 

@@ -1,4 +1,5 @@
 import type { CertificateSpec } from '../csr/spec.ts';
+import type { Troubles } from '../trouble.ts';
 import type { NameRules } from './rules/names.ts';
 import { type DateSample, type JudgedTime, judgedTime } from './rules/clock-judge.ts';
 import type { Connections } from './node/connections.ts';
@@ -112,6 +113,8 @@ export interface RotationPorts {
 export interface RotationContext extends RotationPorts {
   readonly options: RotationOptions;
   readonly connections: Connections;
+  /** What fails again and again, of all certificates: how much of it is told. */
+  readonly troubles: Troubles;
   /** The last `Date` header that an API server sent; set by the agent. */
   dateSample: DateSample | undefined;
   /** An attempt entered another phase: what watches the agent is told without waiting for the next round. */

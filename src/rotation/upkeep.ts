@@ -79,7 +79,7 @@ export class Upkeep {
       const bootstrapChanges = this.#kept.node.kubeconfigs.takeBootstrapChanges();
       if (!first) await this.#afterFirst(bootstrapChanges, signal);
       else if (this.#kept.managers.some((manager) => manager.loaded)) this.#begin();
-      if (problems.length === 0) this.#backoff.reset();
+      if (problems.length === 0) this.#succeeded();
       else if (!signal.aborted) this.#failed(problems);
     } catch (thrown) {
       if (signal.aborted) return;
@@ -195,16 +195,25 @@ export class Upkeep {
     return running.length === 0 ? undefined : Math.min(...running);
   }
 
+  #succeeded(): void {
+    this.#backoff.reset();
+    const { clock, log, troubles } = this.#context;
+    const ended = troubles.over('files', clock.now());
+    if (ended !== undefined) log.log('info', 'The files are in order again', { ...ended });
+  }
+
   /** The journal has the first problem, in one line; every certificate keeps its own first one for status, and none that is another's. */
   #failed(problems: readonly FilesProblem[]): void {
     const [first] = problems;
     if (first === undefined) return;
-    const { clock, chance, log, options } = this.#context;
+    const { clock, chance, log, options, troubles } = this.#context;
     const { refusedBackoffMs } = options;
     const { error } = first;
     const msToExpiry = this.#leastLeftMs();
     const retry = this.#backoff.failed(clock.now(), { error, roll: chance.roll(), msToExpiry, refusedBackoffMs });
-    log.log('error', 'Could not bring the files in order', { ...errorFields(error), retry });
+    const told = { at: clock.now(), loud: 'error', failures: this.#backoff.failures } as const;
+    const level = troubles.levelOf('files', error, told);
+    log.log(level, 'Could not bring the files in order', { ...errorFields(error), retry });
     for (const each of this.#kept.managers) {
       const own = problems.find(({ manager }) => manager === each);
       if (own !== undefined) each.fault(own.error, this.#backoff);

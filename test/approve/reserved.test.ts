@@ -8,6 +8,7 @@ import { FakeClusterApi } from '../fixtures/fakes/cluster-api.ts';
 import { FakeClock } from '../fixtures/fakes/clock.ts';
 import { FakeLogger } from '../fixtures/fakes/logger.ts';
 import { settingsWith } from './requests.ts';
+import { Troubles } from '../../src/trouble.ts';
 
 const SERVICE = '/api/v1/namespaces/default/services/kubernetes';
 const ENDPOINTS = '/api/v1/namespaces/default/endpoints/kubernetes';
@@ -214,6 +215,7 @@ function looking(t: Test, answers: Record<string, unknown>) {
       times,
       chance: { roll: () => 0.5 },
       log,
+      troubles: new Troubles(),
       failed: (code) => failures.push(code),
       found: () => (looks += 1),
     },

@@ -7,6 +7,7 @@ import { CertletError } from '../../src/errors.ts';
 import { fixedChance } from '../fixtures/fakes/chance.ts';
 import { FakeClock } from '../fixtures/fakes/clock.ts';
 import { Candidate, LeaseServer, unreachable } from './lease-server.ts';
+import { Troubles } from '../../src/trouble.ts';
 
 const aborted = (signal: AbortSignal): Promise<void> =>
   new Promise((resolve) => (signal.aborted ? resolve() : signal.addEventListener('abort', () => resolve())));
@@ -21,6 +22,7 @@ function office(
   server.before = before;
   const told: unknown[] = [];
   const parts: TermParts = {
+    troubles: new Troubles(),
     election: candidate.election,
     times: candidate.times,
     chance: fixedChance(0.5),

@@ -11,6 +11,7 @@ import { CertificateManager } from '../../src/rotation/manager.ts';
 import { apiFault } from '../fixtures/fakes/api.ts';
 import { clientSpec } from '../fixtures/specs.ts';
 import { DAY, FakeHost, HOUR, MINUTE } from '../fixtures/fakes/host.ts';
+import { Troubles } from '../../src/trouble.ts';
 
 async function freshHost(t: Test, options: ConstructorParameters<typeof FakeHost>[0] = {}): Promise<FakeHost> {
   const host = new FakeHost(options);
@@ -141,6 +142,7 @@ t.test('looking at the state changes it', async (t) => {
     observer: { observe: () => undefined },
     options,
     connections: new Connections(api),
+    troubles: new Troubles(),
     dateSample: undefined,
   };
   const own = new NodeKubeconfigs(context);

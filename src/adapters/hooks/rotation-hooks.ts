@@ -3,6 +3,7 @@ import type { AfterRotation, Clock, Logger, RotationEvent } from '../../ports.ts
 import type { PairInUse } from '../../kubelet/restart-window.ts';
 import type { Hook, HookEvent, HookProblem } from './hook.ts';
 import { datesOnly, type HookRecord } from './hook-record.ts';
+import { Troubles } from '../../trouble.ts';
 import { SerialQueue } from '../../serial-queue.ts';
 
 /** The pause before a hook is tried again whose failure lasts until it is mended, once the other pauses are through. */
@@ -30,6 +31,7 @@ export interface RotationHooksParts {
  */
 export class RotationHooks implements AfterRotation {
   readonly #parts: RotationHooksParts;
+  readonly #troubles = new Troubles();
   readonly #problems = new Map<string, HookProblem>();
   readonly #running = new Map<string, AbortController>();
   readonly #background = new Set<Promise<void>>();
@@ -206,7 +208,8 @@ export class RotationHooks implements AfterRotation {
       if (signal.aborted || end === 'later') return undefined;
       await done();
       this.#problems.delete(keyOf(hook, event));
-      log.log('info', 'Hook done', { hook: hook.id, purpose, attempt });
+      const ended = this.#troubles.over(keyOf(hook, event), clock.now());
+      log.log('info', 'Hook done', { hook: hook.id, purpose, attempt, after: ended?.after });
       return undefined;
     } catch (thrown) {
       if (signal.aborted) return undefined;
@@ -224,7 +227,12 @@ export class RotationHooks implements AfterRotation {
         attempts: attempt,
         nextAttempt,
       });
-      log.log('warn', 'Hook failed', { hook: hook.id, purpose, attempt, error: message, remedy, nextAttempt });
+      const level = this.#troubles.levelOf(keyOf(hook, event), error, {
+        at: clock.now(),
+        loud: 'warn',
+        failures: attempt,
+      });
+      log.log(level, 'Hook failed', { hook: hook.id, purpose, attempt, error: message, remedy, nextAttempt });
       return nextAttempt;
     }
   }
@@ -242,9 +250,15 @@ export class RotationHooks implements AfterRotation {
   async #orLog(event: string, work: () => Promise<void>): Promise<void> {
     try {
       await work();
+      this.#troubles.over(event, this.#parts.clock.now());
     } catch (error) {
-      const { message, remedy } = asCertletError(error);
-      this.#parts.log.log('warn', event, { error: message, remedy });
+      const { clock, log } = this.#parts;
+      const failure = asCertletError(error);
+      const { message, remedy } = failure;
+      log.log(this.#troubles.levelOf(event, failure, { at: clock.now(), loud: 'warn' }), event, {
+        error: message,
+        remedy,
+      });
     }
   }
 }

@@ -149,7 +149,8 @@ export class CaFollower {
     await this.#remove(kubeconfigs.activeCluster(), published, signal);
     this.#backoff.reset();
     this.#trouble = undefined;
-    this.#said.over('trouble');
+    const ended = this.#context.troubles.over('cluster CA', clock.now());
+    if (ended !== undefined) this.#context.log.log('info', 'Following the CA of the cluster again', { ...ended });
   }
 
   async #add(cluster: ClusterAccess, published: readonly TrustedCa[], signal: AbortSignal): Promise<void> {
@@ -320,7 +321,7 @@ export class CaFollower {
   }
 
   async #failed(error: CertletError, signal: AbortSignal): Promise<void> {
-    const { clock, chance, log, options } = this.#context;
+    const { clock, chance, log, options, troubles } = this.#context;
     const { refusedBackoffMs } = options;
     const longestMs = this.#options.refreshMs;
     const now = clock.now();
@@ -329,8 +330,9 @@ export class CaFollower {
     const told = await this.#explained(error, signal);
     const { code, message, remedy } = told;
     this.#trouble = { code, message, remedy, at: now };
-    if (!this.#said.isNews('trouble', `${code} ${message}`)) return;
-    log.log('warn', 'Cannot follow the CA of the cluster', { ...errorFields(told), retry });
+    const { failures } = this.#backoff;
+    const level = troubles.levelOf('cluster CA', told, { at: now, loud: 'warn', failures, echo: true });
+    log.log(level, 'Cannot follow the CA of the cluster', { ...errorFields(told), retry });
   }
 
   /** A server whose certificate no CA in hand has signed: which one is missing, and what mends it. */

@@ -118,12 +118,14 @@ export class NodeIdentity {
   /** One 401 more for the pair with this fingerprint. Says whom it was meant for; one for a pair that has been replaced since does not count. */
   refused(fingerprint: string): 'current' | 'replaced' {
     if (!this.#isCurrent(fingerprint)) return 'replaced';
-    const { clock, log } = this.#context;
+    const { clock, log, troubles } = this.#context;
     this.#refused = { fingerprint, ...refusedOnceMore(this.refusals, clock.now()) };
     this.#proved = undefined;
     const { count, since } = this.#refused;
     const serial = this.current?.chain.leaf.serial;
-    log.log('warn', 'The API server refused the client certificate', { count, since, serial });
+    const refusal = { code: 'ERR_API_UNAUTHORIZED', message: `client certificate ${fingerprint}` };
+    const level = troubles.levelOf('refusals', refusal, { at: clock.now(), loud: 'warn', failures: count });
+    log.log(level, 'The API server refused the client certificate', { count, since, serial });
     // The next try goes over a fresh connection, perhaps to another API server behind the same name.
     this.dropConnections();
     return 'current';

@@ -73,6 +73,7 @@ export class Prover {
         this.#silentOffer = this.#kubeconfigs.cluster.offered;
         if (this.#needed()) this.#again('ERR_API_TLS', undefined);
         else this.#backoff.reset();
+        this.#sayOver();
       } else {
         const meant = pair && this.#identity.refused(pair.chain.leaf.fingerprint);
         if (meant === 'current') this.#again('ERR_API_UNAUTHORIZED', undefined);
@@ -84,8 +85,17 @@ export class Prover {
       const { active } = this.#kubeconfigs.cluster;
       const told = active === undefined ? error : await explainTls(this.#context, active, error, signal);
       const retry = this.#again(error.code, error.retryAfterMs);
-      this.#context.log.log('warn', 'Could not prove the client certificate', { ...errorFields(told), retry });
+      const { clock, log, troubles } = this.#context;
+      const { failures } = this.#backoff;
+      const level = troubles.levelOf('proof', told, { at: clock.now(), loud: 'warn', failures, echo: true });
+      log.log(level, 'Could not prove the client certificate', { ...errorFields(told), retry });
     }
+  }
+
+  #sayOver(): void {
+    const { clock, log, troubles } = this.#context;
+    const ended = troubles.over('proof', clock.now());
+    if (ended !== undefined) log.log('info', 'The client certificate is proven', { ...ended });
   }
 
   /** True when the pair was accepted somewhere; false when it was refused; throws when nobody answered. */

@@ -6,7 +6,8 @@ import type { PendingRequest, RequestHistory } from '../../csr/pending.ts';
 import type { CertificateSpec } from '../../csr/spec.ts';
 import { type CertificateTemplate, templateDigest } from '../../csr/template.ts';
 import type { CertificatePair } from '../../pki/certificate.ts';
-import type { AgentEvent, Logger } from '../../ports.ts';
+import type { AgentEvent } from '../../ports.ts';
+import type { RotationContext } from '../rotation-context.ts';
 import { earlierRefused } from '../rules/gains.ts';
 import { capWait, type Pause, refusalBackoffMs, SHARE_OF_LEFT } from '../rules/retry.ts';
 import { leftMs } from '../rules/schedule.ts';
@@ -141,17 +142,27 @@ export const refusalError = (
 
 const isErrorCode = (code: string): code is ErrorCode => Object.hasOwn(ERROR_RULES, code);
 
-/** How a failure is told: more loudly from the fourth in a row on, and in client-go's words where the signer has said no. */
+type Saying = Pick<RotationContext, 'clock' | 'log' | 'troubles'>;
+
+/**
+ * How a failure is told: at once and then at the pace of `Troubles`, more loudly from the fourth in a row on, and in client-go's words where the
+ * signer has said no.
+ */
 export function sayFailure(
-  log: Logger,
+  { clock, log, troubles }: Saying,
   error: CertletError,
-  at: { readonly purpose: string; readonly failures: number; readonly retry: Date },
+  about: { readonly purpose: string; readonly failures: number; readonly retry: Date },
 ): void {
-  const { purpose, failures, retry } = at;
-  const fields = { purpose, ...errorFields(error), retry };
-  if (isCertletError(error, 'ERR_CSR_DENIED', 'ERR_CSR_FAILED', 'ERR_CSR_USAGES')) {
-    log.log(failures > 3 ? 'error' : 'warn', 'Certificate request was not signed', fields);
-  } else {
-    log.log(failures > 3 ? 'error' : 'warn', 'Failed while requesting a signed certificate', fields);
-  }
+  const { purpose, failures, retry } = about;
+  const loud = failures > 3 ? 'error' : 'warn';
+  const level = troubles.levelOf(`request ${purpose}`, error, { at: clock.now(), loud, failures });
+  const refused = isCertletError(error, 'ERR_CSR_DENIED', 'ERR_CSR_FAILED', 'ERR_CSR_USAGES');
+  const event = refused ? 'Certificate request was not signed' : 'Failed while requesting a signed certificate';
+  log.log(level, event, { purpose, ...errorFields(error), retry });
+}
+
+/** The end of what `sayFailure` has told, once. */
+export function sayRequestWorks({ clock, log, troubles }: Saying, purpose: string): void {
+  const ended = troubles.over(`request ${purpose}`, clock.now());
+  if (ended !== undefined) log.log('info', 'Requesting a signed certificate works again', { purpose, ...ended });
 }

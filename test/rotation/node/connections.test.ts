@@ -7,6 +7,7 @@ import { CLUSTER, DAY, FakeHost, HOUR, MINUTE } from '../../fixtures/fakes/host.
 import { NodeKubeconfigs } from '../../../src/rotation/node/kubeconfigs.ts';
 import { NodeIdentity } from '../../../src/rotation/node/node-identity.ts';
 import type { RotationContext } from '../../../src/rotation/rotation-context.ts';
+import { Troubles } from '../../../src/trouble.ts';
 
 interface Shown {
   readonly what: string;
@@ -182,6 +183,7 @@ t.test('an answer for a certificate that was replaced meanwhile clears the refus
     observer: { observe: () => undefined },
     options,
     connections: new Connections(api),
+    troubles: new Troubles(),
     dateSample: undefined,
   };
   let current = newer;
