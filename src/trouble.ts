@@ -53,13 +53,14 @@ export interface Telling<Loud extends string> {
   readonly loud: Loud;
   /** Failures in a row of this thing, this one included; 1 begins a new row, whatever was told before. */
   readonly failures?: number;
-  /** It only goes along with others: where one of them has told the same, nothing is said of this one. */
+  /** It only goes along with others: nothing is said of it that one of them has told, and they alone remind of what lasts. */
   readonly echo?: boolean;
 }
 
 interface Thing {
   readonly since: Date;
   readonly tries: number;
+  readonly echo: boolean;
   readonly keys: ReadonlySet<string>;
 }
 
@@ -79,13 +80,21 @@ export class Troubles {
     if (before !== undefined && failures === 1) this.#letGo(thing);
     const known = failures === 1 ? new Set<string>() : (before?.keys ?? new Set<string>());
     const { since = at, tries = 0 } = before ?? {};
-    this.#things.set(thing, { since, tries: tries + 1, keys: new Set([...known, key].slice(-MOST_KEYS)) });
+    const led = echo && [...this.#things.values()].some((other) => !other.echo);
+    this.#things.set(thing, { since, tries: tries + 1, echo, keys: new Set([...known, key].slice(-MOST_KEYS)) });
+    if (known.size === MOST_KEYS) this.#forgetUnheld();
     const told = this.#told.get(key);
-    if (isToldNow(told, at)) {
-      this.#told.set(key, { times: (told?.times ?? 0) + 1, at });
-      return loud;
-    }
-    return known.has(key) || echo ? 'debug' : loud;
+    const isNew = !known.has(key);
+    const says = echo && isNew ? told === undefined : !led && (isNew || isToldNow(told, at));
+    if (!says) return 'debug';
+    // Each line about it is one of those that it may have in an hour, whoever says it.
+    this.#told.set(key, { times: (told?.times ?? 0) + 1, at });
+    return loud;
+  }
+
+  /** How many different troubles are remembered. */
+  get size(): number {
+    return this.#told.size;
   }
 
   /** It works. What there is to say of the trouble: nothing where there was none, or where the second try was not needed. */
@@ -99,6 +108,10 @@ export class Troubles {
 
   #letGo(thing: string): void {
     this.#things.delete(thing);
+    this.#forgetUnheld();
+  }
+
+  #forgetUnheld(): void {
     const held = new Set([...this.#things.values()].flatMap(({ keys }) => [...keys]));
     for (const key of this.#told.keys()) if (!held.has(key)) this.#told.delete(key);
   }

@@ -20,6 +20,15 @@ t.test('the last three warnings, the same one once with how often it came', asyn
   ]);
 });
 
+t.test('a trouble that goes on at debug looked old, and as if it had come once', async (t) => {
+  let now = 0;
+  const log = new RecentWarnings(silent, () => new Date(now++ * 1000));
+  log.log('error', 'A', { code: 'ERR_TIMEOUT' });
+  log.log('debug', 'A', { code: 'ERR_TIMEOUT' });
+  log.log('debug', 'never a warning', { code: 'ERR_TIMEOUT' });
+  t.strictSame(log.last, [{ at: '1970-01-01T00:00:01Z', level: 'error', event: 'A', code: 'ERR_TIMEOUT', times: 2 }]);
+});
+
 t.test('nothing that a plugin or a server said gets into the status, which everybody may read', async (t) => {
   const log = new RecentWarnings(silent, () => new Date(0));
   log.log('warn', 'Exec plugin failed, and said', {

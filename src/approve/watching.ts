@@ -59,7 +59,7 @@ export async function follow(watching: Watching, parts: WatchParts, signal: Abor
 
 /** What cannot be followed, once and at the pace of `Troubles`. */
 export function sayUnfollowed({ times, log, troubles }: WatchParts, what: string, error: CertletError): void {
-  const level = troubles.levelOf(what, error, { at: times.now(), loud: 'warn', echo: true });
+  const level = troubles.levelOf(what, error, { at: times.now(), loud: 'warn' });
   log.log(level, 'Cannot follow what happens in the cluster', { what, ...complaintFields(error) });
 }
 

@@ -7,7 +7,7 @@ import type { ClusterAccess } from '../kubeconfig/client-config.ts';
 import { ApprovalReminder } from './request/approval.ts';
 import { type RotationContext, judgedNow } from './rotation-context.ts';
 import type { Asker } from './node/node-identity.ts';
-import { endingOf } from './request/failure.ts';
+import { dueThing, endingOf } from './request/failure.ts';
 import { checkIssued, issuedFingerprint, checkStaged } from './request/received.ts';
 import type { CertificateState } from './manager-state.ts';
 import type { CertificateRules } from './certificate-rules.ts';
@@ -152,9 +152,11 @@ export class Attempt {
   }
 
   async #create(reasons: readonly string[]): Promise<PendingRequest> {
-    const { log } = this.#context;
+    const { clock, log, troubles } = this.#context;
     const { spec } = this.#state;
-    log.log('info', 'Rotating certificates', { purpose: spec.name, reasons });
+    const due = { code: 'due', message: reasons.join() };
+    const level = troubles.levelOf(dueThing(spec.name), due, { at: clock.now(), loud: 'info', echo: true });
+    log.log(level, 'Rotating certificates', { purpose: spec.name, reasons });
     const template = this.#rules.template(this.#state.history.keyEncipherment);
     const { current } = this.#state;
     const gained = this.#rules.gained(current?.chain.leaf.selfSigned === false ? current.chain.leaf : undefined);

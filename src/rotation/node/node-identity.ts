@@ -124,7 +124,7 @@ export class NodeIdentity {
     const { count, since } = this.#refused;
     const serial = this.current?.chain.leaf.serial;
     const refusal = { code: 'ERR_API_UNAUTHORIZED', message: `client certificate ${fingerprint}` };
-    const level = troubles.levelOf('refusals', refusal, { at: clock.now(), loud: 'warn', failures: count });
+    const level = troubles.levelOf('refusals', refusal, { at: clock.now(), loud: 'warn', failures: count, echo: true });
     log.log(level, 'The API server refused the client certificate', { count, since, serial });
     // The next try goes over a fresh connection, perhaps to another API server behind the same name.
     this.dropConnections();

@@ -142,6 +142,9 @@ export const refusalError = (
 
 const isErrorCode = (code: string): code is ErrorCode => Object.hasOwn(ERROR_RULES, code);
 
+/** What is due is said with the first try alone. */
+export const dueThing = (purpose: string): string => `due ${purpose}`;
+
 type Saying = Pick<RotationContext, 'clock' | 'log' | 'troubles'>;
 
 /**
@@ -164,5 +167,6 @@ export function sayFailure(
 /** The end of what `sayFailure` has told, once. */
 export function sayRequestWorks({ clock, log, troubles }: Saying, purpose: string): void {
   const ended = troubles.over(`request ${purpose}`, clock.now());
+  troubles.over(dueThing(purpose), clock.now());
   if (ended !== undefined) log.log('info', 'Requesting a signed certificate works again', { purpose, ...ended });
 }

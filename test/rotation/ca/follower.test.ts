@@ -211,7 +211,8 @@ t.test('where nobody may read cluster-info the node does, and where it may not e
   host.api.answers = () => new CertletError('ERR_API_FORBIDDEN', '403');
   await host.clock.advance(3 * HOUR);
   t.match(followed(host).trouble, { code: 'ERR_API_FORBIDDEN', remedy: /rbac\/cluster-info\.yaml/ });
-  t.equal(host.log.of('Cannot follow the CA of the cluster').length, 1, 'said once');
+  const told = host.log.of('Cannot follow the CA of the cluster').filter(({ level }) => level === 'warn');
+  t.ok(told.length > 1 && told.length <= 9, `five times in an hour and two in each one after: ${String(told.length)}`);
   t.equal(trusted(host).length, 2, 'what cannot be read changes nothing');
   host.api.answers = answers;
   await host.clock.advance(2 * HOUR);
