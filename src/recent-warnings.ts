@@ -27,6 +27,7 @@ export class RecentWarnings implements LevelledLogger {
 
   log(level: LogLevel, event: string, fields: LogFields = {}): void {
     this.#log.log(level, event, fields);
+    if (level === 'info') return;
     const { purpose, code } = fields;
     const line = {
       event,
@@ -35,16 +36,11 @@ export class RecentWarnings implements LevelledLogger {
     };
     const key = JSON.stringify(line);
     const same = this.#last.find(({ at: _at, level: _level, times: _times, ...rest }) => JSON.stringify(rest) === key);
-    const loud = level === 'warn' || level === 'error' ? level : undefined;
     // What goes on unsaid (`Troubles`) still happens: the status counts it.
-    if (loud === undefined && (level !== 'debug' || code === undefined || same === undefined)) return;
+    const shown = level === 'debug' ? line.code && same?.level : level;
+    if (shown !== 'warn' && shown !== 'error') return;
     const others = this.#last.filter((each) => each !== same);
-    const newest = {
-      at: timestamp(this.#now()),
-      level: loud ?? same?.level ?? 'warn',
-      ...line,
-      times: (same?.times ?? 0) + 1,
-    };
+    const newest = { at: timestamp(this.#now()), level: shown, ...line, times: (same?.times ?? 0) + 1 };
     this.#last = [...others, newest].slice(-KEPT);
   }
 

@@ -74,22 +74,26 @@ export class Troubles {
 
   /** The level of the line about this failure: `loud` now and then, else `debug`. */
   levelOf<Loud extends string>(thing: string, failure: Failure, telling: Telling<Loud>): Loud | 'debug' {
-    const { at, loud, failures, echo = false } = telling;
+    const { at, loud, echo = false } = telling;
     const key = troubleKey(failure);
-    const before = this.#things.get(thing);
-    if (before !== undefined && failures === 1) this.#letGo(thing);
-    const known = failures === 1 ? new Set<string>() : (before?.keys ?? new Set<string>());
-    const { since = at, tries = 0 } = before ?? {};
     const led = echo && [...this.#things.values()].some((other) => !other.echo);
-    this.#things.set(thing, { since, tries: tries + 1, echo, keys: new Set([...known, key].slice(-MOST_KEYS)) });
-    if (known.size === MOST_KEYS) this.#forgetUnheld();
+    const isNew = this.#noteFailure(thing, key, telling);
     const told = this.#told.get(key);
-    const isNew = !known.has(key);
-    const says = echo && isNew ? told === undefined : !led && (isNew || isToldNow(told, at));
-    if (!says) return 'debug';
+    if (!(isNew ? !echo || told === undefined : !led && isToldNow(told, at))) return 'debug';
     // Each line about it is one of those that it may have in an hour, whoever says it.
     this.#told.set(key, { times: (told?.times ?? 0) + 1, at });
     return loud;
+  }
+
+  /** True where this thing has not met this trouble in its present row of failures. */
+  #noteFailure(thing: string, key: string, { at, failures, echo = false }: Telling<string>): boolean {
+    const { since = at, tries = 0, keys = new Set<string>() } = this.#things.get(thing) ?? {};
+    if (failures === 1) this.#letGo(thing);
+    const known = failures === 1 ? [] : [...keys];
+    const all = new Set([...known, key].slice(-MOST_KEYS));
+    this.#things.set(thing, { since, tries: tries + 1, echo, keys: all });
+    if (known.length === MOST_KEYS) this.#forgetUnheld();
+    return !known.includes(key);
   }
 
   /** How many different troubles are remembered. */
