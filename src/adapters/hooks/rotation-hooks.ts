@@ -199,7 +199,7 @@ export class RotationHooks implements AfterRotation {
   /** One attempt; returns when to try again, undefined when there is no need or no use. */
   async #attempt(hook: Hook, event: HookEvent, attempt: number, signal: AbortSignal): Promise<Date | undefined> {
     if (signal.aborted) return undefined;
-    const { clock, log, record, retryAfterMs } = this.#parts;
+    const { clock, log, record } = this.#parts;
     const { purpose, pairPath } = event;
     const done = (): Promise<void> =>
       this.#orLog('hook record cannot be written', () => record.strike(purpose, pairPath, hook.id));
@@ -213,28 +213,34 @@ export class RotationHooks implements AfterRotation {
       return undefined;
     } catch (thrown) {
       if (signal.aborted) return undefined;
-      const error = asCertletError(thrown);
-      const { message, remedy } = error;
-      const pauseMs = retryAfterMs(error, attempt) ?? (hook.lasting?.(event) === true ? LASTING_RETRY_MS : undefined);
-      const nextAttempt = pauseMs === undefined ? undefined : new Date(clock.now().getTime() + pauseMs);
-      const since = this.#problems.get(keyOf(hook, event))?.since ?? clock.now();
-      this.#problems.set(keyOf(hook, event), {
-        hook: hook.id,
-        purpose,
-        message,
-        remedy,
-        since,
-        attempts: attempt,
-        nextAttempt,
-      });
-      const level = this.#troubles.levelOf(keyOf(hook, event), error, {
-        at: clock.now(),
-        loud: 'warn',
-        failures: attempt,
-      });
-      log.log(level, 'Hook failed', { hook: hook.id, purpose, attempt, error: message, remedy, nextAttempt });
-      return nextAttempt;
+      return this.#failed(hook, event, attempt, asCertletError(thrown));
     }
+  }
+
+  /** Notes and tells what went wrong; returns when to try again. */
+  #failed(hook: Hook, event: HookEvent, attempt: number, error: CertletError): Date | undefined {
+    const { clock, log, retryAfterMs } = this.#parts;
+    const { purpose } = event;
+    const { message, remedy } = error;
+    const pauseMs = retryAfterMs(error, attempt) ?? (hook.lasting?.(event) === true ? LASTING_RETRY_MS : undefined);
+    const nextAttempt = pauseMs === undefined ? undefined : new Date(clock.now().getTime() + pauseMs);
+    const since = this.#problems.get(keyOf(hook, event))?.since ?? clock.now();
+    this.#problems.set(keyOf(hook, event), {
+      hook: hook.id,
+      purpose,
+      message,
+      remedy,
+      since,
+      attempts: attempt,
+      nextAttempt,
+    });
+    const level = this.#troubles.levelOf(keyOf(hook, event), error, {
+      at: clock.now(),
+      loud: 'warn',
+      failures: attempt,
+    });
+    log.log(level, 'Hook failed', { hook: hook.id, purpose, attempt, error: message, remedy, nextAttempt });
+    return nextAttempt;
   }
 
   /** `work` never rejects. */
