@@ -1,5 +1,4 @@
 import { shellWord } from '../remedy.ts';
-import { hash } from 'node:crypto';
 import { basename, dirname, resolve } from 'node:path';
 import { CertletError, isCertletError } from '../errors.ts';
 import { clientConfig, encodeNodeKubeconfig, filesNeeded } from '../kubeconfig/client-config.ts';
@@ -47,13 +46,12 @@ export function createKubeconfigFiles(options: KubeconfigFilesOptions): Kubeconf
   const bootstrapPath = options.bootstrapPath === undefined ? undefined : resolve(options.bootstrapPath);
   const nodePath = resolve(options.nodePath);
   const placement = new KubeconfigPlacement(options, nodePath);
-  const reader = { ...options, parse: parsedOnce() };
   return {
     readBootstrap: () =>
       bootstrapPath === undefined
         ? Promise.resolve({ kind: 'absent', path: '' })
-        : readKubeconfig(bootstrapPath, reader),
-    readNode: () => readKubeconfig(nodePath, reader),
+        : readKubeconfig(bootstrapPath, options),
+    readNode: () => readKubeconfig(nodePath, options),
     async writeNode(cluster: ClusterAccess, pairPath: string) {
       const text = encodeNodeKubeconfig(cluster, pairPath).reveal();
       const newCa = await writeOwnCa(cluster, options);
@@ -132,9 +130,8 @@ async function writeKubeconfig(
 /** Reads any kubeconfig as the daemon does, files that it names included; its current context unless told. `path` must be absolute. */
 export async function readKubeconfig(
   path: string,
-  options: Trusted & { readonly fs: FileSystem; readonly context?: string; readonly parse?: typeof parseKubeconfig },
+  options: Trusted & { readonly fs: FileSystem; readonly context?: string },
 ): Promise<KubeconfigReading> {
-  const { parse = parseKubeconfig } = options;
   let files: readonly string[] = [];
   try {
     const text = await textOf(options.fs, path);
@@ -144,7 +141,7 @@ export async function readKubeconfig(
       return { kind: 'absent', path, ...(linksTo === undefined ? {} : { linksTo: resolve(dirname(path), linksTo) }) };
     }
     await checkFileSafety(options.fs, path, options);
-    const kubeconfig = await judged(parse(text, path, options.context), options);
+    const kubeconfig = await judged(parseKubeconfig(text, path, options.context), options);
     files = [...filesNeeded(kubeconfig)];
     const config = clientConfig(kubeconfig, await contentsOf(options.fs, kubeconfig));
     const lax = await laxMode(options.fs, path, config);
@@ -155,19 +152,6 @@ export async function readKubeconfig(
     if (!isCertletError(told)) throw error;
     return { kind: 'unusable', path, error: told, files };
   }
-}
-
-/** Parses a file again only when its text has changed: a start reads each kubeconfig several times, and each parsing takes milliseconds. */
-function parsedOnce(): typeof parseKubeconfig {
-  const known = new Map<string, { readonly digest: string; readonly kubeconfig: Kubeconfig }>();
-  return (text, path, context) => {
-    const digest = hash('sha256', JSON.stringify([context, text]));
-    const before = known.get(path);
-    if (before?.digest === digest) return before.kubeconfig;
-    const kubeconfig = parseKubeconfig(text, path, context);
-    known.set(path, { digest, kubeconfig });
-    return kubeconfig;
-  };
 }
 
 /** Throws `ERR_KUBECONFIG_UNSAFE` for a CA or a plugin that others could change; the plugin is named by the path that was judged. */

@@ -52,15 +52,6 @@ export const lookMoments = (withinMs: number): readonly number[] => [
   withinMs,
 ];
 
-/** A pair from before the start is looked for at once, or as soon as the Node tells where. */
-const LOOK_AT_START_MS = [0, 50, 100, 150, 200, 250];
-
-/** When to look at a pair that was there already, counted from the start, as `lookMoments`. */
-export const lookMomentsAtStart = (withinMs: number): readonly number[] => [
-  ...LOOK_AT_START_MS.filter((afterMs) => afterMs < withinMs),
-  ...lookMoments(withinMs),
-];
-
 /** Where to look, in this order until somebody answers. */
 export interface Endpoint {
   readonly addresses: readonly string[];

@@ -75,7 +75,10 @@ export class Agent {
     this.#managers = options.specs.map((spec) => new CertificateManager(context, rulesOf(spec)));
     const identity = this.#identity;
     const { spec } = identity.rules;
-    this.#prover = new Prover(context, node, (cluster) => kubeconfigs.takeOver(cluster, spec));
+    this.#prover = new Prover(context, node, async (cluster) => {
+      await this.#follower?.noteKubelet();
+      await kubeconfigs.takeOver(cluster, spec);
+    });
     const { followCa } = options;
     this.#follower = followCa && new CaFollower(context, followCa, { ...node, spec, roster });
     this.#upkeep = new Upkeep(context, { node, prover: this.#prover, identity, managers: this.#managers });
@@ -88,8 +91,9 @@ export class Agent {
     const ending = new AbortController();
     const ended = AbortSignal.any([signal, ending.signal]);
     try {
-      // What an earlier process did about the servers says which are asked, and what an offer is.
+      // What an earlier process did about servers and CAs says which are asked, and what an offer is.
       await this.#servers?.load();
+      await this.#follower?.load();
       while (!signal.aborted) {
         const next = this.#tick(ended);
         this.#onTick(this.snapshot());

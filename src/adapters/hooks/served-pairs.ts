@@ -1,6 +1,6 @@
 import type { ServedBy } from '../../csr/spec.ts';
 import { unlessDefect } from '../../errors.ts';
-import { type Endpoint, judgeLooks, lookMoments, lookMomentsAtStart, type Served } from '../../kubelet/served.ts';
+import { type Endpoint, judgeLooks, lookMoments, type Served } from '../../kubelet/served.ts';
 import type { CertificatePair } from '../../pki/certificate.ts';
 import type { Clock } from '../../ports.ts';
 import type { LookServed } from '../probe/served-certificate.ts';
@@ -36,9 +36,6 @@ export interface ServedState {
 /** How long to go on looking: until there is an answer, or until the current pair is served or the time is over. */
 export type Patience = 'first answer' | 'reload' | 'restart';
 
-/** Whoever has no patience takes the usual port, once the Node has had the time to tell another. */
-const firstLookMs = (withinMs: number): number => Math.min(...lookMoments(withinMs));
-
 /** Shows by TLS handshakes whether a pair is served, and remembers what they showed. Each series of looks ends by itself. */
 export class ServedPairs {
   readonly #parts: ServedPairsParts;
@@ -65,19 +62,16 @@ export class ServedPairs {
     const began = clock.now().getTime();
     const givenMs = by === 'kubelet' ? this.#parts.kubeletWithinMs : by.withinMs;
     const withinMs = patience === 'restart' ? givenMs : Math.min(givenMs, patienceMs ?? givenMs);
-    const moments = patience === 'first answer' ? lookMomentsAtStart(withinMs) : lookMoments(withinMs);
-    const isEnough = ({ kind }: Served): boolean =>
-      kind === 'current' ||
-      patience === 'first answer' ||
-      (kind === 'absent' && patienceMs !== undefined && patience === 'reload');
     let served: Served = { kind: 'absent' };
-    for (const afterMs of moments) {
+    for (const afterMs of lookMoments(withinMs)) {
       await clock.sleepUntil(new Date(began + afterMs), signal);
       signal.throwIfAborted();
-      const last = afterMs === withinMs || (patienceMs !== undefined && afterMs >= firstLookMs(withinMs));
+      const last = afterMs === withinMs || patienceMs !== undefined;
       const answer = await this.#look(event, by, last, signal);
-      served = answer ?? served;
-      if (answer !== undefined && isEnough(answer)) break;
+      if (answer === undefined) continue;
+      served = answer;
+      if (served.kind === 'current' || patience === 'first answer') break;
+      if (served.kind === 'absent' && patienceMs !== undefined && patience === 'reload') break;
     }
     return served;
   }

@@ -1,4 +1,4 @@
-import { type CertletError, errorFields, isCertletError } from '../../errors.ts';
+import { type CertletError, errorFields, isCertletError, problemOf } from '../../errors.ts';
 import type { CertificateSpec } from '../../csr/spec.ts';
 import { caPinOf } from '../../discovery/ca-pin.ts';
 import type { CaRecord, RemovalProof } from '../../kubeconfig/ca-record.ts';
@@ -12,7 +12,7 @@ import { type FollowOptions, judgedNow, type RotationContext } from '../rotation
 import type { ClusterCaSnapshot, FailureSnapshot } from '../snapshot.ts';
 import {
   additionsOf,
-  caNames,
+  changeWanted,
   formOf,
   goingOf,
   notedRound,
@@ -101,11 +101,16 @@ export class CaFollower {
     return look < read ? look : read;
   }
 
+  /** Before anything else: what an earlier process knew says what the bootstrap kubeconfig offers. What cannot be read is told by the first round. */
+  async load(): Promise<void> {
+    await problemOf(() => this.#load());
+  }
+
   /** One round. Errors are told and tried again; only defects are thrown. */
   async run(signal: AbortSignal): Promise<void> {
     const { clock } = this.#context;
     try {
-      await this.#load();
+      await this.noteKubelet();
       if (this.#nextRead(clock.now()) <= clock.now()) await this.#follow(signal);
       await this.#lookAtKubelet(signal);
     } catch (error) {
@@ -261,12 +266,8 @@ export class CaFollower {
 
   #sayRefused({ fingerprint, subject, notAfter: ends }: TrustedCa, why: string): void {
     if (!this.#said.isNews(fingerprint, why)) return;
-    this.#context.log.log('warn', 'The cluster publishes a CA that is not trusted', {
-      fingerprint,
-      subject,
-      ends,
-      why,
-    });
+    const event = 'The cluster publishes a CA that is not trusted';
+    this.#context.log.log('warn', event, { fingerprint, subject, ends, why });
   }
 
   /** Where root writes the kubeconfig: what is to be trusted, and the command that makes it so. Undefined: nothing is to be done. */
@@ -275,23 +276,28 @@ export class CaFollower {
     const { kubeconfigs } = this.#node;
     if (cas === undefined) return kubeconfigs.askRoot(undefined);
     const trusted = readTrustedCas(cluster.caPem);
-    const [more, fewer] = [withoutCas(cas, trusted), withoutCas(trusted, cas)];
-    const reason = [
-      ...(more.length === 0 ? [] : [`the cluster publishes CAs that it does not trust: ${caNames(more)}`]),
-      ...(fewer.length === 0 ? [] : [`it trusts CAs that are gone from the cluster: ${caNames(fewer)}`]),
-    ].join('; ');
+    const reason = changeWanted(trusted, cas);
     const pins = parseChain(bundleOf(cas)).certificates.map(caPinOf);
     kubeconfigs.askRoot({ reason, command: this.#options.rootCommand(pins) });
   }
 
+  /**
+   * What the kubelet holds, to be noted before its kubeconfig changes, whoever changes it: of a run that is seen first after the change nobody could
+   * tell. Also where nothing can be read from the cluster. Throws as `ClusterCaFiles`.
+   */
+  async noteKubelet(): Promise<void> {
+    await this.#load();
+    const { cluster, trusted } = this.#node.kubeconfigs;
+    if (cluster.active === undefined || !this.#isReady) return;
+    if (await this.#kubelet.look(formOf(cluster.active), trusted)) await this.#note({});
+  }
+
   async #lookAtKubelet(signal: AbortSignal): Promise<void> {
-    const { kubeconfigs } = this.#node;
-    const { active } = kubeconfigs.cluster;
+    const { cluster, trusted } = this.#node.kubeconfigs;
+    const { active } = cluster;
     if (active === undefined) return;
-    const [form, trusted] = [formOf(active), kubeconfigs.trusted];
-    const changed = await this.#kubelet.look(form, trusted);
-    await this.#kubelet.wish(form, trusted, await this.#isCutOff(active, trusted, signal), signal);
-    if (changed) await this.#note({});
+    await this.noteKubelet();
+    await this.#kubelet.wish(formOf(active), trusted, await this.#isCutOff(active, trusted, signal), signal);
   }
 
   /** Whether the server in use shows a certificate already that the kubelet cannot verify: its restart waits for no window then. */

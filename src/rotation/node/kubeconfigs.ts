@@ -161,11 +161,16 @@ export class NodeKubeconfigs {
     return changes;
   }
 
-  /** The bootstrap credential and its cluster. Throws `ERR_CREDENTIAL_MISSING`, with `reason` for needing one, or what makes the file unusable. */
+  /**
+   * The bootstrap credential and the cluster to show it to: that of the node's kubeconfig where the bootstrap kubeconfig offers no other, so that
+   * neither a server that was left nor a CA that has gone comes back with it. Throws `ERR_CREDENTIAL_MISSING`, with `reason` for needing one, or what
+   * makes the file unusable.
+   */
   bootstrapConfig(reason: string): ClientConfig {
     const reading = this.#bootstrap;
     if (reading.kind === 'usable') {
-      if (reading.config.credential.kind !== 'none') return reading.config;
+      const { active = reading.config.cluster, offered = active } = this.cluster;
+      if (reading.config.credential.kind !== 'none') return { ...reading.config, cluster: offered };
       throw new CertletError('ERR_CREDENTIAL_MISSING', `${reading.path} names no credential, and ${reason}`, {
         remedy: 'kubeadm token create   # on a control plane node; then put the token into that file',
       });

@@ -128,3 +128,12 @@ export function offersNothing(active: ClusterAccess, offered: ClusterAccess): bo
 
 /** For one line of text: each CA by name. */
 export const caNames = (cas: readonly CaMark[]): string => cas.map(caName).join(', ');
+
+/** What is to be done about a kubeconfig that trusts some CAs and should trust others, for whoever writes it; empty where nothing is. */
+export function changeWanted(trusted: readonly CaMark[], wanted: readonly CaMark[]): string {
+  const [more, fewer] = [withoutCas(wanted, trusted), withoutCas(trusted, wanted)];
+  return [
+    ...(more.length === 0 ? [] : [`the cluster publishes CAs that it does not trust: ${caNames(more)}`]),
+    ...(fewer.length === 0 ? [] : [`it trusts CAs that are gone from the cluster: ${caNames(fewer)}`]),
+  ].join('; ');
+}

@@ -164,7 +164,8 @@ export class ServerCare {
     if (to === undefined || !(await this.#look({ ...home, server: to }, pair, signal))) return;
     const { bootstrap } = kubeconfigs;
     const named = this.#move?.to === home.server ? this.#move.home : undefined;
-    const bootstrapServer = named ?? (bootstrap.kind === 'usable' ? bootstrap.config.cluster.server : undefined);
+    // One that is absent now names the same server as before when it is put back.
+    const bootstrapServer = named ?? (bootstrap.kind === 'usable' ? bootstrap.config.cluster : home).server;
     const last = this.#move;
     const move: ServerMove = { at: at.now, from: home.server, to, home: bootstrapServer, owed: true };
     this.#moved(move);

@@ -178,6 +178,52 @@ t.test(
   },
 );
 
+t.test('a certificate that ended while the node was off brought the CA of the day of joining back', async (t) => {
+  const { host, cluster } = await joined(t);
+  // Whoever joined it in the middle of a rotation gave it both.
+  cluster.published = [OLD, NEW];
+  await host.clock.advance(2 * HOUR);
+  host.kubeconfigs.bootstrap = usable(BOOTSTRAP_PATH, { ...CLUSTER, caPem: OLD + NEW }, TOKEN);
+  cluster.signers[''] = NEW;
+  cluster.published = [NEW];
+  await host.clock.advance(12 * HOUR);
+  t.strictSame(trusted(host), [fingerprint(NEW)]);
+  const since = host.api.calls.length;
+  await host.restart(11 * 365 * DAY);
+  await host.clock.advance(10 * MINUTE);
+  t.equal(asBootstrap(host, since), 1);
+  t.strictSame(trusted(host), [fingerprint(NEW)]);
+});
+
+t.test('a bootstrap credential of the day of joining was of no use once the CA of that day had gone', async (t) => {
+  const { host, cluster } = await joined(t);
+  cluster.published = [OLD, NEW];
+  await host.clock.advance(2 * HOUR);
+  cluster.signers[''] = NEW;
+  cluster.published = [NEW];
+  await host.clock.advance(12 * HOUR);
+  await host.restart(11 * 365 * DAY);
+  await host.clock.advance(10 * MINUTE);
+  t.equal(host.isUpToDate, true, 'shown to the cluster under the CAs that were followed since');
+  t.strictSame(trusted(host), [fingerprint(NEW)]);
+});
+
+t.test('a node that slept through a change and was joined anew left its kubelet without the new CA', async (t) => {
+  const { host, cluster } = await joined(t);
+  await host.stop();
+  cluster.published = [NEW];
+  cluster.signers[''] = NEW;
+  host.clusterCa.run = 'run after the power came back';
+  const before = wishes(host);
+  await host.restart(DAY);
+  await host.clock.advance(3 * HOUR);
+  host.kubeconfigs.bootstrap = usable(BOOTSTRAP_PATH, { ...CLUSTER, caPem: NEW }, TOKEN);
+  host.agent?.filesChanged();
+  await host.clock.advance(3 * HOUR);
+  t.strictSame(trusted(host), [fingerprint(NEW)]);
+  t.equal(wishes(host), before + 1, 'it runs with the CA of before and is restarted');
+});
+
 t.test('an old CA that a server needs stays, however long it is gone from what is published', async (t) => {
   const { host, cluster } = await joined(t);
   cluster.published = [OLD, NEW];

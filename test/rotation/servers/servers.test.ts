@@ -3,6 +3,7 @@ import t, { type Test } from 'tap';
 import type { CertletError } from '../../../src/errors.ts';
 import { apiFault } from '../../fixtures/fakes/api.ts';
 import { CLUSTER, DAY, FakeHost, type HostOptions, HOUR, MINUTE } from '../../fixtures/fakes/host.ts';
+import { absent, BOOTSTRAP_PATH } from '../../fixtures/fakes/kubeconfigs.ts';
 
 const A = CLUSTER.server;
 const B = 'https://b.test:6443';
@@ -228,6 +229,37 @@ t.test('moveKubeconfig: a restart that was not taken is asked for again, also af
   host.start();
   await host.clock.advance(5 * MINUTE);
   t.equal(host.restarts.length, 1);
+});
+
+t.test(
+  'a bootstrap kubeconfig that was not there during a move took the kubeconfig back to the server that was left',
+  async (t) => {
+    const host = newHost(t, { moveKubeconfigMs: 10 * MINUTE });
+    await host.bootstrap();
+    const { bootstrap } = host.kubeconfigs;
+    host.kubeconfigs.bootstrap = absent(BOOTSTRAP_PATH);
+    host.agent?.filesChanged();
+    host.down(A);
+    await host.until(() => host.kubeconfigServer === B, HOUR);
+    host.up(A);
+    host.kubeconfigs.bootstrap = bootstrap;
+    host.agent?.filesChanged();
+    await host.clock.advance(HOUR);
+    t.equal(host.kubeconfigServer, B);
+  },
+);
+
+t.test('a certificate that ended after a move took the kubeconfig back to the server that was left', async (t) => {
+  const host = newHost(t, { moveKubeconfigMs: 10 * MINUTE });
+  host.api.lifetimeMs = 10 * DAY;
+  await host.bootstrap();
+  host.down(A);
+  await host.until(() => host.kubeconfigServer === B, HOUR);
+  host.up(A);
+  await host.restart(11 * DAY);
+  await host.clock.advance(10 * MINUTE);
+  t.equal(host.isUpToDate, true, 'by the bootstrap credential');
+  t.equal(host.kubeconfigServer, B);
 });
 
 t.test('moveKubeconfig: another server in the bootstrap kubeconfig is an offer as ever', async (t) => {
