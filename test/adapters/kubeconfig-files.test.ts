@@ -56,26 +56,6 @@ function errorOf(reading: KubeconfigReading): CertletError {
   throw new Error(`expected an unusable file, got ${reading.kind}`);
 }
 
-t.test(
-  'a kubeconfig with another text is read anew, also one that was unusable, and one that comes back',
-  async (t) => {
-    const folder = await folderOf(t);
-    const files = filesIn(folder);
-    const path = join(folder, 'bootstrap.conf');
-    const tokenOf = async (): Promise<string | undefined> => {
-      const { credential } = configOf(await files.readBootstrap());
-      return credential.kind === 'token' ? credential.token.reveal() : undefined;
-    };
-    for (const token of ['abcdef.0123456789abcdef', 'abcdef.fedcba9876543210', 'abcdef.0123456789abcdef']) {
-      await writeFile(path, kubeconfig({ token }), { mode: 0o600 });
-      t.equal(await tokenOf(), token);
-      t.equal(await tokenOf(), token);
-      await writeFile(path, '{', { mode: 0o600 });
-      t.match(errorOf(await files.readBootstrap()), { code: 'ERR_KUBECONFIG_INVALID' });
-    }
-  },
-);
-
 t.test('files that are not there are absent, and so is a bootstrap kubeconfig that is not configured', async (t) => {
   const files = filesIn(await folderOf(t));
   t.match(await files.readBootstrap(), { kind: 'absent', path: /bootstrap\.conf$/ });

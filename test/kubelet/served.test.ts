@@ -1,12 +1,5 @@
 import t from 'tap';
-import {
-  judgeLooks,
-  kubeletEndpoint,
-  type Look,
-  lookMoments,
-  lookMomentsAtStart,
-  type Served,
-} from '../../src/kubelet/served.ts';
+import { judgeLooks, kubeletEndpoint, type Look, lookMoments, type Served } from '../../src/kubelet/served.ts';
 
 const WANTED = { fingerprint: 'new' };
 const shows = (fingerprint: string, name?: string): Look => ({
@@ -58,11 +51,6 @@ t.test('lookMoments: soon at first, and once at the end of the time', async (t) 
   t.strictSame(lookMoments(90_000), [300, 1_000, 3_000, 10_000, 30_000, 60_000, 90_000]);
   t.strictSame(lookMoments(1_000), [300, 1_000]);
   t.strictSame(lookMoments(100), [100]);
-});
-
-t.test('a run with nothing due waits 300 ms before it looks at what has been served all along', async (t) => {
-  t.strictSame(lookMomentsAtStart(10_000), [0, 50, 100, 150, 200, 250, 300, 1_000, 3_000, 10_000]);
-  t.strictSame(lookMomentsAtStart(100), [0, 50, 100]);
 });
 
 const SEEN = { informed: true, version: 'v1.36.2', port: 10_350, addresses: ['192.0.2.7'] };
