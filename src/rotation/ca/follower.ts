@@ -25,7 +25,7 @@ import type { ServerRoster } from '../servers/roster.ts';
 import { KubeletCaKeeper } from './kubelet-cas.ts';
 import { missingCa } from './missing-ca.ts';
 import { readPublished } from './publication.ts';
-import { verifyUnder } from './verify.ts';
+import { verifyEach, verifyUnder } from './verify.ts';
 
 /** While the kubelet holds other CAs than its kubeconfig gives, its next start is looked for so often. */
 const LOOK_MS = 60_000;
@@ -223,12 +223,7 @@ export class CaFollower {
     const { bootstrap } = kubeconfigs;
     const others = (roster?.named ?? []).map((server) => ({ ...cluster, server }));
     const first = bootstrap.kind === 'usable' ? [bootstrap.config.cluster] : [];
-    const results = new Map<string, Verification>();
-    for (const known of [cluster, ...others, ...first]) {
-      if (results.has(known.server)) continue;
-      results.set(known.server, await this.#verify(known, cas, signal));
-    }
-    return results;
+    return await verifyEach(this.#context.connections.direct, [cluster, ...others, ...first], cas, signal);
   }
 
   #verify(cluster: ClusterAccess, cas: readonly TrustedCa[], signal: AbortSignal): Promise<Verification> {

@@ -27,3 +27,18 @@ export async function verifyUnder(
     await api.close();
   }
 }
+
+/** The same with each of these servers, once; by its URL. */
+export async function verifyEach(
+  connector: Pick<ApiConnector, 'connect'>,
+  clusters: readonly ClusterAccess[],
+  cas: readonly TrustedCa[],
+  signal: AbortSignal,
+): Promise<ReadonlyMap<string, Verification>> {
+  const results = new Map<string, Verification>();
+  for (const cluster of clusters) {
+    if (results.has(cluster.server)) continue;
+    results.set(cluster.server, await verifyUnder(connector, cluster, cas, signal));
+  }
+  return results;
+}
