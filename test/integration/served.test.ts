@@ -94,6 +94,47 @@ for (const { release, restarts, to } of [
   );
 }
 
+t.test(
+  'a kubelet 1.20 whose restart waits for a window: told, over a restart of certlet, until an administrator ends it',
+  async (t) => {
+    const { cluster, node } = await nodeOf(t);
+    const kubelet = await servingKubelet(t, '1.20', node);
+    // Half a year away: no run of this test meets it.
+    const start = `0 3 1 ${String(((new Date().getUTCMonth() + 6) % 12) + 1)} *`;
+    const window = `{start: "${start}", length: 2h, timeZone: America/St_Johns}`;
+    node.writeSettings(
+      `events: true\nkubelet: {port: ${String(kubelet.port)}, reloadWithin: 2s, restartWindow: ${window}}`,
+    );
+    const planned = () => {
+      const { certificates } = JSON.parse(readFileSync(node.file('run/status.json'), 'utf8')) as StatusDocument;
+      return certificates.find(({ purpose }) => purpose === 'serving')?.kubeletRestart;
+    };
+    const first = node.run('run');
+    t.teardown(() => first.end('SIGKILL'));
+    const told = await eventually(
+      'the restart to wait',
+      () => (existsSync(node.file('run/status.json')) ? planned() : undefined),
+      60,
+    );
+    t.ok(Date.parse(told.at) > Date.now(), told.at);
+    await eventually('the Event', () => cluster.events.find(({ reason }) => reason === 'KubeletRestartPlanned'));
+    t.equal(await first.end(), 0);
+
+    const second = node.run('run');
+    t.teardown(() => second.end('SIGKILL'));
+    await second.said('Starting certlet');
+    takesFlag(t, node.file('run/restart-kubelet'), () => kubelet.restart());
+    const again = await eventually('the restart to wait again', () => planned(), 60);
+    t.strictSame(again, told, 'the moment that was told');
+    t.equal(kubelet.restarts, 0);
+    const renew = node.run('renew', '--restart-now');
+    t.equal(await renew.exited, 0);
+    await second.said('The new pair is served');
+    t.equal(kubelet.restarts, 1);
+    await eventually('nothing to wait', () => (planned() === undefined ? true : undefined));
+  },
+);
+
 t.test('a program with reload and verify: looked at after its reload, and told when it did not help', async (t) => {
   const { cluster, node } = await nodeOf(t);
   cluster.settings.sign = ({ issue }) => issue().chainPem;
