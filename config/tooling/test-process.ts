@@ -1,8 +1,10 @@
 /** A worker process for test files, and the surroundings that it gets: nothing of the machine's but a shell and the usual tools. */
 import { type ChildProcess, spawn } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { delimiter, join, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
 import { broken, type FileOutcome, outcomeIn, type WorkerOrder } from './test-outcome.ts';
+import { type ProcessorTime, timeLine } from './test-report.ts';
 
 const root = resolve(import.meta.dirname, '../..');
 const USUAL_FOLDERS = ['/usr/local/sbin', '/usr/local/bin', '/usr/sbin', '/usr/bin', '/sbin', '/bin'];
@@ -29,6 +31,26 @@ export function surroundings(folder: string, caller: NodeJS.ProcessEnv): NodeJS.
     // The limit is each file's.
     TAP_TIMEOUT: '0',
   };
+}
+
+/** Of Linux, on every architecture that Node runs on. */
+const TICK_MS = 10;
+/** Places in `/proc/PID/stat` behind the program's name, of times in user and in kernel mode: the process's own, and its children's that ended. */
+const TIMES = { own: [11, 12], programs: [13, 14] } as const;
+
+/** Processor time that a process and its ended children have used; nothing of it where the system does not tell. */
+function processorTime(pid: number | undefined): ProcessorTime {
+  let stat: string;
+  try {
+    stat = readFileSync(`/proc/${String(pid)}/stat`, 'utf8');
+  } catch {
+    return { ownMs: 0, programsMs: 0 };
+  }
+  // The name stands in parentheses and may hold any of both.
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  const sum = (places: readonly number[]): number =>
+    places.reduce((ticks, place) => ticks + Number(fields[place]), 0) * TICK_MS;
+  return { ownMs: sum(TIMES.own), programsMs: sum(TIMES.programs) };
 }
 
 /** One process that runs a file at a time. */
@@ -66,11 +88,16 @@ export class TestProcess {
   /** Runs a file. */
   async run(order: WorkerOrder): Promise<FileOutcome> {
     const limit = setTimeout(() => this.kill(), order.timeoutMs + GRACE_MS);
+    const before = processorTime(this.#child.pid);
     const outcome = await new Promise<FileOutcome>((done) => {
       this.#running = { file: order.name, lines: [], done };
       this.#child.send(order);
     });
     clearTimeout(limit);
+    const after = processorTime(this.#child.pid);
+    this.#log(
+      timeLine(outcome, { ownMs: after.ownMs - before.ownMs, programsMs: after.programsMs - before.programsMs }),
+    );
     if (outcome.timedOut) {
       // What the file started may go on for ever.
       this.kill();

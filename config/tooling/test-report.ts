@@ -15,6 +15,18 @@ export function fileLine({ file, passed, failed, skipped, milliseconds }: FileOu
   return `${failed === 0 ? 'ok    ' : 'FAILED'}  ${file.padEnd(NAME_WIDTH)} ${seconds(milliseconds).padStart(7)}  ${figures}${skips(skipped)}`;
 }
 
+/** Processor time: of the process that runs tests, and of the programs that they started and that ended. */
+export interface ProcessorTime {
+  readonly ownMs: number;
+  readonly programsMs: number;
+}
+
+/** For the log: how long a file took, and how much of processors, which is what counts on a busy machine. */
+export function timeLine({ file, milliseconds }: FileOutcome, { ownMs, programsMs }: ProcessorTime): string {
+  const processor = `processor ${seconds(ownMs + programsMs)} (programs ${seconds(programsMs)})`;
+  return `# time ${file}: ${seconds(milliseconds)}, ${processor}\n`;
+}
+
 function text(value: unknown): string {
   if (typeof value === 'string') return value;
   return JSON.stringify(value, null, 2);

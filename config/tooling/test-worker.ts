@@ -8,7 +8,7 @@ import { registerHooks } from 'node:module';
 import 'node:tls';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { t as root, type Test } from 'tap';
+import type { Test } from 'tap';
 import { compileCache } from './test-process.ts';
 import { endMark, type FileOutcome, type WorkerOrder } from './test-outcome.ts';
 
@@ -16,6 +16,7 @@ const FOLDER_MODE = 0o755;
 /** For connections that are being closed. */
 const PATIENCE_MS = 10_000;
 const UMASK = 0o022;
+const DOMAIN = pathToFileURL(join(import.meta.dirname, 'test-domain.ts')).href;
 
 /** The subtest that a file gets as its `t`, by the file's URL. */
 const tests = new Map<string, Test>();
@@ -27,11 +28,13 @@ const tapOf = (file: string): string =>
 
 // A test file imports `t` from tap. With several files in a process that has to be the file's own test and not tap's root.
 registerHooks({
-  resolve: (specifier, context, next) =>
-    specifier === 'tap' && context.parentURL !== undefined && tests.has(context.parentURL)
-      ? { url: tapOf(context.parentURL), format: 'module', shortCircuit: true }
-      : next(specifier, context),
+  resolve: (specifier, context, next) => {
+    if (specifier === 'tap' && context.parentURL !== undefined && tests.has(context.parentURL))
+      return { url: tapOf(context.parentURL), format: 'module', shortCircuit: true };
+    return next(specifier === 'async-hook-domain' ? DOMAIN : specifier, context);
+  },
 });
+const { t: root } = await import('tap');
 
 async function runFile({ name, file, folder, timeoutMs }: WorkerOrder): Promise<FileOutcome> {
   const url = pathToFileURL(file).href;

@@ -50,6 +50,16 @@ for (const { name, text, told } of [
     told: /nobody/,
   },
   {
+    name: 'an error thrown by a timer of the second of three tests',
+    text: "t.test('first', async (t) => t.pass()); t.test('second', async () => { setTimeout(() => { throw new Error('late'); }); await new Promise(() => {}); }); t.test('third', async (t) => t.pass());",
+    told: /^ {2}second > late$/m,
+  },
+  {
+    name: 'a rejection of a test that is over, while another one runs',
+    text: "let reject; t.test('first', async (t) => { t.pass(); void new Promise((_, no) => { reject = no; }); }); t.test('second', async () => { reject(new Error('late')); await new Promise(() => {}); });",
+    told: /^ {2}second > late$/m,
+  },
+  {
     name: 'a file that ends the process',
     text: "t.test('x', async () => process.exit(0));",
     told: /its process ended|ended/,
