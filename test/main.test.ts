@@ -4,7 +4,7 @@ import { chmodSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import { VERSION } from '../src/cli/version.ts';
-import { certletCommand, STAGED_FOLDER } from './fixtures/program.ts';
+import { certletCommand, SOURCES, STAGED_FOLDER } from './fixtures/program.ts';
 
 const root = join(import.meta.dirname, '..');
 
@@ -69,15 +69,17 @@ t.test('the daemon does not load the command line library', { skip: inOneFile },
        return next(url, context);
      } });`,
   );
-  const quick = certlet(
-    `exec "$1" --import ${hook} "\${@:2}"`,
-    'run',
-    '--log-level',
-    'debug',
-    '--config',
-    '/nonexistent',
-  );
+  const hooked = (...args: readonly string[]) =>
+    spawnSync(
+      'bash',
+      ['-c', `exec "$1" --import ${hook} "\${@:2}"`, 'bash', ...certletCommand(args, { file: SOURCES })],
+      {
+        encoding: 'utf8',
+        cwd: '/',
+      },
+    );
+  const quick = hooked('run', '--log-level', 'debug', '--config', '/nonexistent');
   t.equal(quick.status, 78);
   t.notMatch(quick.stderr, /LOADED/);
-  t.match(certlet(`exec "$1" --import ${hook} "\${@:2}"`, 'run', '--help').stderr, /LOADED/, 'the test can see it');
+  t.match(hooked('run', '--help').stderr, /LOADED/, 'the test can see it');
 });

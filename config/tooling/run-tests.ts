@@ -1,5 +1,5 @@
 /**
- * `node config/tooling/run-tests.ts [unit|staged|cluster|systemd|packages|faults] [--coverage-report] [--log=FILE] [--jobs=N] [FILE...]`: runs a suite, or files of it, in as
+ * `node config/tooling/run-tests.ts [unit|staged|cluster|systemd|packages|faults] [--coverage | --coverage-report] [--log=FILE] [--jobs=N] [FILE...]`: runs a suite, or files of it, in as
  * many processes as there are processors. Shows a line a file, what failed, and `N passed, N failed[, N skipped]` (assertions); the whole
  * output, TAP, is in `.tap/SUITE.log` or FILE.
  */
@@ -34,6 +34,8 @@ interface Suite {
   readonly wrapper?: readonly string[];
   /** Runs the shipped program: what `CERTLET_PROGRAM` names, or what is staged for this one run. */
   readonly staged?: boolean;
+  /** Starts the program of the sources, put into one file for this one run. */
+  readonly bundled?: boolean;
   /** Installs packages: those in the folder that `CERTLET_PACKAGES` names, or what is made for this one run, hardly compressed. */
   readonly packaged?: boolean;
 }
@@ -46,6 +48,7 @@ const suites = {
     jobs: Math.max(2, availableParallelism()),
     timeoutMs: 10 * MINUTE_MS,
     apart: false,
+    bundled: true,
   },
   staged: {
     command: 'npm run test:staged --',
@@ -153,6 +156,18 @@ async function stageBelow(folder: string): Promise<string> {
   return join(folder, 'staged');
 }
 
+/** The sources as one file, which starts in half of their processor time. */
+async function bundleBelow(folder: string): Promise<string> {
+  const { bundle } = await import('./bundle.ts');
+  const { stop } = await import('esbuild');
+  const file = join(folder, 'program/certlet.cjs');
+  await bundle('src/main.ts', file);
+  // Its service is a process that would wait beside the tests.
+  await stop();
+  chmodSync(dirname(file), FOLDER_MODE);
+  return file;
+}
+
 /** Packages for this run alone. Throws with the tool's words where one cannot be made. */
 function packageBelow(folder: string): string {
   const output = join(folder, 'packages');
@@ -183,6 +198,8 @@ async function runSuite(
   if (suite.apart) environment['XDG_CACHE_HOME'] = process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache');
   if (coverage === 'none') environment['NODE_COMPILE_CACHE'] = compileCache(folder);
   else environment['NODE_V8_COVERAGE'] = startCoverage();
+  if (suite.bundled === true && files.some((file) => file.startsWith('test/')))
+    environment['CERTLET_BUNDLE'] = await bundleBelow(folder);
   if (suite.staged === true) environment['CERTLET_PROGRAM'] ??= await stageBelow(folder);
   if (suite.packaged === true) environment['CERTLET_PACKAGES'] ??= packageBelow(folder);
   const log = (text: string): void => appendFileSync(logPath, text);
@@ -211,6 +228,7 @@ const { values, positionals } = parseArgs({
     log: { type: 'string' },
     jobs: { type: 'string' },
     inside: { type: 'boolean', default: false },
+    coverage: { type: 'boolean', default: false },
     'coverage-report': { type: 'boolean', default: false },
     'disable-coverage': { type: 'boolean', default: false },
     'allow-empty-coverage': { type: 'boolean', default: false },
@@ -234,8 +252,9 @@ if (suite.wrapper !== undefined && !values.inside) {
   if (status === SKIPPED_STATUS) console.log('0 passed, 0 failed, 1 skipped');
   process.exitCode = status ?? 1;
 } else {
-  const part = named.length > 0 || name !== 'unit' || values['disable-coverage'];
-  const coverage = part ? 'none' : values['coverage-report'] ? 'shown' : 'file';
+  const whole = named.length === 0 && name === 'unit' && !values['disable-coverage'];
+  const wanted = values['coverage-report'] ? 'shown' : values.coverage ? 'file' : 'none';
+  const coverage = whole ? wanted : 'none';
   process.exitCode = await runSuite(
     suite,
     filesOf(suite, named),

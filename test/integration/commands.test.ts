@@ -7,7 +7,7 @@ import t, { type Test } from 'tap';
 import { COMMANDS } from '../../src/cli/commands.ts';
 import { caPinOf } from '../../src/discovery/ca-pin.ts';
 import { type FakeCluster, startFakeCluster } from '../fixtures/cluster/fake-cluster.ts';
-import { certletCommand, quoted, STAGED_FOLDER } from '../fixtures/program.ts';
+import { certletCommand, quoted, SOURCES, STAGED_FOLDER } from '../fixtures/program.ts';
 import { NodeFolder, type Program } from './program.ts';
 
 const TOKEN = 'abcdef.0123456789abcdef';
@@ -125,7 +125,8 @@ t.test('adopt reads the kubelet of the host and writes settings for it', async (
   const configuration =
     'apiVersion: kubelet.config.k8s.io/v1beta1\nkind: KubeletConfiguration\nserverTLSBootstrap: true\n';
   writeFileSync(join(tree, 'var/lib/kubelet/config.yaml'), configuration);
-  const { status, stdout, stderr } = runIn(tree, certletCommand(['adopt', '--write']), [STAGED_FOLDER ?? root]);
+  const command = certletCommand(['adopt', '--write'], { file: SOURCES });
+  const { status, stdout, stderr } = runIn(tree, command, [STAGED_FOLDER ?? root]);
   t.equal(status, 0, stdout + stderr);
   t.match(readFileSync(join(tree, 'etc/certlet/config.yaml'), 'utf8'), /hostnameOverride: n7/);
 });
@@ -139,7 +140,7 @@ t.test('the shipped program says of itself what the sources say', { skip: STAGED
     const { status, stdout, stderr } = spawnSync(program, [...words, ...args], { encoding: 'utf8', env });
     return { status, stdout, stderr };
   };
-  const sources = [node, '--disable-warning=ExperimentalWarning', join(root, 'src/main.ts')];
+  const sources = [node, '--disable-warning=ExperimentalWarning', SOURCES];
   const lines = [
     ...COMMANDS.map(({ name }) => [name, '--help']),
     ['--help'],
