@@ -189,6 +189,7 @@ async function readDiscoveryFile(file: string, ports: JoinPorts, signal: AbortSi
   if (answer.status !== 200) {
     throw new CertletError('ERR_DISCOVERY', `--discovery-file ${file}: status ${String(answer.status)}`, {
       status: answer.status,
+      remedy: `curl -is ${shellWord(file)}   # must answer 200 with a kubeconfig, without a redirect; or save it and give its path`,
     });
   }
   return answer.body;

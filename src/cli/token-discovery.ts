@@ -10,6 +10,7 @@ import {
 } from '../discovery/cluster-info.ts';
 import { signatureProblems } from '../discovery/cluster-info-signature.ts';
 import { CertletError, isCertletError } from '../errors.ts';
+import { shellWord } from '../remedy.ts';
 import { parseYaml } from '../kubeconfig/yaml.ts';
 import { parseChain } from '../pki/certificate.ts';
 import { encodePem } from '../pki/pem.ts';
@@ -159,11 +160,35 @@ function statusError(answer: FetchedDocument, url: string): CertletError {
       remedy,
     });
   }
-  if (status === 429) return new CertletError('ERR_API_THROTTLED', `${url}: 429, asked to slow down`, { status });
+  if (status === 429)
+    return new CertletError('ERR_API_THROTTLED', `${url}: 429, asked to slow down`, {
+      status,
+      remedy: `curl -ks ${probed(url)}   # once it answers 200, run certlet join again; whoever limits it is between, or the server is busy`,
+    });
   if (status >= 500)
-    return new CertletError('ERR_API_SERVER', `${url}: the API server answers ${String(status)}`, { status });
-  return new CertletError('ERR_DISCOVERY', `${url}: unexpected status ${String(status)}`, { status });
+    return new CertletError('ERR_API_SERVER', `${url}: the API server answers ${String(status)}`, {
+      status,
+      remedy: `curl -ks ${probed(url)}   # the server's own words; look at kube-apiserver and etcd, or at what stands before them`,
+    });
+  return noApiServer(
+    status >= 300 && status < 400
+      ? `${url}: ${String(status)}, a redirect, which is not followed`
+      : `${url}: unexpected status ${String(status)}`,
+    url,
+    { status },
+  );
 }
+
+/** Something else than an API server answers. */
+function noApiServer(message: string, url: string, more: { readonly status: number }): CertletError {
+  return new CertletError('ERR_DISCOVERY', message, {
+    ...more,
+    remedy: `curl -kis ${probed(url)}   # an API server shows gitVersion; else correct host and port of ENDPOINT, or the proxy between`,
+  });
+}
+
+/** What everybody may ask an API server. */
+const probed = (url: string): string => shellWord(`${new URL(url).origin}/version`);
 
 function untrusted(message: string): CertletError {
   return new CertletError('ERR_DISCOVERY', message, {

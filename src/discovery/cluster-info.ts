@@ -135,7 +135,11 @@ function parseJson(body: string, source: string): unknown {
     throw new CertletError(
       'ERR_DISCOVERY',
       `${source}: the answer is no JSON; something else than an API server answers there`,
-      { cause: error },
+      {
+        cause: error,
+        remedy:
+          'kubeadm token create --print-join-command   # on a control plane node: compare its endpoint with the one given; a proxy may answer in its place',
+      },
     );
   }
 }

@@ -123,3 +123,15 @@ t.test('whatever text comes, one call is one line without control characters', a
     ),
   );
 });
+
+t.test('values were quoted in one way on a terminal and in another in the journal', async () => {
+  const line = fc.record({ event: fc.string(), fields: fc.dictionary(fc.stringMatching(/^[a-z]{1,8}$/), fc.string()) });
+  fc.assert(
+    fc.property(line, ({ event, fields }) => {
+      const said = record(event, fields);
+      const afterPriority = journalLine(said).slice('<6>'.length);
+      const afterTime = textLine(said, { colour: false }).replace(/^\S+ INFO {2}/, '');
+      return afterPriority === afterTime;
+    }),
+  );
+});
