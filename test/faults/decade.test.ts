@@ -44,8 +44,9 @@ t.test('all of it has happened', { skip: YEARS * NODES < 16 && 'too few years fo
   t.ok(sum(({ moves }) => moves) > 0, 'kubeconfigs moved to another server');
   t.ok(sum(({ switches }) => switches) > 0, 'servers switched to another CA');
   t.ok(sum(({ restartsForCa }) => restartsForCa) > 0, 'kubelets were restarted for it');
+  t.ok(sum(({ held }) => held) > 0, 'restarts waited for their window');
   t.ok(sum(({ late }) => late) > 0, 'nodes slept through it');
   console.log(
-    `# figure simulated years: ${String(sum(({ years }) => years))} (${String(sum(({ events }) => events))} events, ${String(sum(({ switches }) => switches))} switches of servers to another CA, ${String(sum(({ moves }) => moves))} moves, ${String(sum(({ restarts }) => restarts))} restarts of kubelets, ${String(sum(({ late }) => late))} late nodes; seeds from ${String(FIRST_SEED)})`,
+    `# figure simulated years: ${String(sum(({ years }) => years))} (${String(sum(({ events }) => events))} events, ${String(sum(({ switches }) => switches))} switches of servers to another CA, ${String(sum(({ moves }) => moves))} moves, ${String(sum(({ restarts }) => restarts))} restarts of kubelets (${String(sum(({ held }) => held))} in their window), ${String(sum(({ late }) => late))} late nodes; seeds from ${String(FIRST_SEED)})`,
   );
 });

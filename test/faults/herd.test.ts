@@ -22,7 +22,8 @@ const RETRY_WINDOW_SECONDS = 300;
 const shown = (rate: RateSummary): string =>
   `peak ${String(rate.peakPerSecond)}/s, mean ${rate.meanPerSecond.toFixed(1)}/s, ratio ${rate.peakToMean.toFixed(2)}`;
 
-const figure = (name: string, value: string): void => console.log(`# figure ${name}: ${String(NODES)} nodes, ${value}`);
+const figure = (name: string, value: string, nodes = NODES): void =>
+  console.log(`# figure ${name}: ${String(nodes)} nodes, ${value}`);
 
 const run = promisify(execFile);
 
@@ -55,6 +56,42 @@ t.test('a power cut: no second of the spread carries more than three times its m
   const later = summarise(fleet.momentsMs, 2 * SPREAD_SECONDS * 1000, 20 * 60);
   t.ok(later.peakPerSecond <= rate.peakPerSecond, `no later second is busier: ${shown(later)}`);
   figure('the twenty minutes after a power cut', shown(later));
+});
+
+t.test('a site that was off for months comes back in one instant: by what each node has, and spread', async (t) => {
+  const nodes = 200;
+  const kind = nodes / 4;
+  const fleet = await play('a long time off', nodes);
+  t.strictSame(
+    fleet.askers?.['kinds'],
+    [kind, kind, 0, 0].map(String),
+    'own certificate, bootstrap credential, and two kinds that have none',
+  );
+  const asked = fleet.askers?.['all'] ?? [];
+  t.equal(
+    asked.filter((as) => as === 'bootstrap').length,
+    kind,
+    'the credential is used by those alone whose certificate is over, once',
+  );
+  const missing = fleet.missing ?? [];
+  t.equal(
+    missing.filter((text) => /is a link to .*where nothing is, and the client certificate expired/.test(text)).length,
+    kind,
+  );
+  t.equal(
+    missing.filter((text) => /^no bootstrap kubeconfig at .*, and the client certificate expired/.test(text)).length,
+    kind,
+  );
+  const rate = summarise(fleet.momentsMs, 0, SPREAD_SECONDS);
+  t.ok(rate.peakPerSecond <= nodes / 6, shown(rate));
+  // So few nodes come in one of these seconds that chance alone doubles one.
+  const inFives = summarise(
+    fleet.momentsMs.map((at) => at / 5),
+    0,
+    SPREAD_SECONDS / 5,
+  );
+  t.ok(inFives.peakToMean <= PEAK_TO_MEAN, `in five seconds: ${shown(inFives)}`);
+  figure('back after a long time off', shown(rate), nodes);
 });
 
 for (const name of ['power cut with the API server', 'first bootstrap without an API server'] as const) {
@@ -122,14 +159,24 @@ t.test('certificates issued in one minute are renewed evenly over 70 to 90 % of 
 });
 
 for (const row of [
-  { name: 'half of a fleet came again in the same instant, one second after its first failure', failures: 1 },
+  {
+    name: 'half of a fleet came again in the same instant, one second after its first failure',
+    failures: 1,
+  },
   { name: 'the second retry of a fleet comes spread', failures: 2 },
   { name: 'the tenth retry of a fleet comes spread', failures: 10 },
 ]) {
   t.test(row.name, async (t) => {
     const chance = seededChance(row.failures);
-    const input = { msToExpiry: undefined, refusedBackoffMs: HOUR, failures: row.failures };
-    const error = { code: 'ERR_API_UNREACHABLE', retryAfterMs: undefined } as const;
+    const input = {
+      msToExpiry: undefined,
+      refusedBackoffMs: HOUR,
+      failures: row.failures,
+    };
+    const error = {
+      code: 'ERR_API_UNREACHABLE',
+      retryAfterMs: undefined,
+    } as const;
     const delays = Array.from({ length: 10_000 }, () => retryDelayMs({ ...input, error, roll: chance.roll() }));
     const [shortest, longest] = [Math.min(...delays), Math.max(...delays)];
     const parts = shares(
