@@ -1,7 +1,9 @@
 /** Every text of the sources that says what a person does: a command first, what is to be known of it behind `   # `. Sentences hold no command. */
-import { readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
+import { commandsOf, commandsOfSources } from './fixtures/remedies/commands-of-sources.ts';
+import { patternOf, REMEDIES } from './fixtures/remedies/registry.ts';
 
 const SOURCES = join(import.meta.dirname, '../src');
 /** Texts of help, of completion, of printed manifests and of reports about what is to be done next, which are no remedies. */
@@ -42,3 +44,76 @@ for (const name of readdirSync(SOURCES, { recursive: true, encoding: 'utf8' }).f
     t.strictSame(literalsOf(readFileSync(join(SOURCES, name), 'utf8')).filter(isMixed), []);
   });
 }
+
+t.test('commands are found in every way that a source writes them', async (t) => {
+  t.strictSame(
+    commandsOf(
+      "const a = 'chmod 600 FILE'; // 'chmod 1'\nconst b = /'chmod 2/;\nconst c = `rm ${word(`mv ${x} ${y}`)}   # why`;",
+    ),
+    ['mv {} {}', 'chmod 600 FILE', 'rm {}'],
+  );
+  t.strictSame(commandsOf("x('install -D A && ' +\n  'systemctl daemon-reload   # and ' + why)"), [
+    'install -D A && systemctl daemon-reload',
+  ]);
+  t.strictSame(commandsOf('y(`${look} | openssl x509 -noout   # ${why}`)'), ['{} | openssl x509 -noout']);
+  t.strictSame(commandsOf("z('certlet runs on this host', 'the file is gone')"), []);
+});
+
+t.test(
+  'a command that certlet prints has somebody who runs it, and whatever nobody prints any more has nobody',
+  async (t) => {
+    const printed = commandsOfSources().map(({ file, command }) => `${file}: ${command}`);
+    t.ok(printed.length > 200, 'the sources were searched');
+    const known = rows().map(({ source, command }) => `${source}: ${command}`);
+    const missing = printed.filter((each) => !known.includes(each));
+    t.strictSame(
+      missing,
+      [],
+      'a new remedy: paste it in a test of test/systemd, or say in test/fixtures/remedies who runs it',
+    );
+    t.strictSame(
+      known.filter((each) => !printed.includes(each)),
+      [],
+    );
+  },
+);
+
+interface Row {
+  readonly source: string;
+  readonly command: string;
+  readonly by: string;
+}
+
+const rows = (): readonly Row[] =>
+  Object.entries(REMEDIES).flatMap(([source, commands]) =>
+    Object.entries(commands).map(([command, by]) => ({ source, command, by })),
+  );
+
+const isPasted = (by: string): boolean => by.startsWith('remedies-of-');
+
+t.test('what the list says of a command holds', async (t) => {
+  const kinds = ['shows', 'left', 'cluster', 'control plane', 'person', 'text'];
+  for (const { source, command, by } of rows()) {
+    const what = `${source}: ${command}`;
+    if (isPasted(by)) {
+      const file = join(import.meta.dirname, `systemd/${by}.test.ts`);
+      t.ok(existsSync(file) && readFileSync(file, 'utf8').includes(`new Pastes('${by}')`), what);
+      t.match(readFileSync(file, 'utf8'), 'pastes.all(t)', what);
+    } else if (by.startsWith('as ')) {
+      const other = rows().filter((row) => row.source === by.slice('as '.length) && isPasted(row.by));
+      t.ok(
+        other.some((row) => patternOf(row.command).test(command)),
+        what,
+      );
+    } else t.ok(kinds.includes(by), `${what}: ${by}`);
+    if (/\bkubectl\b/.test(command)) t.equal(by, 'cluster', what);
+    if (command.startsWith('kubeadm ')) t.equal(by, 'control plane', what);
+  }
+});
+
+t.test('what root could paste on a node and no test does becomes less, not more', async (t) => {
+  t.ok(rows().filter(({ by }) => by === 'left').length <= LEFT);
+});
+
+/** Lower it with each that is pasted. */
+const LEFT = 12;

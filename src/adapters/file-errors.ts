@@ -119,6 +119,7 @@ function ioRemedy(errno: string, path: string): string {
   if (hidden !== undefined) return hidden;
   if (errno === 'EACCES' || errno === 'EPERM')
     return `namei -l ${word}; lsattr -d ${word}   # owners, permissions and attributes`;
+  if (errno === 'ENOTDIR') return `namei -l ${word}   # a file stands where a folder must be: move it away`;
   if (errno === 'EBUSY') return `findmnt ${word}   # it is a mount point of its own: mount its folder in its place`;
   if (errno === 'EIO') return `dmesg | tail; findmnt -T ${shellWord(dirname(path))}   # the disk fails`;
   if (errno === 'EMFILE' || errno === 'ENFILE') return 'systemctl show certlet -p LimitNOFILE   # too many open files';

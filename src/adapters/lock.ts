@@ -5,10 +5,11 @@ import type { DatabaseSync } from 'node:sqlite';
 import { dirname, join, resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { CertletError, defectIn, isDefect } from '../errors.ts';
-import { fileError } from './file-errors.ts';
+import { errnoOf, fileError } from './file-errors.ts';
 import { NodeFileSystem } from './file-system.ts';
 import { ensureFolder, readIfPresent, replaceVolatile } from './files.ts';
 import { isProcessAlive } from './process-alive.ts';
+import { refuseClosed } from './store/folders.ts';
 
 /** Who has a cert-dir. */
 export interface LockHolder {
@@ -63,7 +64,7 @@ export async function acquireLock(
   const held: Held = { note, database: undefined, identity: '' };
   HELD.set(path, held);
   try {
-    held.identity = await prepareLockFile(path);
+    held.identity = await prepareLockFile(path).catch((error: unknown) => toldOfFolder(fs, certDir, error));
     held.database = await lockedDatabase(fs, certDir, path);
     // Without the lock, which a power cut ends, nobody goes by it.
     await replaceVolatile(fs, notePath(path), `${JSON.stringify(note)}\n`, 0o600);
@@ -115,6 +116,12 @@ async function lockedDatabase(fs: NodeFileSystem, certDir: string, path: string)
       throw heldBy(certDir, path, holder);
     await delay(NOTE_DELAY_MS);
   }
+}
+
+/** Where the system lets nobody in, its folder has the reason and the way out. Rejects always. */
+async function toldOfFolder(fs: NodeFileSystem, folder: string, error: unknown): Promise<never> {
+  if (errnoOf(error) === 'EACCES') await refuseClosed({ fs, uid: process.geteuid?.() ?? 0 }, folder);
+  throw error;
 }
 
 async function confirmLock(path: string, identity: string): Promise<void> {

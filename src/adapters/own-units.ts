@@ -1,4 +1,5 @@
 import { mergeSandbox, mergeService, mergeTimer, type ServiceSandbox, type TimerUnit } from '../kubelet/unit-file.ts';
+import { userIdOf } from './host-users.ts';
 import { HostFiles } from './host-files.ts';
 import { readWantedUnits } from './host-reloads.ts';
 
@@ -12,6 +13,8 @@ export interface OwnUnits extends TimerUnit {
   readonly command: string | undefined;
   /** What the service that is started may write: the timer's where it alone is enabled, else the daemon's. Undefined where there is no such unit. */
   readonly sandbox: ServiceSandbox | undefined;
+  /** Number of the user that its `User=` names; undefined for root, and for one that this host does not have. */
+  readonly uid: number | undefined;
 }
 
 /** Reads the units below `root`. What may not be read counts as absent. */
@@ -23,11 +26,13 @@ export async function readOwnUnits(root: string): Promise<OwnUnits> {
   const service = wanted.has('certlet.service');
   const byTimer = wanted.has('certlet-once.timer');
   const writing = byTimer && !service ? once : await files.readUnit('certlet.service', []);
+  const sandbox = writing.length === 0 ? undefined : mergeSandbox(writing);
   return {
     ...timer,
     service,
     timer: byTimer,
     command: mergeService(once).execStart,
-    sandbox: writing.length === 0 ? undefined : mergeSandbox(writing),
+    sandbox,
+    uid: sandbox?.user === undefined ? undefined : await userIdOf(files, sandbox.user),
   };
 }

@@ -1,7 +1,7 @@
 import { redact } from '../adapters/log/redact.ts';
-import { serviceUser } from '../adapters/probe/store-view.ts';
 import { type HowItRuns, remedyFor } from '../remedy.ts';
 import { asCertletError, type CertletError } from '../errors.ts';
+import { userOfService } from './service-user.ts';
 import type { CheckContext, CheckPorts, Facts, Step, StepOutcome } from './facts.ts';
 import { type Cause, type Evidence, type Finding, finding, type StepReport } from './finding.ts';
 
@@ -46,7 +46,7 @@ export function fromError(id: string, error: CertletError, verdict: Finding['ver
 async function forHost(found: readonly Finding[], ports: CheckPorts, facts: Facts): Promise<readonly Finding[]> {
   if (found.every(({ remedy, causes }) => remedy === undefined && causes === undefined)) return found;
   const { timer, service } = await ports.ownUnits();
-  const uid = facts.settings === undefined ? ports.uid : await serviceUser(ports.fs, facts.settings, ports.uid);
+  const uid = facts.settings === undefined ? ports.uid : await userOfService(ports, facts.settings);
   return found.map((each) => toldFor(each, { byTimer: timer && !service, uid }));
 }
 

@@ -3,6 +3,7 @@ import { basename, dirname, join } from 'node:path';
 import { fileError } from '../adapters/file-errors.ts';
 import type { FileSystem } from '../adapters/file-system.ts';
 import { ensureFolder, readIfPresent, replaceFile, sweepTemporaries } from '../adapters/files.ts';
+import { userIdOf } from '../adapters/host-users.ts';
 import type { HostFiles } from '../adapters/host-files.ts';
 import { type HostReload, readHostReloads, readReloadedUnit, readWantedUnits } from '../adapters/host-reloads.ts';
 import { CertletError } from '../errors.ts';
@@ -116,7 +117,7 @@ async function questionAbout(
     folder,
     real: await files.real(folder),
     way: await wayTo(files, folder),
-    serviceUid: user === undefined ? 0 : await uidOf(files, user),
+    serviceUid: user === undefined ? 0 : ((await userIdOf(files, user)) ?? 0),
     believed: await believed(),
     closed: sandboxes.flatMap(({ closed }) => closed.map(({ path }) => path)),
   };
@@ -170,12 +171,6 @@ async function wayTo(files: HostFiles, folder: string): Promise<readonly OwnedPa
   for (let at = folder; paths[0] !== '/'; at = dirname(at)) paths.unshift(at);
   const found = await Promise.all(paths.map(async (path) => ({ path, facts: await files.facts(path) })));
   return found.flatMap(({ path, facts }) => (facts === undefined ? [] : [{ path, ...facts }]));
-}
-
-async function uidOf(files: HostFiles, user: string): Promise<number> {
-  if (/^\d+$/u.test(user)) return Number(user);
-  const line = ((await files.read('/etc/passwd')) ?? '').split('\n').find((each) => each.startsWith(`${user}:`));
-  return Number(line?.split(':')[2] ?? 0);
 }
 
 async function checkUnit({ name, unit, action }: ReloadChoice, files: HostFiles): Promise<void> {

@@ -41,7 +41,7 @@ export async function runOwnAgent(
   const { command, log, everyMs, expiringWithinMs, proofGoodForMs } = options;
   const { environment, userId } = context.edge;
   const clock = systemClock();
-  await refuseForeignState(settings, command, userId);
+  await refuseForeignState(settings, context.edge);
   const lock = await acquireLock(settings.certDir, { label: `certlet ${command}` });
   const done = new AbortController();
   const ended = AbortSignal.any([context.signal, done.signal]);

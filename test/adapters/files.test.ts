@@ -102,7 +102,11 @@ t.test('ensureFolder makes what is missing, with its mode, and leaves what is th
   real.symlinkSync('nowhere', join(dir, 'dangling'));
   t.equal(await ensureFolder(fs, join(dir, 'dangling'), 0o755), false, 'somebody else was first');
   real.writeFileSync(join(dir, 'file'), '');
-  await t.rejects(ensureFolder(fs, join(dir, 'file/x'), 0o755), { code: 'ERR_STORE_IO', message: 'ENOTDIR' });
+  await t.rejects(ensureFolder(fs, join(dir, 'file/x'), 0o755), {
+    code: 'ERR_STORE_IO',
+    message: `${join(dir, 'file')} is no folder`,
+    remedy: `mv ${join(dir, 'file')} ${join(dir, 'file')}.old   # moves it away`,
+  });
 });
 
 t.test('reading tells absence from failure and never blocks or fills memory', async (t) => {

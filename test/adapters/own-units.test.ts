@@ -24,6 +24,7 @@ t.test('a host without certlet', async (t) => {
     fixedDelay: false,
     command: undefined,
     sandbox: undefined,
+    uid: undefined,
   });
 });
 
@@ -48,6 +49,7 @@ t.test('the shipped units, enabled', async (t) => {
     command: '/usr/bin/certlet once --every 1h',
     // That of the daemon, whose unit is not there.
     sandbox: undefined,
+    uid: undefined,
   });
 });
 

@@ -9,7 +9,14 @@ import { CertletError } from '../../src/errors.ts';
 const portsOf = (units: Partial<OwnUnits>): CheckPorts =>
   ({
     uid: 0,
-    ownUnits: async () => ({ service: true, timer: false, command: undefined, sandbox: undefined, ...units }),
+    ownUnits: async () => ({
+      service: true,
+      timer: false,
+      command: undefined,
+      sandbox: undefined,
+      uid: undefined,
+      ...units,
+    }),
   }) as unknown as CheckPorts;
 const ports = portsOf({});
 const never = new AbortController().signal;

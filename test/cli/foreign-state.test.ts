@@ -33,12 +33,14 @@ type Kind = 'service' | 'missing' | 'link';
 t.test('both folders are the service’s: told with the line as that user, and exit code 77', async (t) => {
   const folders = foldersFor(t, { certDir: 'service', stateDir: 'service' });
   const error = asCertletError(
-    await refuseForeignState(folders, 'reset --yes', ROOT).catch((thrown: unknown) => thrown),
+    await refuseForeignState(folders, { argv: ['reset', '--yes', '--config', '/srv/a b.yaml'], userId: ROOT }).catch(
+      (thrown: unknown) => thrown,
+    ),
   );
   t.match(error, {
     code: 'ERR_STORE_UNSAFE',
     message: `${folders.stateDir} belongs to user ${String(SERVICE)}, who runs the service`,
-    remedy: `runuser -u "$(id -nu ${String(SERVICE)})" -- certlet reset --yes`,
+    remedy: `runuser -u "$(id -nu ${String(SERVICE)})" -- certlet reset --yes --config '/srv/a b.yaml'`,
   });
   t.equal(exitCodeOf(error), 77);
 });
@@ -50,11 +52,11 @@ for (const { name, certDir, stateDir } of [
   { name: 'a link is nobody’s word on who owns what is behind it', certDir: 'service', stateDir: 'link' },
 ] as const) {
   t.test(`root is let through: ${name}`, async (t) => {
-    await t.resolves(refuseForeignState(foldersFor(t, { certDir, stateDir }), 'reset', ROOT));
+    await t.resolves(refuseForeignState(foldersFor(t, { certDir, stateDir }), { argv: ['reset'], userId: ROOT }));
   });
 }
 
 t.test('who is not root is not asked: the disk will tell', async (t) => {
   const folders = foldersFor(t, { certDir: 'service', stateDir: 'service' });
-  await t.resolves(refuseForeignState(folders, 'reset', SERVICE + 1));
+  await t.resolves(refuseForeignState(folders, { argv: ['reset'], userId: SERVICE + 1 }));
 });

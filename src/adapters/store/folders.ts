@@ -2,7 +2,7 @@ import { shellWord } from '../../remedy.ts';
 import { dirname } from 'node:path';
 import { CertletError } from '../../errors.ts';
 import type { FileFacts } from '../file-system.ts';
-import { ensureFolder } from '../files.ts';
+import { ensureFolder, noFolder } from '../files.ts';
 import { mapped, type StoreContext } from './store-context.ts';
 
 /**
@@ -57,16 +57,13 @@ const NO_WRITERS = (): boolean => false;
 
 /** Throws `ERR_STORE_UNSAFE` where another user could put or swap files, unless what is open about the folder itself is `tolerated`. */
 export async function refuseUnsafe(
-  context: StoreContext,
+  context: Pick<StoreContext, 'fs' | 'uid'>,
   folder: string,
   tolerated: (facts: FileFacts) => boolean,
 ): Promise<void> {
   const facts = await mapped(folder, () => context.fs.stat(folder));
   if (facts === undefined) return;
-  if (facts.kind !== 'folder')
-    throw new CertletError('ERR_STORE_IO', `${folder} is no folder`, {
-      remedy: `mv ${shellWord(folder)} ${shellWord(`${folder}.old`)}   # moves it away`,
-    });
+  if (facts.kind !== 'folder') throw noFolder(folder);
   if (facts.uid !== 0 && facts.uid !== context.uid)
     throw unsafe(
       folder,
@@ -82,8 +79,22 @@ export async function refuseUnsafe(
   await refuseOpenParents(context, folder);
 }
 
+/** What keeps the folder's own user out of it, and a service without capabilities with it, root's too. */
+export async function refuseClosed(context: Pick<StoreContext, 'fs' | 'uid'>, folder: string): Promise<void> {
+  await refuseUnsafe(context, folder, () => true);
+  const facts = await mapped(folder, () => context.fs.stat(folder));
+  const owned = facts?.uid === context.uid;
+  if (facts === undefined || (owned && (facts.mode & OWNER_USES) === OWNER_USES)) return;
+  const who = owned ? 'its owner' : `user ${String(context.uid)}`;
+  throw new CertletError('ERR_STORE_IO', `${folder} is closed to ${who} (mode ${facts.mode.toString(8)})`, {
+    remedy: owned ? `chmod u+rwx ${shellWord(folder)}` : `chown ${String(context.uid)} ${shellWord(folder)}`,
+  });
+}
+
+const OWNER_USES = 0o700;
+
 /** Whoever can write a folder above can put another one in place of ours, unless the sticky bit forbids it (as sshd checks). */
-async function refuseOpenParents(context: StoreContext, folder: string): Promise<void> {
+async function refuseOpenParents(context: Pick<StoreContext, 'fs'>, folder: string): Promise<void> {
   const real = await mapped(folder, () => context.fs.realpath(folder));
   for (let above = dirname(real); above !== dirname(above); above = dirname(above)) {
     const facts = await mapped(above, () => context.fs.stat(above));

@@ -73,6 +73,8 @@ const OWNER_LETTERS = { read: 'r', enter: 'rx', write: 'rwx' } as const;
 
 /** Whether mode bits keep the owner out, and the service with it: it has no capabilities, so that they hold for root too. */
 export function shutOutFindings(path: string, facts: FileFacts, use: Use, service: number): readonly Finding[] {
+  // What must be moved away is told by itself.
+  if (use !== 'read' && facts.kind !== 'folder') return [];
   const needed = OWNER_BITS[use];
   const mode = octal(facts.mode);
   // Somebody else's file that root needs has a finding of its own.

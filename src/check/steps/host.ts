@@ -4,7 +4,7 @@ import { readKubeconfig } from '../../adapters/kubeconfig-files.ts';
 import { meetingFiles } from '../../adapters/probe/meeting-files.ts';
 import { handsGroupOn, noSetgid } from '../../adapters/store/key-mode.ts';
 import { type FilesOf, readManaged, stillThere } from '../../adapters/store/left-files.ts';
-import { serviceUser, type StoreView } from '../../adapters/probe/store-view.ts';
+import type { StoreView } from '../../adapters/probe/store-view.ts';
 import type { Settings } from '../../config.ts';
 import { filesOnDisk } from '../../config/named-files.ts';
 import { writtenFolders } from '../../config/written-folders.ts';
@@ -27,6 +27,7 @@ import {
 import { isDenied, kubeconfigFindings, type Looker, unreadable } from '../rules/kubeconfigs.ts';
 import { leftFindings } from '../rules/left.ts';
 import { pairFindings } from '../rules/pairs.ts';
+import { userOfService } from '../service-user.ts';
 import { targetsOf } from '../targets.ts';
 import { fromError } from '../walk.ts';
 
@@ -66,7 +67,7 @@ export const credentialsStep: Step = {
     const { ports, facts } = context;
     const { settings } = facts;
     if (settings === undefined) return NO_SETTINGS;
-    const uid = await serviceUser(ports.fs, settings, ports.uid);
+    const uid = await userOfService(ports, settings);
     const trusted = { fs: ports.fs, uid, searchPath: ports.searchPath };
     const bootstrap = await readKubeconfig(settings.bootstrapKubeconfig, trusted);
     const node = await readKubeconfig(settings.kubeconfig, trusted);
@@ -151,8 +152,9 @@ export const filesStep: Step = {
       kind: 'folder' as const,
     }));
     const owner = await statOf(context.ports, certDir);
-    const trusted = [context.ports.uid, ...(owner === undefined ? [] : [owner])];
-    const service = await serviceUser(context.ports.fs, settings, context.ports.uid);
+    const service = await userOfService(context.ports, settings);
+    // Root knows whom the service runs as; to others it is whoever has its folder.
+    const trusted = [service, ...(context.ports.uid === 0 || owner === undefined ? [] : [owner])];
     const findings = await Promise.all(
       [...named, ...pairFiles, ...folders].map((item) => lookAt(context, item, { trusted, service })),
     );

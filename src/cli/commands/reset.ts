@@ -11,7 +11,7 @@ import { sealedPlaces } from '../sealed-bootstrap.ts';
 /** `certlet reset`: shows and removes what certlet made. */
 export async function runReset(context: CommandContext, args: ResetArguments): Promise<number> {
   const { certDir, stateDir, bootstrapKubeconfig, specs, runtimeDir, metrics } = await context.loadSettings();
-  await refuseForeignState({ certDir, stateDir }, 'reset', context.edge.userId);
+  await refuseForeignState({ certDir, stateDir }, context.edge);
   const sealed = sealedPlaces(context.settingsPath, runtimeDir);
   const files = {
     fs: new NodeFileSystem(),

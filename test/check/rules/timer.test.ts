@@ -67,6 +67,7 @@ const units = {
   delay: '30min',
   fixedDelay: true,
   sandbox: undefined,
+  uid: undefined,
   command: 'certlet once --every 1h',
 };
 const notBefore = new Date('2030-01-01T00:00:00Z');
