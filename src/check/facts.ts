@@ -2,6 +2,7 @@ import type { RequestHistory } from '../csr/pending.ts';
 import type { HostKubelet } from '../adapters/host-kubelet.ts';
 import type { HostReload } from '../adapters/host-reloads.ts';
 import type { OwnUnits } from '../adapters/own-units.ts';
+import type { UnitStates } from '../adapters/systemd/unit-states.ts';
 import type { FileSystem } from '../adapters/file-system.ts';
 import type { PairView, StoreView } from '../adapters/probe/store-view.ts';
 import type { LookedUp } from '../adapters/probe/name-lookup.ts';
@@ -107,6 +108,10 @@ export interface CheckPorts {
   readonly daemonStatus: (settings: Settings) => Promise<StatusDocument | undefined>;
   /** How certlet is started on this host. */
   readonly ownUnits: () => Promise<OwnUnits>;
+  /** What systemd says of units; it changes nothing there. */
+  readonly unitStates: (units: readonly string[], signal: AbortSignal) => Promise<UnitStates>;
+  /** The last errors of a unit in the journal, as far as they may be read. */
+  readonly lastErrors: (unit: string, signal: AbortSignal) => Promise<readonly string[]>;
   /** Root's side of the settings' `reload`. */
   readonly reloads: () => Promise<RootReloads>;
 }

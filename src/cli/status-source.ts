@@ -20,6 +20,8 @@ export interface FoundStatus {
   readonly missing: boolean;
   /** The timer alone does the work, no daemon. */
   readonly byTimer: boolean;
+  /** When the timer starts the next run, as systemd says. */
+  readonly nextRun?: Date | undefined;
   /** A daemon runs and cannot use the cert-dir. */
   readonly trouble?: Trouble | undefined;
 }
@@ -75,18 +77,30 @@ function troubleOf(reply: ControlReply): Trouble | undefined {
   return { message: escaped(message), ...(remedy !== undefined && { remedy: escaped(remedy) }) };
 }
 
-async function startedHow(root: string, running: boolean): Promise<Pick<FoundStatus, 'missing' | 'byTimer'>> {
+async function startedHow(
+  root: string,
+  running: boolean,
+): Promise<Pick<FoundStatus, 'missing' | 'byTimer' | 'nextRun'>> {
   if (running) return { missing: false, byTimer: false };
   const { readOwnUnits } = await import('../adapters/own-units.ts');
   const { service, timer } = await readOwnUnits(root);
-  return { missing: service, byTimer: timer && !service };
+  if (!timer || service) return { missing: service, byTimer: false };
+  return { missing: false, byTimer: true, nextRun: await nextRunOf('certlet-once.timer', root) };
+}
+
+/** Undefined where systemd cannot be asked, or knows of none. */
+async function nextRunOf(timer: string, root: string): Promise<Date | undefined> {
+  if (root !== '/') return undefined;
+  const { askUnitStates } = await import('../adapters/systemd/unit-states.ts');
+  const states = await askUnitStates([timer], new AbortController().signal);
+  return states.kind === 'told' ? states.units.get(timer)?.nextRun : undefined;
 }
 
 async function fromDisk(
   settings: Settings,
   now: Date,
   trouble: Trouble | undefined,
-): Promise<Omit<FoundStatus, 'missing' | 'byTimer'>> {
+): Promise<Omit<FoundStatus, 'missing' | 'byTimer' | 'nextRun'>> {
   // Late: with a daemon or a file to read, no store is needed.
   const { certificateOnDisk, storeOnDisk } = await import('../disk-pairs.ts');
   const { certDir, nodeName, specs } = settings;

@@ -41,6 +41,8 @@ export interface TextOptions {
   /** How certlet runs on this host: the document's own remedies are told so already. */
   readonly host?: HowItRuns;
   readonly now: Date;
+  /** When a timer starts the next run. */
+  readonly nextRun?: Date | undefined;
   readonly colour: boolean;
   /** Lines get no longer; undefined where there is no terminal. */
   readonly columns?: number | undefined;
@@ -100,12 +102,16 @@ function leftLines({ purpose, files }: LeftStatus, look: Look): readonly string[
   return [...heading(purpose, 'not in the settings any more; its files are left', look), ...rowLines(rows, look)];
 }
 
-function headRows(document: StatusDocument, { source, now, trouble, verdict, host }: TextOptions): readonly Row[] {
+function headRows(
+  document: StatusDocument,
+  { source, now, trouble, verdict, host, nextRun }: TextOptions,
+): readonly Row[] {
   const { kubeletVersion, clockSkewSeconds: skew } = document.node;
   return [
     ...(trouble
       ? ([['certlet', `runs and can renew nothing: ${trouble.message}`], ...adviceRows(trouble.remedy)] as const)
       : processRows(document, { source, now, verdict, ...(host && { host }) })),
+    ...(nextRun === undefined ? [] : ([['next run', at(nextRun.toISOString(), now)]] as const)),
     ...fileRows(document, source, now),
     ['time off', timeOffText(document, now)],
     ...serverRows(document, now),

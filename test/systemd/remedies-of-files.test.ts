@@ -161,8 +161,7 @@ t.test('check: modes and owners of files and folders, all at once', { skip: noLa
     echo 'kind: Config' > ${BOOTSTRAP}; chmod 644 ${BOOTSTRAP}
     chown 7 /etc/kubernetes; chmod 777 /etc/kubernetes
     chmod 500 ${PKI}
-    echo x > /var/state; chmod 600 /var/state`);
-  put('/etc/certlet/config.yaml', 'stateDir: /var/state\n');
+    echo x > ${PKI}/.certlet; chmod 600 ${PKI}/.certlet`);
   t.strictSame(follow(t, FILES, 'files.'), [
     'files.no-folder',
     'files.owner',

@@ -47,6 +47,39 @@ t.test('the daemon: not enabled, stopped, neither', { skip: noLab }, async (t) =
   t.equal(show('certlet', 'ActiveState'), 'active');
 });
 
+t.test('what systemd says of the units: failed, masked, changed', { skip: noLab }, async (t) => {
+  await reset();
+  const UNITS = 'check/rules/units.ts';
+  const mended = (id: string): void => {
+    pastes.paste(UNITS, remedyOf(id));
+    t.strictSame(findingsOf(id), [], id);
+  };
+  put('/run/systemd/system/kubelet.service', '[Service]\nExecStart=/bin/sleep infinity\n');
+  put('/etc/certlet/config.yaml', 'kubelet: { unit: 7 }\n');
+  shell('systemctl daemon-reload; systemctl enable certlet');
+  attempt('systemctl', 'start', 'certlet');
+  put('/etc/certlet/config.yaml', 'log: { level: info }\n');
+  t.match(findingsOf('daemon.failed')[0]?.what, /exit status 78.*kubelet\.unit/, 'with its own last error');
+  mended('daemon.failed');
+  run('systemctl', 'stop', 'certlet');
+  run('systemctl', 'mask', 'certlet');
+  mended('daemon.masked');
+  t.equal(show('certlet', 'ActiveState'), 'active');
+  put('/etc/systemd/system/certlet.service.d/more.conf', '[Service]\nEnvironment=A=b\n');
+  mended('daemon.changed');
+  put('/run/systemd/system/kubelet.service', '[Service]\nExecStart=/bin/sleep 1d\n');
+  mended('kubelet.changed');
+  shell('rm /run/systemd/system/kubelet.service; systemctl daemon-reload; systemctl mask kubelet');
+  mended('kubelet.masked');
+
+  shell('systemctl disable --now certlet; systemctl enable certlet-once.timer');
+  mended('timer.stopped');
+  t.match(run('sh', '-c', 'certlet check || :'), /certlet-once\.timer runs next at \d{4}-/);
+  await until('the first run to end', () => show('certlet-once.service', 'ActiveState') !== 'activating');
+  t.match(run('sh', '-c', 'certlet status || :'), /next run +in /);
+  run('systemctl', 'disable', '--now', 'certlet-once.timer');
+});
+
 t.test('a timer where only a daemon will do', { skip: noLab }, async (t) => {
   await reset();
   run('systemctl', 'enable', 'certlet-once.timer');

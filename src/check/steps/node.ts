@@ -8,6 +8,7 @@ import { type Finding, finding, good } from '../finding.ts';
 import { daemonFindings, kubeletUnitFinding } from '../rules/daemon.ts';
 import { kubeletFindings } from '../rules/kubelet.ts';
 import { certificateNameFindings } from '../rules/names.ts';
+import { DAEMON_UNIT, failedUnit, ONCE_UNIT, tellsOfDaemon, TIMER_UNIT, unitFindings } from '../rules/units.ts';
 import { timerFindings } from '../rules/timer.ts';
 import { withApi } from '../targets.ts';
 import { NO_SETTINGS } from './host.ts';
@@ -96,9 +97,33 @@ export const daemonStep: Step = {
     const state = await ports.daemon(settings);
     const document = state === 'running' ? await ports.daemonStatus(settings) : undefined;
     const own = daemonFindings({ state, units, document, now: ports.now() });
-    return { findings: [...own, ...timer, ...(await kubeletUnit(context, settings, units))] };
+    const bySystemd = await unitsFound(context, settings, units);
+    return {
+      findings: [
+        ...bySystemd,
+        // Why it is stopped is said already.
+        ...own.filter(({ id }) => !tellsOfDaemon(bySystemd) || !['daemon.stopped', 'daemon.down'].includes(id)),
+        ...timer,
+        ...(await kubeletUnit(context, settings, units)),
+      ],
+    };
   },
 };
+
+async function unitsFound(
+  { ports, signal }: CheckContext,
+  { kubelet: { unit, restart } }: Settings,
+  units: OwnUnits,
+): Promise<readonly Finding[]> {
+  const kubelet = restart === 'never' ? undefined : withSuffix(unit);
+  const names = [DAEMON_UNIT, TIMER_UNIT, ONCE_UNIT, ...(kubelet === undefined ? [] : [kubelet])];
+  const states = await ports.unitStates(names, signal);
+  const failed = failedUnit(states, units);
+  const errors = failed === undefined ? [] : await ports.lastErrors(failed, signal);
+  return unitFindings({ states, units, kubelet, errors });
+}
+
+const withSuffix = (unit: string): string => (unit.endsWith('.service') ? unit : `${unit}.service`);
 
 /** Judged where certlet has units itself: elsewhere nobody reads the flag that restarts. */
 async function kubeletUnit(
@@ -107,7 +132,7 @@ async function kubeletUnit(
   { sandbox }: OwnUnits,
 ): Promise<readonly Finding[]> {
   if (sandbox === undefined || kubelet.restart === 'never') return [];
-  const unit = kubelet.unit.endsWith('.service') ? kubelet.unit : `${kubelet.unit}.service`;
+  const unit = withSuffix(kubelet.unit);
   return (await (await ports.reloads()).hasUnit(unit)) ? [] : [kubeletUnitFinding(unit)];
 }
 

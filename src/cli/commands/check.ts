@@ -13,6 +13,7 @@ import { isReadOnlyMount } from '../../adapters/probe/read-only-mount.ts';
 import { lookServed } from '../../adapters/probe/served-certificate.ts';
 import { viewStore } from '../../adapters/probe/store-view.ts';
 import { connectOnce } from '../../adapters/probe/tcp-connect.ts';
+import { askUnitStates, lastErrors } from '../../adapters/systemd/unit-states.ts';
 import { createRouteProbe } from '../../adapters/route-probe.ts';
 import type { CheckPorts, DaemonState, RootReloads } from '../../check/facts.ts';
 import { checkDocument, checkText, tally } from '../../check/report.ts';
@@ -81,6 +82,11 @@ export function checkPorts(context: CommandContext): CheckPorts {
     isReadOnlyMount,
     isFull,
     ownUnits: () => readOwnUnits(edge.hostRoot),
+    unitStates: async (units, stop) =>
+      edge.hostRoot === '/'
+        ? askUnitStates(units, stop)
+        : { kind: 'untold', reason: `it runs not for ${edge.hostRoot}` },
+    lastErrors: async (unit, stop) => (edge.hostRoot === '/' ? lastErrors(unit, stop) : []),
     reloads: () => rootReloads(new HostFiles(edge.hostRoot)),
   };
 }

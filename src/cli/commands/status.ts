@@ -116,14 +116,14 @@ type Judged = Told & { readonly verdict: Verdict; readonly now: Date };
 function formed(
   context: CommandContext,
   args: StatusArguments,
-  { document, source, trouble, host, verdict, now }: Judged,
+  { document, source, trouble, host, verdict, now, nextRun }: Judged,
 ): string {
   const { stdout, environment } = context.edge;
   if (args.output === 'text') {
     const colour = showsColour(stdout, environment);
     const columns = stdout.isTTY === true ? stdout.columns : undefined;
     const details = args.verbose || args.certificate !== undefined;
-    return statusReport(document, { source, trouble, host, verdict, now, colour, columns, details });
+    return statusReport(document, { source, trouble, host, verdict, now, nextRun, colour, columns, details });
   }
   const told = { ...document, state: verdict.state, reasons: verdict.reasons, source: source.kind };
   // A stream of documents has one on each line.

@@ -84,6 +84,8 @@ for (const row of [
   });
 }
 
+const KIND_OF = { read: 'file', enter: 'folder', write: 'folder' } as const;
+
 for (const row of [
   { name: 'a folder that its owner may not enter', mode: 0o000, uid: 0, use: 'write', remedy: "chmod u+rwx '/a b'" },
   { name: 'a folder that its owner may not write', mode: 0o555, uid: 0, use: 'write', remedy: "chmod u+rwx '/a b'" },
@@ -94,7 +96,7 @@ for (const row of [
   { name: "somebody else's, which has a finding of its own", mode: 0o000, uid: 5, use: 'write', remedy: undefined },
 ] as const) {
   t.test(`files: ${row.name}`, async (t) => {
-    const [found] = shutOutFindings('/a b', { ...FILE, mode: row.mode, uid: row.uid }, row.use, 0);
+    const [found] = shutOutFindings('/a b', { ...FILE, kind: KIND_OF[row.use], mode: row.mode, uid: row.uid }, row.use, 0);
     t.equal(found?.remedy, row.remedy);
   });
 }
@@ -107,7 +109,7 @@ for (const row of [
   { name: "root's token", mode: 0o600, use: 'read', remedy: "chown 812 '/a b'" },
 ] as const) {
   t.test(`files: a service with a user of its own, and ${row.name}`, async (t) => {
-    const [found] = shutOutFindings('/a b', { ...FILE, mode: row.mode, uid: 0 }, row.use, 812);
+    const [found] = shutOutFindings('/a b', { ...FILE, kind: KIND_OF[row.use], mode: row.mode, uid: 0 }, row.use, 812);
     t.equal(found?.remedy, row.remedy);
   });
 }

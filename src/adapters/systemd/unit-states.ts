@@ -1,0 +1,105 @@
+import { type CommandEnd, runCommand } from '../hooks/command-process.ts';
+
+/** What systemd says of one unit (systemctl(1), org.freedesktop.systemd1(5)). */
+export interface UnitState {
+  /** `loaded`, `not-found`, `masked`, `bad-setting`, `error`. */
+  readonly load: string;
+  /** `active`, `inactive`, `failed`, `activating`, `deactivating`, `reloading`. */
+  readonly active: string;
+  /** `auto-restart` among others. */
+  readonly sub: string;
+  /** How it is started, as `systemctl is-enabled` tells it; empty where there is no unit. */
+  readonly enabled: string;
+  /** `success`, or why it failed: `exit-code`, `signal`, `timeout`, `watchdog`. */
+  readonly result: string;
+  /** Of its last main process; undefined where there was none. */
+  readonly exitStatus: number | undefined;
+  /** Its files are newer than what systemd has loaded. */
+  readonly needsReload: boolean;
+  /** Of a timer, the next moment by the calendar; undefined where there is none. */
+  readonly nextRun: Date | undefined;
+}
+
+/** The states by unit name, or why nobody could tell them. */
+export type UnitStates =
+  | { readonly kind: 'told'; readonly units: ReadonlyMap<string, UnitState> }
+  | { readonly kind: 'untold'; readonly reason: string };
+
+const PROPERTIES =
+  'Id,LoadState,ActiveState,SubState,UnitFileState,Result,ExecMainStatus,ExecMainCode,NeedDaemonReload,NextElapseUSecRealtime';
+/** Moments are written in the zone of who asks, words in its language. */
+const ENVIRONMENT = { PATH: '/usr/bin:/bin:/usr/sbin:/sbin', LC_ALL: 'C', TZ: 'UTC', SYSTEMD_COLORS: '0' };
+const TIMEOUT_MS = 5_000;
+
+/** Asks systemd for these units, with a time limit of five seconds. Rejects never. */
+export async function askUnitStates(units: readonly string[], signal: AbortSignal): Promise<UnitStates> {
+  const { end, lines } = await output(['systemctl', 'show', '-p', PROPERTIES, '--', ...units], signal);
+  const reason = reasonOf('systemctl', end, lines);
+  return reason === undefined ? { kind: 'told', units: parseUnitStates(lines.join('\n')) } : { kind: 'untold', reason };
+}
+
+/** The last lines at error or worse that these units have in the journal since their last start began; none where it may not be read. */
+export async function lastErrors(unit: string, signal: AbortSignal): Promise<readonly string[]> {
+  const { end, lines } = await output(
+    ['journalctl', '-q', '--no-pager', '-o', 'cat', '-n', '2', '-t', 'certlet', '-p', 'err', '-u', unit],
+    signal,
+  );
+  return reasonOf('journalctl', end, lines) === undefined ? lines : [];
+}
+
+async function output(
+  command: readonly string[],
+  signal: AbortSignal,
+): Promise<{ readonly end: CommandEnd; readonly lines: readonly string[] }> {
+  const lines: string[] = [];
+  const request = {
+    command,
+    env: ENVIRONMENT,
+    timeoutMs: TIMEOUT_MS,
+    onLine: (_: string, line: string) => void lines.push(line),
+  };
+  return { end: await runCommand(request, signal), lines };
+}
+
+function reasonOf(program: string, end: CommandEnd, lines: readonly string[]): string | undefined {
+  switch (end.kind) {
+    case 'exited':
+      return end.code === 0 ? undefined : `${program}: ${lines[0] ?? `status ${String(end.code)}`}`;
+    case 'timedOut':
+      return `${program} did not answer within ${String(TIMEOUT_MS / 1000)} seconds`;
+    case 'notStarted':
+      return `${program} cannot be run: ${end.reason}`;
+    case 'killed':
+    case 'aborted':
+      return `${program} was ended`;
+  }
+}
+
+/** The answer of `systemctl show` for several units: `NAME=VALUE` lines, an empty line between two units. */
+export function parseUnitStates(text: string): ReadonlyMap<string, UnitState> {
+  const states = new Map<string, UnitState>();
+  for (const block of text.split(/\n{2,}/)) {
+    const values = new Map(
+      block.split('\n').map((line) => [line.slice(0, line.indexOf('=')), line.slice(line.indexOf('=') + 1)]),
+    );
+    const value = (name: string): string => values.get(name) ?? '';
+    if (value('Id') === '') continue;
+    states.set(value('Id'), {
+      load: value('LoadState'),
+      active: value('ActiveState'),
+      sub: value('SubState'),
+      enabled: value('UnitFileState'),
+      result: value('Result'),
+      exitStatus: ['', '0'].includes(value('ExecMainCode')) ? undefined : Number(value('ExecMainStatus')),
+      needsReload: value('NeedDaemonReload') === 'yes',
+      nextRun: momentOf(value('NextElapseUSecRealtime')),
+    });
+  }
+  return states;
+}
+
+/** `Mon 2026-11-30 01:30:21 UTC`, with fractions of a second or none. */
+function momentOf(text: string): Date | undefined {
+  const [, day = '', time = ''] = /(\d{4}-\d\d-\d\d) (\d\d:\d\d:\d\d)(?:\.\d+)? UTC$/.exec(text) ?? [];
+  return day === '' ? undefined : new Date(`${day}T${time}Z`);
+}

@@ -1,0 +1,54 @@
+import t from 'tap';
+import { askUnitStates, lastErrors, parseUnitStates } from '../../../src/adapters/systemd/unit-states.ts';
+
+const block = (fields: Readonly<Record<string, string>>): string =>
+  Object.entries({
+    Id: 'certlet.service',
+    LoadState: 'loaded',
+    ActiveState: 'active',
+    SubState: 'running',
+    UnitFileState: 'enabled',
+    Result: 'success',
+    ExecMainCode: '0',
+    ExecMainStatus: '0',
+    NeedDaemonReload: 'no',
+    ...fields,
+  })
+    .map(([name, value]) => `${name}=${value}`)
+    .join('\n');
+
+t.test('each unit of an answer by its name, and what systemd leaves out', async (t) => {
+  const text = [
+    block({ ActiveState: 'failed', SubState: 'failed', Result: 'exit-code', ExecMainCode: '1', ExecMainStatus: '78' }),
+    block({ Id: 'certlet-once.timer', NextElapseUSecRealtime: 'Mon 2026-11-30 01:30:21 UTC' }),
+    block({ Id: 'none.service', LoadState: 'not-found', UnitFileState: '', NextElapseUSecRealtime: '' }),
+    '',
+  ].join('\n\n');
+  const states = parseUnitStates(text);
+  t.strictSame([...states.keys()], ['certlet.service', 'certlet-once.timer', 'none.service']);
+  t.match(states.get('certlet.service'), {
+    load: 'loaded',
+    active: 'failed',
+    result: 'exit-code',
+    exitStatus: 78,
+    needsReload: false,
+    nextRun: undefined,
+  });
+  t.match(states.get('certlet-once.timer'), { exitStatus: undefined, nextRun: new Date('2026-11-30T01:30:21Z') });
+  t.match(states.get('none.service'), { load: 'not-found', enabled: '', nextRun: undefined });
+});
+
+t.test('a moment in a form or a zone that was not asked for is none', async (t) => {
+  for (const given of ['', 'n/a', 'Mon 2026-11-30 01:30:21 CET', '1764466221000000']) {
+    const [state] = parseUnitStates(block({ NextElapseUSecRealtime: given })).values();
+    t.equal(state?.nextRun, undefined, given);
+  }
+  const [state] = parseUnitStates(block({ NextElapseUSecRealtime: 'Mon 2026-11-30 01:30:21.250 UTC' })).values();
+  t.strictSame(state?.nextRun, new Date('2026-11-30T01:30:21Z'));
+});
+
+t.test('nobody waits for an answer that nobody wants any more', async (t) => {
+  const signal = AbortSignal.abort();
+  t.strictSame(await askUnitStates(['certlet.service'], signal), { kind: 'untold', reason: 'systemctl was ended' });
+  t.strictSame(await lastErrors('certlet.service', signal), []);
+});
