@@ -1,5 +1,5 @@
 import { mergeSandbox, mergeService, mergeTimer, type ServiceSandbox, type TimerUnit } from '../kubelet/unit-file.ts';
-import { userIdOf } from './host-users.ts';
+import { readUser } from './host-users.ts';
 import { HostFiles } from './host-files.ts';
 import { readWantedUnits } from './host-reloads.ts';
 
@@ -33,6 +33,6 @@ export async function readOwnUnits(root: string): Promise<OwnUnits> {
     timer: byTimer,
     command: mergeService(once).execStart,
     sandbox,
-    uid: sandbox?.user === undefined ? undefined : await userIdOf(files, sandbox.user),
+    uid: sandbox?.user === undefined ? undefined : (await readUser(files, sandbox.user))?.uid,
   };
 }

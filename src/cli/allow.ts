@@ -3,7 +3,7 @@ import { basename, dirname, join } from 'node:path';
 import { fileError } from '../adapters/file-errors.ts';
 import type { FileSystem } from '../adapters/file-system.ts';
 import { ensureFolder, readIfPresent, replaceFile, sweepTemporaries } from '../adapters/files.ts';
-import { userIdOf } from '../adapters/host-users.ts';
+import { readUser } from '../adapters/host-users.ts';
 import type { HostFiles } from '../adapters/host-files.ts';
 import { type HostReload, readHostReloads, readReloadedUnit, readWantedUnits } from '../adapters/host-reloads.ts';
 import { CertletError } from '../errors.ts';
@@ -117,7 +117,7 @@ async function questionAbout(
     folder,
     real: await files.real(folder),
     way: await wayTo(files, folder),
-    serviceUid: user === undefined ? 0 : ((await userIdOf(files, user)) ?? 0),
+    serviceUid: user === undefined ? 0 : ((await readUser(files, user))?.uid ?? 0),
     believed: await believed(),
     closed: sandboxes.flatMap(({ closed }) => closed.map(({ path }) => path)),
   };

@@ -28,13 +28,24 @@ export interface JoinFiles {
   readonly bootstrapPath: string;
   readonly kubeconfigs: Pick<KubeconfigFiles, 'readBootstrap' | 'readNode' | 'writeNode'>;
   readonly node: RootKubeconfig;
+  /** The service's user where it is not root: it must read what root writes. */
+  readonly service?: ServiceReader | undefined;
   /** For `--seal`. */
   readonly sealed: Omit<SealedPlaces, 'bootstrapPath'>;
+}
+
+/** A user of its own that the unit of the service names. */
+export interface ServiceReader {
+  readonly user: string;
+  /** Its group; undefined where this host does not have that user yet. */
+  readonly gid: number | undefined;
 }
 
 export interface JoinPorts extends DiscoveryPorts {
   readonly fs: FileSystem;
   readonly sealer: Sealer;
+  /** Lets a group read a file of root's, and nobody else besides. */
+  readonly letGroupRead: (path: string, gid: number) => Promise<void>;
   readonly readStdin: () => Promise<string>;
   /** One line of warning, on standard error. */
   readonly warn: (line: string) => void;
@@ -106,17 +117,28 @@ export async function joinCluster(
 async function writeBootstrap(
   content: Secret,
   { seal }: JoinArguments,
-  { bootstrapPath, sealed }: JoinFiles,
-  { fs, sealer }: JoinPorts,
+  { bootstrapPath, sealed, service }: JoinFiles,
+  ports: JoinPorts,
 ): Promise<string> {
+  const { fs, sealer } = ports;
   if (seal) {
     await writeSealed(fs, sealer, content, { ...sealed, bootstrapPath });
     return sealed.sealed;
   }
   await replaceFile(fs, bootstrapPath, content.reveal(), 0o600);
+  if (service !== undefined) await letServiceRead(bootstrapPath, service, ports);
   // An older token, which nothing names any more.
   for (const path of [sealed.sealed, sealed.opened]) await fs.unlink(path);
   return bootstrapPath;
+}
+
+async function letServiceRead(path: string, { user, gid }: ServiceReader, ports: JoinPorts): Promise<void> {
+  if (gid !== undefined) return ports.letGroupRead(path, gid);
+  const word = shellWord(user);
+  const file = shellWord(path);
+  ports.warn(
+    `warning: the service runs as ${user}, whom this host does not have yet, and could not read ${path}\n  ${FIX} systemd-sysusers && chgrp ${word} ${file} && chmod 640 ${file}`,
+  );
 }
 
 /** The node's kubeconfig anew from the bootstrap kubeconfig, which has the cluster's new CA or server. */

@@ -8,7 +8,7 @@ import { parse } from 'yaml';
 import { createDiscoveryFetch, type DiscoveryFetch } from '../../src/adapters/discovery-fetch.ts';
 import { NodeFileSystem } from '../../src/adapters/file-system.ts';
 import type { Sealer } from '../../src/adapters/systemd/sealer.ts';
-import { joinCluster, joinedText } from '../../src/cli/join.ts';
+import { joinCluster, joinedText, type ServiceReader } from '../../src/cli/join.ts';
 import type { JoinArguments } from '../../src/cli/join-plan.ts';
 import { caPinOf } from '../../src/discovery/ca-pin.ts';
 import { CertletError } from '../../src/errors.ts';
@@ -64,6 +64,7 @@ interface RunOptions {
   /** Text of the settings file. */
   readonly settings?: string;
   readonly kubeletUnit?: string;
+  readonly service?: ServiceReader;
   readonly node?: { readonly server: string; readonly caPem: string };
 }
 
@@ -102,6 +103,7 @@ async function run(t: Test, args: Partial<JoinArguments>, options: RunOptions = 
     warn: (line: string) => warned.push(line),
     readStdin: async () => options.stdin ?? '',
     sealer: NO_SEALER,
+    letGroupRead: async (file: string, gid: number) => void progress.push(`${file} for group ${String(gid)}`),
   };
   const files = {
     bootstrapPath: path,
@@ -122,6 +124,7 @@ async function run(t: Test, args: Partial<JoinArguments>, options: RunOptions = 
       settingsPath,
       kubeletUnit: options.kubeletUnit ?? 'k3s-agent.service',
     },
+    service: options.service,
     sealed: { sealed: join(folder, 'etc/sealed.cred'), opened: join(folder, 'opened.conf') },
   };
   let error: unknown;
@@ -178,6 +181,28 @@ t.test('a pinned join writes a private bootstrap kubeconfig after two fetches', 
   t.strictSame(result.warned, []);
   t.strictSame(readdirSync(join(result.folder, 'etc')), ['bootstrap-kubelet.conf'], 'nothing is left beside it');
 });
+
+for (const { name, gid, read, warned } of [
+  { name: 'its group reads the file, whose mode is widened for nobody else', gid: 812, read: true, warned: [] },
+  {
+    name: 'one that this host does not have yet: told how, with one command',
+    gid: undefined,
+    read: false,
+    warned: [
+      /^warning: the service runs as certlet, .* could not read .*\n {2}fix: systemd-sysusers && chgrp certlet \S+ && chmod 640 \S+$/,
+    ],
+  },
+]) {
+  t.test(`a service with a user of its own could not read what join wrote: ${name}`, async (t) => {
+    const server = await serve(t, { answer: good });
+    const args = { endpoint: server.endpoint, tokenFile: '-', caCertHashes: [pinOf(server)] };
+    const result = await run(t, args, { stdin: TOKEN, service: { user: 'certlet', gid } });
+    t.equal(result.error, undefined);
+    t.equal(result.progress.includes(`${result.path} for group ${String(gid)}`), read);
+    t.match(result.warned, warned);
+    t.equal(result.warned.length, warned.length);
+  });
+}
 
 t.test('a CA of an attacker who has the token does not come along with the pinned one', async (t) => {
   const intruder = createAuthority({ name: 'intruder' });

@@ -115,6 +115,10 @@ await withControlPlane({ rbac: [] }, (plane) => {
     const decided = (
       json.items as readonly { readonly status: { readonly conditions?: readonly { readonly type: string }[] } }[]
     ).map(({ status }) => status.conditions?.[0]?.type);
-    t.strictSame(decided.toSorted(), ['Approved', 'Approved', 'Denied'], 'approved, denied and deleted as asked');
+    t.strictSame(
+      decided.toSorted((a = '', b = '') => a.localeCompare(b)),
+      ['Approved', 'Approved', 'Denied'],
+      'approved, denied and deleted as asked',
+    );
   });
 });

@@ -1,5 +1,5 @@
 /** Remedies for files and folders, pasted from the journal line or from `certlet check` into a shell: the trouble is gone. */
-import t from 'tap';
+import t, { type Test } from 'tap';
 import {
   attempt,
   BOOTSTRAP,
@@ -137,7 +137,7 @@ t.test('journal: settings that others could change keep it from starting', { ski
 });
 
 /** Follows each finding, and what comes to light behind it, until there is none. */
-function follow(t: import('tap').Test, source: string, kind: string): readonly string[] {
+function follow(t: Test, source: string, kind: string): readonly string[] {
   const told: string[] = [];
   for (let round = 0; round < 4; round += 1) {
     const found = findingsOf(kind);

@@ -5,6 +5,7 @@ import {
   attempt,
   BOOTSTRAP,
   exists,
+  installDropIn,
   KUBECONFIG,
   noLab,
   PKI,
@@ -21,7 +22,7 @@ import {
 } from './fixtures/lab.ts';
 import { joinWords } from './fixtures/join-words.ts';
 import { LabCluster } from './fixtures/lab-cluster.ts';
-import { findingsOf, fixOf, Pastes, saidSinceStart } from './fixtures/paste.ts';
+import { findingsOf, fixBelow, fixOf, Pastes, saidSinceStart } from './fixtures/paste.ts';
 
 const pastes = new Pastes('remedies-of-pairs');
 
@@ -156,6 +157,26 @@ t.test('a kubeconfig that is left to root: what join says is next', { skip: noLa
   run('systemctl', 'disable', 'certlet');
 });
 
+t.test('a service with a user of its own reads what join wrote', { skip: noLab }, async (t) => {
+  await reset();
+  shell('userdel certlet 2> /dev/null || :; groupdel certlet 2> /dev/null || :');
+  installDropIn('own-user.conf');
+  shell('cp /usr/share/certlet/drop-ins/certlet.service.d/own-user.yaml /etc/certlet/config.yaml');
+  const bootstrap = '/etc/certlet/bootstrap-kubelet.conf';
+  await LabCluster.start(t, {}, bootstrap);
+  const { token, words } = joinWords(read(bootstrap));
+  shell(`rm ${bootstrap}`);
+  put('/run/token', token, '600');
+  const { status, stderr } = attempt('certlet', 'join', ...words);
+  t.equal(status, 0, stderr);
+  pastes.paste('cli/join.ts', fixBelow(stderr));
+  t.equal(run('stat', '-c', '%U %G %a', bootstrap), 'root certlet 640');
+  t.equal(run('certlet', 'join', ...words).includes('written'), true);
+  t.equal(run('stat', '-c', '%U %G %a', bootstrap), 'root certlet 640', 'with a user that is there, at once');
+  start('certlet');
+  await until('both certificates', settled);
+});
+
 t.test('a node that belongs to another cluster now', { skip: noLab }, async (t) => {
   await reset();
   put('/run/systemd/system/kubelet.service', '[Service]\nExecStart=/bin/sleep infinity\n');
@@ -218,6 +239,7 @@ function wordsOf(command: string, { url, host, hostname, port, look }: Way): rea
   if (command.includes('sport')) return [port];
   if (command.startsWith('certlet ')) return ['status'];
   if (command.includes('certlet-reload@')) return ['proxy'];
+  if (command.startsWith('systemd-analyze')) return ['kubelet.service'];
   if (command.startsWith('ss ')) return ['/run/certlet/control.sock'];
   return [PKI, PKI];
 }

@@ -21,6 +21,7 @@ import {
   untilFed,
   untilSaid,
 } from './fixtures/lab.ts';
+import { joinWords } from './fixtures/join-words.ts';
 import { LabCluster } from './fixtures/lab-cluster.ts';
 
 const settled = (): boolean => /^client until .*; serving until /.test(show('certlet', 'StatusText'));
@@ -123,7 +124,13 @@ t.test('the bootstrap kubeconfig as a systemd credential', { skip: noLab }, asyn
   t.not(attempt('systemctl', 'start', 'certlet').status, 0, 'without its source the unit does not start');
   t.equal(show('certlet', 'ExecMainStatus'), '243');
   stop('certlet');
-  await LabCluster.start(t, {}, '/etc/certlet/bootstrap-kubelet.conf');
+  const source = '/etc/certlet/bootstrap-kubelet.conf';
+  await LabCluster.start(t, {}, source);
+  const { token, words } = joinWords(read(source));
+  shell(`rm ${source}`);
+  put('/run/token', token, '600');
+  put('/etc/certlet/config.yaml', `bootstrapKubeconfig: ${source}\n`);
+  t.match(run('certlet', 'join', ...words), `written: ${source}`);
   start('certlet');
   await until('both certificates', settled);
   t.notOk(exists(BOOTSTRAP));
