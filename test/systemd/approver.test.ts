@@ -1,8 +1,7 @@
 /** The approver's unit: from the entry of `certificates` that gets its identity to a serving certificate that it approves. */
-import { readFileSync } from 'node:fs';
-import { resolve } from 'node:path';
 import t from 'tap';
 import { defaultBindings } from '../fixtures/cluster/roles.ts';
+import { typedBy } from '../fixtures/typed-pages.ts';
 import {
   exists,
   messages,
@@ -14,12 +13,13 @@ import {
   shell,
   show,
   start,
-  stop,
   until,
   untilSaid,
 } from './fixtures/lab.ts';
 import { LabCluster } from './fixtures/lab-cluster.ts';
 
+const page = typedBy('test/systemd/approver.test.ts', 'docs/approve.md');
+const alerts = typedBy('test/systemd/approver.test.ts', 'docs/alerts.md');
 const CONF = '/etc/kubernetes/certlet-approver.conf';
 const csrs = 'certificatesigningrequests';
 const certificates = 'certificates.k8s.io';
@@ -55,23 +55,29 @@ t.test(
   { skip: noLab },
   async (t) => {
     await reset();
-    const entry = readFileSync(resolve(import.meta.dirname, '../../config/certificates/approver.yaml'), 'utf8');
-    put('/etc/certlet/config.yaml', `nodeIP: [192.0.2.7]\n${entry}`);
-    // As the comment of that file says.
-    shell('systemd-sysusers && install -d -m 2750 -g certlet-approver /var/lib/certlet/certs/approver');
     const cluster = await LabCluster.start(t, { approveServing: false, bindings, nodes });
+    put('/etc/certlet/config.yaml', 'nodeIP: [192.0.2.7]\n');
     start('certlet');
+    const [printed, users, folder, reload, enable, ...more] = page('As a service');
+    t.strictSame(more, [], 'all of the page is typed');
+    const entry = shell(printed ?? '');
+    shell(users ?? '');
+    shell(folder ?? '');
+    put('/etc/certlet/config.yaml', `nodeIP: [192.0.2.7]\n${entry}`);
+    shell(reload ?? '');
     await until('three requests', async () => (await cluster.tell()).csrs.length === 3);
     await cluster.tell({ approveAll: true });
     await until('the kubeconfig of the approver', () => exists(CONF));
     t.equal(run('stat', '-c', '%a %U', CONF), '600 root');
 
-    start('certlet-approver');
+    shell(enable ?? '');
     t.equal(show('certlet-approver', 'User'), 'certlet-approver');
     await untilSaid('certlet-approver', /^Holding the Lease/);
     await until('the status', () => show('certlet-approver', 'StatusText') === 'approving');
     run('certlet', 'renew', 'serving');
     await untilSaid('certlet-approver', /^Approved/);
+
+    for (const command of alerts('The approver')) t.match(shell(command), /Approved/);
 
     await cluster.tell({ restart: true });
     const before = messages('certlet-approver').filter((line) => line.startsWith('Approved')).length;
@@ -89,7 +95,7 @@ t.test(
     await until('to be ready again', () => show('certlet-approver', 'ActiveState') === 'active');
     t.equal(show('certlet-approver', 'MainPID'), pid, 'the same process');
     t.notMatch(read(`/proc/${pid}/status`), /CapEff:\s+0*[1-9a-f]/, 'no capabilities');
-    stop('certlet-approver');
+    run('systemctl', 'disable', '--now', 'certlet-approver');
     t.equal(show('certlet-approver', 'Result'), 'success');
   },
 );

@@ -1,6 +1,7 @@
 /** docs/binary-install.md typed from its first line to its last, on a node of such a cluster; its translation has the same commands. */
 import t, { type Test } from 'tap';
 import { commandBlocks, fencedFile, pageText } from '../fixtures/page.ts';
+import { typedBy } from '../fixtures/typed-pages.ts';
 import {
   attempt,
   exists,
@@ -24,8 +25,8 @@ const CERTS = '/etc/kubernetes/pki/kubelet';
 const BOOTSTRAP = `${FOLDER}/bootstrap.kubeconfig`;
 const KUBECONFIG = '/etc/kubernetes/kubeconfig/kubelet.kubeconfig';
 const PROXY = '/etc/kubernetes/kubeconfig/kube-proxy.kubeconfig';
-/** The commands of the cluster's side need a real one, and are not typed here. */
-const isCluster = (command: string): boolean => /^kubectl |\| kubectl /.test(command);
+/** Those of the cluster's side are typed by the cluster suite. */
+const page = typedBy('test/systemd/binary-install.test.ts', 'docs/binary-install.md');
 
 t.test('both languages have the same commands and files, in the same order', async (t) => {
   const chinese = pageText('binary-install.zh-CN.md');
@@ -71,12 +72,8 @@ interface Typed extends Outcome {
 }
 
 /** Types the blocks of one section as root in a folder of one's own. */
-function type(section: RegExp): readonly Typed[] {
-  const blocks = commandBlocks(PAGE).filter((block) => section.test(block.section));
-  const commands = blocks.flatMap((block) => block.commands).filter((command) => !isCluster(command));
-  if (commands.length === 0) throw new Error(`nothing to type in ${String(section)}`);
-  return commands.map((command) => ({ command, ...attempt('sh', '-c', `cd ${FOLDER} && ${command}`) }));
-}
+const type = (section: string): readonly Typed[] =>
+  page(section).map((command) => ({ command, ...attempt('sh', '-c', `cd ${FOLDER} && ${command}`) }));
 
 /** Commands that look, and end by what they see. */
 const LOOKS = /^certlet (?:status|check)$/;
@@ -97,12 +94,12 @@ async function kubeletFlags(): Promise<readonly string[]> {
 
 t.test('a new node, typed from the first step to the way back', { skip: noLab, timeout: 240_000 }, async (t) => {
   const cluster = await guideHost(t);
-  allWell(t, type(/bootstrap kubeconfig/));
+  allWell(t, type('2. The bootstrap kubeconfig'));
   t.equal(run('stat', '-c', '%a', '/etc/kubernetes/kubeconfig/bootstrap.kubeconfig'), '600');
   put(PROXY, read(BOOTSTRAP), '600');
   start('kube-proxy');
 
-  const kubelet = type(/^3\. /);
+  const kubelet = type('3. The kubelet');
   allWell(t, kubelet);
   const shown = kubelet.find(({ command }) => command === 'certlet adopt')?.stdout ?? '';
   t.match(shown, `TemporaryFileSystem=/etc/kubernetes/pki:ro`);
@@ -132,21 +129,21 @@ t.test('a new node, typed from the first step to the way back', { skip: noLab, t
   t.ok(writes(CERTS));
   t.notOk(writes('/etc/kubernetes/pki'));
 
-  allWell(t, type(/^4\. /));
+  allWell(t, type('4. kube-proxy'));
   await until('the request of kube-proxy', async () => (await cluster.tell()).csrs.length > 2);
   await cluster.tell({ approveAll: true });
   await until('its kubeconfig', () => /kube-proxy-current\.pem/.test(read(PROXY)));
   await until('its restart', () => show('kube-proxy', 'NRestarts') !== '' && exists('/run/kube-proxy-flags'));
 
   const before = [pair('client'), pair('server')];
-  allWell(t, type(/^5\. /));
+  allWell(t, type('5. When something has expired'));
   await until('new certificates', () => pair('client') !== before[0] && pair('server') !== before[1]);
   for (const name of before) t.ok(exists(`${CERTS}/${name}`), 'nothing was deleted');
   t.match(flags.join(), 'cert-dir=/etc/kubernetes/pki/kubelet');
 
   shell('rm -f /run/kubelet-flags');
   const kept = [pair('client'), pair('server')];
-  allWell(t, type(/^Back/));
+  allWell(t, type('Back to the kubelet'));
   t.strictSame([pair('client'), pair('server')], kept);
   const after = await kubeletFlags();
   t.ok(after.includes('--rotate-certificates') && !after.includes('--rotate-certificates=false'));
@@ -157,7 +154,7 @@ t.test(
   { skip: noLab, timeout: 240_000 },
   async (t) => {
     const cluster = await guideHost(t);
-    type(/bootstrap kubeconfig/);
+    type('2. The bootstrap kubeconfig');
     // What a kubelet of this cluster has left in its folder.
     run('install', '-d', '-m', '755', CERTS);
     const paths = `--bootstrap-kubeconfig /etc/kubernetes/kubeconfig/bootstrap.kubeconfig --kubeconfig ${KUBECONFIG} --cert-dir ${CERTS}`;
@@ -165,7 +162,7 @@ t.test(
     const { csrs } = await cluster.tell();
     const before = [pair('client'), pair('server')];
     start('kubelet');
-    allWell(t, type(/^3\. /));
+    allWell(t, type('3. The kubelet'));
     await until('both certificates', settled, 120_000);
     t.strictSame([pair('client'), pair('server')], before);
     t.strictSame((await cluster.tell()).csrs, csrs, 'nothing is asked for anew');

@@ -1,6 +1,6 @@
 /** The removal as docs/install.md tells it, typed after each variant: nothing of certlet's is active then, and no key is left. */
 import t, { type Test } from 'tap';
-import { commandBlocks, pageText } from '../fixtures/page.ts';
+import { typedBy } from '../fixtures/typed-pages.ts';
 import {
   attempt,
   exists,
@@ -16,18 +16,13 @@ import {
 } from './fixtures/lab.ts';
 import { LabCluster } from './fixtures/lab-cluster.ts';
 
-/** What packages do is typed by the suite of packages. */
-const isPackage = (command: string): boolean => /^(?:apt|dnf) /.test(command);
-
-const blocks = commandBlocks(pageText('install.md')).filter(({ section }) => section === 'Remove');
+const page = typedBy('test/systemd/remove.test.ts', 'docs/install.md');
 /** At a terminal, with a yes for whatever asks. */
 const typed = (command: string): ReturnType<typeof attempt> =>
   attempt('sh', '-c', 'printf "y\\n" | script -qec "$1" /dev/null', 'sh', command);
 
 function typeRemoval(t: Test): void {
-  const commands = blocks.flatMap((block) => block.commands).filter((command) => !isPackage(command));
-  t.ok(commands.length > 5, 'the page was found');
-  for (const command of commands) {
+  for (const command of page('Remove')) {
     const first = typed(command);
     const asUser = /fix: (runuser -u .*)$|^ *(runuser -u .*)$/m.exec(first.stdout.replaceAll('\r', ''));
     const { status, stdout } = asUser === null ? first : typed(asUser[1] ?? asUser[2] ?? '');
