@@ -15,6 +15,10 @@ const newer = ca.issue({ commonName: 'system:node:n1', dnsNames: NAMES, ipAddres
 const never = new AbortController().signal;
 const { leaf: oldLeaf } = parseChain(older.chainPem);
 const { leaf: newLeaf } = parseChain(newer.chainPem);
+const OLD = {
+  serial: oldLeaf.serial,
+  dates: { notBefore: oldLeaf.notBefore, notAfter: oldLeaf.notAfter, selfSigned: false },
+};
 
 async function started(t: Test, release: KubeletRelease) {
   let pair = older;
@@ -26,8 +30,8 @@ async function started(t: Test, release: KubeletRelease) {
 }
 
 for (const { release, served } of [
-  { release: '1.20', served: { kind: 'stale', serial: oldLeaf.serial, to: 'every client' } },
-  { release: '1.31', served: { kind: 'stale', serial: oldLeaf.serial, to: 'clients that connect by address' } },
+  { release: '1.20', served: { kind: 'stale', ...OLD, to: 'every client' } },
+  { release: '1.31', served: { kind: 'stale', ...OLD, to: 'clients that connect by address' } },
   { release: '1.36', served: { kind: 'current' } },
 ] as const) {
   t.test(`a kubelet ${release} after a swap of its pair: ${served.kind}, and nothing in its log`, async (t) => {
