@@ -12,7 +12,7 @@ import { createServingProof } from './adapters/serving-proof.ts';
 import { monotonicMs, SystemChance, SystemClock } from './adapters/system-clock.ts';
 import type { Settings } from './config.ts';
 import { filesOnDisk } from './config/named-files.ts';
-import { afterPlainFiles, tellMended } from './host-hooks.ts';
+import { afterKubeconfigs, afterPlainFiles, tellMended } from './host-hooks.ts';
 import type { AfterRotation, Clock, Logger, Observer } from './ports.ts';
 import { kubeconfigCommand, rootJoinCommand } from './root-commands.ts';
 import { Troubles } from './trouble.ts';
@@ -55,7 +55,8 @@ export function assembleAgent(settings: Settings, parts: AgentParts): Agent {
   const store: FileCertificateStore = openStore(settings, log, parts.confirmLock, (name, pairPath) =>
     tellMended(parts.after, settings, store, { name, pairPath }),
   );
-  const after = afterPlainFiles(parts.after, settings.specs, store);
+  const told = afterKubeconfigs(parts.after, settings, { fs: new NodeFileSystem(), store });
+  const after = afterPlainFiles(told, settings.specs, store);
   const kubeconfigs = createKubeconfigFiles({
     fs: new NodeFileSystem(),
     bootstrapPath: settings.bootstrapKubeconfig,

@@ -1,11 +1,13 @@
+import { createHash } from 'node:crypto';
 import { dirname, resolve } from 'node:path';
 import type { FileSystem } from './adapters/file-system.ts';
+import { readIfPresent } from './adapters/files.ts';
 import { createRotationHooks, type FlagHaste } from './adapters/hooks/create-rotation-hooks.ts';
 import type { PresentPair, RotationHooks } from './adapters/hooks/rotation-hooks.ts';
 import type { Settings } from './config.ts';
 import type { CertificateSpec, ServedBy } from './csr/spec.ts';
 import { asCertletError, type CertletError, errorFields, unlessDefect } from './errors.ts';
-import type { AfterRotation, CertificateStore, Clock, Logger, Observer } from './ports.ts';
+import type { AfterRotation, CertificateStore, Clock, Logger, Observer, RotationEvent } from './ports.ts';
 import { kubeletPlan } from './kubelet/restart.ts';
 import { type Endpoint, kubeletEndpoint, type KubeletSeen } from './kubelet/served.ts';
 import { retryDelayMs } from './rotation/rules/retry.ts';
@@ -15,7 +17,6 @@ import type { HookRecord } from './adapters/hooks/hook-record.ts';
 import type { PlannedRestart, RestartHold } from './adapters/hooks/restart-hold.ts';
 import { WindowHold } from './adapters/hooks/window-hold.ts';
 import { kubeletRun } from './adapters/kubelet-run.ts';
-import { readIfPresent } from './adapters/files.ts';
 import { FILE_LIMIT_BYTES } from './adapters/store/store-context.ts';
 import type { PairInUse, RestartWindow } from './kubelet/restart-window.ts';
 import { parseChain } from './pki/certificate.ts';
@@ -88,6 +89,7 @@ export function hostHooks(settings: Settings, parts: HostHooksParts): HostHooks 
     stateDir,
     confirmLock,
     retryAfterMs: hookRetryMs,
+    kubeconfigId: (event) => kubeconfigId(fs, settings, event),
     kubelet: {
       unit: kubelet.unit,
       plan: (event) => kubeletPlan({ ...event, kubeletVersion: event.kubeletVersion ?? version() }, kubelet.restart),
@@ -182,6 +184,45 @@ export async function presentPairs(
   );
 }
 
+/** Well above any kubeconfig with its CAs. */
+const MAX_KUBECONFIG_BYTES = 1024 * 1024;
+
+/** What cannot be read counts as nothing that anybody is told of: the next look tells. */
+async function kubeconfigId(
+  fs: FileSystem,
+  { specs, caFile }: Pick<Settings, 'specs' | 'caFile'>,
+  { purpose }: Pick<RotationEvent, 'purpose'>,
+): Promise<string | undefined> {
+  const spec = specs.find(({ name, isIdentity }) => name === purpose && !isIdentity);
+  if (spec?.kubeconfig === undefined || spec.after.reload === undefined) return undefined;
+  const read = (path: string): Promise<string | undefined> =>
+    readIfPresent(fs, path, MAX_KUBECONFIG_BYTES).catch(unlessDefect(undefined));
+  const text = await read(spec.kubeconfig);
+  if (text === undefined) return undefined;
+  const cas = caFile === undefined ? '' : ((await read(caFile)) ?? '');
+  return createHash('sha256').update(text).update('\0').update(cas).digest('hex');
+}
+
+/** Tells of a kubeconfig that was written anew for a pair that stayed, to who reads it. */
+export function afterKubeconfigs(
+  after: AfterRotation,
+  settings: HookSettings,
+  { fs, store }: Pick<HostHooksParts, 'fs'> & { readonly store: Pick<HookStore, 'currentPath'> },
+): AfterRotation {
+  return {
+    rotated: (event, signal) => after.rotated(event, signal),
+    async reconfigured(name, signal) {
+      const spec = settings.specs.find((each) => each.name === name);
+      if (spec?.after.reload === undefined) return;
+      const currentPath = store.currentPath(name);
+      const target = await fs.readlink(currentPath).catch(unlessDefect(undefined));
+      if (target === undefined) return;
+      const pairPath = resolve(dirname(currentPath), target);
+      await after.rotated({ ...hookFacts(settings, spec, store), pairPath, cause: 'kubeconfig' }, signal);
+    },
+  };
+}
+
 /**
  * Tells of a rotation only once the plain files are there, for those who read them: a program that reloads between the two would meet a pair that does
  * not match. What was held back is made up for by `tellMended`, or at the next start.
@@ -196,6 +237,7 @@ export function afterPlainFiles(
       const spec = specs.find(({ name }) => name === event.purpose);
       if (spec === undefined || !(await isBehind(spec, store))) await after.rotated(event, signal);
     },
+    reconfigured: async (purpose, signal) => await after.reconfigured?.(purpose, signal),
   };
 }
 

@@ -237,6 +237,8 @@ export interface ServingProof {
 /** Tells the rest of the host about a new pair: restart flag, hooks, privileged hooks. Never throws; failures are reported through the log and status. */
 export interface AfterRotation {
   rotated(event: RotationEvent, signal: AbortSignal): Promise<void>;
+  /** The kubeconfig of this certificate was written anew, for another server or other CAs, while its pair stayed. Undefined where nobody is told. */
+  reconfigured?(purpose: string, signal: AbortSignal): Promise<void>;
 }
 
 export interface RotationEvent {
@@ -255,6 +257,8 @@ export interface RotationEvent {
   readonly replaced?: PairInUse | undefined;
   /** What the kubelet uses is of no use any more: its restart waits for no window. */
   readonly urgent?: boolean;
+  /** Its kubeconfig has changed, and the pair has not: for who reads that, which is its `reload` and nothing else. */
+  readonly cause?: 'kubeconfig';
 }
 
 /** Something worth telling outside the journal: Kubernetes Events and counters are made from it. */

@@ -4,7 +4,14 @@ import { join } from 'node:path';
 import t from 'tap';
 import type { CertificateSpec } from '../src/csr/spec.ts';
 import { CertletError } from '../src/errors.ts';
-import { afterPlainFiles, type HookStore, hostHooks, presentPairs, tellMended } from '../src/host-hooks.ts';
+import {
+  afterKubeconfigs,
+  afterPlainFiles,
+  type HookStore,
+  hostHooks,
+  presentPairs,
+  tellMended,
+} from '../src/host-hooks.ts';
 import type { Settings } from '../src/config.ts';
 import type { RotationEvent } from '../src/ports.ts';
 import { type FileSystem, NodeFileSystem } from '../src/adapters/file-system.ts';
@@ -203,3 +210,28 @@ t.test(
     t.same(host.planned(), []);
   },
 );
+
+for (const { name, spec, target, told } of [
+  { name: 'one with a reload', spec: proxySpec(), target: 'kube-proxy-1.pem', told: true },
+  { name: 'one without a reload', spec: { ...proxySpec(), after: {} }, target: 'kube-proxy-1.pem', told: false },
+  { name: 'one without a pair', spec: proxySpec(), target: undefined, told: false },
+]) {
+  t.test(
+    `a kubeconfig that was written for a pair that stayed is ${told ? 'told' : 'nobody’s business'}: ${name}`,
+    async (t) => {
+      const heard: RotationEvent[] = [];
+      const after = { rotated: async (event: RotationEvent) => void heard.push(event) };
+      const fs = { readlink: async () => target } as unknown as FileSystem;
+      const signal = new AbortController().signal;
+      await afterKubeconfigs(after, settingsOf(spec), { fs, store: storeWith(false) }).reconfigured?.(
+        'kube-proxy',
+        signal,
+      );
+      t.match(
+        heard,
+        told ? [{ purpose: 'kube-proxy', pairPath: '/certs/kube-proxy/kube-proxy-1.pem', cause: 'kubeconfig' }] : [],
+      );
+      t.equal(heard.length, Number(told));
+    },
+  );
+}

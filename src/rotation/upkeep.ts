@@ -105,7 +105,7 @@ export class Upkeep {
     await node.kubeconfigs.reload();
     if (!this.#started && managers.some(({ rules }) => rules.spec.names.ofNode)) await node.reader.probeRoute();
     for (const manager of managers) {
-      await attempted(manager, () => this.#files(manager, first));
+      await attempted(manager, () => this.#files(manager, first, signal));
       if (first && manager === identity) await this.#meetServer(signal);
     }
     // Last: a disk that has no room for the note must not keep a kubelet from what it starts by.
@@ -126,7 +126,7 @@ export class Upkeep {
   }
 
   /** The files of one certificate, and the kubeconfig that names it where there is a pair that a kubeconfig may name. */
-  async #files(manager: CertificateManager, first: boolean): Promise<void> {
+  async #files(manager: CertificateManager, first: boolean, signal: AbortSignal): Promise<void> {
     const { node, identity } = this.#kept;
     const { kubeconfigs } = node;
     const { spec } = manager.rules;
@@ -139,7 +139,9 @@ export class Upkeep {
       return chosen.pair;
     });
     if (first && spec.isIdentity) node.identity.recall(identity.answersBefore);
-    if (fit && spec.kubeconfig !== undefined) await kubeconfigs.repair(spec);
+    if (!fit || spec.kubeconfig === undefined) return;
+    // At the first look too: an earlier process may have ended before it wrote this one, and its program reads the file only when it is told.
+    if (await kubeconfigs.repair(spec)) await this.#context.after.reconfigured?.(spec.name, signal);
   }
 
   async #accept({ purpose }: CertificateManager): Promise<void> {

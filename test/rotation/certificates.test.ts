@@ -1,7 +1,7 @@
 import t, { type Test } from 'tap';
 import type { CertificateSpec } from '../../src/csr/spec.ts';
 import { apiFault } from '../fixtures/fakes/api.ts';
-import { DAY, FakeHost, HOUR, MINUTE } from '../fixtures/fakes/host.ts';
+import { CLUSTER, DAY, FakeHost, HOUR, MINUTE } from '../fixtures/fakes/host.ts';
 import { clientSpec, exporterSpec, kubeletSpecs, proxySpec } from '../fixtures/specs.ts';
 
 const PROXY = proxySpec();
@@ -177,3 +177,27 @@ t.test('the journal tells of gained names under a certificate that is not manage
     [{ purpose: 'exporter', gained: ['10.0.0.99'] }],
   );
 });
+
+for (const { name, caFile } of [
+  { name: 'inside of it', caFile: undefined },
+  { name: 'in a file that it names', caFile: '/pki/cluster-ca.crt' },
+]) {
+  t.test(
+    `a program was not told of its kubeconfig that got another CA, and went on by the old one: ${name}`,
+    async (t) => {
+      const host = new FakeHost({ specs: [...kubeletSpecs(), PROXY, EXPORTER], caFile });
+      t.teardown(() => host.stop());
+      await host.bootstrap();
+      const told = host.rotations.length;
+      await host.clock.advance(10 * MINUTE);
+      t.strictSame(host.reconfigured, [], 'nothing has changed');
+      const cluster = { ...CLUSTER, caPem: 'the CA of cluster.test, and another one' };
+      host.offerToken('abcdef.0123456789abcdef', cluster);
+      host.agent?.filesChanged([host.kubeconfigs.bootstrap.path]);
+      await host.clock.advance(10 * MINUTE);
+      t.match(host.kubeconfigs.others.get(PROXY.kubeconfig ?? ''), { cluster: { caPem: cluster.caPem } });
+      t.strictSame(host.reconfigured, ['kube-proxy'], 'once, and only who has a kubeconfig');
+      t.equal(host.rotations.length, told, 'no pair has changed');
+    },
+  );
+}

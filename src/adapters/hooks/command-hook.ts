@@ -22,7 +22,8 @@ export function commandHook(settings: CommandSettings, log: Logger): Hook {
   return {
     id: `command ${name}`,
     exclusive: true,
-    reasons: (event) => (on.includes(event.purpose) ? [`runs after each ${event.purpose} rotation`] : []),
+    reasons: ({ purpose, cause }) =>
+      cause === undefined && on.includes(purpose) ? [`runs after each ${purpose} rotation`] : [],
     async run(event, _attempt, _done, signal) {
       const env = hookEnvironment(event);
       const onLine = (stream: string, line: string): void =>

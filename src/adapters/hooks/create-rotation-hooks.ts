@@ -23,6 +23,7 @@ export interface RotationHooksOptions {
   /** `confirm` of the lock that the caller holds. */
   readonly confirmLock?: (() => Promise<void>) | undefined;
   readonly retryAfterMs: RotationHooksParts['retryAfterMs'];
+  readonly kubeconfigId?: RotationHooksParts['kubeconfigId'];
   /** The kubelet's unit, and which pair it must be restarted for. */
   readonly kubelet: Pick<KubeletRestartParts, 'unit' | 'plan'>;
   /** Holds restarts of the kubelet for their window. */
@@ -55,6 +56,7 @@ export function createRotationHooks(options: RotationHooksOptions): RotationHook
     flagHaste,
     confirmLock,
     retryAfterMs,
+    kubeconfigId,
   } = options;
   const host = { fs, clock, runtimeDir, ...flagHaste };
   const record = new HookRecord(fs, stateDir, confirmLock);
@@ -67,5 +69,14 @@ export function createRotationHooks(options: RotationHooksOptions): RotationHook
     ...commands.map((settings) => commandHook(settings, log)),
   ];
   const lowered = (): ReturnType<typeof lowerFlags> => lowerFlags(host, { reloads, privileged });
-  return new RotationHooks({ hooks, clock, log, record, retryAfterMs, lowerFlags: lowered, datesOf });
+  return new RotationHooks({
+    hooks,
+    clock,
+    log,
+    record,
+    retryAfterMs,
+    lowerFlags: lowered,
+    datesOf,
+    ...(kubeconfigId && { kubeconfigId }),
+  });
 }

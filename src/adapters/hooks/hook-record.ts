@@ -13,6 +13,8 @@ export interface HookEntry {
   readonly pending: readonly string[];
   /** The program that serves this pair has been restarted or reloaded for it: once is all that it gets. */
   readonly asked?: boolean;
+  /** Tells the kubeconfig that its program was told of from another, where there is a program that is told. */
+  readonly kubeconfig?: string | undefined;
   /** The pair that this one has replaced. */
   readonly replaced?: PairInUse;
   /** The restart of the kubelet that waits, for this pair or for one before it. */
@@ -153,7 +155,7 @@ export class HookRecord {
   /** Adds one hook to what is due for the pair that is noted already. A power cut may forget it: the next start looks again. Errors as `set`. */
   async add(purpose: string, pairPath: string, id: string): Promise<void> {
     const entry = this.#entries.get(purpose);
-    const same = entry?.pairPath === pairPath ? entry : { pairPath, pending: [] };
+    const same = entry?.pairPath === pairPath ? entry : { ...without(entry), pairPath, pending: [] };
     if (same.pending.includes(id)) return;
     this.#entries.set(purpose, { ...same, pending: [...same.pending, id] });
     await this.#save(replaceUnhurried);
@@ -190,7 +192,8 @@ export class HookRecord {
   /** Notes that it has been. A power cut may forget it: the program began anew then, too. Errors as `set`. */
   async noteAsked({ purpose, pairPath }: { readonly purpose: string; readonly pairPath: string }): Promise<void> {
     const entry = this.#entries.get(purpose);
-    this.#entries.set(purpose, { pairPath, pending: entry?.pairPath === pairPath ? entry.pending : [], asked: true });
+    const pending = entry?.pairPath === pairPath ? entry.pending : [];
+    this.#entries.set(purpose, { ...entry, pairPath, pending, asked: true });
     await this.#save(replaceUnhurried);
   }
 }
@@ -201,6 +204,10 @@ export const datesOnly = ({ notBefore, notAfter, selfSigned }: PairInUse): PairI
   notAfter,
   selfSigned,
 });
+
+/** What is known of a certificate whatever its pair. */
+const without = (entry: HookEntry | undefined): Pick<HookEntry, 'kubeconfig'> =>
+  entry?.kubeconfig === undefined ? {} : { kubeconfig: entry.kubeconfig };
 
 function parsed(text: string): Partial<Record<string, unknown>> | undefined {
   try {
@@ -214,7 +221,8 @@ function parsed(text: string): Partial<Record<string, unknown>> | undefined {
 
 function hookEntry(value: unknown): HookEntry | undefined {
   if (typeof value !== 'object' || value === null) return undefined;
-  const { pairPath, pending, asked, replaced, held }: Readonly<Partial<Record<keyof HookEntry, unknown>>> = value;
+  const { pairPath, pending, asked, replaced, held, kubeconfig }: Readonly<Partial<Record<keyof HookEntry, unknown>>> =
+    value;
   if (typeof pairPath !== 'string' || !Array.isArray(pending)) return undefined;
   const owed = pending.filter((id): id is string => typeof id === 'string');
   const before = pairInUse(replaced);
@@ -225,6 +233,7 @@ function hookEntry(value: unknown): HookEntry | undefined {
     ...(asked === true && { asked }),
     ...(before !== undefined && { replaced: before }),
     ...(waits !== undefined && { held: waits }),
+    ...(typeof kubeconfig === 'string' && { kubeconfig }),
   };
 }
 

@@ -36,7 +36,7 @@ export function restartKubeletHook(parts: KubeletRestartParts): Hook {
   return {
     id: RESTART_HOOK,
     exclusive: false,
-    reasons: (event) => reasonsOf(plan(event)),
+    reasons: (event) => (event.cause === undefined ? reasonsOf(plan(event)) : []),
     lasting: (event) => event.after.served === 'kubelet',
     async run(event, _attempt, done, signal) {
       const decided = await learned(parts, event, signal);

@@ -2,7 +2,7 @@ import { asCertletError, type CertletError, errorFields } from '../../errors.ts'
 import type { AfterRotation, Clock, Logger, RotationEvent } from '../../ports.ts';
 import type { PairInUse } from '../../kubelet/restart-window.ts';
 import type { Hook, HookEvent, HookProblem } from './hook.ts';
-import { datesOnly, type HookRecord } from './hook-record.ts';
+import { datesOnly, type HookEntry, type HookRecord } from './hook-record.ts';
 import { Troubles } from '../../trouble.ts';
 import { SerialQueue } from '../../serial-queue.ts';
 
@@ -20,6 +20,8 @@ export interface RotationHooksParts {
   /** Takes back what is wanted of nobody any more; gives the paths of the flags. */
   readonly lowerFlags?: () => Promise<readonly string[]>;
   readonly hooks: readonly Hook[];
+  /** Tells the kubeconfig of a certificate from another; undefined where it has none of its own, or no program that is told of it. Never throws. */
+  readonly kubeconfigId?: (event: HookEvent) => Promise<string | undefined>;
   readonly record: HookRecord;
   readonly clock: Clock;
   readonly log: Logger;
@@ -51,16 +53,36 @@ export class RotationHooks implements AfterRotation {
     await this.#orLog('A flag of the settings before cannot be removed', () => this.#lowerFlags());
     await this.#orLog('hook record cannot be read', () => record.load());
     const unknown = present.filter(({ purpose }) => record.get(purpose) === undefined);
-    const noted = unknown.map(({ purpose, pairPath = '' }) => [purpose, { pairPath, pending: [] }] as const);
+    const noted = await Promise.all(unknown.map(async (pair) => [pair.purpose, await this.#firstEntry(pair)] as const));
     for (const pair of present) {
       const { purpose, pairPath } = pair;
       const entry = record.get(purpose);
       if (pairPath === undefined) continue;
       const event = { ...pair, pairPath };
       if (entry !== undefined) await this.#resume(event, entry, signal);
+      if (entry?.pairPath === pairPath) await this.#lookAtKubeconfig(event, entry, signal);
       if (entry === undefined || entry.pairPath === pairPath) this.#lookAtStart(event, entry?.pending ?? [], signal);
     }
     if (noted.length > 0) await this.#orLog('hook record cannot be written', () => record.note(new Map(noted)));
+  }
+
+  async #firstEntry({ pairPath = '', ...pair }: PresentPair): Promise<HookEntry> {
+    const kubeconfig = pairPath === '' ? undefined : await this.#kubeconfigId({ ...pair, pairPath });
+    return { pairPath, pending: [], ...(kubeconfig === undefined ? {} : { kubeconfig }) };
+  }
+
+  async #kubeconfigId(event: HookEvent): Promise<string | undefined> {
+    return await this.#parts.kubeconfigId?.(event);
+  }
+
+  /** A process that died between the write of a kubeconfig and the word of it, or a file that was changed while nothing ran. */
+  async #lookAtKubeconfig(event: HookEvent, entry: HookEntry, signal: AbortSignal): Promise<void> {
+    const kubeconfig = await this.#kubeconfigId(event);
+    if (kubeconfig === undefined || kubeconfig === entry.kubeconfig) return;
+    if (entry.kubeconfig !== undefined) return this.#want({ ...event, cause: 'kubeconfig' }, signal);
+    const { record } = this.#parts;
+    const known = new Map([[event.purpose, { ...entry, kubeconfig }]]);
+    await this.#orLog('hook record cannot be written', () => record.note(known));
   }
 
   async #lowerFlags(): Promise<void> {
@@ -119,6 +141,7 @@ export class RotationHooks implements AfterRotation {
   async #want(event: HookEvent, signal: AbortSignal): Promise<void> {
     const wanted = this.#parts.hooks.map((hook) => ({ hook, reasons: hook.reasons(event) }));
     const due = wanted.filter(({ reasons }) => reasons.length > 0);
+    if (due.length === 0 && event.cause !== undefined) return;
     await this.#note(
       event,
       due.map(({ hook }) => hook.id),
@@ -132,9 +155,18 @@ export class RotationHooks implements AfterRotation {
     );
   }
 
-  async #note({ purpose, pairPath, replaced }: HookEvent, pending: readonly string[]): Promise<void> {
+  async #note(event: HookEvent, due: readonly string[]): Promise<void> {
     const { record } = this.#parts;
-    const entry = { pairPath, pending, ...(replaced === undefined ? {} : { replaced: datesOnly(replaced) }) };
+    const { purpose, pairPath, cause, replaced } = event;
+    const before = record.get(purpose);
+    const kubeconfig = await this.#kubeconfigId(event);
+    const told = kubeconfig === undefined ? {} : { kubeconfig };
+    const fresh = { pairPath, pending: [], ...(replaced === undefined ? {} : { replaced: datesOnly(replaced) }) };
+    const known: HookEntry = cause !== undefined && before?.pairPath === pairPath ? before : fresh;
+    // What is known and owed of the pair stays when only its kubeconfig has changed; that its program was reloaded for it does not.
+    const { asked: _asked, ...same } = known;
+    const pending = [...new Set([...same.pending, ...due])];
+    const entry = { ...same, pending, ...told };
     await this.#orLog('hook record cannot be written', () =>
       pending.length > 0 ? record.want(purpose, entry) : record.note(new Map([[purpose, entry]])),
     );

@@ -33,7 +33,8 @@ export function privilegedHook(host: FlagHost, name: string): Hook {
   return {
     id: `privileged ${name}`,
     exclusive: false,
-    reasons: (event) => (event.purpose === CLUSTER_CA ? [] : [`runs after each ${event.purpose} rotation`]),
+    reasons: ({ purpose, cause }) =>
+      purpose === CLUSTER_CA || cause !== undefined ? [] : [`runs after each ${purpose} rotation`],
     run: (event, _attempt, _done, signal) =>
       flagged(host, event, { folder: 'hooks', name, unit: `certlet-hook@${name}`, raised }, signal),
   };
@@ -45,7 +46,10 @@ export function reloadHook(host: FlagHost, name: string): Hook {
   return {
     id: `reload ${name}`,
     exclusive: false,
-    reasons: (event) => (event.after.reload === name ? [`reloads after each ${event.purpose} rotation`] : []),
+    reasons({ after, purpose, cause, kubeconfigPath }) {
+      if (after.reload !== name) return [];
+      return [cause === undefined ? `reloads after each ${purpose} rotation` : `${kubeconfigPath} has changed`];
+    },
     run: (event, _attempt, _done, signal) =>
       flagged(host, event, { folder: 'reload', name, unit: `certlet-reload@${name}`, raised }, signal),
   };

@@ -57,6 +57,8 @@ export class NodeKubeconfigs {
     | { readonly active: ClusterAccess; readonly bootstrap: KubeconfigReading; readonly nothing: boolean }
     | undefined;
   #moved: ServerMove | undefined;
+  /** PEM of the CAs that the kubeconfig of each other certificate gave when it was looked at last. */
+  readonly #writtenCas = new Map<string, string>();
 
   constructor(context: RotationContext) {
     this.#context = context;
@@ -255,26 +257,40 @@ export class NodeKubeconfigs {
     else if (this.said.isNews('CA of root', this.#caNeed.reason)) this.#tellRoot(this.#caNeed);
   }
 
-  /** Makes the kubeconfig of a certificate name the pair in use. Throws `ERR_CREDENTIAL_MISSING` or what is wrong with the file when nothing names a server. */
-  repair(spec: CertificateSpec): Promise<void> {
+  /**
+   * Makes the kubeconfig of a certificate name the pair in use, and the cluster as the node's own does; resolves to whether one that is not the node's was
+   * written. Throws `ERR_CREDENTIAL_MISSING` or what is wrong with the file when nothing names a server.
+   */
+  repair(spec: CertificateSpec): Promise<boolean> {
     return this.#writes.run(async () => {
       await this.reload();
-      await this.#write(this.activeCluster(), spec);
+      const written = await this.#write(this.activeCluster(), spec);
       // Its folder, or the CA that it names, may be what others can write.
       if (spec.isIdentity && isUnsafe(this.#node)) throw this.#node.error;
+      return written;
     });
   }
 
-  async #write(entry: ClusterAccess, { name, isIdentity, kubeconfig: file }: CertificateSpec): Promise<void> {
-    const { store, kubeconfigs, log, options } = this.#context;
+  async #write(entry: ClusterAccess, { name, isIdentity, kubeconfig: file }: CertificateSpec): Promise<boolean> {
+    const { store, kubeconfigs, log } = this.#context;
     const cluster = this.#placed(entry);
     const pairPath = store.currentPath(name);
-    if (file === undefined) return;
+    if (file === undefined) return false;
     if (!isIdentity) {
       const changed = await kubeconfigs.write(file, cluster, pairPath);
       if (changed) log.log('info', 'Wrote the kubeconfig', { purpose: name, file, server: cluster.server });
-      return;
+      // A CA file has changed without a word of the kubeconfig that names it.
+      const { caPath, caPem = '' } = cluster;
+      const before = this.#writtenCas.get(name);
+      this.#writtenCas.set(name, caPem);
+      return changed || (caPath !== undefined && before !== undefined && before !== caPem);
     }
+    await this.#writeNode(cluster, pairPath, file);
+    return false;
+  }
+
+  async #writeNode(cluster: ClusterAccess, pairPath: string, file: string): Promise<void> {
+    const { kubeconfigs, log, options } = this.#context;
     const reading = await kubeconfigs.readNode();
     const needs = [...kubeconfigNeeds(reading, cluster, pairPath), ...this.#formNeeds(reading)];
     if (!options.manageKubeconfig) {

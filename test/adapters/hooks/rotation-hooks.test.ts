@@ -17,6 +17,8 @@ interface Host {
   readonly stop: AbortController;
   /** A process of certlet: the same disk, nothing else kept. */
   start(...hooks: ScriptedHook[]): RotationHooks;
+  /** What tells the kubeconfig of the certificate from another. */
+  kubeconfig: string | undefined;
   owed(): unknown;
 }
 
@@ -26,21 +28,24 @@ function host(t: Test): Host {
   const log = new RecordingLogger();
   const stop = new AbortController();
   t.teardown(() => stop.abort());
-  return {
+  const machine: Host = {
     stateDir,
     clock,
     log,
     stop,
+    kubeconfig: undefined,
     start: (...hooks) =>
       new RotationHooks({
         hooks,
         clock,
         log,
         retryAfterMs: hookRetryMs,
+        kubeconfigId: async () => machine.kubeconfig,
         record: new HookRecord(new NodeFileSystem(), stateDir),
       }),
     owed: () => JSON.parse(readFileSync(join(stateDir, 'hooks.json'), 'utf8')),
   };
+  return machine;
 }
 
 t.test('a rotation runs the hooks that are wanted, once, and remembers that nothing is owed', async (t) => {
@@ -310,4 +315,51 @@ t.test('a store that sweeps its folder at a start took the record away that was 
   await record.set('client', { pairPath: '/x/1.pem', pending: [] });
   t.match(JSON.parse(readFileSync(join(stateDir, 'hooks.json'), 'utf8')), { client: { pairPath: '/x/1.pem' } });
   t.equal(swept, 2);
+});
+
+t.test(
+  'a kubeconfig that changed for a pair that stayed: its program is told, and what was owed stays owed',
+  async (t) => {
+    const machine = host(t);
+    const [reload, failing] = [new ScriptedHook('reload'), new ScriptedHook('failing')];
+    failing.failures = 1;
+    machine.kubeconfig = 'k1';
+    const hooks = machine.start(reload, failing);
+    const event = hookEvent();
+    await hooks.rotated(event, machine.stop.signal);
+    await hooks.settled();
+    failing.wanted = false;
+    machine.kubeconfig = 'k2';
+    await hooks.rotated({ ...event, cause: 'kubeconfig' }, machine.stop.signal);
+    await hooks.settled();
+    t.equal(reload.attempts.length, 2);
+    t.same(machine.owed(), { client: { pairPath: event.pairPath, pending: ['failing'], kubeconfig: 'k2' } });
+    reload.wanted = false;
+    machine.kubeconfig = 'k3';
+    await hooks.rotated({ ...event, cause: 'kubeconfig' }, machine.stop.signal);
+    t.match(machine.owed(), { client: { kubeconfig: 'k2' } }, 'of what nobody wants to know nothing is noted');
+  },
+);
+
+t.test('a crash between the write of a kubeconfig and the word of it: the next start tells, once', async (t) => {
+  const machine = host(t);
+  const event = hookEvent();
+  const first = machine.start(new ScriptedHook('reload'));
+  await first.rotated(event, machine.stop.signal);
+  await first.settled();
+  const started = async (): Promise<number> => {
+    const reload = new ScriptedHook('reload');
+    const hooks = machine.start(reload);
+    await hooks.begin([event], machine.stop.signal);
+    await hooks.settled();
+    return reload.attempts.length;
+  };
+  machine.kubeconfig = 'k1';
+  t.equal(await started(), 0, 'an earlier version noted nothing: that is no change');
+  t.equal(await started(), 0);
+  machine.kubeconfig = 'k2';
+  t.equal(await started(), 1);
+  t.equal(await started(), 0);
+  machine.kubeconfig = undefined;
+  t.equal(await started(), 0, 'what cannot be read is no change');
 });
