@@ -3,7 +3,7 @@ import type { CertificateSpec } from '../../csr/spec.ts';
 import { caPinOf } from '../../discovery/ca-pin.ts';
 import type { CaRecord, RemovalProof } from '../../kubeconfig/ca-record.ts';
 import type { ClusterAccess } from '../../kubeconfig/client-config.ts';
-import { bundleOf, caName, CLUSTER_CA, readTrustedCas, type TrustedCa } from '../../kubeconfig/trusted-ca.ts';
+import { bundleId, bundleOf, CLUSTER_CA, readTrustedCas, type TrustedCa } from '../../kubeconfig/trusted-ca.ts';
 import { parseChain } from '../../pki/certificate.ts';
 import { timestamp } from '../../timestamp.ts';
 import { SaidOnce } from '../../said-once.ts';
@@ -16,6 +16,8 @@ import {
   formOf,
   goingOf,
   notedRound,
+  type Refused,
+  refusalsOf,
   removalWaits,
   type Verification,
   withoutCas,
@@ -65,6 +67,7 @@ export class CaFollower {
   #going: readonly TrustedCa[] = [];
   #waits: readonly string[] = [];
   #refused: readonly string[] = [];
+  #toldRefusals: ReadonlySet<string> = new Set();
   #trouble: FailureSnapshot | undefined;
 
   constructor(context: RotationContext, options: FollowOptions, node: FollowParts) {
@@ -161,12 +164,12 @@ export class CaFollower {
   async #add(cluster: ClusterAccess, published: readonly TrustedCa[], signal: AbortSignal): Promise<void> {
     const trusted = readTrustedCas(cluster.caPem);
     const { added, refused } = additionsOf(trusted, published, judgedNow(this.#context).earliest);
-    this.#refused = refused.map(({ ca, why }) => `${caName(ca)}: ${why}`);
-    for (const { ca, why } of refused) this.#sayRefused(ca, why);
+    this.#refuse(refused);
     this.#askRoot(cluster, added.length === 0 ? undefined : [...trusted, ...added]);
     if (added.length === 0 || !this.#context.options.manageKubeconfig) return;
     const file = this.#foreignFile(cluster);
-    if (file !== undefined) return this.#refuse(added, `${FOREIGN} ${file}`);
+    const notAdded = (why: string): void => this.#refuse([...refused, ...added.map((ca) => ({ ca, why }))]);
+    if (file !== undefined) return notAdded(`${FOREIGN} ${file}`);
     const asked = this.#asked(cluster);
     // Of two CAs of one name OpenSSL may take the wrong one, where certificates do not say by which key they were signed.
     for (const bundle of [
@@ -177,12 +180,28 @@ export class CaFollower {
       await this.#trust(cluster, bundle, { added, removed: [] });
       return;
     }
-    this.#refuse(added, `the certificate of ${asked.server} would not hold with it`);
+    notAdded(`the certificate of ${asked.server} would not hold with it`);
   }
 
-  #refuse(cas: readonly TrustedCa[], why: string): void {
-    this.#refused = [...this.#refused, ...cas.map((ca) => `${caName(ca)}: ${why}`)];
-    for (const ca of cas) this.#sayRefused(ca, why);
+  /** What is published and not trusted, in this round; each reason is told once, as long as it is for the same CAs. */
+  #refuse(refused: readonly Refused[]): void {
+    const groups = refusalsOf(refused);
+    this.#refused = groups.map(({ text }) => text);
+    const things = new Set(groups.map(({ why }) => `refused: ${why}`));
+    for (const thing of this.#toldRefusals) if (!things.has(thing)) this.#said.over(thing);
+    this.#toldRefusals = things;
+    for (const { why, cas } of groups) {
+      if (!this.#said.isNews(`refused: ${why}`, bundleId(cas))) continue;
+      const [{ fingerprint, subject, notAfter: ends }, ...more] = cas;
+      const others = more.length === 0 ? undefined : more.length;
+      this.#context.log.log('warn', 'The cluster publishes a CA that is not trusted', {
+        fingerprint,
+        subject,
+        ends,
+        more: others,
+        why,
+      });
+    }
   }
 
   /** A file that the kubeconfig names and certlet did not make: the kubelet may take it for the CAs of its callers, too. */
@@ -257,12 +276,6 @@ export class CaFollower {
     log.log('info', event, { fingerprint, subject, ends, source: this.#options.source, file: options.kubeconfigPath });
     const text = `${CLUSTER_CA}: this node ${verb} ${subject} (sha256 ${fingerprint}, until ${timestamp(ends)})`;
     observer.observe({ kind: 'trusted', purpose: CLUSTER_CA, at: clock.now(), text });
-  }
-
-  #sayRefused({ fingerprint, subject, notAfter: ends }: TrustedCa, why: string): void {
-    if (!this.#said.isNews(fingerprint, why)) return;
-    const event = 'The cluster publishes a CA that is not trusted';
-    this.#context.log.log('warn', event, { fingerprint, subject, ends, why });
   }
 
   /** Where root writes the kubeconfig: what is to be trusted, and the command that makes it so. Undefined: nothing is to be done. */

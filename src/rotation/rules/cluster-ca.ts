@@ -11,7 +11,40 @@ export const LEAST_VERIFICATIONS = 4;
 /** What a cluster publishes that is not trusted yet. */
 export interface Additions {
   readonly added: readonly TrustedCa[];
-  readonly refused: readonly { readonly ca: TrustedCa; readonly why: string }[];
+  readonly refused: readonly Refused[];
+}
+
+/** A published CA that is not trusted. */
+export interface Refused {
+  readonly ca: TrustedCa;
+  readonly why: string;
+}
+
+/** So many reasons, and names of each, are told: whoever can publish must not be able to fill the journal. */
+const TOLD_REASONS = 10;
+const TOLD_NAMES = 5;
+
+/** Those of one reason. */
+export interface Refusal {
+  readonly why: string;
+  readonly cas: readonly [TrustedCa, ...TrustedCa[]];
+  /** All of it in one line. */
+  readonly text: string;
+}
+
+/** Refused CAs by their reason, in the order in which they came. */
+export function refusalsOf(refused: readonly Refused[]): readonly Refusal[] {
+  const groups = new Map<string, [TrustedCa, ...TrustedCa[]]>();
+  for (const { ca, why } of refused) {
+    const group = groups.get(why);
+    if (group === undefined) groups.set(why, [ca]);
+    else group.push(ca);
+  }
+  return [...groups].slice(0, TOLD_REASONS).map(([why, cas]) => {
+    const more = cas.length - TOLD_NAMES;
+    const names = caNames(cas.slice(0, TOLD_NAMES));
+    return { why, cas, text: `${names}${more > 0 ? ` and ${String(more)} more` : ''}: ${why}` };
+  });
 }
 
 /** Which of the published CAs are to be trusted besides, and why others are not. `now`: the earliest that it may be. */

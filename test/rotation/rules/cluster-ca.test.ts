@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import t from 'tap';
 import type { KubeletCas } from '../../../src/kubeconfig/ca-record.ts';
-import type { TrustedCa } from '../../../src/kubeconfig/trusted-ca.ts';
+import { readTrustedCas, type TrustedCa } from '../../../src/kubeconfig/trusted-ca.ts';
 import {
   additionsOf,
   goingOf,
@@ -11,6 +11,7 @@ import {
   MAX_TRUSTED_CAS,
   notedRound,
   offersNothing,
+  refusalsOf,
   removalWaits,
   type Verification,
   withoutCas,
@@ -277,3 +278,18 @@ t.test(
     );
   },
 );
+
+t.test('what is published and refused is told by reason: a publication of thousands filled the journal', async (t) => {
+  const [first] = readTrustedCas(createAuthority({ name: 'kubernetes' }).pem);
+  if (first === undefined) throw new Error('no CA');
+  const refused = (count: number, why: (index: number) => string) =>
+    Array.from({ length: count }, (_, index) => ({ ca: first, why: why(index) }));
+  const one = refusalsOf(refused(2000, () => 'it has expired'));
+  t.match(one, [
+    { why: 'it has expired', text: /^(CN=kubernetes \(sha256 \w{16}…\)(, )?){5} and 1995 more: it has expired$/ },
+  ]);
+  t.equal(one.length, 1);
+  t.equal(refusalsOf(refused(2000, String)).length, 10);
+  t.match(refusalsOf(refused(1, () => 'it is no CA')), [{ text: /^CN=kubernetes \(sha256 \w{16}…\): it is no CA$/ }]);
+  t.strictSame(refusalsOf([]), []);
+});
