@@ -164,12 +164,20 @@ export class CaFollower {
   async #add(cluster: ClusterAccess, published: readonly TrustedCa[], signal: AbortSignal): Promise<void> {
     const trusted = readTrustedCas(cluster.caPem);
     const { added, refused } = additionsOf(trusted, published, judgedNow(this.#context).earliest);
-    this.#refuse(refused);
     this.#askRoot(cluster, added.length === 0 ? undefined : [...trusted, ...added]);
-    if (added.length === 0 || !this.#context.options.manageKubeconfig) return;
+    const isOurs = added.length > 0 && this.#context.options.manageKubeconfig;
+    const why = isOurs ? await this.#notAdded(cluster, { trusted, added }, signal) : undefined;
+    this.#refuse(why === undefined ? refused : [...refused, ...added.map((ca) => ({ ca, why }))]);
+  }
+
+  /** Adds them to what the kubeconfig trusts; resolves to why that is not done, undefined where it is. */
+  async #notAdded(
+    cluster: ClusterAccess,
+    { trusted, added }: { readonly trusted: readonly TrustedCa[]; readonly added: readonly TrustedCa[] },
+    signal: AbortSignal,
+  ): Promise<string | undefined> {
     const file = this.#foreignFile(cluster);
-    const notAdded = (why: string): void => this.#refuse([...refused, ...added.map((ca) => ({ ca, why }))]);
-    if (file !== undefined) return notAdded(`${FOREIGN} ${file}`);
+    if (file !== undefined) return `${FOREIGN} ${file}`;
     const asked = this.#asked(cluster);
     // Of two CAs of one name OpenSSL may take the wrong one, where certificates do not say by which key they were signed.
     for (const bundle of [
@@ -178,9 +186,9 @@ export class CaFollower {
     ]) {
       if ((await this.#verify(asked, bundle, signal)) !== 'verified') continue;
       await this.#trust(cluster, bundle, { added, removed: [] });
-      return;
+      return undefined;
     }
-    notAdded(`the certificate of ${asked.server} would not hold with it`);
+    return `the certificate of ${asked.server} would not hold with it`;
   }
 
   /** What is published and not trusted, in this round; each reason is told once, as long as it is for the same CAs. */

@@ -376,6 +376,7 @@ t.test(
     t.equal(host.kubeconfigs.writes, writes);
     t.match(followed(host).refused, [/caFile is not set: \/etc\/kubernetes\/pki\/ca\.crt/]);
     t.match(host.log.of('The cluster publishes a CA that is not trusted'), [{ level: 'warn' }]);
+    t.equal(host.log.of('The cluster publishes a CA that is not trusted').length, 1, 'once, however often it is read');
   },
 );
 
