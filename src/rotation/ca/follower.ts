@@ -3,10 +3,9 @@ import type { CertificateSpec } from '../../csr/spec.ts';
 import { caPinOf } from '../../discovery/ca-pin.ts';
 import type { CaRecord, RemovalProof } from '../../kubeconfig/ca-record.ts';
 import type { ClusterAccess } from '../../kubeconfig/client-config.ts';
-import { bundleId, bundleOf, CLUSTER_CA, readTrustedCas, type TrustedCa } from '../../kubeconfig/trusted-ca.ts';
+import { bundleOf, CLUSTER_CA, readTrustedCas, type TrustedCa } from '../../kubeconfig/trusted-ca.ts';
 import { parseChain } from '../../pki/certificate.ts';
 import { timestamp } from '../../timestamp.ts';
-import { SaidOnce } from '../../said-once.ts';
 import type { NodeParts } from '../certificate-rules.ts';
 import { type FollowOptions, judgedNow, type RotationContext } from '../rotation-context.ts';
 import type { ClusterCaSnapshot, FailureSnapshot } from '../snapshot.ts';
@@ -16,8 +15,6 @@ import {
   formOf,
   goingOf,
   notedRound,
-  type Refused,
-  refusalsOf,
   removalWaits,
   type Verification,
   withoutCas,
@@ -27,6 +24,7 @@ import type { ServerRoster } from '../servers/roster.ts';
 import { KubeletCaKeeper } from './kubelet-cas.ts';
 import { missingCa } from './missing-ca.ts';
 import { readPublished } from './publication.ts';
+import { Refusals } from './refusals.ts';
 import { verifyEach, verifyUnder } from './verify.ts';
 
 /** While the kubelet holds other CAs than its kubeconfig gives, its next start is looked for so often. */
@@ -55,7 +53,7 @@ export class CaFollower {
   readonly #node: FollowParts;
   readonly #kubelet: KubeletCaKeeper;
   readonly #backoff = new Backoff();
-  readonly #said = new SaidOnce();
+  readonly #refusals: Refusals;
   #removal: RemovalProof | undefined;
   #passedBy: string | undefined;
   #loaded = false;
@@ -66,13 +64,12 @@ export class CaFollower {
   #readAt: Date | undefined;
   #going: readonly TrustedCa[] = [];
   #waits: readonly string[] = [];
-  #refused: readonly string[] = [];
-  #toldRefusals: ReadonlySet<string> = new Set();
   #trouble: FailureSnapshot | undefined;
 
   constructor(context: RotationContext, options: FollowOptions, node: FollowParts) {
     this.#context = context;
     this.#options = options;
+    this.#refusals = new Refusals(context.log);
     this.#node = node;
     this.#kubelet = new KubeletCaKeeper(context, () => node.reader.kubeletVersion);
   }
@@ -89,7 +86,7 @@ export class CaFollower {
       readAt: this.#readAt,
       going: marks,
       waits: this.#waits,
-      refused: this.#refused,
+      refused: this.#refusals.lines,
       kubelet: this.#kubelet.lag,
       trouble: this.#trouble,
     };
@@ -167,7 +164,7 @@ export class CaFollower {
     this.#askRoot(cluster, added.length === 0 ? undefined : [...trusted, ...added]);
     const isOurs = added.length > 0 && this.#context.options.manageKubeconfig;
     const why = isOurs ? await this.#notAdded(cluster, { trusted, added }, signal) : undefined;
-    this.#refuse(why === undefined ? refused : [...refused, ...added.map((ca) => ({ ca, why }))]);
+    this.#refusals.note(why === undefined ? refused : [...refused, ...added.map((ca) => ({ ca, why }))]);
   }
 
   /** Adds them to what the kubeconfig trusts; resolves to why that is not done, undefined where it is. */
@@ -189,27 +186,6 @@ export class CaFollower {
       return undefined;
     }
     return `the certificate of ${asked.server} would not hold with it`;
-  }
-
-  /** What is published and not trusted, in this round; each reason is told once, as long as it is for the same CAs. */
-  #refuse(refused: readonly Refused[]): void {
-    const groups = refusalsOf(refused);
-    this.#refused = groups.map(({ text }) => text);
-    const things = new Set(groups.map(({ why }) => `refused: ${why}`));
-    for (const thing of this.#toldRefusals) if (!things.has(thing)) this.#said.over(thing);
-    this.#toldRefusals = things;
-    for (const { why, cas } of groups) {
-      if (!this.#said.isNews(`refused: ${why}`, bundleId(cas))) continue;
-      const [{ fingerprint, subject, notAfter: ends }, ...more] = cas;
-      const others = more.length === 0 ? undefined : more.length;
-      this.#context.log.log('warn', 'The cluster publishes a CA that is not trusted', {
-        fingerprint,
-        subject,
-        ends,
-        more: others,
-        why,
-      });
-    }
   }
 
   /** A file that the kubeconfig names and certlet did not make: the kubelet may take it for the CAs of its callers, too. */
