@@ -1,5 +1,5 @@
 /** The program as one CommonJS file. */
-import { join, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { build, type Metafile, type Plugin } from 'esbuild';
 import { slimUndici, UNDICI_DEFINES } from './slim-undici.ts';
 import { slimWinston } from './slim-winston.ts';
@@ -73,4 +73,13 @@ export async function bundle(entry: string, outfile: string): Promise<Metafile> 
   return metafile;
 }
 
-if (import.meta.main) await bundle('src/main.ts', resolve(process.argv[2] ?? join(root, 'build/certlet.cjs')));
+/** Files that the programs load from their own folder. */
+const BESIDE = BUNDLES.filter(({ file }) => file === 'window.cjs');
+
+/** The whole program as `outfile`, and what it loads beside it. */
+export async function bundleProgram(outfile: string): Promise<void> {
+  await bundle('src/main.ts', outfile);
+  for (const { entry, file } of BESIDE) await bundle(entry, join(dirname(outfile), file));
+}
+
+if (import.meta.main) await bundleProgram(resolve(process.argv[2] ?? join(root, 'build/certlet.cjs')));

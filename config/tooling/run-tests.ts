@@ -156,12 +156,12 @@ async function stageBelow(folder: string): Promise<string> {
   return join(folder, 'staged');
 }
 
-/** The sources as one file, which starts in half of their processor time. */
+/** The sources as one file and what it loads beside it, which starts in half of their processor time. */
 async function bundleBelow(folder: string): Promise<string> {
-  const { bundle } = await import('./bundle.ts');
+  const { bundleProgram } = await import('./bundle.ts');
   const { stop } = await import('esbuild');
   const file = join(folder, 'program/certlet.cjs');
-  await bundle('src/main.ts', file);
+  await bundleProgram(file);
   // Its service is a process that would wait beside the tests.
   await stop();
   chmodSync(dirname(file), FOLDER_MODE);

@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
-import { bundle } from '../../config/tooling/bundle.ts';
+import { bundleProgram } from '../../config/tooling/bundle.ts';
 import { parsePair } from '../../src/pki/certificate.ts';
 import type { Chance } from '../../src/ports.ts';
 import { Secret } from '../../src/secret.ts';
@@ -94,7 +94,7 @@ t.test(`kill -9 at ${String(KILLS)} random moments (CERTLET_SEED=${String(SEED)}
   const folder = t.testdir({});
   // One file starts twice as fast as the sources.
   const file = STAGED_FOLDER === undefined ? join(folder, 'certlet.cjs') : undefined;
-  if (file !== undefined) await bundle('src/main.ts', file);
+  if (file !== undefined) await bundleProgram(file);
   const killer = join(folder, 'killer.cjs');
   writeFileSync(killer, KILLER);
   const chance = seededChance(SEED);
