@@ -5,9 +5,9 @@ export type { ErrorCode } from './error-rules.ts';
 /**
  * What is told apart within one code. `other name`, `not signed`: a server's certificate (`ERR_API_TLS`). `no requests`: no role lets the identity
  * work with signing requests (`ERR_API_FORBIDDEN`), and the remedy is the binding that does. `too large`: an answer above the limits
- * (`ERR_API_PROTOCOL`), of which a part may be asked for.
+ * (`ERR_API_PROTOCOL`), of which a part may be asked for. `in vain`: a flag was taken and what it asked for failed (`ERR_HOOK`), so it is raised anew.
  */
-export type ErrorReason = 'other name' | 'not signed' | 'no requests' | 'too large';
+export type ErrorReason = 'other name' | 'not signed' | 'no requests' | 'too large' | 'in vain';
 
 export interface ErrorDetails {
   /** What a person should do, with the exact command where there is one. Printed after the message. */

@@ -216,7 +216,10 @@ export interface ServersFile {
 export interface RestartFlag {
   /** Wants a restart for what changed: the name of a certificate, or `kubeconfig`. Throws `ERR_HOOK`. */
   raise(purpose: string): Promise<void>;
-  /** Resolves when the flag is gone, or the signal has aborted. Throws `ERR_HOOK` when nobody takes it in time. */
+  /**
+   * Resolves when the flag is gone and the restart has succeeded, as far as its service tells, or the signal has aborted. Throws `ERR_HOOK` when nobody
+   * takes it in time, and with unit and result when the restart failed: to be raised again.
+   */
   taken(signal: AbortSignal): Promise<void>;
 }
 

@@ -8,6 +8,7 @@ import {
   messages,
   noLab,
   put,
+  read,
   reset,
   run,
   shell,
@@ -121,6 +122,57 @@ t.test('a kubelet that is stopped stays stopped', { skip: noLab }, async (t) => 
   t.equal(show('kubelet', 'ActiveState'), 'inactive');
   t.equal(await runsAtRest(), 1);
 });
+
+/** What the service wrote of its last run, without what differs each time. */
+const result = (name: string): Readonly<Record<string, string>> => {
+  const lines = read(`/run/certlet/results/${name}`).split('\n');
+  return Object.fromEntries(lines.map((line) => line.split('=', 2)).filter(([key = '']) => !/^(Run|At)$/.test(key)));
+};
+const ended = (name: string): boolean => exists(`/run/certlet/results/${name}`) && result(name)['Phase'] === 'ended';
+
+for (const row of [
+  {
+    name: 'absent',
+    install: () => undefined,
+    result: { LoadState: 'not-found' },
+  },
+  {
+    name: 'masked',
+    install: () => shell('systemctl mask --runtime kubelet'),
+    result: { LoadState: 'masked' },
+  },
+  {
+    name: 'failing',
+    install: () => {
+      put('/run/systemd/system/kubelet.service', '[Service]\nExecStart=sh -c "test ! -e /run/broken && exec sleep infinity"\n');
+      run('systemctl', 'daemon-reload');
+      shell('rm -f /run/broken');
+      start('kubelet');
+      shell('touch /run/broken');
+    },
+    result: { LoadState: 'loaded', ActiveState: 'failed' },
+  },
+  {
+    name: 'fine',
+    install: () => {
+      installKubelet();
+      start('kubelet');
+    },
+    result: { LoadState: 'loaded', ActiveState: 'active', Service: 'success' },
+  },
+]) {
+  t.test(`a restart was reported as done: unit ${row.name}`, { skip: noLab }, async (t) => {
+    await reset();
+    row.install();
+    start(`${UNIT}.path`);
+    raise();
+    await until('a result', () => !exists(FLAG) && ended('restart-kubelet'));
+    t.match(result('restart-kubelet'), { Phase: 'ended', Unit: 'kubelet.service', ...row.result });
+    t.comment(JSON.stringify(result('restart-kubelet')));
+    await until('rest', () => show(`${UNIT}.service`, 'ActiveState') !== 'activating' && show(`${UNIT}.service`, 'ActiveState') !== 'deactivating');
+    shell('systemctl unmask --runtime kubelet || :');
+  });
+}
 
 t.test('the unit of the kubelet is a setting of the host', { skip: noLab }, async (t) => {
   await reset();

@@ -189,6 +189,19 @@ export class HookRecord {
     await this.#save(replaceUnhurried);
   }
 
+  /** The restart or reload came to nothing: it is owed again. A power cut may forget it: the program began anew then, too. Errors as `set`. */
+  async noteRefused(
+    { purpose, pairPath }: { readonly purpose: string; readonly pairPath: string },
+    id: string,
+  ): Promise<void> {
+    const entry = this.#entries.get(purpose);
+    if (entry?.pairPath !== pairPath) return;
+    const { asked, ...rest } = entry;
+    if (asked !== true && entry.pending.includes(id)) return;
+    this.#entries.set(purpose, { ...rest, pending: [...new Set([...entry.pending, id])] });
+    await this.#save(replaceUnhurried);
+  }
+
   /** Notes that it has been. A power cut may forget it: the program began anew then, too. Errors as `set`. */
   async noteAsked({ purpose, pairPath }: { readonly purpose: string; readonly pairPath: string }): Promise<void> {
     const entry = this.#entries.get(purpose);

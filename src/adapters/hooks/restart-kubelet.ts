@@ -1,4 +1,4 @@
-import { CertletError } from '../../errors.ts';
+import { CertletError, isCertletError } from '../../errors.ts';
 import type { KubeletPlan } from '../../kubelet/restart.ts';
 import type { PairInUse } from '../../kubelet/restart-window.ts';
 import type { Served } from '../../kubelet/served.ts';
@@ -19,7 +19,7 @@ export interface KubeletRestartParts {
   /** What is to be done after this rotation, by what is known now. */
   readonly plan: (event: HookEvent) => KubeletPlan;
   readonly proof: Proof;
-  readonly record: Pick<HookRecord, 'isAsked' | 'noteAsked'>;
+  readonly record: Pick<HookRecord, 'isAsked' | 'noteAsked' | 'noteRefused'>;
   /** Of a command that ends by itself: it waits no longer to learn the kubelet's version. */
   readonly patienceMs?: number | undefined;
   /** Holds restarts for their window; undefined where the settings have none. */
@@ -31,7 +31,7 @@ const LEARN_AFTER_MS = [0, 300, 2_000, 10_000, 60_000, 300_000, 900_000];
 
 /** Has the kubelet restarted where a new pair wants it: by its version, by what handshakes show, or after each rotation. One restart for each pair. */
 export function restartKubeletHook(parts: KubeletRestartParts): Hook {
-  const { flag, plan, proof, record } = parts;
+  const { plan, proof, record } = parts;
   const raised = new WeakSet<HookEvent>();
   return {
     id: RESTART_HOOK,
@@ -47,7 +47,7 @@ export function restartKubeletHook(parts: KubeletRestartParts): Hook {
         const end = await restarted(parts, event, decided, signal);
         if (end !== 'asked') return end === 'later' ? end : undefined;
       }
-      await flag.taken(signal);
+      await restartSucceeded(parts, event, signal);
       const served = await proof.pairs.prove(event, 'kubelet', 'restart', signal);
       if (served.kind === 'stale') throw proof.failed(event, otherFiles(parts, event, served));
       proof.told(event, served);
@@ -59,11 +59,12 @@ export function restartKubeletHook(parts: KubeletRestartParts): Hook {
 
 /** Of a pair that nobody shows: that the flag was taken is all that can be seen. */
 async function restartUnseen(
-  { flag, hold }: KubeletRestartParts,
+  parts: KubeletRestartParts,
   event: HookEvent,
   { raised, done }: { readonly raised: WeakSet<HookEvent>; readonly done: () => Promise<void> },
   signal: AbortSignal,
 ): Promise<void | 'later'> {
+  const { flag, hold } = parts;
   if (!raised.has(event)) {
     const end = await hold?.until(event, undefined, signal);
     if (end === 'later') return end;
@@ -73,8 +74,30 @@ async function restartUnseen(
   }
   // The flag and the running kubelet both end with this boot, so a raised flag is as good as a done restart.
   await done();
-  await flag.taken(signal);
+  try {
+    await restartSucceeded(parts, event, signal);
+  } catch (error) {
+    if (isInVain(error)) raised.delete(event);
+    throw error;
+  }
 }
+
+/** One that came to nothing is owed again, also after a restart of certlet. Throws what `RestartFlag.taken` does. */
+async function restartSucceeded(
+  { flag, record }: Pick<KubeletRestartParts, 'flag' | 'record'>,
+  event: HookEvent,
+  signal: AbortSignal,
+): Promise<void> {
+  try {
+    await flag.taken(signal);
+  } catch (error) {
+    if (isInVain(error)) await record.noteRefused(event, RESTART_HOOK);
+    throw error;
+  }
+}
+
+/** A flag that still stands need not be raised again. */
+const isInVain = (error: unknown): boolean => isCertletError(error) && error.reason === 'in vain';
 
 function reasonsOf(plan: KubeletPlan): readonly string[] {
   switch (plan.kind) {
