@@ -144,7 +144,10 @@ for (const row of [
   {
     name: 'failing',
     install: () => {
-      put('/run/systemd/system/kubelet.service', '[Service]\nExecStart=sh -c "test ! -e /run/broken && exec sleep infinity"\n');
+      put(
+        '/run/systemd/system/kubelet.service',
+        '[Service]\nExecStart=sh -c "test ! -e /run/broken && exec sleep infinity"\n',
+      );
       run('systemctl', 'daemon-reload');
       shell('rm -f /run/broken');
       start('kubelet');
@@ -169,7 +172,12 @@ for (const row of [
     await until('a result', () => !exists(FLAG) && ended('restart-kubelet'));
     t.match(result('restart-kubelet'), { Phase: 'ended', Unit: 'kubelet.service', ...row.result });
     t.comment(JSON.stringify(result('restart-kubelet')));
-    await until('rest', () => show(`${UNIT}.service`, 'ActiveState') !== 'activating' && show(`${UNIT}.service`, 'ActiveState') !== 'deactivating');
+    await until(
+      'rest',
+      () =>
+        show(`${UNIT}.service`, 'ActiveState') !== 'activating' &&
+        show(`${UNIT}.service`, 'ActiveState') !== 'deactivating',
+    );
     shell('systemctl unmask --runtime kubelet || :');
   });
 }

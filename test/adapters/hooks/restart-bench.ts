@@ -1,5 +1,5 @@
 /** A kubelet of any release behind the hook that restarts it, on a clock and a disk of the test. */
-import { existsSync, mkdirSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Test } from 'tap';
 import { hookRetryMs } from '../../../src/host-hooks.ts';
@@ -37,6 +37,8 @@ class Node {
   looks = 0;
   /** Of the pair that it started with. */
   dates = { notBefore: new Date('2029-06-01'), notAfter: new Date('2030-06-01'), selfSigned: false };
+  /** What the restart service writes of its run; undefined where it is of a package that writes nothing. */
+  result: Readonly<Record<string, string>> | undefined;
   /** Of its control group, as systemd makes it. */
   run: string | undefined = 'run 1';
   readonly observed: AgentEvent[] = [];
@@ -164,7 +166,7 @@ export function bench(t: Test, parts: Partial<Node> = {}): Bench {
         if (untilNextMs === undefined) continue;
         if (all.unit && existsSync(flagFile)) {
           rmSync(flagFile);
-          node.restart();
+          if (takeFlag(node, runtimeDir)) node.restart();
         }
         clock.advance(untilNextMs);
       }
@@ -172,6 +174,23 @@ export function bench(t: Test, parts: Partial<Node> = {}): Bench {
   };
   return all;
 }
+
+/** As certlet-kubelet-restart.service does; gives whether the kubelet is restarted. */
+function takeFlag({ result }: Node, runtimeDir: string): boolean {
+  if (result === undefined) return true;
+  mkdirSync(join(runtimeDir, 'results'), { recursive: true });
+  const fields = {
+    Phase: 'ended',
+    Run: `run ${String(takes++)}`,
+    Unit: 'kubelet.service',
+    Service: 'success',
+    ...result,
+  };
+  const text = Object.entries(fields).map(([key, value]) => `${key}=${value}\n`);
+  writeFileSync(join(runtimeDir, 'results/restart-kubelet'), text.join(''));
+  return fields.Service === 'success' && !['masked', 'not-found'].includes(result['LoadState'] ?? '');
+}
+let takes = 0;
 
 const HOUR = 3_600_000;
 

@@ -169,3 +169,29 @@ t.test('a flag that could not be raised at first counted as taken, and the kubel
   await all.settle(hooks);
   t.same([hooks.problems(), all.node.restarts], [[], 1]);
 });
+
+for (const row of [
+  { name: 'serving certificate', event: () => serving('2'), version: 'v1.20.2' },
+  { name: 'client certificate of an old kubelet', event: client, version: 'v1.17.17' },
+]) {
+  t.test(`the kubelet kept the old pair while its unit was masked, and all was healthy: ${row.name}`, async (t) => {
+    const all = bench(t, { result: { LoadState: 'masked' } });
+    all.version = row.version;
+    const owed = () => JSON.parse(readFileSync(join(all.stateDir, 'hooks.json'), 'utf8')) as unknown;
+    const hooks = all.start();
+    all.node.file = '2';
+    const event = row.event();
+    await hooks.rotated(event, all.stop.signal);
+    await all.settle(hooks);
+    t.match(hooks.problems(), [{ message: /kubelet\.service .*masked/, remedy: 'systemctl unmask kubelet.service' }]);
+    t.notMatch(all.log.events().join(), /Hook done/);
+    t.match(owed(), { [event.purpose]: { pending: ['restart-kubelet'] } }, 'a restart of certlet goes on with it');
+    t.notMatch(owed(), { [event.purpose]: { asked: true } });
+    all.node.result = { LoadState: 'loaded', ActiveState: 'active', SubState: 'running' };
+    await all.clock.passSleep();
+    await all.settle(hooks);
+    t.same([all.node.restarts, hooks.problems()], [1, []]);
+    t.match(all.log.events().join(), /Hook done/);
+    t.match(owed(), { [event.purpose]: { pending: [] } });
+  });
+}

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { NodeFileSystem } from '../../../src/adapters/file-system.ts';
 import { createRotationHooks } from '../../../src/adapters/hooks/create-rotation-hooks.ts';
-import { privilegedHook, restartFlag } from '../../../src/adapters/systemd/flag-hook.ts';
+import { privilegedHook, reloadHook, restartFlag } from '../../../src/adapters/systemd/flag-hook.ts';
 import { hookEvent, ManualClock, proofOf, RecordingLogger } from '../hooks/hook-fakes.ts';
 
 const never = new AbortController().signal;
@@ -222,4 +222,134 @@ t.test('createRotationHooks: flags and commands of a host together', async (t) =
   await hooks.stopped();
   t.same(hooks.problems(), []);
   t.match(JSON.parse(readFileSync(join(stateDir, 'hooks.json'), 'utf8')), { client: { pending: [] } });
+});
+
+/** What the service of a flag writes; `run` is another one each time. */
+function writeResult(runtimeDir: string, name: string, fields: Readonly<Record<string, string>>): void {
+  mkdirSync(join(runtimeDir, 'results'), { recursive: true });
+  const all = { Phase: 'ended', Run: '1', Service: 'success', Unit: 'kubelet.service', LoadState: 'loaded', ...fields };
+  const lines = Object.entries(all).map(([key, value]) => `${key}=${value}\n`);
+  writeFileSync(join(runtimeDir, 'results', name), lines.join(''));
+}
+
+/** Lets so much time pass while `run` waits. */
+async function pass(clock: ManualClock, ms: number): Promise<void> {
+  for (let passed = 0; passed < ms; ) passed += await clock.passSleep();
+}
+
+t.test('a restart of a unit that does not exist was reported as done once its flag was gone', async (t) => {
+  const { clock, flag, flagFile, runtimeDir } = flags(t);
+  await flag.raise('client');
+  const run = flag.taken(never);
+  run.catch(() => undefined);
+  await clock.nextSleep();
+  writeResult(runtimeDir, 'restart-kubelet', { Phase: 'running', LoadState: 'loaded' });
+  rmSync(flagFile);
+  await clock.passSleep();
+  await clock.nextSleep();
+  writeResult(runtimeDir, 'restart-kubelet', { Service: 'exit-code', LoadState: 'not-found' });
+  await clock.passSleep();
+  await t.rejects(run, { code: 'ERR_HOOK', reason: 'in vain', message: /^kubelet\.service .*not-found/, remedy: /./ });
+});
+
+t.test('a restart counts as done with its result, and not while it is under way', async (t) => {
+  const { clock, flag, flagFile, runtimeDir } = flags(t);
+  await flag.raise('client');
+  let done = false;
+  const run = flag.taken(never).then(() => (done = true));
+  await clock.nextSleep();
+  writeResult(runtimeDir, 'restart-kubelet', { Phase: 'running' });
+  rmSync(flagFile);
+  await pass(clock, 20_000);
+  await clock.nextSleep();
+  t.notOk(done);
+  writeResult(runtimeDir, 'restart-kubelet', {});
+  await clock.passSleep();
+  await run;
+});
+
+t.test('a result of an earlier flag says nothing of this one, whose service writes none', async (t) => {
+  const { clock, flag, flagFile, runtimeDir } = flags(t);
+  writeResult(runtimeDir, 'restart-kubelet', { LoadState: 'masked' });
+  await flag.raise('client');
+  const run = flag.taken(never);
+  await clock.nextSleep();
+  rmSync(flagFile);
+  await clock.passSleep();
+  await run;
+});
+
+t.test('a restart that comes to no end is told as that', async (t) => {
+  const { clock, flag, flagFile, runtimeDir } = flags(t);
+  await flag.raise('client');
+  const run = flag.taken(never);
+  run.catch(() => undefined);
+  await clock.nextSleep();
+  writeResult(runtimeDir, 'restart-kubelet', { Phase: 'running' });
+  rmSync(flagFile);
+  await pass(clock, 150_300);
+  await t.rejects(run, { message: 'certlet-kubelet-restart.service has not come to an end within 150 s' });
+});
+
+t.test('the pause of the service was told as a path unit that does not run', async (t) => {
+  const { clock, host, runtimeDir, flagFile } = flags(t);
+  const flag = restartFlag({ ...host, patienceMs: 10_000 });
+  writeResult(runtimeDir, 'restart-kubelet', { Service: 'exit-code' });
+  await flag.raise('client');
+  const run = flag.taken(never);
+  await pass(clock, 20_000);
+  await clock.nextSleep();
+  writeResult(runtimeDir, 'restart-kubelet', { Run: '2' });
+  rmSync(flagFile);
+  await clock.passSleep();
+  await run;
+});
+
+for (const row of [
+  {
+    name: 'cannot be removed',
+    first: { Run: '2', Service: 'exit-code' },
+    message: /restart\.service failed \(exit-code\)$/,
+  },
+  {
+    name: 'waits for a restart that hangs',
+    first: { Phase: 'running' },
+    message: /restart\.service has not come to an end$/,
+  },
+  { name: 'nobody takes after an earlier success', first: {}, message: /restart\.path does not run$/ },
+]) {
+  t.test(`a flag that ${row.name} names its unit's own fault`, async (t) => {
+    const { clock, flag, runtimeDir } = flags(t);
+    await flag.raise('client');
+    writeResult(runtimeDir, 'restart-kubelet', row.first);
+    let ended = false;
+    const run = flag.taken(never).finally(() => (ended = true));
+    run.catch(() => undefined);
+    for (; !ended; await new Promise(setImmediate)) clock.advance(clock.untilNextMs ?? 0);
+    await t.rejects(run, { code: 'ERR_HOOK', message: row.message, remedy: /^systemctl / });
+  });
+}
+
+t.test('a reload and a privileged hook that came to nothing are asked for again', async (t) => {
+  const { clock, host, runtimeDir } = flags(t);
+  for (const [hook, file, name] of [
+    [privilegedHook(host, 'x'), 'hooks/x', 'hook-x'],
+    [reloadHook(host, 'x'), 'reload/x', 'reload-x'],
+  ] as const) {
+    const event = hookEvent();
+    for (const [run, service] of [
+      ['1', 'exit-code'],
+      ['2', 'success'],
+    ] as const) {
+      const attempt = hook.run(event, 1, async () => undefined, never);
+      attempt.catch(() => undefined);
+      await clock.nextSleep();
+      t.ok(existsSync(join(runtimeDir, file)), 'the flag is raised');
+      writeResult(runtimeDir, name, { Run: run, Service: service, Unit: 'x.service' });
+      rmSync(join(runtimeDir, file));
+      await clock.passSleep();
+      if (service === 'success') await attempt;
+      else await t.rejects(attempt, { code: 'ERR_HOOK', message: /x\.service could not be .*exit-code/ });
+    }
+  }
 });
