@@ -89,7 +89,7 @@ export class Daemon {
     this.#settingsSeen = this.#lastTick;
   }
 
-  /** Resolves when the signal aborts. Throws `ERR_LOCK_HELD` at the start, and `ERR_STORE_DETACHED` for systemd to start the service anew. */
+  /** Resolves when the signal aborts. Throws `ERR_LOCK_HELD` at the start where no service manager started it, and `ERR_STORE_DETACHED` for systemd to start the service anew. */
   async run(): Promise<void> {
     const { environment, signal, pid } = this.#edge;
     this.#notifier = await openNotifier(environment);
@@ -198,7 +198,7 @@ export class Daemon {
     });
   }
 
-  /** The lock, tried again while the disk refuses it; undefined when stopped or reloaded meanwhile. Throws `ERR_LOCK_HELD` at the start. */
+  /** The lock, tried again while the disk or another certlet refuses it; undefined when stopped or reloaded meanwhile. Throws `ERR_LOCK_HELD` at a start by hand. */
   async #lock(
     settings: Settings,
     { ended, surroundings }: { readonly ended: AbortSignal; readonly surroundings: Surroundings },
@@ -215,13 +215,20 @@ export class Daemon {
         return lock;
       } catch (thrown) {
         const error = asCertletError(thrown);
-        // After a reload the lock may be with a `certlet once` that came in between: the daemon does not end over that.
-        if (error.code === 'ERR_INTERNAL' || (error.code === 'ERR_LOCK_HELD' && !this.#hadLock)) throw error;
+        if (error.code === 'ERR_INTERNAL' || (error.code === 'ERR_LOCK_HELD' && !this.#waitsForOthers)) throw error;
         this.#trouble = { error, since, tries: backoff.failures + 1 };
         await this.#waitForDisk(settings, this.#trouble, { ended, surroundings, backoff });
       }
     }
     return undefined;
+  }
+
+  /**
+   * After a reload the lock may be with a `certlet once` that came in between. A service that ended over it would be started again every ten
+   * seconds, with half a dozen lines each time; at a terminal somebody waits for the answer.
+   */
+  get #waitsForOthers(): boolean {
+    return this.#hadLock || this.#edge.environment['NOTIFY_SOCKET'] !== undefined;
   }
 
   async #waitForDisk(

@@ -8,7 +8,7 @@ import { acquireLock } from '../src/adapters/lock.ts';
 import type { LevelledLogger } from '../src/adapters/log/logger.ts';
 import type { Clock } from '../src/ports.ts';
 import { runStatus } from '../src/cli/commands/status.ts';
-import { Daemon } from '../src/daemon.ts';
+import { Daemon, type DaemonEdge } from '../src/daemon.ts';
 import type { StatusDocument } from '../src/status/document.ts';
 import { timestamp } from '../src/timestamp.ts';
 import { CommandHost, type Session } from './fixtures/command-host.ts';
@@ -29,7 +29,7 @@ async function running(
   t: Test,
   settings: Readonly<Record<string, unknown>> = {},
   host = new CommandHost(t, settings),
-  own: { readonly clock?: Clock; readonly log?: LevelledLogger } = {},
+  own: { readonly clock?: Clock; readonly log?: LevelledLogger; readonly environment?: DaemonEdge['environment'] } = {},
 ) {
   const session = host.session();
   const { context, stop, stderr } = session;
@@ -39,7 +39,7 @@ async function running(
   const lookers = new Set<() => void>();
   const service = new Daemon(
     {
-      environment: {},
+      environment: own.environment ?? {},
       userId: process.geteuid?.() ?? 0,
       pid: process.pid,
       version: '0',
@@ -233,22 +233,31 @@ t.test('the same complaint about an edited settings file is told once, an order 
   t.match(reply, { kind: 'answer', status: 422 });
 });
 
-t.test('a lock that another certlet holds ends it at the start, and is waited for after a reload', async (t) => {
-  const host = new CommandHost(t);
-  const other = new CommandHost(t);
-  const held = await acquireLock(host.certDir, { label: 'certlet once' });
-  const first = await running(t, {}, host);
-  await t.rejects(first.ended, { code: 'ERR_LOCK_HELD' });
-  await held.release();
+t.test(
+  'a lock that another certlet holds ends it at the start, is waited for by a service, and waited for after a reload',
+  async (t) => {
+    const host = new CommandHost(t);
+    const other = new CommandHost(t);
+    const held = await acquireLock(host.certDir, { label: 'certlet once' });
+    const first = await running(t, {}, host);
+    await t.rejects(first.ended, { code: 'ERR_LOCK_HELD' });
 
-  const { stderr, reload } = await running(t, {}, host);
-  await stderr.shows(WAITS);
-  const foreign = await acquireLock(other.certDir, { label: 'certlet once' });
-  change(host, { certDir: other.certDir });
-  reload();
-  await stderr.shows(/Cannot use the cert-dir.*code=ERR_LOCK_HELD/);
-  await foreign.release();
-});
+    // systemd starts what has ended again, and each start was half a dozen lines.
+    const service = await running(t, {}, host, { environment: { NOTIFY_SOCKET: 'nobody' } });
+    await service.stderr.shows(/Cannot use the cert-dir.*code=ERR_LOCK_HELD/);
+    service.stop.abort();
+    await service.ended;
+    await held.release();
+
+    const { stderr, reload } = await running(t, {}, host);
+    await stderr.shows(WAITS);
+    const foreign = await acquireLock(other.certDir, { label: 'certlet once' });
+    change(host, { certDir: other.certDir });
+    reload();
+    await stderr.shows(/Cannot use the cert-dir.*code=ERR_LOCK_HELD/);
+    await foreign.release();
+  },
+);
 
 t.test('a cert-dir that was moved under the running daemon is not written anew without its lock', async (t) => {
   const { host, stderr, ended } = await running(t);

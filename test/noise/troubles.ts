@@ -1,5 +1,6 @@
 /** Troubles on fakes and a fake clock, for hours each: what the journal has of them. */
 import type { Test } from 'tap';
+import { acquireLock } from '../../src/adapters/lock.ts';
 import { apiError } from '../../src/adapters/api/api-errors.ts';
 import { networkError } from '../../src/adapters/api/network-errors.ts';
 import { CertletError } from '../../src/errors.ts';
@@ -10,7 +11,7 @@ import { NodeFileSystem } from '../../src/adapters/file-system.ts';
 import { RotationHooks } from '../../src/adapters/hooks/rotation-hooks.ts';
 import { hookRetryMs } from '../../src/host-hooks.ts';
 import type { LevelledLogger } from '../../src/adapters/log/logger.ts';
-import { Daemon } from '../../src/daemon.ts';
+import { Daemon, type DaemonEdge } from '../../src/daemon.ts';
 import { CommandHost } from '../fixtures/command-host.ts';
 import { createAuthority } from '../fixtures/cluster/authority.ts';
 import { FakeClock } from '../fixtures/fakes/clock.ts';
@@ -196,15 +197,26 @@ async function lonelyApprover(): Promise<HourlyLog> {
   return log;
 }
 
+/** A second daemon, as systemd starts it, beside one that holds the lock. */
+async function secondDaemon(t: Stand): Promise<HourlyLog> {
+  const host = new CommandHost(t);
+  const held = await acquireLock(host.certDir, { label: 'certlet run' });
+  t.teardown(() => held.release());
+  return lockedOut(t, host, { NOTIFY_SOCKET: 'nobody' });
+}
+
 /** The daemon itself, on the real disk. */
-async function lockedOut(t: Stand): Promise<HourlyLog> {
-  const host = new CommandHost(t, { certDir: '/proc/version/pki' });
+async function lockedOut(
+  t: Stand,
+  host = new CommandHost(t, { certDir: '/proc/version/pki' }),
+  environment: DaemonEdge['environment'] = {},
+): Promise<HourlyLog> {
   const { context, stop } = host.session();
   const clock = new FakeClock();
   const log = new HourlyLog(clock);
   const levelled: LevelledLogger = { level: () => 'info', setLevel: () => undefined, log: log.log.bind(log) };
   const edge = {
-    environment: {},
+    environment,
     userId: process.geteuid?.() ?? 0,
     pid: process.pid,
     version: '0',
@@ -297,7 +309,14 @@ export const TROUBLES: readonly Trouble[] = [
     after: 2,
     play: whenDue(disk(new CertletError('ERR_STORE_READ_ONLY', 'cannot write /pki: it is read-only (EROFS)'))),
   },
-  { name: 'cert-dir cannot be used at the start', first: 6, after: 2, play: lockedOut },
+  { name: 'cert-dir cannot be used at the start', first: 6, after: 2, play: (t) => lockedOut(t) },
+  {
+    name: 'another certlet holds the cert-dir',
+    first: 6,
+    after: 2,
+    what: 'the service waits for it',
+    play: secondDaemon,
+  },
   {
     name: 'a hook fails',
     first: 5,

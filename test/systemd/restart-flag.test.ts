@@ -18,6 +18,7 @@ import {
   until,
   untilSaid,
 } from './fixtures/lab.ts';
+import { type FlagKind, judgeFlagResult, parseFlagResult } from '../../src/kubelet/flag-result.ts';
 import { LabCluster } from './fixtures/lab-cluster.ts';
 
 const FLAG = '/run/certlet/restart-kubelet';
@@ -123,7 +124,14 @@ t.test('a kubelet that is stopped stays stopped', { skip: noLab }, async (t) => 
   t.equal(await runsAtRest(), 1);
 });
 
-/** What the service wrote of its last run, without what differs each time. */
+/** What a service wrote of its last run, as certlet judges it: `done`, or why not. */
+function judged(name: string, kind: FlagKind = 'restart'): string | undefined {
+  const written = parseFlagResult(read(`/run/certlet/results/${name}`));
+  const end = written && judgeFlagResult(written, { kind, service: UNIT });
+  return end?.kind === 'failed' ? end.why : end?.kind;
+}
+
+/** The same in its own words, without what differs each time. */
 const result = (name: string): Readonly<Record<string, string>> => {
   const lines = read(`/run/certlet/results/${name}`).split('\n');
   return Object.fromEntries(lines.map((line) => line.split('=', 2)).filter(([key = '']) => !/^(Run|At)$/.test(key)));
@@ -135,11 +143,13 @@ for (const row of [
     name: 'absent',
     install: () => undefined,
     result: { LoadState: 'not-found' },
+    comesTo: /no such unit/,
   },
   {
     name: 'masked',
     install: () => shell('systemctl mask --runtime kubelet'),
     result: { LoadState: 'masked' },
+    comesTo: /masked/,
   },
   {
     name: 'failing',
@@ -154,6 +164,7 @@ for (const row of [
       shell('touch /run/broken');
     },
     result: { LoadState: 'loaded', ActiveState: 'failed' },
+    comesTo: /has failed/,
   },
   {
     name: 'fine',
@@ -162,6 +173,7 @@ for (const row of [
       start('kubelet');
     },
     result: { LoadState: 'loaded', ActiveState: 'active', Service: 'success' },
+    comesTo: /^done$/,
   },
 ]) {
   t.test(`a restart was reported as done: unit ${row.name}`, { skip: noLab }, async (t) => {
@@ -171,7 +183,7 @@ for (const row of [
     raise();
     await until('a result', () => !exists(FLAG) && ended('restart-kubelet'));
     t.match(result('restart-kubelet'), { Phase: 'ended', Unit: 'kubelet.service', ...row.result });
-    t.comment(JSON.stringify(result('restart-kubelet')));
+    t.match(judged('restart-kubelet'), row.comesTo);
     await until(
       'rest',
       () =>
@@ -253,4 +265,32 @@ t.test('the flag of certlet as a user of its own is taken', { skip: noLab }, asy
   shell(`setpriv --reuid certlet --regid certlet --clear-groups touch ${FLAG}`);
   await until('another kubelet', () => ![pid, '0'].includes(pidOf('kubelet')));
   await until('the flag to be taken', idle);
+  t.equal(judged('restart-kubelet'), 'done', 'its result is written into a folder of another user');
+});
+
+t.test('a reload of a unit that does not exist was reported as done', { skip: noLab }, async (t) => {
+  await reset();
+  put('/etc/certlet/reload/proxy.env', 'UNIT=no-such.service\nACTION=try-restart\n');
+  start('certlet-reload@proxy.path');
+  shell('mkdir -p /run/certlet/reload; touch /run/certlet/reload/proxy');
+  await until('a result', () => ended('reload-proxy'));
+  t.match(judged('reload-proxy', 'reload'), /^no-such\.service could not be reloaded .*not-found/);
+  stop('certlet-reload@proxy.path');
+});
+
+t.test('status was healthy while the unit to restart did not exist', { skip: noLab }, async (t) => {
+  await reset();
+  start(`${UNIT}.path`);
+  put('/etc/certlet/config.yaml', 'kubelet:\n  version: v1.17.17\n');
+  await LabCluster.start(t);
+  start('certlet');
+  await untilSaid(
+    'certlet',
+    /^Hook failed.*ERR_HOOK.*kubelet\.service could not be restarted.*not-found.*KUBELET_UNIT/s,
+  );
+  t.match(run('sh', '-c', 'certlet status || :'), /restart-kubelet.*kubelet\.service could not be restarted/s);
+  t.match(run('sh', '-c', 'certlet check || :'), /kubelet\.service could not be restarted/);
+  installKubelet();
+  await untilSaid('certlet', /^Hook done/);
+  t.notMatch(run('sh', '-c', 'certlet status || :'), /could not be restarted/);
 });

@@ -8,6 +8,8 @@ export interface Hook {
   readonly exclusive: boolean;
   /** Why it is wanted after this rotation; empty when it is not. */
   reasons(event: HookEvent): readonly string[];
+  /** What of this host is not known yet and decides whether anything is to be done, such as a version: told once, whatever it is wanted for. */
+  undecided?(event: HookEvent): string | undefined;
   /**
    * One attempt. `attempt` counts from 1. Throws `ERR_HOOK` when it failed. Calls `done` once nothing needs to be done again after a
    * restart of certlet; resolving does the same, but with `later`: the next start goes on with it.

@@ -4,6 +4,7 @@ import type { PairInUse } from '../../kubelet/restart-window.ts';
 import type { Served } from '../../kubelet/served.ts';
 import type { Clock, Logger, RestartFlag } from '../../ports.ts';
 import { shellWord } from '../../remedy.ts';
+import { SaidOnce } from '../../said-once.ts';
 import type { Hook, HookEvent } from './hook.ts';
 import { type HookRecord, RESTART_HOOK } from './hook-record.ts';
 import type { Proof } from './proof.ts';
@@ -33,13 +34,15 @@ const LEARN_AFTER_MS = [0, 300, 2_000, 10_000, 60_000, 300_000, 900_000];
 export function restartKubeletHook(parts: KubeletRestartParts): Hook {
   const { plan, proof, record } = parts;
   const raised = new WeakSet<HookEvent>();
+  const said = new SaidOnce();
   return {
     id: RESTART_HOOK,
     exclusive: false,
     reasons: (event) => (event.cause === undefined ? reasonsOf(plan(event)) : []),
+    undecided: (event) => (plan(event).kind === 'learn version' ? 'version' : undefined),
     lasting: (event) => event.after.served === 'kubelet',
     async run(event, _attempt, done, signal) {
-      const decided = await learned(parts, event, signal);
+      const decided = await learned(parts, said, event, signal);
       if (decided.kind === 'none' || decided.kind === 'learn version') return;
       if (decided.kind === 'restart' && !decided.prove)
         return await restartUnseen(parts, event, { raised, done }, signal);
@@ -115,6 +118,7 @@ function reasonsOf(plan: KubeletPlan): readonly string[] {
 /** The plan with the version of the kubelet, which may become known only now that the node has a certificate. */
 async function learned(
   { clock, log, plan, patienceMs }: KubeletRestartParts,
+  said: SaidOnce,
   event: HookEvent,
   signal: AbortSignal,
 ): Promise<KubeletPlan> {
@@ -125,7 +129,9 @@ async function learned(
     if (decided.kind !== 'learn version' || signal.aborted) return decided;
   }
   const remedy = 'kubelet: {version: v1.20.2}   # the version of the kubelet of this node, in the settings';
-  log.log('info', 'The kubelet is not restarted: its version is not known', { purpose: event.purpose, remedy });
+  // Of the host, not of one certificate.
+  const level = said.isNews('version', 'not known') ? 'info' : 'debug';
+  log.log(level, 'The kubelet is not restarted: its version is not known', { purpose: event.purpose, remedy });
   return { kind: 'none' };
 }
 

@@ -3,6 +3,7 @@ import type { AfterRotation, Clock, Logger, RotationEvent } from '../../ports.ts
 import type { PairInUse } from '../../kubelet/restart-window.ts';
 import type { Hook, HookEvent, HookProblem } from './hook.ts';
 import { datesOnly, type HookEntry, type HookRecord } from './hook-record.ts';
+import { SaidOnce } from '../../said-once.ts';
 import { Troubles } from '../../trouble.ts';
 import { SerialQueue } from '../../serial-queue.ts';
 
@@ -34,6 +35,7 @@ export interface RotationHooksParts {
 export class RotationHooks implements AfterRotation {
   readonly #parts: RotationHooksParts;
   readonly #troubles = new Troubles();
+  readonly #said = new SaidOnce();
   readonly #problems = new Map<string, HookProblem>();
   readonly #running = new Map<string, AbortController>();
   readonly #background = new Set<Promise<void>>();
@@ -147,12 +149,21 @@ export class RotationHooks implements AfterRotation {
       due.map(({ hook }) => hook.id),
     );
     for (const { hook, reasons } of due)
-      this.#parts.log.log('info', 'Hook wanted', { hook: hook.id, purpose: event.purpose, reasons });
+      this.#parts.log.log(this.#wantedLevel(hook, event), 'Hook wanted', {
+        hook: hook.id,
+        purpose: event.purpose,
+        reasons,
+      });
     this.#launch(
       event,
       due.map(({ hook }) => hook),
       signal,
     );
+  }
+
+  #wantedLevel(hook: Hook, event: HookEvent): 'info' | 'debug' {
+    const open = hook.undecided?.(event);
+    return open === undefined || this.#said.isNews(hook.id, open) ? 'info' : 'debug';
   }
 
   async #note(event: HookEvent, due: readonly string[]): Promise<void> {
@@ -271,7 +282,7 @@ export class RotationHooks implements AfterRotation {
       loud: 'warn',
       failures: attempt,
     });
-    log.log(level, 'Hook failed', { hook: hook.id, purpose, attempt, error: message, remedy, nextAttempt });
+    log.log(level, 'Hook failed', { hook: hook.id, purpose, attempt, ...errorFields(error), nextAttempt });
     return nextAttempt;
   }
 
@@ -292,11 +303,7 @@ export class RotationHooks implements AfterRotation {
     } catch (error) {
       const { clock, log } = this.#parts;
       const failure = asCertletError(error);
-      const { message, remedy } = failure;
-      log.log(this.#troubles.levelOf(event, failure, { at: clock.now(), loud: 'warn' }), event, {
-        error: message,
-        remedy,
-      });
+      log.log(this.#troubles.levelOf(event, failure, { at: clock.now(), loud: 'warn' }), event, errorFields(failure));
     }
   }
 }

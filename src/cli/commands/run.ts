@@ -5,7 +5,7 @@ import type { RunArguments } from '../command.ts';
 import type { CommandContext } from '../command-context.ts';
 import { VERSION } from '../version.ts';
 
-/** `certlet run`: keeps the certificates until the signal aborts. Waits for the host's name. Throws `ERR_CONFIG_INVALID` and `ERR_LOCK_HELD`; everything else it waits out. */
+/** `certlet run`: keeps the certificates until the signal aborts. Waits for the host's name. Throws `ERR_CONFIG_INVALID` and, where no service manager started it, `ERR_LOCK_HELD`; everything else it waits out. */
 export async function runRun(context: CommandContext, _args: RunArguments): Promise<number> {
   const { environment: env } = context.edge;
   const settings = await settingsOnceNamed({ ...context, environment: env, pid: process.pid });

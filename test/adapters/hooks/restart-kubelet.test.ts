@@ -152,7 +152,17 @@ t.test('a client certificate: the version decides, and is waited for where it is
   await other.rotated({ ...client(), pairPath: '/x/3.pem' }, all.stop.signal);
   await all.settle(other);
   t.equal(all.node.restarts, 1, 'nobody ever told it');
-  t.ok(all.log.events().includes('The kubelet is not restarted: its version is not known'));
+  await other.rotated({ ...client(), purpose: 'another', pairPath: '/x/4.pem' }, all.stop.signal);
+  await all.settle(other);
+  const said = all.log.lines.filter(
+    ({ event, fields }) =>
+      event.includes('version is not known') || JSON.stringify(fields).includes('version of the kubelet decides'),
+  );
+  t.match(
+    said.filter(({ level }) => level === 'info').map(({ event }) => event),
+    ['Hook wanted', 'Hook wanted', 'The kubelet is not restarted: its version is not known'],
+    'by each process once, and not for each certificate',
+  );
   t.same(other.problems(), []);
 });
 

@@ -110,7 +110,12 @@ t.test(
     t.equal(hook.attempts.length, 9);
     t.match(hooks.problems(), [{ attempts: 9, nextAttempt: undefined, since: began }]);
     t.match(owed(), { client: { pending: ['reload'] } }, 'the next start tries again');
-    const told = log.lines.filter(({ event }) => event === 'Hook failed').map(({ level }) => level);
+    const failed = log.lines.filter(({ event }) => event === 'Hook failed');
+    t.ok(
+      failed.every(({ fields }) => fields['code'] === 'ERR_HOOK'),
+      'a failed hook had no code to look for',
+    );
+    const told = failed.map(({ level }) => level);
     t.equal(told.length, 9, 'every failure, for who looks closely');
     t.equal(told.filter((level) => level === 'warn').length, 4, 'at 0, 1.5, 7.5 and 30.5 minutes, for everybody');
   },
