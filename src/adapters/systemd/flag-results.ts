@@ -13,8 +13,9 @@ import { onErrno } from '../file-errors.ts';
 import type { FileSystem } from '../file-system.ts';
 import { readIfPresent } from '../files.ts';
 
-/** When to look for the result of a run that has begun; the last one again and again. */
-const LOOK_EVERY_MS = [300, 1_000, 2_000, 5_000];
+/** From one look for the result of a run that has begun to the next. */
+const FIRST_LOOKS_MS = [300, 1_000, 2_000];
+const LAST_LOOKS_MS = 5_000;
 /** Longer than the services may take: two minutes, and five for a privileged hook. So what is told in the end is their own result. */
 const RESULT_WITHIN_MS: Readonly<Record<FlagKind, number>> = { restart: 150_000, reload: 150_000, hook: 330_000 };
 const LIMIT_BYTES = 16 * 1024;
@@ -81,7 +82,7 @@ export class FlagResults {
       if (end.kind === 'failed') throw failedAs(end);
       const now = clock.now().getTime();
       if (now >= until) throw this.#stillRuns();
-      const afterMs = LOOK_EVERY_MS[look] ?? LOOK_EVERY_MS.at(-1)!;
+      const afterMs = FIRST_LOOKS_MS[look] ?? LAST_LOOKS_MS;
       await clock.sleepUntil(new Date(Math.min(until, now + afterMs)), signal);
     }
   }

@@ -322,10 +322,10 @@ for (const row of [
     const { clock, flag, runtimeDir } = flags(t);
     await flag.raise('client');
     writeResult(runtimeDir, 'restart-kubelet', row.first);
-    let ended = false;
-    const run = flag.taken(never).finally(() => (ended = true));
+    const ended = new AbortController();
+    const run = flag.taken(never).finally(() => ended.abort());
     run.catch(() => undefined);
-    for (; !ended; await new Promise(setImmediate)) clock.advance(clock.untilNextMs ?? 0);
+    for (; !ended.signal.aborted; await new Promise(setImmediate)) clock.advance(clock.untilNextMs ?? 0);
     await t.rejects(run, { code: 'ERR_HOOK', message: row.message, remedy: /^systemctl / });
   });
 }
