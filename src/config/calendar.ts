@@ -37,8 +37,9 @@ export function calendarExpression(): Codec<string> {
     const wrong = FIELDS.findIndex((field, index) => !isField(words[index] ?? '', field));
     const field = FIELDS[wrong];
     if (field === undefined) {
-      const [, , day = '', month = '', weekday] = words;
-      if (weekday === '*' && !everComes(day, month))
+      const [, , day = '', month = '', weekday = ''] = words;
+      // A day of the week is enough by itself only where neither field contains a *.
+      if (weekday.includes('*') && !everComes(day, month))
         return reject(problems, path, `no month has such a day: ${day} ${month} (day of the month, month)`);
       return words.join(' ').toLowerCase();
     }

@@ -70,9 +70,28 @@ function momentInWindow(
   next: NextStart,
 ): Date | undefined {
   // The first start that is later than this belongs to a window which is open now, or to the next one.
-  const start = next(new Date(now.getTime() - lengthMs));
-  if (start === undefined) return undefined;
+  const first = next(new Date(now.getTime() - lengthMs));
+  if (first === undefined) return undefined;
+  const start = first > now ? first : latestStart(first, now, next);
   const beginsMs = Math.max(start.getTime(), now.getTime());
   const leftMs = start.getTime() + lengthMs - beginsMs;
   return new Date(beginsMs + Math.floor(leftMs * roll));
+}
+
+/** No two starts are nearer to each other. */
+const LEAST_GAP_MS = 60_000;
+
+/**
+ * Of windows that overlap the one which opened last: of the first hardly anything may be left, and all nodes of a site would share that. By halving, since
+ * there may be one each minute of a year.
+ */
+function latestStart(first: Date, now: Date, next: NextStart): Date {
+  let [start, noneAfterMs] = [first, now.getTime()];
+  while (noneAfterMs - start.getTime() >= LEAST_GAP_MS) {
+    const middleMs = Math.floor((start.getTime() + noneAfterMs) / 2);
+    const later = next(new Date(middleMs));
+    if (later !== undefined && later <= now) start = later;
+    else noneAfterMs = middleMs;
+  }
+  return start;
 }

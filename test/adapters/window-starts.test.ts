@@ -73,6 +73,28 @@ for (const { name, start, timeZone, after, want } of [
     after: '2026-12-31T11:00:00Z',
     want: '2027-12-31T10:15:00.000Z',
   },
+  {
+    // crontab(5): only where both are restricted one of them is enough.
+    name: 'the first Sunday of a month by */7, and not each of its first seven days',
+    start: '0 2 1-7 * */7',
+    timeZone: 'UTC',
+    after: '2026-11-30T00:00:00Z',
+    want: '2026-12-06T02:00:00.000Z',
+  },
+  {
+    name: 'every other day of the month, where it is a Monday',
+    start: '0 2 */2 * mon',
+    timeZone: 'UTC',
+    after: '2026-12-01T00:00:00Z',
+    want: '2026-12-07T02:00:00.000Z',
+  },
+  {
+    name: 'either of a day of the month and a weekday',
+    start: '0 2 5 * mon',
+    timeZone: 'UTC',
+    after: '2026-12-01T00:00:00Z',
+    want: '2026-12-05T02:00:00.000Z',
+  },
   { name: 'never', start: '0 2 30 2 *', timeZone: 'UTC', after: '2026-01-01T00:00:00Z', want: undefined },
 ]) {
   t.test(`windowStarts: ${name}`, async (t) => {

@@ -40,6 +40,7 @@ for (const [given, problem] of [
   ['1,,2 2 * * *', /minute/],
   ['0 2 30 2 *', /no month has such a day: 30 2/],
   ['0 2 31 4,jun,9-9 *', /no month has such a day/],
+  ['0 2 30 2 */2', /no month has such a day: 30 2/],
   [5, /five fields/],
 ] as const) {
   t.test(`no calendar expression: ${String(given)}`, async (t) => {

@@ -2,7 +2,8 @@ import fc from 'fast-check';
 import t from 'tap';
 import { latestRestart, type PairInUse, restartMoment } from '../../src/kubelet/restart-window.ts';
 
-const HOUR = 3_600_000;
+const MINUTE = 60_000;
+const HOUR = 60 * MINUTE;
 const DAY = 24 * HOUR;
 const at = (text: string): Date => new Date(text);
 /** Every Saturday, 02:00 UTC, for two hours; 2026-11-28 is one. */
@@ -47,6 +48,51 @@ for (const { name, now, inUse = GOOD, roll = 0, want } of [
     const moment = restartMoment({ now: at(now), inUse: used, roll }, WINDOW, next);
     t.strictSame(moment, want === 'now' ? { kind: 'now' } : { kind: 'later', at: at(want[0]), by: want[1] });
   });
+}
+
+/** Starts every so often, at whole multiples. */
+const every =
+  (ms: number) =>
+  (after: Date): Date =>
+    new Date((Math.floor(after.getTime() / ms) + 1) * ms);
+
+for (const { name, lengthMs, next, now, want } of [
+  {
+    name: 'ten minutes, every minute',
+    lengthMs: 10 * MINUTE,
+    next: every(MINUTE),
+    now: '2026-11-30T12:00:30Z',
+    want: '2026-11-30T12:05:15.000Z',
+  },
+  {
+    name: 'two days, every night',
+    lengthMs: 2 * DAY,
+    next: every(DAY),
+    now: '2026-11-30T23:59:00Z',
+    want: '2026-12-01T11:59:30.000Z',
+  },
+  {
+    name: 'a year, every minute',
+    lengthMs: 365 * DAY,
+    next: every(MINUTE),
+    now: '2026-11-30T12:00:00Z',
+    want: '2027-06-01T00:00:00.000Z',
+  },
+]) {
+  t.test(
+    `restartMoment: windows that overlap (${name}): the nodes of a site were restarted within one minute`,
+    async (t) => {
+      let asked = 0;
+      const counted = (after: Date): Date => {
+        asked += 1;
+        return next(after);
+      };
+      const inUse = { ...GOOD, notAfter: at('2029-09-01T00:00:00Z') };
+      const moment = restartMoment({ now: at(now), inUse, roll: 0.5 }, { lengthMs }, counted);
+      t.strictSame(moment, { kind: 'later', at: at(want), by: 'window' });
+      t.ok(asked < 30, `the calendar was asked ${String(asked)} times`);
+    },
+  );
 }
 
 t.test('restartMoment: a window that never comes leaves the end of the pair', async (t) => {

@@ -1,5 +1,6 @@
 import {
   isOpen,
+  latestRestart,
   type NextStart,
   type PairInUse,
   restartMoment,
@@ -83,6 +84,8 @@ export class RestartHold {
   async until(event: HookEvent, shown: PairInUse | undefined, signal: AbortSignal): Promise<HoldEnd> {
     const { purpose } = event;
     const { waits, onChange } = this.#parts;
+    // Of the whole wait: whoever ends it may come while it is planned anew.
+    const released = this.#released.signal;
     try {
       for (;;) {
         const held = await this.#plan(event, shown);
@@ -91,7 +94,7 @@ export class RestartHold {
         this.#waiting.set(purpose, { purpose, since: held.since, at: held.at, by: held.by });
         onChange?.();
         if (!waits) return 'later';
-        const end = await this.#wait(held, before, signal);
+        const end = await this.#wait(held, { before, released }, signal);
         if (end !== 'passed') return end;
       }
     } finally {
@@ -99,12 +102,15 @@ export class RestartHold {
     }
   }
 
-  /** `passed`: its moment has come, and maybe gone: this host may have slept through its window. */
-  async #wait(held: HeldRestart, before: number, signal: AbortSignal): Promise<'passed' | 'due' | 'restarted'> {
+  /** `passed`: its moment has come, and maybe gone: this host may have slept through its window. Or the clock was set back before the wait began. */
+  async #wait(
+    held: HeldRestart,
+    { before, released }: { readonly before: number; readonly released: AbortSignal },
+    signal: AbortSignal,
+  ): Promise<'passed' | 'due' | 'restarted'> {
     const { clock } = this.#parts;
-    const released = this.#released.signal;
     const until = AbortSignal.any([signal, released]);
-    for (let now = clock.now(); now < held.at && !until.aborted; now = clock.now()) {
+    for (let now = clock.now(); now < held.at && now >= held.since && !until.aborted; now = clock.now()) {
       if (await this.#isRestarted(held)) return 'restarted';
       await clock.sleepUntil(new Date(Math.min(held.at.getTime(), now.getTime() + LOOK_EVERY_MS)), until);
     }
@@ -126,6 +132,9 @@ export class RestartHold {
     const now = this.#parts.clock.now();
     const noted = this.#noted(event);
     if (noted === undefined) return await this.#anew(event, shown, {});
+    // Of a clock that was ahead, or of a damaged record: no moment to wait for.
+    if (noted.since > now || noted.at > latestRestart(noted.inUse))
+      return await this.#anew(event, shown, { ...noted, since: now });
     if (noted.at > now) return noted;
     // Its moment came while nobody looked, and the window is still open: it has waited long enough.
     if (noted.by === 'end' || isOpen(now, this.#parts.window, this.#starts)) return undefined;

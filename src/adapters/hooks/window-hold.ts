@@ -6,6 +6,8 @@ import type { HoldEnd, PlannedRestart, RestartHold } from './restart-hold.ts';
 export class WindowHold {
   readonly #load: () => Promise<RestartHold>;
   #hold: RestartHold | undefined;
+  /** Restarts that are wanted at one moment wait in one place: else each would know nothing of the others. */
+  #loading: Promise<RestartHold> | undefined;
 
   constructor(load: () => Promise<RestartHold>) {
     this.#load = load;
@@ -21,7 +23,17 @@ export class WindowHold {
   }
 
   async until(event: HookEvent, shown: PairInUse | undefined, signal: AbortSignal): Promise<HoldEnd> {
-    this.#hold ??= await this.#load();
-    return await this.#hold.until(event, shown, signal);
+    const hold = this.#hold ?? (await (this.#loading ??= this.#loaded()));
+    return await hold.until(event, shown, signal);
+  }
+
+  /** What could not be loaded is tried again by the next one. */
+  async #loaded(): Promise<RestartHold> {
+    try {
+      this.#hold = await this.#load();
+      return this.#hold;
+    } finally {
+      this.#loading = undefined;
+    }
   }
 }

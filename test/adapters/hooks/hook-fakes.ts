@@ -40,6 +40,12 @@ export class ManualClock implements Clock {
     return Number.isFinite(next) ? next - this.#nowMs : undefined;
   }
 
+  /** Sleepers look at the clock, which was set back. */
+  wakeAll(): void {
+    for (const sleeper of this.#sleepers) sleeper.wake();
+    this.#sleepers.clear();
+  }
+
   advance(ms: number): void {
     this.#nowMs += ms;
     for (const sleeper of this.#sleepers) {
