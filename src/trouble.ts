@@ -11,8 +11,13 @@ interface Failure {
   readonly message: string;
 }
 
-/** Of one thing: whoever makes up the messages (a server, a request) does not fill the memory. */
-const MOST_KEYS = 32;
+/**
+ * Troubles that one thing is told apart by in a row of failures; all that come after them are one. Whoever makes up the messages (a server, a plugin, a
+ * request) fills neither the memory nor the journal.
+ */
+const MOST_KINDS = 12;
+/** So much of a message tells troubles apart: as much as is taken of a server's. */
+const TOLD_APART_BY = 1000;
 
 /** How often the same has been told since it began, and when last. */
 export interface Told {
@@ -26,6 +31,7 @@ export interface Told {
  */
 export function troubleKey({ code, message }: Failure): string {
   const steady = message
+    .slice(0, TOLD_APART_BY)
     .replaceAll(/\b(?:DELETE|GET|PATCH|POST|PUT) \S+(?: at \S+)?/g, '')
     .replaceAll(/\S*\d\S*|[\w-]{24,}/g, '#');
   return `${code} ${steady}`;
@@ -75,7 +81,7 @@ export class Troubles {
   /** The level of the line about this failure: `loud` now and then, else `debug`. */
   levelOf<Loud extends string>(thing: string, failure: Failure, telling: Telling<Loud>): Loud | 'debug' {
     const { at, loud, echo = false } = telling;
-    const key = troubleKey(failure);
+    const key = this.#keyOf(thing, failure, telling);
     const led = echo && [...this.#things.values()].some((other) => !other.echo);
     const isNew = this.#noteFailure(thing, key, telling);
     const told = this.#told.get(key);
@@ -85,14 +91,19 @@ export class Troubles {
     return loud;
   }
 
+  /** By which this failure of this thing is known: its own, or that of all which are too many. */
+  #keyOf(thing: string, failure: Failure, { failures }: Telling<string>): string {
+    const key = troubleKey(failure);
+    const known = failures === 1 ? undefined : this.#things.get(thing)?.keys;
+    return known === undefined || known.size < MOST_KINDS || known.has(key) ? key : `others of ${thing}`;
+  }
+
   /** True where this thing has not met this trouble in its present row of failures. */
   #noteFailure(thing: string, key: string, { at, failures, echo = false }: Telling<string>): boolean {
     const { since = at, tries = 0, keys = new Set<string>() } = this.#things.get(thing) ?? {};
     if (failures === 1) this.#letGo(thing);
     const known = failures === 1 ? [] : [...keys];
-    const all = new Set([...known, key].slice(-MOST_KEYS));
-    this.#things.set(thing, { since, tries: tries + 1, echo, keys: all });
-    if (known.length === MOST_KEYS) this.#forgetUnheld();
+    this.#things.set(thing, { since, tries: tries + 1, echo, keys: new Set([...known, key]) });
     return !known.includes(key);
   }
 
