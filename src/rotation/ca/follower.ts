@@ -19,7 +19,7 @@ import {
   type Verification,
   withoutCas,
 } from '../rules/cluster-ca.ts';
-import { Backoff } from '../rules/retry.ts';
+import { Backoff, endOf, type Pause, pauseOf } from '../rules/retry.ts';
 import type { ServerRoster } from '../servers/roster.ts';
 import { KubeletCaKeeper } from './kubelet-cas.ts';
 import { missingCa } from './missing-ca.ts';
@@ -58,7 +58,7 @@ export class CaFollower {
   #passedBy: string | undefined;
   #loaded = false;
   /** When the server in use was last looked at with the kubelet's CAs alone. */
-  #comparedAt: Date | undefined;
+  #compared: Pause | undefined;
   /** When to read next; undefined before the first time. */
   #next: Date | undefined;
   #readAt: Date | undefined;
@@ -297,8 +297,8 @@ export class CaFollower {
     const { lag } = this.#kubelet;
     if (this.#options.restartsWait !== true || lag === undefined || lag.lacks.length === 0) return false;
     const now = this.#context.clock.now();
-    if (this.#comparedAt !== undefined && now.getTime() - this.#comparedAt.getTime() < COMPARE_MS) return false;
-    this.#comparedAt = now;
+    if (endOf(this.#compared, now) !== undefined) return false;
+    this.#compared = pauseOf(now, COMPARE_MS);
     const cluster = this.#asked(active);
     const held = withoutCas(trusted, lag.lacks);
     if (held.length > 0 && (await this.#verify(cluster, held, signal)) !== 'refused') return false;

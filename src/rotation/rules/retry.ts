@@ -74,6 +74,9 @@ export interface Pause {
   readonly at: Date;
 }
 
+/** From now on for so long. */
+export const pauseOf = (now: Date, ms: number): Pause => ({ setAt: now, at: new Date(now.getTime() + ms) });
+
 /** The end of a pause, if it holds at this moment. */
 export function endOf(pause: Pause | undefined, now: Date): Date | undefined {
   return pause !== undefined && pause.setAt <= now && now < pause.at ? pause.at : undefined;

@@ -65,7 +65,10 @@ export class ServerRoster {
 
   /** When to look at those that do not answer, of its own accord; undefined while all do. */
   nextLook(ofKubeconfig: string, moveAfterMs: number | undefined): Date | undefined {
-    const dates = this.#silent(ofKubeconfig).flatMap((facts) => lookAt(facts, moveAfterMs) ?? []);
+    const now = this.#ports.clock.now();
+    const dates = this.#silent(ofKubeconfig).flatMap((facts) =>
+      endOf(facts.pause, now) === undefined ? now : (lookAt(facts, moveAfterMs) ?? []),
+    );
     return dates.length === 0 ? undefined : new Date(Math.min(...dates.map((date) => date.getTime())));
   }
 

@@ -10,6 +10,7 @@ import type { NodeKubeconfigs } from '../node/kubeconfigs.ts';
 import { proveClientPair } from '../proof/proof.ts';
 import type { RotationContext } from '../rotation-context.ts';
 import { endpointServers, faultOf, moveTo } from '../rules/servers.ts';
+import { endOf, type Pause, pauseOf } from '../rules/retry.ts';
 import type { ServersSnapshot } from '../snapshot.ts';
 import type { ServerRoster } from './roster.ts';
 
@@ -39,9 +40,9 @@ export class ServerCare {
   readonly #context: RotationContext;
   readonly #parts: CareParts;
   readonly #said = new SaidOnce();
-  #endpointsAt: Date | undefined;
+  #endpointsRead: Pause | undefined;
   #move: ServerMove | undefined;
-  #tellAt: Date | undefined;
+  #told: Pause | undefined;
 
   constructor(context: RotationContext, parts: CareParts) {
     this.#context = context;
@@ -55,8 +56,8 @@ export class ServerCare {
     const home = this.#home?.server;
     if (home === undefined || !this.#parts.identity.canAsk) return undefined;
     const dates = [
-      this.#isOwed ? (this.#tellAt ?? now) : undefined,
-      options.serversFromEndpoints === true ? (this.#endpointsAt ?? now) : undefined,
+      this.#isOwed ? (endOf(this.#told, now) ?? now) : undefined,
+      options.serversFromEndpoints === true ? (endOf(this.#endpointsRead, now) ?? now) : undefined,
       this.#parts.roster.nextLook(home, options.moveKubeconfigMs),
     ].filter((date) => date !== undefined);
     return dates.length === 0 ? undefined : new Date(Math.min(...dates.map((date) => date.getTime())));
@@ -128,8 +129,8 @@ export class ServerCare {
   async #readEndpoints(home: ClusterAccess, pair: CertificatePair, signal: AbortSignal): Promise<void> {
     const { clock } = this.#context;
     const now = clock.now();
-    if (this.#endpointsAt !== undefined && now < this.#endpointsAt) return;
-    this.#endpointsAt = new Date(now.getTime() + READ_AGAIN_MS);
+    if (endOf(this.#endpointsRead, now) !== undefined) return;
+    this.#endpointsRead = pauseOf(now, READ_AGAIN_MS);
     const { roster } = this.#parts;
     try {
       const body = await this.#parts.identity.nodeAsker().api.request('GET', ENDPOINTS, undefined, signal);
@@ -139,7 +140,7 @@ export class ServerCare {
       for (const server of named)
         if (known.has(server) || (await this.#look({ ...home, server }, pair, signal))) verified.push(server);
       this.#said.over('endpoints');
-      this.#endpointsAt = new Date(now.getTime() + READ_ENDPOINTS_MS);
+      this.#endpointsRead = pauseOf(now, READ_ENDPOINTS_MS);
       if (verified.length > 0 && verified.join() !== roster.found.join()) await this.#found(verified);
     } catch (error) {
       if (signal.aborted || !isCertletError(error)) throw error;
@@ -200,7 +201,7 @@ export class ServerCare {
     });
     if (problem !== undefined) this.#tell('Could not have the kubelet restarted', problem);
     if (signal.aborted) return;
-    this.#tellAt = new Date(this.#context.clock.now().getTime() + TELL_AGAIN_MS);
+    this.#told = pauseOf(this.#context.clock.now(), TELL_AGAIN_MS);
     this.#move = { ...move, owed: problem !== undefined };
     await this.#save();
   }

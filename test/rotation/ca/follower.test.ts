@@ -115,6 +115,21 @@ t.test('the servers switch before the window in which the kubelet is restarted: 
   t.equal(wishes(host), 2, 'said once');
 });
 
+t.test(
+  'the clock was set back by a year while a restart waited: the kubelet was cut off, and nobody looked',
+  async (t) => {
+    const followCa = { ...FOLLOW, restartsWait: true };
+    const { host, cluster } = await joined(t, { followCa });
+    cluster.published = [OLD, NEW];
+    await host.until(() => wishes(host) === 1, 2 * HOUR);
+    await host.clock.advance(HOUR);
+    cluster.signers[''] = NEW;
+    await host.clock.step(-365 * DAY);
+    await host.clock.advance(HOUR);
+    t.equal(wishes(host), 2);
+  },
+);
+
 t.test('and nobody asks where restarts wait for no window', async (t) => {
   const { host, cluster } = await joined(t);
   cluster.published = [OLD, NEW];

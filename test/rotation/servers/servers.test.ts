@@ -323,3 +323,41 @@ t.test('a disk that takes no note is told, and keeps nobody from the next server
   t.equal(host.log.of('Cannot note what is known of the API servers').length, 1);
   t.equal(host.restarts.length, 1);
 });
+
+t.test('the clock was set back by a year: the API servers of the cluster were read again a year later', async (t) => {
+  const host = newHost(t, { servers: [], serversFromEndpoints: true });
+  host.api.endpoints = endpointsOf('10.0.0.1');
+  await host.bootstrap();
+  await host.clock.advance(10 * MINUTE);
+  host.api.endpoints = endpointsOf('10.0.0.3');
+  await host.clock.step(-365 * DAY);
+  await host.clock.advance(10 * MINUTE);
+  t.strictSame(host.servers.record.found, ['https://10.0.0.3:6443']);
+});
+
+t.test(
+  'the clock was set back by a year: the restart for a moved kubeconfig was asked for again a year later',
+  async (t) => {
+    const host = newHost(t, { moveKubeconfigMs: 10 * MINUTE });
+    await host.bootstrap();
+    host.restartFault = () => apiFault('ERR_HOOK', 'the flag was not taken');
+    host.down(A);
+    await host.until(() => host.kubeconfigServer === B, HOUR);
+    host.restartFault = undefined;
+    await host.clock.step(-365 * DAY);
+    await host.clock.advance(15 * MINUTE);
+    t.equal(host.restarts.length, 1);
+  },
+);
+
+t.test('the clock was set back by a year: a server that was away was looked at again a year later', async (t) => {
+  const host = newHost(t);
+  await host.bootstrap();
+  host.down(A);
+  await host.clock.advance(HOUR);
+  host.up(A);
+  await host.clock.step(-365 * DAY);
+  await host.clock.advance(15 * MINUTE);
+  const state = host.agent?.snapshot().servers?.servers.find(({ server }) => server === A)?.state;
+  t.equal(state, 'up');
+});
