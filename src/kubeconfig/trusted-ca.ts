@@ -6,6 +6,9 @@ import { weakKey } from './ca-bundle.ts';
 /** What a restart of the kubelet is wanted for, in flags, logs and Events: no certificate can have this name. */
 export const CLUSTER_CA = 'cluster CA';
 
+/** A name is for people, and the fingerprint tells CAs apart: names of pages, which whoever publishes may choose, fill no record and no status. */
+const MAX_SUBJECT = 256;
+
 /** One of the CAs that a kubeconfig trusts, or that a cluster publishes. */
 export interface TrustedCa extends Pick<CertificateFacts, 'fingerprint' | 'subject' | 'notBefore' | 'notAfter'> {
   readonly pem: string;
@@ -50,7 +53,7 @@ function trustedCa(pem: string): TrustedCa | undefined {
     const certificate = new X509Certificate(pem);
     const { fingerprint, subject, notBefore, notAfter, isCa } = certificateFacts(certificate);
     const unfit = isCa ? weakKey(certificate) : 'it is no CA by its basic constraints';
-    return { pem, fingerprint, subject, notBefore, notAfter, unfit };
+    return { pem, fingerprint, subject: subject.slice(0, MAX_SUBJECT), notBefore, notAfter, unfit };
   } catch {
     // OpenSSL cannot read it, so nothing that it has signed could be verified.
     return undefined;

@@ -50,7 +50,8 @@ function missingFinding({ id, outlook, file, wanted, whose }: Compared, missing:
     return finding('note', id, what, { evidence });
   }
   const what = `${saysWhom(file)}: it lacks ${namesAndEnds(missing)}; once that signs the API servers' client certificates, logs and exec of this node end`;
-  const remedy = `certlet check${outlook} --output json | jq -r '.findings[] | select(.id == "${id}") | .evidence.pem[]' >> ${shellWord(file.path)}   # where these shall vouch for callers, too; the kubelet reads it again while it runs`;
+  // A line end first: the file may lack its last one, and a certificate that begins on the last line of another loses both.
+  const remedy = `certlet check${outlook} --output json | jq -r '"", (.findings[] | select(.id == "${id}") | .evidence.pem[])' >> ${shellWord(file.path)}   # where these shall vouch for callers, too; the kubelet reads it again while it runs`;
   return finding('warning', id, what, { evidence, remedy });
 }
 

@@ -162,13 +162,25 @@ for (const row of [
     name: 'the clientCAFile: a command for a person',
     question: { published: read(OLD, NEW), clientCa: file('/pki dir/ca.crt', OLD) },
     id: 'client-ca',
-    want: /^certlet check --output json \| jq -r '.*"cluster-ca\.client-ca".*\.evidence\.pem\[\]' >> '\/pki dir\/ca\.crt'   # /,
+    want: /^certlet check --output json \| jq -r '.*"cluster-ca\.client-ca".*\.evidence\.pem\[\]\)' >> '\/pki dir\/ca\.crt'   # /,
   },
 ]) {
   t.test(`the cluster's CA, what to do: ${row.name}`, async (t) => {
     t.match(found(row.question).find(({ id }) => id === `cluster-ca.${row.id}`)?.remedy, row.want);
   });
 }
+
+t.test(
+  'a clientCAFile that ends without a line end: what was added ran into its last certificate, and both were lost',
+  async (t) => {
+    const finding = found({ published: read(OLD, NEW), clientCa: file('/ca.crt', OLD) }).find(
+      ({ id }) => id === 'cluster-ca.client-ca',
+    );
+    const [, filter = ''] = /jq -r '([^']*)'/.exec(finding?.remedy ?? '') ?? [];
+    // What jq gives comes on lines of its own, the first of them empty.
+    t.match(filter, /^"", \(\.findings\[\]/);
+  },
+);
 
 t.test(
   'what to add to the clientCAFile is told by subject, fingerprint and end, and as PEM for programs',

@@ -395,6 +395,18 @@ t.test(
   },
 );
 
+t.test(
+  'CAs with names of pages filled the record of what the kubelet holds, until it could not be read again',
+  async (t) => {
+    const { host, cluster } = await joined(t);
+    cluster.published = [OLD, createAuthority({ name: 'x'.repeat(60_000) }).pem];
+    await host.until(() => trusted(host).length === 2, 2 * HOUR);
+    host.clusterCa.run = 'run 2';
+    await host.clock.advance(HOUR);
+    t.ok(host.clusterCa.text.length < 10_000, String(host.clusterCa.text.length));
+  },
+);
+
 t.test('ClusterTrustBundles: those of the signer of API servers alone, in whatever version is served', async (t) => {
   const { host, cluster } = await joined(t, { followCa: { ...FOLLOW, source: 'clusterTrustBundle' } });
   const stranger = createAuthority({ name: 'other' }).pem;
