@@ -99,11 +99,16 @@ function valueOf(text: string, { min, words = [] }: Field): number {
 export function timeZone(): Codec<string> {
   const plain = text({ pattern: '^[A-Za-z0-9_+/-]+$', what: 'a time zone such as Europe/Berlin', maxLength: 64 });
   return refined(plain, (zone: string, path: SettingPath, problems: Problem[]) => {
+    // Newer programs take offsets such as -01 for zones.
+    if (/^[+-]/.test(zone)) return noZone(zone, path, problems);
     try {
       return new Intl.DateTimeFormat('en', { timeZone: zone }).resolvedOptions().timeZone;
     } catch (error) {
       if (!(error instanceof RangeError)) throw error;
-      return reject(problems, path, `${zone} is no time zone; timedatectl list-timezones lists them`);
+      return noZone(zone, path, problems);
     }
   });
 }
+
+const noZone = (zone: string, path: SettingPath, problems: Problem[]): undefined =>
+  reject(problems, path, `${zone} is no time zone; timedatectl list-timezones lists them`);

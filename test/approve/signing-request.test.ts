@@ -68,7 +68,7 @@ t.test('what a request need not have', async (t) => {
     metadata: { creationTimestamp: null },
     spec: { username: undefined, groups: null, usages: null, uid: null, extra: null },
   });
-  t.match(bare, { username: '', groups: [], usages: [], createdAt: new Date(0), expirationSeconds: undefined });
+  t.has(bare, { username: '', groups: [], usages: [], createdAt: new Date(0), expirationSeconds: undefined });
   t.strictSame(bare.identity, { uid: undefined, extra: undefined });
   const full = requestOf({ spec: { expirationSeconds: 600, uid: 'u', extra: { scopes: ['a'] } } });
   t.strictSame(full.identity, { uid: 'u', extra: { scopes: ['a'] } });

@@ -76,5 +76,10 @@ t.test('whatever the settings take, the calendar reads, and it comes', async () 
 
 t.test('a time zone of the database, and none', async (t) => {
   t.strictSame(read(timeZone(), 'Europe/Berlin'), { result: 'Europe/Berlin', problems: [] });
+  t.match(
+    read(timeZone(), '-01').problems,
+    [/no time zone/],
+    'an offset has no summer, and is no zone of the database',
+  );
   t.match(read(timeZone(), 'Europe/Atlantis').problems, [/no time zone; timedatectl list-timezones/]);
 });

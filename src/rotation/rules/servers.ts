@@ -1,6 +1,7 @@
 import type { CertletError } from '../../errors.ts';
 import type { ErrorCode } from '../../error-rules.ts';
 import type { ServerMove } from '../../ports.ts';
+import { canonicalIpAddress } from '../../pki/ip-address.ts';
 import { endOf, type Pause } from './retry.ts';
 
 const MINUTE_MS = 60_000;
@@ -147,8 +148,9 @@ export function endpointServers(body: unknown): readonly string[] {
     const port = fieldOf(ports.find((each) => fieldOf(each, 'name') === 'https') ?? ports[0], 'port');
     if (typeof port !== 'number') return [];
     return listOf(fieldOf(subset, 'addresses')).flatMap((address) => {
-      const ip = fieldOf(address, 'ip');
-      if (typeof ip !== 'string') return [];
+      const given = fieldOf(address, 'ip');
+      const ip = typeof given === 'string' ? canonicalIpAddress(given) : undefined;
+      if (ip === undefined) return [];
       const url = `https://${ip.includes(':') ? `[${ip}]` : ip}:${String(port)}`;
       return URL.canParse(url) ? [url] : [];
     });

@@ -44,7 +44,7 @@ t.test('a restart waits for its window, is told beforehand, and happens at the m
   const all = bench(t);
   const { hooks, hold } = all.startWithWindow();
   await served(all, hooks, hold);
-  t.match(hold.states(), [{ purpose: 'serving', at: PLANNED, by: 'window' }]);
+  t.has(hold.states(), [{ purpose: 'serving', at: PLANNED, by: 'window' }]);
   t.match(all.node.observed, [
     { kind: 'restartPlanned', purpose: 'serving', text: /at 2030-01-05T03:00:00Z for serving, in its window/ },
   ]);
@@ -69,7 +69,7 @@ t.test(
     t.equal(all.node.restarts, 1);
     all.node.dates = { ...dates, notAfter: new Date('2030-01-04T00:00:00Z') };
     await served(all, hooks, hold, '3');
-    t.match(hold.states(), [{ at: new Date('2030-01-02T19:12:00Z'), by: 'end' }]);
+    t.has(hold.states(), [{ at: new Date('2030-01-02T19:12:00Z'), by: 'end' }]);
     t.match(
       all.log.lines.find(({ level }) => level === 'warn'),
       { event: EARLY, fields: { at: new Date('2030-01-02T19:12:00Z'), expiration: new Date('2030-01-04T00:00:00Z') } },
@@ -87,7 +87,7 @@ t.test('a restart of certlet changes no moment that was told, and says it once',
   const second = all.startWithWindow();
   await second.hooks.begin([serving('2')], all.stop.signal);
   await untilHeld(all, second.hold);
-  t.match(second.hold.states(), [{ at: PLANNED, by: 'window' }]);
+  t.has(second.hold.states(), [{ at: PLANNED, by: 'window' }]);
   await all.settle(second.hooks);
   t.equal(all.node.restarts, 1);
   t.equal(all.log.events().filter((event) => event === WAITS).length, 1);
@@ -101,7 +101,7 @@ t.test('certlet was off in the window: the next one counts', async (t) => {
   const { hooks, hold } = all.startWithWindow();
   await hooks.begin([serving('2')], all.stop.signal);
   await untilHeld(all, hold);
-  t.match(hold.states(), [{ at: NEXT_WEEK, by: 'window' }]);
+  t.has(hold.states(), [{ at: NEXT_WEEK, by: 'window' }]);
   t.equal(all.node.restarts, 0);
 });
 
@@ -123,7 +123,7 @@ t.test('the host slept through the window: its kubelet was restarted in the midd
   await served(all, hooks, hold);
   all.clock.advance(6 * DAY);
   while (hold.states()[0]?.at.getTime() === PLANNED.getTime()) await new Promise(setImmediate);
-  t.match(hold.states(), [{ at: NEXT_WEEK, by: 'window' }]);
+  t.has(hold.states(), [{ at: NEXT_WEEK, by: 'window' }]);
   t.equal(all.node.restarts, 0);
   t.equal(all.log.events().filter((event) => event === WAITS).length, 2, 'the new moment is told');
   await all.settle(hooks);
@@ -183,7 +183,7 @@ t.test('a command that ends by itself leaves the restart to the next one, which 
   const once = all.startWithWindow({ patienceMs: 10_000 });
   await rotate(all, once.hooks);
   t.equal(all.node.restarts, 0);
-  t.match(once.hold.states(), [{ purpose: 'serving', at: PLANNED }], 'and its status tells it');
+  t.has(once.hold.states(), [{ purpose: 'serving', at: PLANNED }], 'and its status tells it');
   t.match(JSON.parse(readFileSync(join(all.stateDir, 'hooks.json'), 'utf8')), {
     serving: { pending: ['restart-kubelet'], held: { at: PLANNED.toISOString() } },
   });
@@ -210,7 +210,7 @@ t.test('a client certificate waits with the pair that it replaced, and not where
   t.same([all.node.restarts, all.clock.now() < PLANNED], [1, true], 'the first one of a node');
   await hooks.rotated({ ...client(), pairPath: '/x/2.pem', replaced: GOOD }, all.stop.signal);
   await untilHeld(all, hold);
-  t.match(hold.states(), [{ purpose: 'client', at: PLANNED }]);
+  t.has(hold.states(), [{ purpose: 'client', at: PLANNED }]);
   await all.settle(hooks);
   t.equal(all.node.restarts, 2);
 });
@@ -229,7 +229,7 @@ t.test('certlet died between the swap and its hooks: the kubelet was restarted a
   await hooks.begin([{ ...client(), pairPath: '/x/2.pem' }], all.stop.signal);
   await untilHeld(all, hold);
   t.same(asked, ['/x/1.pem']);
-  t.match(hold.states(), [{ purpose: 'client', at: PLANNED }]);
+  t.has(hold.states(), [{ purpose: 'client', at: PLANNED }]);
   t.equal(all.node.restarts, 0);
 });
 
@@ -245,7 +245,7 @@ t.test('certlet died before the wait was noted: what was replaced is known from 
   const { hooks, hold } = all.startWithWindow();
   await hooks.begin([client()], all.stop.signal);
   await untilHeld(all, hold);
-  t.match(hold.states(), [{ purpose: 'client', at: PLANNED }]);
+  t.has(hold.states(), [{ purpose: 'client', at: PLANNED }]);
 });
 
 t.test(
@@ -257,11 +257,11 @@ t.test(
     const inUse = { ...GOOD, notBefore: new Date('2029-12-31T00:00:00Z'), notAfter: new Date('2030-01-05T12:00:00Z') };
     await hooks.rotated({ ...client(), pairPath: '/x/2.pem', replaced: inUse }, all.stop.signal);
     await untilHeld(all, hold);
-    t.match(hold.states(), [{ at: new Date('2030-01-05T00:00:00Z') }]);
+    t.has(hold.states(), [{ at: new Date('2030-01-04T22:48:00Z'), by: 'end' }]);
     await hooks.rotated({ ...client(), pairPath: '/x/3.pem', replaced: GOOD }, all.stop.signal);
     await all.settle(hooks);
     t.equal(all.node.restarts, 1);
-    t.ok(all.clock.now() < new Date('2030-01-05T00:01:00Z'), String(all.clock.now()));
+    t.ok(all.clock.now() < new Date('2030-01-04T22:49:00Z'), String(all.clock.now()));
   },
 );
 
@@ -272,7 +272,7 @@ t.test('two certificates whose restarts are due at one moment cost one restart',
   await served(all, hooks, hold);
   await hooks.rotated({ ...client(), replaced: GOOD }, all.stop.signal);
   await untilHeld(all, hold, 2);
-  t.match(hold.states(), [{ at: PLANNED }, { at: PLANNED }]);
+  t.has(hold.states(), [{ at: PLANNED }, { at: PLANNED }]);
   await all.settle(hooks);
   t.equal(all.node.restarts, 1);
   t.same(hooks.problems(), []);
@@ -299,7 +299,7 @@ t.test('a window that the settings have changed since: planned anew', async (t) 
   const { hooks, hold } = all.startWithWindow();
   await hooks.begin([serving('2')], all.stop.signal);
   await untilHeld(all, hold);
-  t.match(hold.states(), [{ at: new Date('2030-01-02T03:00:00Z'), by: 'window' }]);
+  t.has(hold.states(), [{ at: new Date('2030-01-02T03:00:00Z'), by: 'window' }]);
 });
 
 t.test('what the kubelet uses is of no use any more: the restart that waits happens at once', async (t) => {
@@ -322,7 +322,7 @@ t.test('restart: always waits for the window, too, and looks afterwards', async 
   all.node.file = '2';
   await hooks.rotated({ ...serving('2'), replaced: GOOD }, all.stop.signal);
   await untilHeld(all, hold);
-  t.match(hold.states(), [{ at: PLANNED }]);
+  t.has(hold.states(), [{ at: PLANNED }]);
   await all.settle(hooks);
   t.ok(all.log.events().includes(SERVED));
   t.same(hooks.problems(), []);

@@ -34,7 +34,7 @@ t.test('each unit of an answer by its name, and what systemd leaves out', async 
     needsReload: false,
     nextRun: undefined,
   });
-  t.match(states.get('certlet-once.timer'), { exitStatus: undefined, nextRun: new Date('2026-11-30T01:30:21Z') });
+  t.has(states.get('certlet-once.timer'), { exitStatus: undefined, nextRun: new Date('2026-11-30T01:30:21Z') });
   t.match(states.get('none.service'), { load: 'not-found', enabled: '', nextRun: undefined });
 });
 

@@ -172,6 +172,20 @@ for (const row of [
     servers: [],
   },
   { name: 'something else', body: 'x', servers: [] },
+  {
+    name: 'names and paths in place of addresses were dialled',
+    body: {
+      subsets: [
+        { addresses: [{ ip: 'evil.example' }, { ip: '1.2.3.4/..' }, { ip: 'u@1.1.1.1' }], ports: [{ port: 1 }] },
+      ],
+    },
+    servers: [],
+  },
+  {
+    name: 'one address in two spellings counted as two servers',
+    body: { subsets: [{ addresses: [{ ip: 'fd00::1' }, { ip: 'FD00:0:0::1' }], ports: [{ port: 1 }] }] },
+    servers: ['https://[fd00::1]:1'],
+  },
 ]) {
   t.test(`endpointServers: ${row.name}`, async (t) => t.strictSame(endpointServers(row.body), row.servers));
 }
