@@ -209,13 +209,14 @@ t.test('a node that belongs to another cluster now', { skip: noLab }, async (t) 
   }
 });
 
-/** Exit codes that are an answer, too: a mount point that is none, a server whose CA the host does not trust. */
+/** Exit codes that are an answer, too: a mount point that is none, a server whose CA the host does not trust, the status of a unit that is failed or not there. */
 const ANSWERS: Readonly<Record<string, readonly number[]>> = {
   certlet: [0, 1, 2, 3, 64],
   curl: [0, 60],
   findmnt: [0, 1],
   fuser: [0, 1],
   getent: [0, 2],
+  systemctl: [0, 3, 4],
 };
 
 /** Programs of a line that a minimal host may lack. */
