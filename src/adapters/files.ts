@@ -55,29 +55,34 @@ async function replace(
   bytes: string | Uint8Array,
   { mode, after }: { readonly mode: number | GroupMode; readonly after: Durability },
 ): Promise<void> {
-  const staged = temporaryName(path);
-  try {
-    const content = typeof bytes === 'string' ? Buffer.from(bytes, 'utf8') : bytes;
-    await writeStaged(fs, staged, content, { mode, sync: after !== 'anything' });
-    await fs.rename(staged, path);
-  } catch (error) {
-    await discard(fs, staged);
-    throw fileError(error, path);
-  }
+  const content = typeof bytes === 'string' ? Buffer.from(bytes, 'utf8') : bytes;
+  await placed(fs, path, (staged) => writeStaged(fs, staged, content, { mode, sync: after !== 'anything' }));
   if (after === 'new') await syncFolderOf(fs, path);
 }
 
 /** Points the link at `linkPath` to `target` in one step: there is no moment without a link. Errors as `replaceFile`. */
 export async function replaceLink(fs: FileSystem, linkPath: string, target: string): Promise<void> {
-  const staged = temporaryName(linkPath);
+  await placed(fs, linkPath, (staged) => fs.symlink(target, staged));
+  await syncFolderOf(fs, linkPath);
+}
+
+/** Names under which this process is staging right now: a sweep is for what is left of replacements, and may meet one that goes on. */
+const STAGING = new Set<string>();
+
+/** Has `stage` make what is to stand at `path` under a temporary name, and gives it its own. */
+async function placed(fs: FileSystem, path: string, stage: (staged: string) => Promise<void>): Promise<void> {
+  const name = temporaryName(path);
+  const staged = join(dirname(path), name);
+  STAGING.add(name);
   try {
-    await fs.symlink(target, staged);
-    await fs.rename(staged, linkPath);
+    await stage(staged);
+    await fs.rename(staged, path);
   } catch (error) {
     await discard(fs, staged);
-    throw fileError(error, linkPath);
+    throw fileError(error, path);
+  } finally {
+    STAGING.delete(name);
   }
-  await syncFolderOf(fs, linkPath);
 }
 
 /** Text of a small file, undefined when there is none. Throws `ERR_STORE_IO`. */
@@ -146,7 +151,8 @@ async function makeFolder(fs: FileSystem, path: string, mode: number): Promise<b
 
 /**
  * Removes what replacements that a crash cut short left in a folder: all of them, or those of the one file that is named, where others have
- * files in that folder too. Only for whoever is the one writer there, or for those that nobody has touched since `before`.
+ * files in that folder too. Those that this process is at are spared. Only for whoever is the one process that writes there, or for those that
+ * nobody has touched since `before`.
  */
 export async function sweepTemporaries(
   fs: FileSystem,
@@ -154,7 +160,8 @@ export async function sweepTemporaries(
   file?: string,
   before?: Date,
 ): Promise<readonly string[]> {
-  const swept = (await fs.readdir(folder)).filter((name) => isTemporary(name, file)).map((name) => join(folder, name));
+  const left = (await fs.readdir(folder)).filter((name) => isTemporary(name, file) && !STAGING.has(name));
+  const swept = left.map((name) => join(folder, name));
   const old = async (path: string): Promise<boolean> =>
     before === undefined || ((await fs.lstat(path))?.mtimeMs ?? Number.POSITIVE_INFINITY) < before.getTime();
   const gone: string[] = [];
@@ -173,7 +180,7 @@ export function isTemporary(name: string, file?: string): boolean {
 }
 
 function temporaryName(path: string): string {
-  return join(dirname(path), `.${basename(path)}.${randomBytes(8).toString('hex')}.certlet-tmp`);
+  return `.${basename(path)}.${randomBytes(8).toString('hex')}.certlet-tmp`;
 }
 
 async function writeStaged(

@@ -1,11 +1,14 @@
 import { shellWord } from '../../src/remedy.ts';
 import { execFileSync } from 'node:child_process';
 import * as real from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import t from 'tap';
+import { createClusterCaFiles } from '../../src/adapters/cluster-ca-files.ts';
 import { errnoOf, fileError } from '../../src/adapters/file-errors.ts';
 import { NodeFileSystem } from '../../src/adapters/file-system.ts';
 import { ensureFolder, readIfPresent, replaceFile, replaceLink, sweepTemporaries } from '../../src/adapters/files.ts';
+import { HookRecord } from '../../src/adapters/hooks/hook-record.ts';
+import { createServersFile } from '../../src/adapters/store/servers-record.ts';
 import { CertletError } from '../../src/errors.ts';
 import { Stopped, StoppingFileSystem } from './store/stopping-file-system.ts';
 
@@ -88,6 +91,43 @@ t.test('what a kill leaves of a replacement is swept, and only that', async (t) 
   t.equal((await sweepTemporaries(fs, dir)).length, 1);
   t.strictSame(real.readdirSync(dir), ['.other.tmp', 'file']);
 });
+
+/** Sweeps the folder of each rename right before it, as a store does at its first look while a record is being written there. */
+class Sweeping extends NodeFileSystem {
+  readonly swept: string[] = [];
+
+  override async rename(from: string, to: string): Promise<void> {
+    this.swept.push(...(await sweepTemporaries(fs, dirname(from))));
+    return super.rename(from, to);
+  }
+}
+
+for (const { name, write } of [
+  {
+    name: 'hooks.json',
+    write: (disk: NodeFileSystem, folder: string) =>
+      new HookRecord(disk, folder).set('client', { pairPath: '/x/1.pem', pending: [] }),
+  },
+  {
+    name: 'servers.json',
+    write: (disk: NodeFileSystem, folder: string) => createServersFile(disk, folder).write({ found: [] }),
+  },
+  {
+    name: 'cluster-ca.json',
+    write: (disk: NodeFileSystem, folder: string) =>
+      createClusterCaFiles({ fs: disk, stateDir: folder, unit: 'kubelet.service' }).writeRecord({}),
+  },
+  { name: 'link', write: (disk: NodeFileSystem, folder: string) => replaceLink(disk, join(folder, 'link'), 'file') },
+]) {
+  t.test(`a sweep at a start took ${name} away that was being written`, async (t) => {
+    const leftover = `.${name}.0123456789abcdef.certlet-tmp`;
+    const dir = t.testdir({ file: '', [leftover]: '' });
+    const disk = new Sweeping();
+    await write(disk, dir);
+    t.strictSame(real.readdirSync(dir), ['file', name].sort());
+    t.strictSame(disk.swept, [join(dir, leftover)], 'what an earlier process has left, and nothing else');
+  });
+}
 
 t.test('ensureFolder makes what is missing, with its mode, and leaves what is there', async (t) => {
   const dir = t.testdir();

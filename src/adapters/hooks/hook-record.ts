@@ -1,6 +1,4 @@
 import { dirname, join } from 'node:path';
-import { isCertletError } from '../../errors.ts';
-import { errnoOf } from '../file-errors.ts';
 import type { FileSystem } from '../file-system.ts';
 import { ensureFolder, readIfPresent, replaceFile, replaceUnhurried } from '../files.ts';
 import type { PairInUse } from '../../kubelet/restart-window.ts';
@@ -132,13 +130,7 @@ export class HookRecord {
   async #write(text: string, replace: typeof replaceUnhurried): Promise<void> {
     await this.#confirmLock?.();
     await ensureFolder(this.#fs, dirname(this.#path), 0o700);
-    try {
-      await replace(this.#fs, this.#path, text, 0o600);
-    } catch (error) {
-      // At its first look the store sweeps this folder of what an earlier process has left half written, and meets what is being written now.
-      if (!isCertletError(error) || errnoOf(error.cause) !== 'ENOENT') throw error;
-      await replace(this.#fs, this.#path, text, 0o600);
-    }
+    await replace(this.#fs, this.#path, text, 0o600);
   }
 
   /** Strikes one hook off, if it is still for that pair. A power cut may bring it back: hooks run at least once. Errors as `set`. */

@@ -306,22 +306,6 @@ t.test(
   },
 );
 
-t.test('a store that sweeps its folder at a start took the record away that was being written', async (t) => {
-  const stateDir = t.testdir();
-  let swept = 0;
-  class Swept extends NodeFileSystem {
-    override async rename(from: string, to: string): Promise<void> {
-      swept += 1;
-      if (swept === 1) await this.unlink(from);
-      return super.rename(from, to);
-    }
-  }
-  const record = new HookRecord(new Swept(), stateDir);
-  await record.set('client', { pairPath: '/x/1.pem', pending: [] });
-  t.match(JSON.parse(readFileSync(join(stateDir, 'hooks.json'), 'utf8')), { client: { pairPath: '/x/1.pem' } });
-  t.equal(swept, 2);
-});
-
 t.test(
   'a kubeconfig that changed for a pair that stayed: its program is told, and what was owed stays owed',
   async (t) => {
