@@ -10,6 +10,7 @@ import { asCertletError, type CertletError, errorFields, unlessDefect } from './
 import type { AfterRotation, CertificateStore, Clock, Logger, Observer, RotationEvent } from './ports.ts';
 import { kubeletPlan } from './kubelet/restart.ts';
 import { type Endpoint, kubeletEndpoint, type KubeletSeen } from './kubelet/served.ts';
+import { entryEvent } from './rotation/node/entry-change.ts';
 import { retryDelayMs } from './rotation/rules/retry.ts';
 import { Proof } from './adapters/hooks/proof.ts';
 import { ServedPairs, type ServedState } from './adapters/hooks/served-pairs.ts';
@@ -100,6 +101,7 @@ export function hostHooks(settings: Settings, parts: HostHooksParts): HostHooks 
       return hold;
     },
     datesOf: (path) => datesIn(fs, path),
+    announced: entryEvent(settings.kubeconfig),
     proof: new Proof(pairs, { log, clock, observer }),
     commands,
     privileged: privilegedHooks,
@@ -211,6 +213,7 @@ export function afterKubeconfigs(
 ): AfterRotation {
   return {
     rotated: (event, signal) => after.rotated(event, signal),
+    announce: (event) => after.announce(event),
     async reconfigured(name, signal) {
       const spec = settings.specs.find((each) => each.name === name);
       if (spec?.after.reload === undefined) return;
@@ -238,12 +241,13 @@ export function afterPlainFiles(
       if (spec === undefined || !(await isBehind(spec, store))) await after.rotated(event, signal);
     },
     reconfigured: async (purpose, signal) => await after.reconfigured?.(purpose, signal),
+    announce: (event) => after.announce(event),
   };
 }
 
 /** Plain files were put right without a rotation: who reads them is told as after one. */
 export async function tellMended(
-  after: AfterRotation,
+  after: Pick<AfterRotation, 'rotated'>,
   settings: HookSettings,
   store: Pick<HookStore, 'currentPath'>,
   mended: { readonly name: string; readonly pairPath: string },

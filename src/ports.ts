@@ -242,6 +242,8 @@ export interface AfterRotation {
   rotated(event: RotationEvent, signal: AbortSignal): Promise<void>;
   /** The kubeconfig of this certificate was written anew, for another server or other CAs, while its pair stayed. Undefined where nobody is told. */
   reconfigured?(purpose: string, signal: AbortSignal): Promise<void>;
+  /** On disk before it resolves, for what nobody could tell afterwards: `rotated` follows, or the next start makes up for it. */
+  announce(event: RotationEvent): Promise<void>;
 }
 
 export interface RotationEvent {

@@ -120,7 +120,10 @@ class OpenSurroundings implements Surroundings {
     const currentPath = (name: string): string => store.currentPath(name);
     this.#left = new LeftBehind({ fs: this.#fs, log, currentPath, confirmLock });
     // A hook outlives the attempt that set it off, so it goes by the end of all this.
-    this.after = { rotated: (event) => this.#hooks.rotated(event, this.#ended.signal) };
+    this.after = {
+      rotated: (event) => this.#hooks.rotated(event, this.#ended.signal),
+      announce: (event) => this.#hooks.announce(event),
+    };
     const connection = (): ReturnType<Agent['nodeConnection']> => parts.agent()?.nodeConnection();
     this.#events = settings.events
       ? new NodeEvents({ nodeName: settings.nodeName, log: parts.log, connection })

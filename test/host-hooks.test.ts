@@ -72,7 +72,10 @@ const rotations: readonly {
 for (const { name, spec, behind, purpose = spec.name, told } of rotations) {
   t.test(`a rotation is ${told ? 'told' : 'held back'}: ${name}`, async (t) => {
     const heard: string[] = [];
-    const after = { rotated: async (event: RotationEvent) => void heard.push(event.purpose) };
+    const after = {
+      rotated: async (event: RotationEvent) => void heard.push(event.purpose),
+      announce: async () => undefined,
+    };
     const signal = new AbortController().signal;
     await afterPlainFiles(after, [spec], storeWith(behind)).rotated(eventOf(purpose), signal);
     t.strictSame(heard, told ? [purpose] : []);
@@ -220,7 +223,10 @@ for (const { name, spec, target, told } of [
     `a kubeconfig that was written for a pair that stayed is ${told ? 'told' : 'nobody’s business'}: ${name}`,
     async (t) => {
       const heard: RotationEvent[] = [];
-      const after = { rotated: async (event: RotationEvent) => void heard.push(event) };
+      const after = {
+        announce: async () => undefined,
+        rotated: async (event: RotationEvent) => void heard.push(event),
+      };
       const fs = { readlink: async () => target } as unknown as FileSystem;
       const signal = new AbortController().signal;
       await afterKubeconfigs(after, settingsOf(spec), { fs, store: storeWith(false) }).reconfigured?.(

@@ -5,6 +5,11 @@ import { weakKey } from './ca-bundle.ts';
 
 /** What a restart of the kubelet is wanted for, in flags, logs and Events: no certificate can have this name. */
 export const CLUSTER_CA = 'cluster CA';
+/** The same for another server, CA or way to it in the kubelet's kubeconfig. */
+export const CLUSTER_ENTRY = 'cluster entry';
+
+/** Whether a restart is wanted for what the kubelet's kubeconfig says, and not for a pair. */
+export const isOfKubeconfig = (purpose: string): boolean => purpose === CLUSTER_CA || purpose === CLUSTER_ENTRY;
 
 /** A name is for people, and the fingerprint tells CAs apart: names of pages, which whoever publishes may choose, fill no record and no status. */
 const MAX_SUBJECT = 256;

@@ -1,5 +1,5 @@
 import type { AfterSwap } from '../csr/spec.ts';
-import { CLUSTER_CA } from '../kubeconfig/trusted-ca.ts';
+import { CLUSTER_ENTRY, isOfKubeconfig } from '../kubeconfig/trusted-ca.ts';
 
 /** Whether certlet has the kubelet restarted after a rotation: only where it is shown to need it, after each, or never. */
 export type RestartSetting = 'auto' | 'always' | 'never';
@@ -38,8 +38,10 @@ export function kubeletPlan(change: KubeletChange, setting: RestartSetting): Kub
 
 function planByVersion(change: KubeletChange, lastStaticKubelet: number): KubeletPlan {
   const { purpose, kubeletVersion = '' } = change;
+  if (purpose === CLUSTER_ENTRY && lastStaticKubelet === Number.POSITIVE_INFINITY)
+    return { kind: 'restart', reason: 'a running kubelet does not read its kubeconfig again', prove: false };
   // The wish is made by who knows which CAs the kubelet holds: in doubt it is fulfilled, since a kubelet without the new CA loses the cluster.
-  const inDoubt = purpose === CLUSTER_CA;
+  const inDoubt = isOfKubeconfig(purpose);
   if (kubeletVersion === '' && !inDoubt) return { kind: 'learn version' };
   // A version that nobody understands is none that is known to need a restart.
   if (effectiveMinor(kubeletVersion) === undefined && !inDoubt) return { kind: 'none' };

@@ -75,9 +75,9 @@ export class Agent {
     this.#managers = options.specs.map((spec) => new CertificateManager(context, rulesOf(spec)));
     const identity = this.#identity;
     const { spec } = identity.rules;
-    this.#prover = new Prover(context, node, async (cluster) => {
+    this.#prover = new Prover(context, node, async (cluster, signal) => {
       await this.#follower?.noteKubelet();
-      await kubeconfigs.takeOver(cluster, spec);
+      await kubeconfigs.takeOver(cluster, spec, signal);
     });
     const { followCa } = options;
     this.#follower = followCa && new CaFollower(context, followCa, { ...node, spec, roster });

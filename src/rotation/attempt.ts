@@ -270,7 +270,7 @@ export class Attempt {
         expires: leaf.notAfter,
       });
       // What a kubelet starts by goes before what only certlet keeps in mind: a full disk may have room for the first alone.
-      await this.#rules.installed(staged.pair, staged.cluster);
+      await this.#rules.installed(staged.pair, staged.cluster, staged.signal);
       return {
         path: installed,
         problem: await this.#state.received(staged.pair, { ...issued, receivedAt: issued.receivedAt ?? now }, now),

@@ -105,7 +105,7 @@ export abstract class CertificateRules {
   abstract prepare(attempt: 'new request' | 'pending request', signal: AbortSignal): Promise<void>;
 
   /** The link names this pair now: kubeconfig, connections. */
-  abstract installed(pair: CertificatePair, cluster: ClusterAccess): Promise<void>;
+  abstract installed(pair: CertificatePair, cluster: ClusterAccess, signal: AbortSignal): Promise<void>;
 
   /** True while the current certificate is refused for good. */
   abstract isRefused(): boolean;
@@ -131,14 +131,14 @@ export class IdentityRules extends CertificateRules {
     await this.node.kubeconfigs.reload();
   }
 
-  async installed(_pair: CertificatePair, cluster: ClusterAccess): Promise<void> {
+  async installed(_pair: CertificatePair, cluster: ClusterAccess, signal: AbortSignal): Promise<void> {
     const { identity, kubeconfigs } = this.node;
     this.context.log.log(
       'debug',
       'certificate rotation detected, shutting down client connections to start using new credentials',
     );
     identity.dropConnections();
-    await kubeconfigs.write(cluster, this.spec);
+    await kubeconfigs.write(cluster, this.spec, signal);
     await kubeconfigs.removeProvenBootstrap();
   }
 
@@ -177,11 +177,11 @@ export class AsksAsNode extends CertificateRules {
     await this.node.reader.refresh(signal);
   }
 
-  async installed(pair: CertificatePair, cluster: ClusterAccess): Promise<void> {
+  async installed(pair: CertificatePair, cluster: ClusterAccess, signal: AbortSignal): Promise<void> {
     const { name, kubeconfig } = this.spec;
     const { serial } = pair.chain.leaf;
     this.context.log.log('debug', 'Certificate in place', { purpose: name, serial, server: cluster.server });
-    if (kubeconfig !== undefined) await this.node.kubeconfigs.write(cluster, this.spec);
+    if (kubeconfig !== undefined) await this.node.kubeconfigs.write(cluster, this.spec, signal);
   }
 
   isRefused(): boolean {

@@ -86,7 +86,7 @@ class FleetNode {
       environment: {},
       version: '0.0.0',
       userId: process.getuid?.() ?? 0,
-      after: { rotated: async (event) => void this.told.push(event) },
+      after: { rotated: async (event) => void this.told.push(event), announce: async () => undefined },
       observer: { observe: () => undefined },
       onTick: () => undefined,
       hurry: true,

@@ -79,7 +79,7 @@ class Node {
       environment: {},
       version: '0.0.0',
       userId: process.getuid?.() ?? 0,
-      after: { rotated: async (event) => void this.told.push(event) },
+      after: { announce: async () => undefined, rotated: async (event) => void this.told.push(event) },
       observer: { observe: () => undefined },
       onTick: () => undefined,
       hurry: true,

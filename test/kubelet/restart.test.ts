@@ -1,3 +1,4 @@
+import { CLUSTER_ENTRY } from '../../src/kubeconfig/trusted-ca.ts';
 import t from 'tap';
 import { KUBELET_CLIENT_AFTER, KUBELET_SERVING_AFTER } from '../../src/csr/spec.ts';
 import { CLUSTER_CA } from '../../src/kubeconfig/trusted-ca.ts';
@@ -65,6 +66,23 @@ for (const row of [
 t.test('kubeletPlan: a certificate of another program is none of its business', async (t) => {
   const after = { reload: 'nginx', served: { host: '127.0.0.1', port: 443, withinMs: 1 } };
   t.strictSame(kubeletPlan({ purpose: 'nginx', after, kubeletVersion: 'v1.9.0' }, 'always'), { kind: 'none' });
+});
+
+for (const kubeletVersion of [undefined, 'v1.20.2', 'v1.36.2'])
+  t.test(
+    `kubeletPlan: another cluster entry is read by no kubelet that runs, ${kubeletVersion ?? 'unknown'}`,
+    async (t) => {
+      const change = { purpose: CLUSTER_ENTRY, after: { lastStaticKubelet: Number.POSITIVE_INFINITY }, kubeletVersion };
+      t.match(kubeletPlan(change, 'auto'), { kind: 'restart', prove: false });
+      t.strictSame(kubeletPlan(change, 'never'), { kind: 'none' });
+    },
+  );
+
+t.test('kubeletPlan: a kubelet that reads its CA file again was restarted for another CA in it', async (t) => {
+  const change = { purpose: CLUSTER_ENTRY, after: { lastStaticKubelet: 35 } };
+  t.strictSame(kubeletPlan({ ...change, kubeletVersion: 'v1.36.2' }, 'auto'), { kind: 'none' });
+  for (const kubeletVersion of ['v1.35.0', undefined])
+    t.match(kubeletPlan({ ...change, kubeletVersion }, 'auto'), { kind: 'restart', prove: false });
 });
 
 t.test('kubeletPlan: the reason names version and purpose', async (t) => {

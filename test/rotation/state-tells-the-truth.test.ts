@@ -138,7 +138,7 @@ t.test('looking at the state changes it', async (t) => {
     connector: api,
     route: { localAddress: async () => undefined },
     serving: { refusal: async () => undefined },
-    after: { rotated: async () => undefined },
+    after: { rotated: async () => undefined, announce: async () => undefined },
     observer: { observe: () => undefined },
     options,
     connections: new Connections(api),

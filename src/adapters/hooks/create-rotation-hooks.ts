@@ -29,6 +29,7 @@ export interface RotationHooksOptions {
   /** Holds restarts of the kubelet for their window. */
   readonly hold?: ((record: HookRecord) => KubeletRestartParts['hold']) | undefined;
   readonly datesOf?: RotationHooksParts['datesOf'];
+  readonly announced?: RotationHooksParts['announced'];
   /** Shows what is served. */
   readonly proof: Proof;
   readonly commands: readonly CommandSettings[];
@@ -49,6 +50,7 @@ export function createRotationHooks(options: RotationHooksOptions): RotationHook
     kubelet,
     hold: holdWith,
     datesOf,
+    announced,
     proof,
     commands,
     privileged,
@@ -77,6 +79,7 @@ export function createRotationHooks(options: RotationHooksOptions): RotationHook
     retryAfterMs,
     lowerFlags: lowered,
     datesOf,
+    announced,
     ...(kubeconfigId && { kubeconfigId }),
   });
 }

@@ -18,6 +18,8 @@ export interface RotationHooksParts {
   readonly retryAfterMs: (error: CertletError, failures: number) => number | undefined;
   /** Of the certificate in the file of an earlier pair; undefined where that is gone. Asked where an earlier process died before its hooks. Never rejects. */
   readonly datesOf?: ((pairPath: string) => Promise<PairInUse | undefined>) | undefined;
+  /** Of what hooks are wanted for besides pairs: what an earlier process has announced. */
+  readonly announced?: Omit<HookEvent, 'pairPath'> | undefined;
   /** Takes back what is wanted of nobody any more; gives the paths of the flags. */
   readonly lowerFlags?: () => Promise<readonly string[]>;
   readonly hooks: readonly Hook[];
@@ -65,6 +67,10 @@ export class RotationHooks implements AfterRotation {
       if (entry?.pairPath === pairPath) await this.#lookAtKubeconfig(event, entry, signal);
       if (entry === undefined || entry.pairPath === pairPath) this.#lookAtStart(event, entry?.pending ?? [], signal);
     }
+    const { announced } = this.#parts;
+    const owed = announced && record.get(announced.purpose);
+    if (announced !== undefined && owed !== undefined)
+      await this.#resume({ ...announced, pairPath: owed.pairPath }, owed, signal);
     if (noted.length > 0) await this.#orLog('hook record cannot be written', () => record.note(new Map(noted)));
   }
 
@@ -94,6 +100,14 @@ export class RotationHooks implements AfterRotation {
 
   async rotated(event: RotationEvent, signal: AbortSignal): Promise<void> {
     await this.#want(event, signal);
+  }
+
+  async announce(event: RotationEvent): Promise<void> {
+    const { record, hooks } = this.#parts;
+    const pending = hooks.filter((hook) => hook.reasons(event).length > 0).map(({ id }) => id);
+    const { purpose, pairPath } = event;
+    if (pending.length === 0) return;
+    await this.#orLog('hook record cannot be written', () => record.set(purpose, { pairPath, pending }));
   }
 
   /** Hooks that failed and were not made good yet. */

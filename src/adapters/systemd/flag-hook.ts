@@ -1,6 +1,6 @@
 import { dirname, join } from 'node:path';
 import { CertletError, defectIn, isCertletError, isDefect } from '../../errors.ts';
-import { CLUSTER_CA } from '../../kubeconfig/trusted-ca.ts';
+import { isOfKubeconfig } from '../../kubeconfig/trusted-ca.ts';
 import type { Clock, RestartFlag } from '../../ports.ts';
 import { fileError, onErrno } from '../file-errors.ts';
 import type { FileSystem } from '../file-system.ts';
@@ -38,7 +38,7 @@ export function privilegedHook(host: FlagHost, name: string): Hook {
     id: `privileged ${name}`,
     exclusive: false,
     reasons: ({ purpose, cause }) =>
-      purpose === CLUSTER_CA || cause !== undefined ? [] : [`runs after each ${purpose} rotation`],
+      isOfKubeconfig(purpose) || cause !== undefined ? [] : [`runs after each ${purpose} rotation`],
     run: (event, _attempt, _done, signal) => flagged(host, event, flag, signal),
   };
 }

@@ -2,10 +2,7 @@ import type { CaForm, KubeletCas } from '../../kubeconfig/ca-record.ts';
 import { bundleId, CLUSTER_CA, type TrustedCa } from '../../kubeconfig/trusted-ca.ts';
 import { restartForecast } from '../../kubelet/restart.ts';
 import type { RotationContext } from '../rotation-context.ts';
-import { heldUntil, kubeletHolds, type KubeletLag, kubeletLag, withoutCas } from '../rules/cluster-ca.ts';
-
-/** Kubelets from 1.36 on read a CA file again every five minutes; none does so with a CA inside of its kubeconfig. */
-const LAST_STATIC: Readonly<Record<CaForm, number>> = { file: 35, data: Number.POSITIVE_INFINITY };
+import { heldUntil, kubeletHolds, type KubeletLag, kubeletLag, LAST_STATIC, withoutCas } from '../rules/cluster-ca.ts';
 
 /** Which CAs the running kubelet holds, and the wish to restart it where they are not those of its kubeconfig. */
 export class KubeletCaKeeper {

@@ -17,6 +17,7 @@ import {
   kubeconfigNeeds,
   readingChanges,
 } from '../rules/clusters.ts';
+import { entryChange, writingEntry } from './entry-change.ts';
 
 /** A cluster's CA and the server of a kubeconfig change a few times in a process' life, and what was asked for with an older one has ended long since. */
 const MAX_REPLACED = 8;
@@ -205,21 +206,23 @@ export class NodeKubeconfigs {
 
   /**
    * Writes the kubeconfig of a certificate for this cluster unless it names cluster and pair already. A cluster entry whose CA or server has been
-   * replaced since (a request may wait for days) is the present one.
+   * replaced since (a request may wait for days) is the present one. Another entry than before has the kubelet restarted; `signal` ends what follows.
    */
-  write(asked: ClusterAccess, spec: CertificateSpec): Promise<void> {
+  write(asked: ClusterAccess, spec: CertificateSpec, signal: AbortSignal): Promise<void> {
     return this.#writes.run(async () => {
       const isReplaced = this.#replaced.some((entry) => sameCluster(entry, asked));
       const cluster = isReplaced ? this.activeCluster() : asked;
-      if (spec.isIdentity && !this.#context.options.manageKubeconfig) this.#proven = cluster;
-      await this.#write(cluster, spec);
+      const { after, options } = this.#context;
+      if (spec.isIdentity && !options.manageKubeconfig) this.#proven = cluster;
+      const change = spec.isIdentity ? entryChange(this.#node, cluster, options) : undefined;
+      await writingEntry(after, change, () => this.#write(cluster, spec), signal);
     });
   }
 
   /** The same for a cluster that has accepted the pair, whatever was replaced before. */
-  takeOver(cluster: ClusterAccess, spec: CertificateSpec): Promise<void> {
+  takeOver(cluster: ClusterAccess, spec: CertificateSpec, signal: AbortSignal): Promise<void> {
     this.#replaced = [];
-    return this.write(cluster, spec);
+    return this.write(cluster, spec, signal);
   }
 
   /** Makes the node's kubeconfig trust these CAs where it still names `before`; resolves to whether it did. Errors as `KubeconfigFiles.writeNode`. */

@@ -18,7 +18,7 @@ export class Prover {
   readonly #context: RotationContext;
   readonly #identity: NodeIdentity;
   readonly #kubeconfigs: NodeKubeconfigs;
-  readonly #takeOver: (cluster: ClusterAccess) => Promise<void>;
+  readonly #takeOver: (cluster: ClusterAccess, signal: AbortSignal) => Promise<void>;
   /** Fingerprint of the pair whose proof is wanted: one that has been issued since was proved before it became current. */
   #wanted: string | undefined;
   readonly #backoff = new Backoff();
@@ -31,7 +31,7 @@ export class Prover {
   constructor(
     context: RotationContext,
     node: { readonly identity: NodeIdentity; readonly kubeconfigs: NodeKubeconfigs },
-    takeOver: (cluster: ClusterAccess) => Promise<void>,
+    takeOver: (cluster: ClusterAccess, signal: AbortSignal) => Promise<void>,
   ) {
     this.#context = context;
     this.#identity = node.identity;
@@ -139,7 +139,7 @@ export class Prover {
       }
       log.log('info', 'Taking over the cluster entry of the bootstrap kubeconfig', { differences });
       this.#identity.proved(pair.chain.leaf.fingerprint, offered.server);
-      await this.#takeOver(offered);
+      await this.#takeOver(offered, signal);
       return 'accepted';
     } catch (error) {
       if (!isCertletError(error)) throw error;

@@ -114,6 +114,12 @@ export function removalWaits(
   });
 }
 
+/**
+ * Up to which minor version a running kubelet keeps the CAs that it has read: those from 1.36 on read a file again every five minutes, none reads what is
+ * inside of its kubeconfig.
+ */
+export const LAST_STATIC: Readonly<Record<CaForm, number>> = { file: 35, data: Number.POSITIVE_INFINITY };
+
 /** What the kubelet holds, given what was known of it and what its kubeconfig gives now. `rereads`: its version reads a CA file again. */
 export function kubeletHolds(before: KubeletCas | undefined, now: KubeletCas, rereads: boolean): KubeletCas {
   if (before === undefined || before.run !== now.run) return now;

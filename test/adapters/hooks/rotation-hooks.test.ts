@@ -6,9 +6,11 @@ import { NodeFileSystem } from '../../../src/adapters/file-system.ts';
 import { HookRecord } from '../../../src/adapters/hooks/hook-record.ts';
 import { RotationHooks } from '../../../src/adapters/hooks/rotation-hooks.ts';
 import { CertletError } from '../../../src/errors.ts';
+import { entryEvent } from '../../../src/rotation/node/entry-change.ts';
 import { hookEvent, ManualClock, RecordingLogger, ScriptedHook } from './hook-fakes.ts';
 
 const MINUTE = 60_000;
+const ENTRY = entryEvent('/etc/kubernetes/kubelet.conf');
 
 interface Host {
   readonly stateDir: string;
@@ -42,6 +44,7 @@ function host(t: Test): Host {
         retryAfterMs: hookRetryMs,
         kubeconfigId: async () => machine.kubeconfig,
         record: new HookRecord(new NodeFileSystem(), stateDir),
+        announced: ENTRY,
       }),
     owed: () => JSON.parse(readFileSync(join(stateDir, 'hooks.json'), 'utf8')),
   };
@@ -63,6 +66,22 @@ t.test('a rotation runs the hooks that are wanted, once, and remembers that noth
   t.same(owed(), { client: { pairPath: event.pairPath, pending: [] } });
   t.same(hooks.problems(), []);
   t.same(log.events(), ['Hook wanted', 'Hook wanted', 'Hook done', 'Hook done']);
+});
+
+t.test('a process that died once the kubeconfig was written had nobody restart the kubelet', async (t) => {
+  const { start, stop, owed } = host(t);
+  const event = { ...ENTRY, pairPath: 'https://b.test:6443 0a1b' };
+  const before = new ScriptedHook('restart');
+  await start(before).announce(event);
+  t.strictSame(before.attempts, [], 'the kubeconfig is not written yet');
+  t.same(owed(), { [ENTRY.purpose]: { pairPath: event.pairPath, pending: ['restart'] } });
+  for (const times of [1, 0]) {
+    const restart = new ScriptedHook('restart');
+    const hooks = start(restart);
+    await hooks.begin([], stop.signal);
+    await hooks.settled();
+    t.same(restart.attempts, Array(times).fill(event), 'made up for at the next start, and not again');
+  }
 });
 
 t.test('a slow hook holds neither the rotation nor the flags up, but the other commands', async (t) => {

@@ -53,7 +53,7 @@ class SoakNode {
       environment: {},
       version: '0.0.0',
       userId: process.getuid?.() ?? 0,
-      after: { rotated: () => Promise.resolve() },
+      after: { rotated: () => Promise.resolve(), announce: () => Promise.resolve() },
       observer: { observe: () => undefined },
       onTick: (snapshot) => this.#seen(snapshot),
       hurry: spreadSeconds === 0,

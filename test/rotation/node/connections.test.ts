@@ -179,7 +179,7 @@ t.test('an answer for a certificate that was replaced meanwhile clears the refus
     connector: api,
     route: { localAddress: async () => undefined },
     serving: { refusal: async () => undefined },
-    after: { rotated: async () => undefined },
+    after: { rotated: async () => undefined, announce: async () => undefined },
     observer: { observe: () => undefined },
     options,
     connections: new Connections(api),

@@ -1,11 +1,13 @@
 import t, { type Test } from 'tap';
 import { CertletError } from '../../../src/errors.ts';
+import { CLUSTER_ENTRY } from '../../../src/kubeconfig/trusted-ca.ts';
 import { Secret } from '../../../src/secret.ts';
 import { createAuthority } from '../../fixtures/cluster/authority.ts';
 import { apiFault } from '../../fixtures/fakes/api.ts';
 import { CLUSTER, DAY, FakeHost, HOUR, MINUTE } from '../../fixtures/fakes/host.ts';
 import { absent, BOOTSTRAP_PATH, NODE_PATH, usable } from '../../fixtures/fakes/kubeconfigs.ts';
 
+const OTHER_CA = createAuthority({ name: 'kubernetes' }).pem;
 const CHANGED = 'The bootstrap kubeconfig or a file that it names changed';
 
 function newHost(t: Test, options: ConstructorParameters<typeof FakeHost>[0] = {}): FakeHost {
@@ -124,6 +126,46 @@ t.test('the old server is gone and the new one does not know the pair: bootstrap
   host.agent?.filesChanged([BOOTSTRAP_PATH]);
   await host.until(() => host.leaf('client').issuer !== issuer, HOUR);
   t.equal(host.last?.server, OTHER.server);
+});
+
+const entries = ({ rotations }: FakeHost) => rotations.filter(({ purpose }) => purpose === CLUSTER_ENTRY);
+
+for (const { what, to } of [
+  { what: 'server', to: OTHER },
+  { what: 'CA', to: { ...CLUSTER, caPem: OTHER_CA } },
+]) {
+  t.test(`a kubelet went on with the ${what} of before, which its kubeconfig did not name any more`, async (t) => {
+    const host = newHost(t);
+    await host.bootstrap();
+    t.strictSame(entries(host), [], 'a first kubeconfig restarts nothing');
+    host.offerToken('fedcba.fedcba9876543210', to);
+    host.agent?.filesChanged([BOOTSTRAP_PATH]);
+    await host.clock.advance(5 * MINUTE);
+    t.match(entries(host), [{ after: { lastStaticKubelet: Number.POSITIVE_INFINITY }, kubeconfigPath: NODE_PATH }]);
+    t.strictSame(host.announced, entries(host), 'on disk before the kubeconfig was written');
+    await host.clock.advance(DAY);
+    t.equal(entries(host).length, 1);
+  });
+}
+
+t.test('a kubelet went on with the server of before, after a bootstrap at another one', async (t) => {
+  const host = newHost(t);
+  await host.bootstrap();
+  host.api.authority = createAuthority({ name: 'new client CA', notAfter: new Date('2100-01-01') });
+  host.api.fault = ({ server }) => (server === CLUSTER.server ? apiFault('ERR_API_UNREACHABLE', 'gone') : undefined);
+  host.offerToken('fedcba.fedcba9876543210', OTHER);
+  host.agent?.filesChanged([BOOTSTRAP_PATH]);
+  await host.until(() => host.last?.server === OTHER.server && entries(host).length > 0, HOUR);
+  t.equal(entries(host).length, 1);
+});
+
+t.test('a kubeconfig of root with another entry is told to root, who restarts the kubelet with it', async (t) => {
+  const host = newHost(t, { manageKubeconfig: false });
+  await host.bootstrap();
+  host.offerToken('fedcba.fedcba9876543210', OTHER);
+  host.agent?.filesChanged([BOOTSTRAP_PATH]);
+  await host.clock.advance(HOUR);
+  t.strictSame([entries(host), host.announced], [[], []]);
 });
 
 t.test('a deleted kubeconfig is written again; a stale one is repaired', async (t) => {
