@@ -110,8 +110,8 @@ export interface CheckPorts {
   readonly ownUnits: () => Promise<OwnUnits>;
   /** What systemd says of units; it changes nothing there. */
   readonly unitStates: (units: readonly string[], signal: AbortSignal) => Promise<UnitStates>;
-  /** The last errors of a unit in the journal, as far as they may be read. */
-  readonly lastErrors: (unit: string, signal: AbortSignal) => Promise<readonly string[]>;
+  /** The last errors of this start of a unit (`UnitState.invocation`) in the journal, as far as they may be read. */
+  readonly lastErrors: (invocation: string, signal: AbortSignal) => Promise<readonly string[]>;
   /** Root's side of the settings' `reload`. */
   readonly reloads: () => Promise<RootReloads>;
 }

@@ -1,3 +1,4 @@
+import { timestamp } from '../timestamp.ts';
 import { type HowItRuns, remedyFor } from '../remedy.ts';
 import { KUBELET_SERVING } from '../csr/spec.ts';
 import { certificateDetails, certificateHeadline, certificateTrouble } from './certificate-rows.ts';
@@ -111,7 +112,7 @@ function headRows(
     ...(trouble
       ? ([['certlet', `runs and can renew nothing: ${trouble.message}`], ...adviceRows(trouble.remedy)] as const)
       : processRows(document, { source, now, verdict, ...(host && { host }) })),
-    ...(nextRun === undefined ? [] : ([['next run', at(nextRun.toISOString(), now)]] as const)),
+    ...(nextRun === undefined ? [] : ([['next run', at(timestamp(nextRun), now)]] as const)),
     ...fileRows(document, source, now),
     ['time off', timeOffText(document, now)],
     ...serverRows(document, now),

@@ -14,6 +14,8 @@ export interface UnitState {
   readonly result: string;
   /** Of its last main process; undefined where there was none. */
   readonly exitStatus: number | undefined;
+  /** Names its last start in the journal; undefined where it was not started since the boot. */
+  readonly invocation: string | undefined;
   /** Its files are newer than what systemd has loaded. */
   readonly needsReload: boolean;
   /** Of a timer, the next moment by the calendar; undefined where there is none. */
@@ -26,7 +28,7 @@ export type UnitStates =
   | { readonly kind: 'untold'; readonly reason: string };
 
 const PROPERTIES =
-  'Id,LoadState,ActiveState,SubState,UnitFileState,Result,ExecMainStatus,ExecMainCode,NeedDaemonReload,NextElapseUSecRealtime';
+  'Id,LoadState,ActiveState,SubState,UnitFileState,Result,ExecMainStatus,ExecMainCode,InvocationID,NeedDaemonReload,NextElapseUSecRealtime';
 /** Moments are written in the zone of who asks, words in its language. */
 const ENVIRONMENT = { PATH: '/usr/bin:/bin:/usr/sbin:/sbin', LC_ALL: 'C', TZ: 'UTC', SYSTEMD_COLORS: '0' };
 const TIMEOUT_MS = 5_000;
@@ -38,10 +40,11 @@ export async function askUnitStates(units: readonly string[], signal: AbortSigna
   return reason === undefined ? { kind: 'told', units: parseUnitStates(lines.join('\n')) } : { kind: 'untold', reason };
 }
 
-/** The last lines at error or worse that these units have in the journal since their last start began; none where it may not be read. */
-export async function lastErrors(unit: string, signal: AbortSignal): Promise<readonly string[]> {
+/** The last two lines at error or worse that certlet wrote in this start of a unit (`UnitState`); none where the journal may not be read. */
+export async function lastErrors(invocation: string, signal: AbortSignal): Promise<readonly string[]> {
+  const ofStart = `_SYSTEMD_INVOCATION_ID=${invocation}`;
   const { end, lines } = await output(
-    ['journalctl', '-q', '--no-pager', '-o', 'cat', '-n', '2', '-t', 'certlet', '-p', 'err', '-u', unit],
+    ['journalctl', '-q', '--no-pager', '-o', 'cat', '-n', '2', '-t', 'certlet', '-p', 'err', ofStart],
     signal,
   );
   return reasonOf('journalctl', end, lines) === undefined ? lines : [];
@@ -91,6 +94,7 @@ export function parseUnitStates(text: string): ReadonlyMap<string, UnitState> {
       enabled: value('UnitFileState'),
       result: value('Result'),
       exitStatus: ['', '0'].includes(value('ExecMainCode')) ? undefined : Number(value('ExecMainStatus')),
+      invocation: value('InvocationID') === '' ? undefined : value('InvocationID'),
       needsReload: value('NeedDaemonReload') === 'yes',
       nextRun: momentOf(value('NextElapseUSecRealtime')),
     });

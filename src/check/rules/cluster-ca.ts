@@ -106,15 +106,8 @@ function untrustedFinding({ following, node, published }: ClusterCaQuestion, add
   const evidence = { cas: caMarks(added) };
   const what = `the cluster publishes CAs that ${node.path} does not trust: ${namesAndEnds(added)}`;
   const { source, byRoot, rootCommand, foreignFile } = following;
-  if (byRoot) {
-    const remedy = rootCommand(pinsOf([...node.cas, ...added]));
-    return finding('warning', id, `${what}; once the API servers have certificates of them, this node is lost`, {
-      remedy,
-      evidence,
-    });
-  }
-  if (source === 'off') {
-    const remedy = followRemedy(following, published);
+  if (byRoot || source === 'off') {
+    const remedy = byRoot ? rootCommand(pinsOf([...node.cas, ...added])) : followRemedy(following, published);
     return finding('warning', id, `${what}; once the API servers have certificates of them, this node is lost`, {
       remedy,
       evidence,

@@ -15,7 +15,7 @@ export interface UnitQuestion {
   readonly units: Pick<OwnUnits, 'service' | 'timer' | 'sandbox'>;
   /** With its suffix; undefined where certlet restarts none. */
   readonly kubelet: string | undefined;
-  /** The last errors in the journal of the unit that failed. */
+  /** What the unit that failed has said in the start that failed. */
   readonly errors: readonly string[];
 }
 
@@ -40,13 +40,11 @@ export function unitFindings(question: UnitQuestion): readonly Finding[] {
 const renewing = ({ units }: Pick<UnitQuestion, 'units'>): readonly string[] =>
   units.timer && !units.service ? [TIMER_UNIT, ONCE_UNIT] : [DAEMON_UNIT];
 
-/** The unit whose own last error is to be told. */
-export function failedUnit(states: UnitStates, units: UnitQuestion['units']): string | undefined {
+/** The start of a unit whose own last errors are to be told: an earlier one failed of something else. */
+export function failedStart(states: UnitStates, units: UnitQuestion['units']): string | undefined {
   if (states.kind === 'untold') return undefined;
-  return renewing({ units }).find((unit) => {
-    const state = states.units.get(unit);
-    return state !== undefined && hasFailed(state);
-  });
+  const known = renewing({ units }).flatMap((unit) => states.units.get(unit) ?? []);
+  return known.find(hasFailed)?.invocation;
 }
 
 const hasFailed = ({ active, sub }: UnitState): boolean => active === 'failed' || sub === 'auto-restart';

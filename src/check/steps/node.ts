@@ -8,7 +8,7 @@ import { type Finding, finding, good } from '../finding.ts';
 import { daemonFindings, kubeletUnitFinding } from '../rules/daemon.ts';
 import { kubeletFindings } from '../rules/kubelet.ts';
 import { certificateNameFindings } from '../rules/names.ts';
-import { DAEMON_UNIT, failedUnit, ONCE_UNIT, tellsOfDaemon, TIMER_UNIT, unitFindings } from '../rules/units.ts';
+import { DAEMON_UNIT, failedStart, ONCE_UNIT, tellsOfDaemon, TIMER_UNIT, unitFindings } from '../rules/units.ts';
 import { timerFindings } from '../rules/timer.ts';
 import { withApi } from '../targets.ts';
 import { NO_SETTINGS } from './host.ts';
@@ -118,7 +118,7 @@ async function unitsFound(
   const kubelet = restart === 'never' ? undefined : withSuffix(unit);
   const names = [DAEMON_UNIT, TIMER_UNIT, ONCE_UNIT, ...(kubelet === undefined ? [] : [kubelet])];
   const states = await ports.unitStates(names, signal);
-  const failed = failedUnit(states, units);
+  const failed = failedStart(states, units);
   const errors = failed === undefined ? [] : await ports.lastErrors(failed, signal);
   return unitFindings({ states, units, kubelet, errors });
 }

@@ -86,7 +86,7 @@ export function checkPorts(context: CommandContext): CheckPorts {
       edge.hostRoot === '/'
         ? askUnitStates(units, stop)
         : { kind: 'untold', reason: `it runs not for ${edge.hostRoot}` },
-    lastErrors: async (unit, stop) => (edge.hostRoot === '/' ? lastErrors(unit, stop) : []),
+    lastErrors: async (invocation, stop) => (edge.hostRoot === '/' ? lastErrors(invocation, stop) : []),
     reloads: () => rootReloads(new HostFiles(edge.hostRoot)),
   };
 }

@@ -19,7 +19,14 @@ const block = (fields: Readonly<Record<string, string>>): string =>
 
 t.test('each unit of an answer by its name, and what systemd leaves out', async (t) => {
   const text = [
-    block({ ActiveState: 'failed', SubState: 'failed', Result: 'exit-code', ExecMainCode: '1', ExecMainStatus: '78' }),
+    block({
+      ActiveState: 'failed',
+      SubState: 'failed',
+      Result: 'exit-code',
+      ExecMainCode: '1',
+      ExecMainStatus: '78',
+      InvocationID: '0a1b',
+    }),
     block({ Id: 'certlet-once.timer', NextElapseUSecRealtime: 'Mon 2026-11-30 01:30:21 UTC' }),
     block({ Id: 'none.service', LoadState: 'not-found', UnitFileState: '', NextElapseUSecRealtime: '' }),
     '',
@@ -31,11 +38,12 @@ t.test('each unit of an answer by its name, and what systemd leaves out', async 
     active: 'failed',
     result: 'exit-code',
     exitStatus: 78,
+    invocation: '0a1b',
     needsReload: false,
     nextRun: undefined,
   });
   t.has(states.get('certlet-once.timer'), { exitStatus: undefined, nextRun: new Date('2026-11-30T01:30:21Z') });
-  t.match(states.get('none.service'), { load: 'not-found', enabled: '', nextRun: undefined });
+  t.match(states.get('none.service'), { load: 'not-found', enabled: '', invocation: undefined, nextRun: undefined });
 });
 
 t.test('a moment in a form or a zone that was not asked for is none', async (t) => {
@@ -50,5 +58,5 @@ t.test('a moment in a form or a zone that was not asked for is none', async (t) 
 t.test('nobody waits for an answer that nobody wants any more', async (t) => {
   const signal = AbortSignal.abort();
   t.strictSame(await askUnitStates(['certlet.service'], signal), { kind: 'untold', reason: 'systemctl was ended' });
-  t.strictSame(await lastErrors('certlet.service', signal), []);
+  t.strictSame(await lastErrors('0a1b', signal), []);
 });

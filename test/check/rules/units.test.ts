@@ -1,6 +1,6 @@
 import t from 'tap';
 import type { UnitState } from '../../../src/adapters/systemd/unit-states.ts';
-import { failedUnit, tellsOfDaemon, type UnitQuestion, unitFindings } from '../../../src/check/rules/units.ts';
+import { failedStart, tellsOfDaemon, type UnitQuestion, unitFindings } from '../../../src/check/rules/units.ts';
 
 const running: UnitState = {
   load: 'loaded',
@@ -9,10 +9,18 @@ const running: UnitState = {
   enabled: 'enabled',
   result: 'success',
   exitStatus: undefined,
+  invocation: 'good start',
   needsReload: false,
   nextRun: undefined,
 };
-const failed: UnitState = { ...running, active: 'failed', sub: 'failed', result: 'exit-code', exitStatus: 78 };
+const failed: UnitState = {
+  ...running,
+  active: 'failed',
+  sub: 'failed',
+  result: 'exit-code',
+  exitStatus: 78,
+  invocation: 'bad start',
+};
 const sandbox = { strict: true, writable: [], closed: [], user: undefined };
 const daemon = { service: true, timer: false, sandbox };
 const timer = { service: false, timer: true, sandbox };
@@ -114,14 +122,17 @@ for (const { name, states, units = daemon, errors = [], found } of [
   });
 }
 
-t.test('whose last error is asked for', async (t) => {
-  t.equal(failedUnit(told({ 'certlet.service': failed }), daemon), 'certlet.service');
+t.test('a unit that failed was told with what an earlier start had failed of', async (t) => {
+  t.equal(failedStart(told({ 'certlet.service': failed }), daemon), 'bad start');
   t.equal(
-    failedUnit(told({ 'certlet.service': failed, 'certlet-once.service': failed }), timer),
-    'certlet-once.service',
+    failedStart(
+      told({ 'certlet.service': failed, 'certlet-once.service': { ...failed, invocation: 'bad run' } }),
+      timer,
+    ),
+    'bad run',
   );
-  t.equal(failedUnit(told({ 'certlet.service': {} }), daemon), undefined);
-  t.equal(failedUnit({ kind: 'untold', reason: 'x' }, daemon), undefined);
+  t.equal(failedStart(told({ 'certlet.service': {} }), daemon), undefined);
+  t.equal(failedStart({ kind: 'untold', reason: 'x' }, daemon), undefined);
 });
 
 t.test('a daemon that failed is not told as stopped besides', async (t) => {
