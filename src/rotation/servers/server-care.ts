@@ -22,6 +22,12 @@ const READ_AGAIN_MS = 10 * 60_000;
 const TELL_AGAIN_MS = 10 * 60_000;
 const ENDPOINTS = '/api/v1/namespaces/default/endpoints/kubernetes';
 
+/** What is told once until it has worked again. */
+const UNREAD = 'Cannot read the API servers of the cluster';
+const NOT_NOTED = 'Cannot note what is known of the API servers';
+const NOT_WRITTEN = 'Could not write the kubeconfig for another API server';
+const NOT_RESTARTED = 'Could not have the kubelet restarted';
+
 export interface CareParts {
   readonly roster: ServerRoster;
   readonly file: ServersFile;
@@ -139,12 +145,12 @@ export class ServerCare {
       const verified: string[] = [];
       for (const server of named)
         if (known.has(server) || (await this.#look({ ...home, server }, pair, signal))) verified.push(server);
-      this.#said.over('endpoints');
+      this.#said.over(UNREAD);
       this.#endpointsRead = pauseOf(now, READ_ENDPOINTS_MS);
       if (verified.length > 0 && verified.join() !== roster.found.join()) await this.#found(verified);
     } catch (error) {
       if (signal.aborted || !isCertletError(error)) throw error;
-      this.#tell('Cannot read the API servers of the cluster', error);
+      this.#tell(UNREAD, error);
     }
   }
 
@@ -179,9 +185,10 @@ export class ServerCare {
         return await this.#save();
       }
     } catch (error) {
-      this.#tell('Could not write the kubeconfig for another API server', asCertletError(error));
+      this.#tell(NOT_WRITTEN, asCertletError(error));
       return;
     }
+    this.#said.over(NOT_WRITTEN);
     const { since } = ofKubeconfig;
     log.log('warn', 'The kubeconfig names another API server now', {
       file: spec.kubeconfig,
@@ -199,7 +206,8 @@ export class ServerCare {
       await restart.raise('kubeconfig');
       await restart.taken(signal);
     });
-    if (problem !== undefined) this.#tell('Could not have the kubelet restarted', problem);
+    if (problem === undefined) this.#said.over(NOT_RESTARTED);
+    else this.#tell(NOT_RESTARTED, problem);
     if (signal.aborted) return;
     this.#told = pauseOf(this.#context.clock.now(), TELL_AGAIN_MS);
     this.#move = { ...move, owed: problem !== undefined };
@@ -209,7 +217,8 @@ export class ServerCare {
   async #save(): Promise<void> {
     const { file, roster } = this.#parts;
     const problem = await problemOf(() => file.write({ found: roster.found, move: this.#move }));
-    if (problem !== undefined) this.#tell('Cannot note what is known of the API servers', problem);
+    if (problem === undefined) this.#said.over(NOT_NOTED);
+    else this.#tell(NOT_NOTED, problem);
   }
 
   get #exact(): Pick<Connections, 'fresh'> {

@@ -313,6 +313,19 @@ t.test('a list that cannot be read changes nothing, and is told once', async (t)
   t.equal(host.log.of('Cannot read the API servers of the cluster').length, 1);
 });
 
+t.test('what went wrong about the servers was told the first time alone, however often it came back', async (t) => {
+  const host = newHost(t, { servers: [], serversFromEndpoints: true });
+  host.api.endpoints = endpointsOf('10.0.0.1');
+  await host.bootstrap();
+  for (const times of [1, 2]) {
+    host.api.fault = ({ what }) => (what === 'endpoints' ? apiFault('ERR_API_FORBIDDEN', 'no') : undefined);
+    await host.clock.advance(3 * HOUR);
+    t.equal(host.log.of('Cannot read the API servers of the cluster').length, times);
+    host.api.fault = () => undefined;
+    await host.clock.advance(3 * HOUR);
+  }
+});
+
 t.test('a disk that takes no note is told, and keeps nobody from the next server', async (t) => {
   const host = newHost(t, { moveKubeconfigMs: 10 * MINUTE });
   host.servers.fail = () => apiFault('ERR_STORE_IO', 'EIO');
