@@ -67,11 +67,15 @@ export class RotationHooks implements AfterRotation {
       if (entry?.pairPath === pairPath) await this.#lookAtKubeconfig(event, entry, signal);
       if (entry === undefined || entry.pairPath === pairPath) this.#lookAtStart(event, entry?.pending ?? [], signal);
     }
-    const { announced } = this.#parts;
-    const owed = announced && record.get(announced.purpose);
-    if (announced !== undefined && owed !== undefined)
-      await this.#resume({ ...announced, pairPath: owed.pairPath }, owed, signal);
+    await this.#resumeAnnounced(signal);
     if (noted.length > 0) await this.#orLog('hook record cannot be written', () => record.note(new Map(noted)));
+  }
+
+  async #resumeAnnounced(signal: AbortSignal): Promise<void> {
+    const { announced, record } = this.#parts;
+    const owed = announced && record.get(announced.purpose);
+    if (announced === undefined || owed === undefined) return;
+    await this.#resume({ ...announced, pairPath: owed.pairPath }, owed, signal);
   }
 
   async #firstEntry({ pairPath = '', ...pair }: PresentPair): Promise<HookEntry> {

@@ -210,8 +210,7 @@ export class NodeKubeconfigs {
    */
   write(asked: ClusterAccess, spec: CertificateSpec, signal: AbortSignal): Promise<void> {
     return this.#writes.run(async () => {
-      const isReplaced = this.#replaced.some((entry) => sameCluster(entry, asked));
-      const cluster = isReplaced ? this.activeCluster() : asked;
+      const cluster = this.#replaced.some((entry) => sameCluster(entry, asked)) ? this.activeCluster() : asked;
       const { after, options } = this.#context;
       if (spec.isIdentity && !options.manageKubeconfig) this.#proven = cluster;
       const change = spec.isIdentity ? entryChange(this.#node, cluster, options) : undefined;
