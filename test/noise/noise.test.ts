@@ -25,7 +25,7 @@ for (const { name, first, after, play } of TROUBLES) {
 
 t.test('docs/log-lines.md says what the tests count', async (t) => {
   const page = readFileSync(resolve(import.meta.dirname, '../../docs/log-lines.md'), 'utf8');
-  t.equal(page, logLinesPage(), 'made anew by: node test/noise/page.ts > docs/log-lines.md');
+  t.equal(page, logLinesPage(), 'made anew by: npm exec node test/noise/page.ts > docs/log-lines.md');
 });
 
 t.test('the end of a trouble was not told, and silence hid how often it was tried', async (t) => {

@@ -1,4 +1,4 @@
-/** Makes `docs/log-lines.md`: `node test/noise/page.ts > docs/log-lines.md`. Tests play each row and hold the page to them. */
+/** Makes `docs/log-lines.md`: `npm exec node test/noise/page.ts > docs/log-lines.md`. Tests play each row and hold the page to them. */
 import { TROUBLES } from './troubles.ts';
 
 /** The page as it should be. */
@@ -13,7 +13,7 @@ const cell = (lines: number): string => (lines === 0 ? 'none' : String(lines));
 
 const INTRODUCTION = `# How much the journal says
 
-Made by \`node test/noise/page.ts\`; a test plays each trouble for hours on a clock of its own and counts.
+Made by \`test/noise/page.ts\`; a test plays each trouble for hours on a clock of its own and counts.
 
 A failure is told at once. What goes on failing is told again after 1, 5, 15 and 35 minutes and half-hourly from then on, with the try's own
 time, \`retry=\` and remedy; a failure of another kind (code or message, apart from numbers and names of requests) is told at once, up to twelve kinds in a row of failures, and all further ones at the pace of one. Each
