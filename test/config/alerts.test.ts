@@ -57,16 +57,17 @@ function metricsOfApprover(): string {
 }
 
 const SETS = [
-  { file: 'certlet', metrics: agentMetrics() },
-  { file: 'certlet-approver', metrics: metricsOfApprover() },
-].map(({ file, metrics }) => ({
+  { file: 'certlet', tests: ['certlet', 'certlet-days'], metrics: agentMetrics() },
+  { file: 'certlet-approver', tests: ['certlet-approver'], metrics: metricsOfApprover() },
+].map(({ file, tests, metrics }) => ({
   file,
+  tests: tests.map((name) => `${name}.rules.test.yaml`),
   rules: rulesOf(file),
   known: new Set(metrics.split('\n').map((line) => line.split(/[ {]/, 1)[0] ?? '')),
 }));
 const namesIn = (expression: string): readonly string[] => expression.match(/\b(?:certlet|kubelet)_[a-z_]+\b/g) ?? [];
 
-for (const { file, rules, known } of SETS) {
+for (const { file, tests, rules, known } of SETS) {
   t.test(`${file}: every metric in a rule exists`, async (t) => {
     const missing = rules.flatMap(({ expr }) => namesIn(expr)).filter((name) => !known.has(name));
     t.strictSame(missing, []);
@@ -74,7 +75,7 @@ for (const { file, rules, known } of SETS) {
   });
 
   t.test(`${file}: every alert is tested`, async (t) => {
-    const tested = new Set(text(`config/prometheus/${file}.rules.test.yaml`).match(/alertname: \w+/g));
+    const tested = new Set(tests.flatMap((test) => text(`config/prometheus/${test}`).match(/alertname: \w+/g) ?? []));
     t.strictSame(
       rules.filter(({ alert }) => !tested.has(`alertname: ${alert}`)).map(({ alert }) => alert),
       [],
@@ -132,9 +133,9 @@ t.test(
   { skip: promtool ? false : 'promtool is not installed (Debian: prometheus)' },
   async (t) => {
     const cwd = fileURLToPath(new URL('config/prometheus/', root));
-    for (const args of SETS.flatMap(({ file }) => [
+    for (const args of SETS.flatMap(({ file, tests }) => [
       ['check', 'rules', `${file}.rules.yaml`],
-      ['test', 'rules', `${file}.rules.test.yaml`],
+      ...tests.map((test) => ['test', 'rules', test]),
     ])) {
       const { status, stdout, stderr } = spawnSync('promtool', args, { cwd, encoding: 'utf8' });
       t.equal(status, 0, `promtool ${args.join(' ')}\n${stdout}${stderr}`);
