@@ -232,6 +232,11 @@ const REASONS: Readonly<Record<string, string>> = {
 };
 
 const RESOLVE = ['ENOTFOUND', 'EAI_AGAIN'];
+/** These come after a TCP connection, too; undici's time to connect covers the TLS handshake. */
+const CONNECTED = [
+  ...['ECONNRESET', 'EPIPE', 'UND_ERR_SOCKET', 'TimeoutError'],
+  ...['UND_ERR_CONNECT_TIMEOUT', 'UND_ERR_HEADERS_TIMEOUT', 'UND_ERR_BODY_TIMEOUT'],
+];
 
 function unreachable(code: string, message: string, facts: ConnectionFacts, cause: unknown): CertletError {
   const url = new URL(facts.server);
@@ -241,7 +246,7 @@ function unreachable(code: string, message: string, facts: ConnectionFacts, caus
   const shown = code === '' || REASONS[code] === undefined ? reason : `${reason} (${code})`;
   const remedy = RESOLVE.includes(code)
     ? `getent hosts ${shellWord(host)}   # name resolution`
-    : `nc -vz ${shellWord(bareHost(host))} ${port}   # route, firewall and proxy`;
+    : `nc -vz ${shellWord(bareHost(host))} ${port}   # route, firewall and proxy${CONNECTED.includes(code) ? '; if it connects: the server itself, or a load balancer before it' : ''}`;
   return failure('ERR_API_UNREACHABLE', shown, { facts, remedy, cause });
 }
 

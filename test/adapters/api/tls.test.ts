@@ -387,6 +387,8 @@ for (const row of [
     error: coded('UND_ERR_CONNECT_TIMEOUT'),
     code: 'ERR_API_UNREACHABLE',
     words: /no connection in time/,
+    // A server that hangs accepts TCP: nc says that all is well.
+    remedy: /^nc -vz api \d+ {3}# .*; if it connects: the server itself/,
   },
   {
     name: 'all addresses of a name refused',
