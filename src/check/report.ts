@@ -81,7 +81,7 @@ function findingLines(found: Finding, paint: Paint, columns: number): readonly s
   const { verdict, what, sure, remedy, causes = [] } = found;
   const label = paint(COLOURS[verdict], WORDS[verdict].padEnd(WIDTH));
   const doubt = sure === 'certain' ? '' : ` (${sure})`;
-  const [first, ...rest] = wrapped(what + doubt, columns - INDENT.length);
+  const [first, ...rest] = linesOf(what + doubt, columns - INDENT.length);
   return [
     `  ${label}  ${first}`,
     ...rest.map((line) => INDENT + line),
@@ -90,10 +90,20 @@ function findingLines(found: Finding, paint: Paint, columns: number): readonly s
   ];
 }
 
+/** A list in a message stays one: a line of it that is too long goes on indented. */
+function linesOf(text: string, width: number): readonly [string, ...string[]] {
+  const [head = '', ...items] = text.split('\n');
+  const rows = items.flatMap((item) =>
+    wrapped(item.trim(), width - 4).map((line, index) => (index === 0 ? '  ' : '    ') + line),
+  );
+  const [first, ...rest] = wrapped(head, width);
+  return [first, ...rest, ...rows];
+}
+
 function causeLines(cause: Cause, index: number, columns: number): readonly string[] {
   const mark = `${String(index + 1)}. `;
   const deeper = INDENT + ' '.repeat(mark.length);
-  const [first, ...rest] = wrapped(`${cause.what} (${cause.sure})`, columns - deeper.length);
+  const [first, ...rest] = linesOf(`${cause.what} (${cause.sure})`, columns - deeper.length);
   return [
     `${INDENT}${mark}${first}`,
     ...rest.map((line) => deeper + line),

@@ -96,3 +96,25 @@ t.test('for programs: one versioned document', async (t) => {
   });
   t.strictSame(tally([]), { ok: 0, note: 0, warning: 0, problem: 0, skipped: 0 });
 });
+
+t.test('what is wrong with the settings ran together into one paragraph', async (t) => {
+  const what = `settings: 2 problems\n  /c.yaml:1: kubelt: is not a setting; did you mean kubelet?\n  /c.yaml:2: length: ${'word '.repeat(12)}end`;
+  const found = finding('problem', 'settings.invalid', what);
+  const text = checkText([{ step: 'settings', title: 'Settings', findings: [found] }], {
+    ...about,
+    colour: false,
+    columns: 70,
+  });
+  t.equal(
+    text,
+    `Settings
+  PROBLEM  settings: 2 problems
+             /c.yaml:1: kubelt: is not a setting; did you mean
+               kubelet?
+             /c.yaml:2: length: word word word word word word word
+               word word word word word end
+
+1 problem, 0 warnings
+`,
+  );
+});
