@@ -121,6 +121,8 @@ export interface RootReloads {
   readonly files: readonly HostReload[];
   /** Units that are started at boot. */
   readonly wanted: ReadonlySet<string>;
+  /** The unit that a rotation restarts, with its `.service`; undefined where the file that names it may not be read. */
+  readonly restarted: string | undefined;
   /** Whether there is a unit of that name. */
   readonly hasUnit: (name: string) => Promise<boolean>;
 }

@@ -1,6 +1,5 @@
 import { basename, dirname } from 'node:path';
 import { CertletError } from '../errors.ts';
-import { environmentValue } from './environment-file.ts';
 import { openedPki } from './opened-pki.ts';
 import { type PlannedFile, sandboxDropIns, unitWord } from './sandbox-drop-in.ts';
 import { isBelow, isSharedFolder, readOnlyPaths } from './shared-folders.ts';
@@ -144,12 +143,4 @@ function refuseShared(folder: string, isCertDir: boolean, { kubeconfig }: Sandbo
 /** Whether certlet's units may never write there, whatever a drop-in adds (their InaccessiblePaths=). */
 export function isClosedFolder(folder: string): boolean {
   return CLOSED_FOLDERS.some((closed) => isBelow(folder, closed));
-}
-
-/** What certlet-kubelet-restart.service restarts when the kubelet's unit has another name than kubelet.service. */
-export function restartUnitFile(unitName: string): PlannedFile {
-  return {
-    path: '/etc/certlet/kubelet-unit.env',
-    text: `# Written by "certlet adopt".\nKUBELET_UNIT=${environmentValue(unitName)}\n`,
-  };
 }

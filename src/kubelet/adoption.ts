@@ -1,16 +1,10 @@
 import { join } from 'node:path';
-import {
-  type KubeletUnit,
-  kubeletDropIn,
-  pathsDropIns,
-  restartUnitFile,
-  type SandboxNeeds,
-  takesFlags,
-} from './adopted-files.ts';
+import { type KubeletUnit, kubeletDropIn, pathsDropIns, type SandboxNeeds, takesFlags } from './adopted-files.ts';
 import { rotatedByKubelet } from '../csr/spec.ts';
 import type { Distribution } from './distribution.ts';
 import { type KubeletFacts, minorOf } from './facts.ts';
 import { rejoinCommand, shellWord } from '../remedy.ts';
+import { restartUnitFile } from './restart-unit-file.ts';
 import { KUBELET_PORT } from './served.ts';
 import type { PlannedFile } from './sandbox-drop-in.ts';
 

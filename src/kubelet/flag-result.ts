@@ -1,4 +1,5 @@
 import { shellWord } from '../remedy.ts';
+import { NAME_THE_UNIT } from './restart-unit-file.ts';
 
 /**
  * What a flag's service (certlet-kubelet-restart.service, certlet-reload@, certlet-hook@) wrote of its last run to `<runtimeDir>/results/`: in words of
@@ -76,9 +77,10 @@ function notLoaded({ load, unit, at }: FlagResult, kind: FlagKind): FlagEnd | un
   if (load === 'masked')
     return { kind: 'failed', why: `${what} it is masked`, remedy: `systemctl unmask ${shellWord(unit)}` };
   if (load === 'not-found') {
-    const where =
-      kind === 'reload' ? 'UNIT= in its file in /etc/certlet/reload' : 'KUBELET_UNIT= in /etc/certlet/kubelet-unit.env';
-    const remedy = `systemctl list-unit-files --type=service   # then the name of the right one after ${where}`;
+    const remedy =
+      kind === 'reload'
+        ? 'systemctl list-unit-files --type=service   # then the name of the right one after UNIT= in its file in /etc/certlet/reload'
+        : NAME_THE_UNIT;
     return { kind: 'failed', why: `${what} there is no such unit (not-found)`, remedy };
   }
   if (load === 'error' || load === 'bad-setting') {

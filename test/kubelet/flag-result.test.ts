@@ -23,7 +23,8 @@ for (const row of [
     kind: 'restart',
     fields: { Unit: 'kubelet.service', LoadState: 'not-found', ...dead },
     why: /^kubelet\.service could not be restarted at 2030-01-01T02:03:04Z: there is no such unit \(not-found\)$/,
-    remedy: /^systemctl list-unit-files --type=service {3}# .*KUBELET_UNIT= in \/etc\/certlet\/kubelet-unit\.env$/,
+    remedy:
+      /^systemctl list-unit-files --type=service {3}# .*KUBELET_UNIT=NAME in \/etc\/certlet\/kubelet-unit\.env, .*kubelet: \{ unit: NAME \} in the settings$/,
   },
   {
     name: 'a unit to reload that does not exist',

@@ -199,4 +199,20 @@ t.test('a kubelet that rotates in the same folder', { skip: noLab }, async (t) =
   t.equal(show('kubelet', 'ActiveState'), 'active');
 });
 
+t.test('the unit to restart: root’s file and the settings have to name the same', { skip: noLab }, async (t) => {
+  await reset();
+  put('/run/systemd/system/k8s-node.service', '[Service]\nExecStart=/bin/sleep infinity\n');
+  shell('systemctl daemon-reload; systemctl start certlet');
+  t.match(remedyOf('kubelet.no-unit'), 'systemctl list-unit-files --type=service ');
+  put('/etc/certlet/config.yaml', 'kubelet: { unit: k8s-node.service }\n');
+  pastes.paste(DAEMON, remedyOf('kubelet.two-units'));
+  t.strictSame([...findingsOf('kubelet.no-unit'), ...findingsOf('kubelet.two-units')], []);
+  put('/etc/certlet/config.yaml', '{}\n');
+  const remedy = remedyOf('kubelet.two-units');
+  put('/etc/certlet/config.yaml', `${/kubelet: \{.*\}/.exec(remedy)?.[0] ?? ''}\n`);
+  pastes.paste(DAEMON, remedy);
+  t.strictSame([...findingsOf('kubelet.no-unit'), ...findingsOf('kubelet.two-units')], []);
+  await until('certlet with those settings', () => show('certlet', 'ActiveState') === 'active');
+});
+
 t.test('every remedy that the registry names this file for was pasted', { skip: noLab }, async (t) => pastes.all(t));

@@ -2,7 +2,9 @@ import type { OwnUnits } from '../../adapters/own-units.ts';
 import type { CertificateStatus, StatusDocument } from '../../status/document.ts';
 import { spanText } from '../../status/times.ts';
 import type { DaemonState } from '../facts.ts';
-import { type Finding, finding, good, unitWord } from '../finding.ts';
+import { shellWord } from '../../remedy.ts';
+import { NAME_THE_UNIT, RESTART_UNIT_FILE } from '../../kubelet/restart-unit-file.ts';
+import { type Finding, finding, good } from '../finding.ts';
 
 /** What is known of the daemon: whether it runs, how it is started, and what it says itself. */
 export interface DaemonFacts {
@@ -73,10 +75,31 @@ function failingFinding({ purpose, lastError, failing, command }: CertificateSta
   ];
 }
 
-/** The unit that is restarted or reloaded after a rotation must be there: otherwise the kubelet keeps the old pair, and everything else looks well. */
-export function kubeletUnitFinding(unit: string): Finding {
-  const what = `${unit}, which is to be restarted after a rotation, is no unit of this host`;
-  return finding('problem', 'kubelet.no-unit', what, {
-    remedy: `systemctl list-unit-files --type=service '*kube*'   # then its name in the settings, in place of ${unitWord(unit)}: kubelet: { unit: NAME }`,
-  });
+/** What is known of the unit that a rotation restarts. Names with their `.service`. */
+export interface RestartedUnit {
+  /** What root's file has restarted. */
+  readonly restarted: string;
+  /** What the settings call the kubelet's unit. */
+  readonly named: string;
+  readonly hasUnit: (unit: string) => boolean;
+}
+
+/**
+ * The unit that is restarted after a rotation must be there: otherwise the kubelet keeps the old pair, and everything else looks well. The same
+ * where root's file and the settings name different ones: one of them is not the kubelet.
+ */
+export function restartedUnitFindings({ restarted, named, hasUnit }: RestartedUnit): readonly Finding[] {
+  const there = hasUnit(restarted);
+  if (restarted === named || (!there && !hasUnit(named))) {
+    const what = `${restarted}, which is to be restarted after a rotation, is no unit of this host`;
+    return there ? [] : [finding('problem', 'kubelet.no-unit', what, { remedy: NAME_THE_UNIT })];
+  }
+  const what = `${restarted} is restarted after a rotation (by ${RESTART_UNIT_FILE}, or for want of it)${there ? '' : ', which is no unit of this host'}; the settings call the kubelet ${named}${hasUnit(named) ? '' : ', which is no unit of this host'}`;
+  const set = `kubelet: { unit: ${restarted} }`;
+  const remedy = !hasUnit(named)
+    ? `systemctl reload certlet   # after ${set} in the settings`
+    : there
+      ? `echo KUBELET_UNIT=${shellWord(named)} > ${RESTART_UNIT_FILE}   # or, where ${restarted} is the kubelet, in the settings: ${set}`
+      : `echo KUBELET_UNIT=${shellWord(named)} > ${RESTART_UNIT_FILE}`;
+  return [finding(there ? 'warning' : 'problem', 'kubelet.two-units', what, { remedy })];
 }

@@ -5,12 +5,13 @@ import type { OwnUnits } from '../../adapters/own-units.ts';
 import type { Settings } from '../../config.ts';
 import type { CheckContext, Facts, Step, StepOutcome } from '../facts.ts';
 import { type Finding, finding, good } from '../finding.ts';
-import { daemonFindings, kubeletUnitFinding } from '../rules/daemon.ts';
+import { daemonFindings, restartedUnitFindings } from '../rules/daemon.ts';
 import { kubeletFindings } from '../rules/kubelet.ts';
 import { certificateNameFindings } from '../rules/names.ts';
 import { DAEMON_UNIT, failedStart, ONCE_UNIT, tellsOfDaemon, TIMER_UNIT, unitFindings } from '../rules/units.ts';
 import { timerFindings } from '../rules/timer.ts';
 import { withApi } from '../targets.ts';
+import { serviceName } from '../../kubelet/restart-unit-file.ts';
 import { NO_SETTINGS } from './host.ts';
 
 /** Node name against the certificate that the kubeconfig names, and the Node object. */
@@ -115,15 +116,13 @@ async function unitsFound(
   { kubelet: { unit, restart } }: Settings,
   units: OwnUnits,
 ): Promise<readonly Finding[]> {
-  const kubelet = restart === 'never' ? undefined : withSuffix(unit);
+  const kubelet = restart === 'never' ? undefined : ((await ports.reloads()).restarted ?? serviceName(unit));
   const names = [DAEMON_UNIT, TIMER_UNIT, ONCE_UNIT, ...(kubelet === undefined ? [] : [kubelet])];
   const states = await ports.unitStates(names, signal);
   const failed = failedStart(states, units);
   const errors = failed === undefined ? [] : await ports.lastErrors(failed, signal);
   return unitFindings({ states, units, kubelet, errors });
 }
-
-const withSuffix = (unit: string): string => (unit.endsWith('.service') ? unit : `${unit}.service`);
 
 /** Judged where certlet has units itself: elsewhere nobody reads the flag that restarts. */
 async function kubeletUnit(
@@ -132,8 +131,12 @@ async function kubeletUnit(
   { sandbox }: OwnUnits,
 ): Promise<readonly Finding[]> {
   if (sandbox === undefined || kubelet.restart === 'never') return [];
-  const unit = withSuffix(kubelet.unit);
-  return (await (await ports.reloads()).hasUnit(unit)) ? [] : [kubeletUnitFinding(unit)];
+  const root = await ports.reloads();
+  const named = serviceName(kubelet.unit);
+  const restarted = root.restarted ?? named;
+  const there = new Set<string>();
+  for (const unit of [restarted, named]) if (await root.hasUnit(unit)) there.add(unit);
+  return restartedUnitFindings({ restarted, named, hasUnit: (unit) => there.has(unit) });
 }
 
 const wholePairs = (pairs: NonNullable<Facts['pairs']>): Parameters<typeof timerFindings>[1] =>

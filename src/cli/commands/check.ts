@@ -22,6 +22,7 @@ import { outlookStep } from '../../check/steps/outlook.ts';
 import { walk } from '../../check/walk.ts';
 import type { Settings } from '../../config.ts';
 import { EXIT, isCertletError } from '../../errors.ts';
+import { RESTART_UNIT_FILE, restartedUnit } from '../../kubelet/restart-unit-file.ts';
 import { decodeStatus, type StatusDocument } from '../../status/document.ts';
 import { encodeAnswer } from '../answer.ts';
 import type { CheckArguments } from '../command.ts';
@@ -93,7 +94,9 @@ export function checkPorts(context: CommandContext): CheckPorts {
 
 async function rootReloads(files: HostFiles): Promise<RootReloads> {
   const hasUnit = (name: string): Promise<boolean> => files.hasUnit(name);
-  return { files: await readHostReloads(files), wanted: await readWantedUnits(files), hasUnit };
+  const text = await files.read(RESTART_UNIT_FILE);
+  const restarted = text === undefined && (await files.exists(RESTART_UNIT_FILE)) ? undefined : restartedUnit(text);
+  return { files: await readHostReloads(files), wanted: await readWantedUnits(files), restarted, hasUnit };
 }
 
 async function askDaemon({ runtimeDir }: Settings): Promise<DaemonState> {

@@ -1,5 +1,5 @@
 import t from 'tap';
-import { daemonFindings, type DaemonFacts, kubeletUnitFinding } from '../../../src/check/rules/daemon.ts';
+import { daemonFindings, type DaemonFacts, restartedUnitFindings } from '../../../src/check/rules/daemon.ts';
 import type { ServiceSandbox } from '../../../src/kubelet/unit-file.ts';
 import { type StatusDocument, statusDocument } from '../../../src/status/document.ts';
 import { NOW, sampleManager, sampleSnapshot } from '../../fixtures/snapshots.ts';
@@ -86,6 +86,57 @@ t.test('a failure has the time since it began and the tries', async (t) => {
   t.equal(found?.what, 'the daemon fails to renew the client certificate (since 23 minutes, 9 tries): /pki is full');
 });
 
-t.test('a unit to restart that does not exist', async (t) => {
-  t.match(kubeletUnitFinding('kubelt.service'), { verdict: 'problem', what: /kubelt\.service, .* is no unit/ });
-});
+const ENV = '/etc/certlet/kubelet-unit.env';
+for (const { name, restarted = 'kubelet.service', named = 'kubelet.service', units, found } of [
+  { name: 'there', units: ['kubelet.service'], found: [] },
+  {
+    name: 'not there was to be named in the settings only, and its trouble in the journal in root’s file only',
+    units: [],
+    found: [
+      /^problem kubelet\.no-unit: systemctl list-unit-files .*KUBELET_UNIT=NAME in .*kubelet: \{ unit: NAME \} in the settings$/,
+    ],
+  },
+  {
+    name: 'there, while the settings named none: check asked for the settings and restarts worked',
+    restarted: 'k3s-agent.service',
+    units: ['k3s-agent.service'],
+    found: [
+      /^warning kubelet\.two-units: systemctl reload certlet {3}# after kubelet: \{ unit: k3s-agent\.service \} in the settings$/,
+    ],
+  },
+  {
+    name: 'not there, while the settings name the right one: check found nothing wrong, and no restart worked',
+    named: 'k3s-agent.service',
+    units: ['k3s-agent.service'],
+    found: [`problem kubelet.two-units: echo KUBELET_UNIT=k3s-agent.service > ${ENV}`],
+  },
+  {
+    name: 'there, and another than that of the settings',
+    named: 'k3s-agent.service',
+    units: ['kubelet.service', 'k3s-agent.service'],
+    found: [
+      /^warning kubelet\.two-units: echo KUBELET_UNIT=k3s-agent\.service > \S+ {3}# or, .*unit: kubelet\.service \}$/,
+    ],
+  },
+  {
+    name: 'as little there as that of the settings',
+    named: 'k3s-agent.service',
+    units: [],
+    found: [/^problem kubelet\.no-unit: /],
+  },
+] as readonly {
+  name: string;
+  restarted?: string;
+  named?: string;
+  units: readonly string[];
+  found: readonly (string | RegExp)[];
+}[]) {
+  t.test(`a unit to restart, ${name}`, async (t) => {
+    const findings = restartedUnitFindings({ restarted, named, hasUnit: (unit) => units.includes(unit) });
+    t.equal(findings.length, found.length);
+    t.match(
+      findings.map(({ verdict, id, remedy }) => `${verdict} ${id}: ${remedy ?? ''}`),
+      found,
+    );
+  });
+}
