@@ -234,8 +234,13 @@ const REASONS: Readonly<Record<string, string>> = {
 const RESOLVE = ['ENOTFOUND', 'EAI_AGAIN'];
 /** These come after a TCP connection, too; undici's time to connect covers the TLS handshake. */
 const CONNECTED = [
-  ...['ECONNRESET', 'EPIPE', 'UND_ERR_SOCKET', 'TimeoutError'],
-  ...['UND_ERR_CONNECT_TIMEOUT', 'UND_ERR_HEADERS_TIMEOUT', 'UND_ERR_BODY_TIMEOUT'],
+  'ECONNRESET',
+  'EPIPE',
+  'UND_ERR_SOCKET',
+  'UND_ERR_CONNECT_TIMEOUT',
+  'UND_ERR_HEADERS_TIMEOUT',
+  'UND_ERR_BODY_TIMEOUT',
+  'TimeoutError',
 ];
 
 function unreachable(code: string, message: string, facts: ConnectionFacts, cause: unknown): CertletError {
