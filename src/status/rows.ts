@@ -35,15 +35,18 @@ export function adviceRows(remedy: string | undefined): readonly Row[] {
 }
 
 const WHY = 'why:';
+/** A line of the settings file, which no shell takes. */
+const SETTING = /^[a-z][A-Za-z]*: /;
 
 /** The same as lines, for under an error or a finding. The explanation is broken at `width`, a command never. */
 export function adviceLines(remedy: string | undefined, width?: number): readonly string[] {
   if (remedy === undefined) return [];
   const { fix, why } = adviceOf(remedy);
-  if (why === undefined) return [`${FIX} ${fix}`];
+  const label = SETTING.test(fix) ? 'settings:' : FIX;
+  if (why === undefined) return [`${label} ${fix}`];
   const space = width === undefined ? undefined : Math.max(LEAST_VALUE, width - WHY.length - 1);
   const [first, ...rest] = wrapped(why, space);
-  return [`${FIX} ${fix}`, `${WHY} ${first}`, ...rest.map((line) => ' '.repeat(WHY.length + 1) + line)];
+  return [`${label} ${fix}`, `${WHY} ${first}`, ...rest.map((line) => ' '.repeat(WHY.length + 1) + line)];
 }
 
 /** No row where there is no value. */

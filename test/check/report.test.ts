@@ -118,3 +118,13 @@ t.test('what is wrong with the settings ran together into one paragraph', async 
 `,
   );
 });
+
+t.test('a line for the settings file was called a fix, which a shell refused', async (t) => {
+  const remedy = 'followClusterCA: cluster-info   # then systemctl reload certlet';
+  const found = finding('note', 'cluster-ca.follow', 'it is off', { remedy });
+  const text = checkText([{ step: 'a', title: 'A', findings: [found] }], { ...about, colour: false, columns: 70 });
+  t.match(
+    text,
+    '\n           settings: followClusterCA: cluster-info\n           why: then systemctl reload certlet\n',
+  );
+});

@@ -57,7 +57,11 @@ function paceFindings({ rotation, specs }: Settings): readonly Finding[] {
   const kept = Math.ceil(pruneGraceMs / (LIFE_MS * 0.7));
   if (kept > 100) {
     const what = `rotation.pruneGrace is ${formatDuration(pruneGraceMs)}: about ${String(kept)} old pairs of each certificate would lie in the cert-dir`;
-    findings.push(finding('warning', 'short-lived.old-pairs', what, { remedy: 'rotation: { pruneGrace: 1h }' }));
+    findings.push(
+      finding('warning', 'short-lived.old-pairs', what, {
+        remedy: 'rotation: { pruneGrace: 1h }   # then systemctl reload certlet',
+      }),
+    );
   }
   for (const { name, expirationSeconds } of specs) {
     if (expirationSeconds === undefined || expirationSeconds * 1000 <= LIFE_MS) continue;

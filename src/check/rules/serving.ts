@@ -61,7 +61,11 @@ export function namesFindings({ limit, ignoredFirst, cloud }: NamesQuestion): re
   }
   if (cloud.kubelet === 'external' && cloud.settings === 'none') {
     const what = `the kubelet runs with --cloud-provider=external, and the settings do not say so: a new node asks for a serving certificate before its addresses are known, and once more after that`;
-    findings.push(finding('note', 'serving.cloud-provider', what, { remedy: 'kubelet: { cloudProvider: external }' }));
+    findings.push(
+      finding('note', 'serving.cloud-provider', what, {
+        remedy: 'kubelet: { cloudProvider: external }   # then systemctl reload certlet',
+      }),
+    );
   }
   return findings;
 }
