@@ -1,7 +1,7 @@
 /**
  * winston without what a service that writes lines to a stream has no use for: its transports to files, consoles and addresses, and every format
- * but `printf` and `json`, which its default logger asks for; of the others one brings a library for dates, and one colours, which costs each start some milliseconds. Each is behind a getter that nobody
- * calls. Its streams are Node's own and no copy of them from years ago.
+ * but `printf` and `json`, which its default logger asks for. Of the others one brings a library for dates, and one colours, which cost each start
+ * some milliseconds. Each is behind a getter that nobody calls. Its streams are Node's own and no copy of them from years ago.
  */
 import type { Plugin } from 'esbuild';
 
