@@ -41,6 +41,8 @@ export interface HeldRestart {
 
 const FILE = 'hooks.json';
 const LIMIT_BYTES = 64 * 1024;
+/** In place of the pair of a wait whose wish was followed by another: what the kubelet uses is still known by it. */
+const NO_WISH = '';
 
 /**
  * `<state>/hooks.json`: what makes a crash between the swap of a pair and its hooks lose nothing. At start the pair behind the link is
@@ -108,8 +110,12 @@ export class HookRecord {
     const before = this.#entries.get(purpose);
     if (before === undefined || entry.pending.length === 0) return entry;
     const { held, replaced } = before;
-    const known = replaced !== undefined && before.pairPath === entry.pairPath ? { replaced } : {};
-    return { ...known, ...(held === undefined ? {} : { held }), ...entry };
+    const same = before.pairPath === entry.pairPath;
+    const known = replaced !== undefined && same ? { replaced } : {};
+    // What is wanted again is a wish of its own: a restart since the wait of the first was for something else.
+    const goesOn = same && before.pending.includes(RESTART_HOOK);
+    const waits = held === undefined ? {} : { held: goesOn ? held : { ...held, pairPath: NO_WISH } };
+    return { ...known, ...waits, ...entry };
   }
 
   async #save(replace: typeof replaceUnhurried): Promise<void> {
