@@ -41,8 +41,6 @@ export interface HeldRestart {
 
 const FILE = 'hooks.json';
 const LIMIT_BYTES = 64 * 1024;
-/** In place of the pair of a wait whose wish was followed by another: what the kubelet uses is still known by it. */
-const NO_WISH = '';
 
 /**
  * `<state>/hooks.json`: what makes a crash between the swap of a pair and its hooks lose nothing. At start the pair behind the link is
@@ -112,9 +110,8 @@ export class HookRecord {
     const { held, replaced } = before;
     const same = before.pairPath === entry.pairPath;
     const known = replaced !== undefined && same ? { replaced } : {};
-    // What is wanted again is a wish of its own: a restart since the wait of the first was for something else.
-    const goesOn = same && before.pending.includes(RESTART_HOOK);
-    const waits = held === undefined ? {} : { held: goesOn ? held : { ...held, pairPath: NO_WISH } };
+    // Whoever wants it again has seen that the kubelet of now lacks it: another run than the one that was noted is no end of the wait.
+    const waits = held === undefined ? {} : { held: held.pairPath === entry.pairPath ? withoutRun(held) : held };
     return { ...known, ...waits, ...entry };
   }
 
@@ -215,6 +212,11 @@ export const datesOnly = ({ notBefore, notAfter, selfSigned }: PairInUse): PairI
   notAfter,
   selfSigned,
 });
+
+function withoutRun(held: HeldRestart): HeldRestart {
+  const { run: _run, ...rest } = held;
+  return rest;
+}
 
 /** What is known of a certificate whatever its pair. */
 const without = (entry: HookEntry | undefined): Pick<HookEntry, 'kubeconfig'> =>

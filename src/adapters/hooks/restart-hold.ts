@@ -135,10 +135,19 @@ export class RestartHold {
     // Of a clock that was ahead, or of a damaged record: no moment to wait for.
     if (noted.since > now || noted.at > latestRestart(noted.inUse))
       return await this.#anew(event, shown, { ...noted, since: now });
-    if (noted.at > now) return noted;
+    if (noted.at > now) return await this.#ofThisRun(event, noted);
     // Its moment came while nobody looked, and the window is still open: it has waited long enough.
     if (noted.by === 'end' || isOpen(now, this.#parts.window, this.#starts)) return undefined;
     return await this.#anew(event, shown, noted);
+  }
+
+  /** Wanted again, a restart waits for the end of the run of now. */
+  async #ofThisRun(event: HookEvent, noted: HeldRestart): Promise<HeldRestart> {
+    const run = noted.run ?? (await this.#parts.kubeletRun());
+    if (run === undefined || run === noted.run) return noted;
+    const held = { ...noted, run };
+    await this.#parts.record.hold(event, held);
+    return held;
   }
 
   async #anew(
