@@ -73,7 +73,7 @@ if (missing === undefined) {
       const issued = await host.issued('serving');
       t.strictSame(
         (await outlook(host, plane.caPath)).filter((found) => !found.startsWith('ok')),
-        // This kubelet listens on a port that the settings do not name, so what it shows is not known.
+        // The settings of these hosts name port 1, where nothing listens, so what the kubelet shows is not known.
         ['skipped kubelet-ca.served'],
         'nothing stands against the issued one',
       );
