@@ -149,11 +149,16 @@ export class HookRecord {
 
   /** Adds one hook to what is due for the pair that is noted already. A power cut may forget it: the next start looks again. Errors as `set`. */
   async add(purpose: string, pairPath: string, id: string): Promise<void> {
-    const entry = this.#entries.get(purpose);
-    const same = entry?.pairPath === pairPath ? entry : { ...without(entry), pairPath, pending: [] };
+    const same = this.#noted(purpose, pairPath);
     if (same.pending.includes(id)) return;
     this.#entries.set(purpose, { ...same, pending: [...same.pending, id] });
     await this.#save(replaceUnhurried);
+  }
+
+  /** What is noted for that pair; of another one what is known of the certificate stays, and nothing that is the pair's. */
+  #noted(purpose: string, pairPath: string): HookEntry {
+    const entry = this.#entries.get(purpose);
+    return entry?.pairPath === pairPath ? entry : { ...without(entry), pairPath, pending: [] };
   }
 
   /** Whether a program has been restarted or reloaded for this pair. */
@@ -178,8 +183,7 @@ export class HookRecord {
     { purpose, pairPath }: { readonly purpose: string; readonly pairPath: string },
     held: HeldRestart,
   ): Promise<void> {
-    const entry = this.#entries.get(purpose);
-    const same = entry?.pairPath === pairPath ? entry : { pairPath, pending: [] };
+    const same = this.#noted(purpose, pairPath);
     this.#entries.set(purpose, { ...same, held: { ...held, inUse: datesOnly(held.inUse) } });
     await this.#save(replaceUnhurried);
   }
@@ -199,9 +203,7 @@ export class HookRecord {
 
   /** Notes that it has been. A power cut may forget it: the program began anew then, too. Errors as `set`. */
   async noteAsked({ purpose, pairPath }: { readonly purpose: string; readonly pairPath: string }): Promise<void> {
-    const entry = this.#entries.get(purpose);
-    const pending = entry?.pairPath === pairPath ? entry.pending : [];
-    this.#entries.set(purpose, { ...entry, pairPath, pending, asked: true });
+    this.#entries.set(purpose, { ...this.#noted(purpose, pairPath), asked: true });
     await this.#save(replaceUnhurried);
   }
 }

@@ -11,7 +11,7 @@ export class KubeletCaKeeper {
   #held: KubeletCas | undefined;
   #lag: KubeletLag | undefined;
   /** For which CAs a restart was wished for in this process: a crash loses no wish, it makes another one. */
-  #wished = '';
+  #wished: { readonly id: string; readonly urgent: boolean } | undefined;
 
   /** `version` reads the kubelet's, as far as it is known. */
   constructor(context: RotationContext, version: () => string | undefined) {
@@ -49,9 +49,9 @@ export class KubeletCaKeeper {
   /** Wishes for a restart where the kubelet holds other CAs than these, once for each set, and once more when it has become `urgent`. */
   async wish(form: CaForm, trusted: readonly TrustedCa[], urgent: boolean, signal: AbortSignal): Promise<void> {
     const id = bundleId(trusted);
-    const wish = urgent ? `${id} now` : id;
-    if (this.#lag === undefined || this.#wished === wish || (this.#wished.startsWith(id) && !urgent)) return;
-    this.#wished = wish;
+    const isWished = this.#wished?.id === id && (this.#wished.urgent || !urgent);
+    if (this.#lag === undefined || isWished) return;
+    this.#wished = { id, urgent };
     const { after, options, clock } = this.#context;
     const { kubeconfigPath, caFile } = options;
     await after.rotated(

@@ -45,3 +45,17 @@ t.test('a restart that is owed goes on waiting in the next process, for the run 
   await next.load();
   t.strictSame(next.held(purpose), held);
 });
+
+t.test('what is known of the kubeconfig went when something was noted for another pair', async (t) => {
+  for (const note of [
+    (record: HookRecord) => record.hold({ purpose, pairPath: 'new' }, { ...held, pairPath: 'new' }),
+    (record: HookRecord) => record.noteAsked({ purpose, pairPath: 'new' }),
+    (record: HookRecord) => record.add(purpose, 'new', 'reload x'),
+  ]) {
+    const record = new HookRecord(new NodeFileSystem(), join(t.testdir({}), 'state'));
+    await record.set(purpose, { ...owed('old'), kubeconfig: 'known', replaced: held.inUse });
+    await note(record);
+    t.has(record.get(purpose), { pairPath: 'new', kubeconfig: 'known' });
+    t.equal(record.get(purpose)?.replaced, undefined, 'and what the pair before had replaced is not kept for this one');
+  }
+});
