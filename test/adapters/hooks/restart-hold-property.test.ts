@@ -60,8 +60,10 @@ class Node {
 
   async #wait(event: ReturnType<typeof hookEvent>): Promise<void> {
     const { signal } = this.#stop;
-    const end = await this.#hold.until(event, undefined, signal).catch(() => 'stopped');
-    if (signal.aborted || end === 'stopped') return;
+    const end = await this.#hold.until(event, undefined, signal).catch((error: unknown) => {
+      if (!signal.aborted) this.wrong.push(String(error));
+    });
+    if (signal.aborted || end === undefined) return;
     if (end === 'restarted' && this.#held?.run === String(this.#run)) this.wrong.push('no other run of the kubelet');
     if (end === 'due') this.#judge();
     this.#wanted = undefined;
