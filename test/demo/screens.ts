@@ -148,6 +148,7 @@ async function demoScreen(columns: number): Promise<string> {
     },
     outage: async () => void (now += 10_000),
     startApiServer: step,
+    caughtUp: async () => undefined,
     end: async () => [
       { what: 'client certificate', where: 'pki/kubelet-client-current.pem', until: '2026-11-21T04:12:00Z' },
       { what: 'serving certificate', where: 'pki/kubelet-server-current.pem', until: '2026-11-21T04:11:55Z' },

@@ -34,6 +34,8 @@ export interface Stage {
   /** Settles after the outage, which `tick` counts down. */
   outage(tick: (leftMs: number) => void): Promise<void>;
   startApiServer(): Promise<void>;
+  /** Resolves when every certificate is good again; `tick` is told how long it is until the next try. */
+  caughtUp(tick: (leftMs: number) => void): Promise<void>;
   /** Ends certlet in order, and tells what it leaves. */
   end(): Promise<readonly Left[]>;
 }
@@ -125,6 +127,8 @@ async function trouble(narrator: Narrator, stage: Stage): Promise<void> {
   narrator.countdownOver();
   await stage.startApiServer();
   narrator.event('the API server is back');
+  await stage.caughtUp((leftMs) => narrator.countdown('certlet tries again', leftMs));
+  narrator.countdownOver();
   const pair = await stage.current('client');
   narrator.event(`and the node has its new certificate: ${pair.file}`);
 }
