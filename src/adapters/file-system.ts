@@ -61,11 +61,11 @@ export interface FileSystem {
   syncFolder(path: string): Promise<void>;
   rename(from: string, to: string): Promise<void>;
   symlink(target: string, path: string): Promise<void>;
-  /** Undefined when there is nothing. */
+  /** Undefined when there is nothing, also where the way there goes through a file. */
   readlink(path: string): Promise<string | undefined>;
-  /** Undefined when there is nothing. */
+  /** As `readlink`. */
   lstat(path: string): Promise<FileFacts | undefined>;
-  /** Links followed; undefined when there is nothing or the link dangles. */
+  /** Links followed; undefined when there is nothing, as for `readlink`, or the link dangles. */
   stat(path: string): Promise<FileFacts | undefined>;
   realpath(path: string): Promise<string>;
   /** Resolves also when there was nothing. */
@@ -152,16 +152,16 @@ export class NodeFileSystem implements FileSystem {
   }
 
   async readlink(path: string): Promise<string | undefined> {
-    return undefinedIfAbsent(async () => readlinkSync(path));
+    return undefinedIfNothing(() => readlinkSync(path));
   }
 
   async lstat(path: string): Promise<FileFacts | undefined> {
-    const stats = lstatSync(path, { throwIfNoEntry: false });
+    const stats = undefinedIfNothing(() => lstatSync(path, { throwIfNoEntry: false }));
     return stats && factsOf(stats);
   }
 
   async stat(path: string): Promise<FileFacts | undefined> {
-    const stats = await undefinedIfAbsent(async () => statSync(path));
+    const stats = undefinedIfNothing(() => statSync(path, { throwIfNoEntry: false }));
     return stats && factsOf(stats);
   }
 
@@ -188,6 +188,17 @@ export class NodeFileSystem implements FileSystem {
 
   chmod(path: string, mode: number): Promise<void> {
     return disk.chmod(path, mode);
+  }
+}
+
+/** For looks. Below what is no folder there is nothing, too; whoever needs the folder itself sees what stands in its place. */
+function undefinedIfNothing<T>(look: () => T): T | undefined {
+  try {
+    return look();
+  } catch (error) {
+    const errno = errnoOf(error);
+    if (errno === 'ENOENT' || errno === 'ENOTDIR') return undefined;
+    throw error;
   }
 }
 

@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { basename, dirname, join } from 'node:path';
 import { CertletError } from '../errors.ts';
 import { errnoOf, fileError, TEMPORARY } from './file-errors.ts';
-import type { FileFacts, FileSystem, OpenFile } from './file-system.ts';
+import type { FileSystem, OpenFile } from './file-system.ts';
 
 /** For a file that a group may read: the group that the new file must have before its first byte, and its permission bits. */
 export interface GroupMode {
@@ -113,19 +113,12 @@ export async function ensureFolder(fs: FileSystem, path: string, mode: number): 
 async function refusePlantedLinks(fs: FileSystem, folder: string): Promise<void> {
   const own = process.geteuid?.() ?? 0;
   for (let path = folder; path !== dirname(path); path = dirname(path)) {
-    const facts = await belowFolder(fs.lstat(path));
+    const facts = await fs.lstat(path);
     if (facts?.kind !== 'link' || facts.uid === 0 || facts.uid === own) continue;
     const reason = `${path} is a link of user ${String(facts.uid)}`;
     throw new CertletError('ERR_STORE_UNSAFE', `${folder} is not safe: ${reason}`, { remedy: `rm ${shellWord(path)}` });
   }
 }
-
-/** What is below a file is not there; the file itself is told when it is come to. */
-const belowFolder = (looked: Promise<FileFacts | undefined>): Promise<FileFacts | undefined> =>
-  looked.catch((error: unknown) => {
-    if (errnoOf(error) !== 'ENOTDIR') throw error;
-    return undefined;
-  });
 
 /** `ERR_STORE_IO` for what stands where a folder must be, with the command that moves it away. */
 export const noFolder = (path: string): CertletError =>
@@ -135,7 +128,7 @@ export const noFolder = (path: string): CertletError =>
 
 async function makeFolder(fs: FileSystem, path: string, mode: number): Promise<boolean> {
   try {
-    const facts = await belowFolder(fs.stat(path));
+    const facts = await fs.stat(path);
     if (facts !== undefined && facts.kind !== 'folder') throw noFolder(path);
     if (facts !== undefined) return false;
     if (dirname(path) !== path) await makeFolder(fs, dirname(path), 0o755);

@@ -1,5 +1,5 @@
 /** What check says about failures that the fake cluster and this host can produce: real TLS, real disk. */
-import { readFileSync } from 'node:fs';
+import { readFileSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
@@ -69,6 +69,17 @@ t.test('a fresh node with a good token: nothing wrong', async (t) => {
   const result = await host.check({ daemon: () => Promise.resolve('running') });
   t.strictSame(result.ids('problem', 'warning'), [], result.text);
   t.equal(result.find('approval.bootstrap')?.verdict, 'ok');
+  t.ok(result.unchanged);
+});
+
+t.test('a file in place of the cert-dir ended the look at files, and was told as two broken pairs', async (t) => {
+  const cluster = await clusterFor(t);
+  const host = freshHost(t, cluster);
+  rmSync(host.certDir, { recursive: true, force: true });
+  host.write(host.certDir, 'a file');
+  const result = await host.check({ daemon: () => Promise.resolve('running') });
+  t.strictSame(result.ids('problem'), ['files.no-folder'], result.text);
+  t.equal(result.find('files.no-folder')?.remedy, `mv ${host.certDir} ${host.certDir}.old`);
   t.ok(result.unchanged);
 });
 
