@@ -12,6 +12,8 @@ import { hookEvent } from './hook-fakes.ts';
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
 const DAY = 24 * HOUR;
+/** As long as a restart by others may go unseen. */
+const SEEN_WITHIN = 5 * MINUTE;
 
 /** A node whose kubelet reads its client certificate at its start alone. */
 class Node {
@@ -24,6 +26,7 @@ class Node {
   #uses: PairInUse = this.#pair(30 * DAY);
   #current = this.#uses;
   #run = 1;
+  #startedAt = 0;
   #held: HeldRestart | undefined;
   #wanted: ReturnType<typeof hookEvent> | undefined;
   #names = 0;
@@ -81,6 +84,7 @@ class Node {
 
   #started(): void {
     this.#run += 1;
+    this.#startedAt = this.clock.now().getTime();
     this.#uses = this.#current;
   }
 
@@ -118,6 +122,8 @@ class Node {
     await this.clock.advance(ms);
     await this.clock.settle();
     if (this.#wanted === undefined || this.clock.now() < latestRestart(this.#uses)) return;
+    // A kubelet that others have started uses the new pair already, and that is seen within five minutes.
+    if (this.#uses === this.#current && this.clock.now().getTime() < this.#startedAt + SEEN_WITHIN) return;
     this.wrong.push(`waits beyond ${latestRestart(this.#uses).toISOString()}`);
   }
 
@@ -176,7 +182,25 @@ t.test('never outside of the window unless the pair ends, and never too late for
         if (node.wrong.length > 0) throw new Error(node.wrong.join('\n'));
       },
     ),
-    { numRuns: 150 },
+    {
+      numRuns: 150,
+      examples: [
+        // Restarted by others a few minutes before the new pair, of an hour, would have to be replaced in its turn.
+        [
+          '30 2 * * *',
+          0,
+          [
+            ['rotate', HOUR],
+            ['pass', 47 * MINUTE - 19],
+            ['certlet'],
+            ['others'],
+            ['pass', MINUTE + 19],
+            ['sleep', MINUTE],
+            ['pass', MINUTE],
+          ],
+        ],
+      ],
+    },
   );
   t.comment(`figure ${String(restarts)} restarts`);
   t.ok(restarts > 20, 'or it has shown nothing');
