@@ -20,7 +20,7 @@ import { troubledSnapshot } from './status/disk.ts';
 import { isUsefulState, statusText } from './status/line.ts';
 import { LOOP_ALIVE_MS } from './status/verdict.ts';
 import { Troubles } from './trouble.ts';
-import { type DaemonControl, openSurroundings, type Surroundings } from './surroundings.ts';
+import { type DaemonControl, openSurroundings, type Surroundings, type SurroundingsParts } from './surroundings.ts';
 
 /** What the daemon needs of its process. */
 export interface DaemonEdge {
@@ -29,6 +29,7 @@ export interface DaemonEdge {
   readonly pid: number;
   readonly version: string;
   readonly settingsPath: string;
+  readonly carried?: SurroundingsParts['carried'];
   readonly loadSettings: () => Promise<Settings>;
   readonly onReload: (listener: () => void) => () => void;
   readonly signal: AbortSignal;
@@ -168,6 +169,7 @@ export class Daemon {
       store: openStore(settings, log),
       confirmLock,
       agent: () => this.#agent,
+      carried: this.#edge.carried,
       warnings: () => log.last,
       trouble: () => this.#trouble?.error,
       control: this.#control(),

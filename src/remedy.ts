@@ -50,12 +50,21 @@ export function shellWord(text: string): string {
   return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
 }
 
-/** How certlet is run on a host, where that is not as a daemon of root. */
+/** What this run was told on its command line and what is run after it needs, too: without it those commands would act on other files. */
+export interface Carried {
+  /** As they begin: `certlet check`, `kubectl`. */
+  readonly commands: readonly string[];
+  /** As words of a shell: `--config /srv/certlet.yaml`. */
+  readonly options: string;
+}
+
+/** How certlet is run on a host, where that is not as a daemon of root, by the default settings. */
 export interface HowItRuns {
   /** The timer alone does the work; no daemon is enabled. */
   readonly byTimer: boolean;
   /** The user of the service. */
   readonly uid: number;
+  readonly carried: readonly Carried[];
 }
 
 const ROOT = 0;
@@ -65,11 +74,33 @@ const ROOT = 0;
  * a daemon started beside them would hold the lock that they need. Where the service has a user of its own, what works on the cert-dir runs
  * as that user: files of root in there would shut the service out.
  */
-export function remedyFor(remedy: string, { byTimer, uid }: HowItRuns): string {
-  const timed = byTimer ? remedyByTimer(remedy) : remedy;
+export function remedyFor(remedy: string, { byTimer, uid, carried }: HowItRuns): string {
+  const given = withCarried(remedy, carried);
+  const timed = byTimer ? remedyByTimer(given) : given;
   // With a daemon `renew` goes through its socket, which root may open, too.
   const own = byTimer ? /(?<!-- )\bcertlet (?=(?:renew|once|reset)\b)/g : /(?<!-- )\bcertlet (?=(?:once|reset)\b)/g;
   return uid === ROOT ? timed : timed.replaceAll(own, `runuser -u "$(id -nu ${String(uid)})" -- certlet `);
+}
+
+/** The rest of a command: words with their quotes, up to its end or the sign of a comment. */
+const WORDS = String.raw`(?: (?:[^\s;&|<>'"\\]|'[^']*'|"[^"]*"|\\.)+)*`;
+
+/**
+ * Text with the options directly behind each of the commands, in prose as in what is pasted. A command that has one of them already stays as it
+ * is, and so does one that is asked for help only.
+ */
+export function withCarried(text: string, carried: readonly Carried[]): string {
+  return carried.reduce((told, { commands, options }) => {
+    const names = [...options.matchAll(/(?:^| )(--[a-z-]+)/g)].map(([, name = '']) => name);
+    const begins = commands.map((command) => command.replaceAll(/[.*+?^${}()|[\]\\]/g, String.raw`\$&`)).join('|');
+    const pattern = new RegExp(String.raw`(?<![\w/.-])(${begins})(?=[ ;&|,:)]|\.(?!\w)|$)(${WORDS})`, 'g');
+    return told.replaceAll(pattern, (whole: string, command: string, words: string) => {
+      const typed = words.split(' ').map((word) => word.split('=')[0]);
+      return typed.includes('--help') || names.some((name) => typed.includes(name))
+        ? whole
+        : `${command} ${options}${words}`;
+    });
+  }, text);
 }
 
 const ONCE = 'certlet-once.service';

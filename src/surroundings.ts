@@ -16,6 +16,7 @@ import { NodeEvents } from './node-events.ts';
 import { warnOfPaths } from './path-warnings.ts';
 import type { AfterRotation, Clock, Logger, LogLevel, Observer } from './ports.ts';
 import type { Agent } from './rotation/agent.ts';
+import { type Carried, withCarried } from './remedy.ts';
 import type { AgentSnapshot } from './rotation/snapshot.ts';
 import { EventCounters } from './status/counters.ts';
 import {
@@ -27,6 +28,7 @@ import {
   type WarningStatus,
 } from './status/document.ts';
 import { metricsText } from './status/metrics.ts';
+import { withRemedies } from './status/told.ts';
 import { healthOf } from './status/verdict.ts';
 import { timestamp } from './timestamp.ts';
 
@@ -55,6 +57,8 @@ export interface SurroundingsParts {
   /** When a command that ends by itself runs again. */
   readonly everyMs?: number | undefined;
   readonly version: string;
+  /** What commands that are printed need of this command line. */
+  readonly carried?: readonly Carried[] | undefined;
   readonly store: HookStore;
   /** `confirm` of the lock that the caller holds from `begin` on. */
   readonly confirmLock: () => Promise<void>;
@@ -246,7 +250,7 @@ class OpenSurroundings implements Surroundings {
 
   #document(snapshot: AgentSnapshot): StatusDocument {
     const { command, pid, version, clock, everyMs, processStartedAt } = this.#parts;
-    return statusDocument(snapshot, {
+    const document = statusDocument(snapshot, {
       command,
       pid,
       version,
@@ -259,6 +263,7 @@ class OpenSurroundings implements Surroundings {
       warnings: this.#parts.warnings?.() ?? [],
       left: this.#left.files,
     });
+    return withRemedies(document, (remedy) => withCarried(remedy, this.#parts.carried ?? []));
   }
 
   #metrics(): string {

@@ -1,5 +1,5 @@
 import t from 'tap';
-import { adviceOf, remedyFor, shellWord } from '../src/remedy.ts';
+import { adviceOf, remedyFor, shellWord, withCarried } from '../src/remedy.ts';
 
 t.test('a remedy is a command, and behind it what is to be known', async (t) => {
   t.strictSame(adviceOf('kubeadm token create   # on a control plane node # really'), {
@@ -10,10 +10,11 @@ t.test('a remedy is a command, and behind it what is to be known', async (t) => 
   t.strictSame(adviceOf("grep '# x' FILE"), { fix: "grep '# x' FILE", why: undefined });
 });
 
-const DAEMON = { byTimer: false, uid: 0 };
-const TIMER = { byTimer: true, uid: 0 };
-const OWN_USER = { byTimer: false, uid: 812 };
-const TIMER_OF_OWN_USER = { byTimer: true, uid: 812 };
+const carried = [{ commands: ['certlet renew', 'certlet reset', 'certlet check'], options: '--config /srv/c.yaml' }];
+const DAEMON = { byTimer: false, uid: 0, carried: [] };
+const TIMER = { byTimer: true, uid: 0, carried: [] };
+const OWN_USER = { byTimer: false, uid: 812, carried: [] };
+const TIMER_OF_OWN_USER = { byTimer: true, uid: 812, carried: [] };
 
 for (const row of [
   {
@@ -61,10 +62,38 @@ for (const row of [
     remedy: 'certlet renew client',
     told: 'runuser -u "$(id -nu 812)" -- certlet renew client',
   },
+  {
+    how: { ...TIMER_OF_OWN_USER, carried },
+    remedy: 'certlet renew client',
+    told: 'runuser -u "$(id -nu 812)" -- certlet renew --config /srv/c.yaml client',
+  },
 ]) {
   t.test(`${JSON.stringify(row.how)}: ${row.remedy}`, async (t) => {
     t.equal(remedyFor(row.remedy, row.how), row.told);
     t.equal(remedyFor(remedyFor(row.remedy, row.how), row.how), row.told, 'told twice, told the same');
+  });
+}
+
+for (const { text, told } of [
+  { text: 'certlet check', told: 'certlet check --config /srv/c.yaml' },
+  { text: 'sudo certlet check', told: 'sudo certlet check --config /srv/c.yaml' },
+  {
+    text: 'systemctl stop certlet && certlet reset && systemctl start certlet   # then certlet check.',
+    told: 'systemctl stop certlet && certlet reset --config /srv/c.yaml && systemctl start certlet   # then certlet check --config /srv/c.yaml.',
+  },
+  {
+    text: "certlet renew 'a; certlet check' --wait; certlet check",
+    told: "certlet renew --config /srv/c.yaml 'a; certlet check' --wait; certlet check --config /srv/c.yaml",
+  },
+  { text: 'certlet reset --config=/other.yaml; certlet check' },
+  { text: 'certlet check --help', told: 'certlet check --help' },
+  { text: 'certlet checks, certlet-check and /usr/bin/x.certlet check', told: undefined },
+  { text: 'systemctl restart certlet', told: undefined },
+]) {
+  t.test(`a command that is printed acts on the settings of this run: ${text}`, async (t) => {
+    const expected = told ?? text.replace(/; certlet check$/, '; certlet check --config /srv/c.yaml');
+    t.equal(withCarried(text, carried), expected);
+    t.equal(withCarried(expected, carried), expected, 'told twice, told the same');
   });
 }
 

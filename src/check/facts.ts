@@ -18,6 +18,7 @@ import type { TrustedCa } from '../kubeconfig/trusted-ca.ts';
 import type { CaSource } from '../rotation/rotation-context.ts';
 import type { ApiConnector, KubeconfigReading, NodeFacts, RouteProbe } from '../ports.ts';
 import type { StatusDocument } from '../status/document.ts';
+import type { Carried } from '../remedy.ts';
 import type { Finding } from './finding.ts';
 
 /** Which of the node's two credentials. */
@@ -90,6 +91,8 @@ export interface CheckPorts {
   readonly searchPath: string;
   readonly environment: Readonly<Record<string, string | undefined>>;
   readonly settingsPath: string;
+  /** What commands that are printed need of this command line. */
+  readonly carried: readonly Carried[];
   readonly now: () => Date;
   readonly loadSettings: () => Promise<Settings>;
   readonly connector: ApiConnector;

@@ -47,7 +47,7 @@ async function forHost(found: readonly Finding[], ports: CheckPorts, facts: Fact
   if (found.every(({ remedy, causes }) => remedy === undefined && causes === undefined)) return found;
   const { timer, service } = await ports.ownUnits();
   const uid = facts.settings === undefined ? ports.uid : await userOfService(ports, facts.settings);
-  return found.map((each) => toldFor(each, { byTimer: timer && !service, uid }));
+  return found.map((each) => toldFor(each, { byTimer: timer && !service, uid, carried: ports.carried }));
 }
 
 function toldFor(found: Finding, host: HowItRuns): Finding {

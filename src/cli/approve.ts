@@ -21,7 +21,10 @@ export interface ApprovePorts {
   readonly ask: Asker | undefined;
 }
 
-type Arguments = Pick<ApproveArguments, 'names' | 'force' | 'yes' | 'dryRun'>;
+type Arguments = Pick<ApproveArguments, 'names' | 'force' | 'yes' | 'dryRun'> & {
+  /** What was typed, as it is typed where nobody can be asked. */
+  readonly again: string;
+};
 
 /**
  * Shows the pending requests, asks and approves those that pass, and those that were forced. Never denies. Resolves to the exit code. Throws
@@ -109,10 +112,10 @@ async function lookUp(name: string, parts: JudgeParts, signal: AbortSignal): Pro
   return (await judge(request, parts, signal)) ?? foreignJudgement(request);
 }
 
-async function isWanted(count: number, { yes }: Arguments, { ask }: ApprovePorts): Promise<boolean> {
+async function isWanted(count: number, { yes, again }: Arguments, { ask }: ApprovePorts): Promise<boolean> {
   if (yes) return true;
   if (ask === undefined)
-    throw new CertletError('ERR_USAGE', 'not approved: nobody can be asked here', { remedy: 'certlet approve --yes' });
+    throw new CertletError('ERR_USAGE', 'not approved: nobody can be asked here', { remedy: again });
   const said = await ask(`Approve ${String(count)} ${count === 1 ? 'request' : 'requests'}? [y/N] `);
   return /^y(es)?$/i.test(said.trim());
 }

@@ -5,7 +5,7 @@ import type { LevelledLogger, LogFormat } from '../adapters/log/logger.ts';
 import { join } from 'node:path';
 import { MACHINE_ID_PATH, machineDigest } from '../adapters/machine-id.ts';
 import { readSettingsFile } from '../adapters/settings-file.ts';
-import type { HowItRuns } from '../remedy.ts';
+import type { Carried, HowItRuns } from '../remedy.ts';
 import type { LogSettings, Settings } from '../config/settings.ts';
 import type { SettingsChoice } from './command.ts';
 
@@ -38,6 +38,8 @@ export interface CommandContext {
   readonly edge: ProcessEdge;
   /** Aborts at SIGINT, SIGTERM and when the reader of standard output goes away. */
   readonly signal: AbortSignal;
+  /** What commands that it prints need of its own command line. */
+  readonly carried: readonly Carried[];
   /** The settings file that `loadSettings` reads. */
   readonly settingsPath: string;
   /** Reads settings anew. Throws `ERR_CONFIG_INVALID`, `ERR_USAGE`, `ERR_NODE_NAME`, `ERR_STORE_IO`. */
@@ -78,7 +80,7 @@ export type StartedHow = Pick<HowItRuns, 'byTimer'>;
 export async function openChosenLog(
   settings: LogSettings,
   edge: ProcessEdge,
-  { byTimer }: StartedHow = { byTimer: false },
+  { byTimer = false, carried = [] }: Partial<StartedHow & Pick<HowItRuns, 'carried'>> = {},
 ): Promise<LevelledLogger> {
   const { createLogger } = await import('../adapters/log/logger.ts');
   return createLogger({
@@ -87,7 +89,7 @@ export async function openChosenLog(
     stream: edge.stderr,
     colour: showsColour(edge.stderr, edge.environment),
     now: edge.now,
-    host: { byTimer, uid: edge.userId },
+    host: { byTimer, uid: edge.userId, carried },
   });
 }
 

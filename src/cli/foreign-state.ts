@@ -1,7 +1,7 @@
 import { NodeFileSystem } from '../adapters/file-system.ts';
 import { serviceUser } from '../adapters/probe/store-view.ts';
 import { CertletError } from '../errors.ts';
-import { shellWord } from '../remedy.ts';
+import { typedLine } from './carried.ts';
 import type { ProcessEdge } from './command-context.ts';
 
 /**
@@ -19,6 +19,6 @@ export async function refuseForeignState(
   const cause = Object.assign(new Error('EPERM'), { code: 'EPERM' });
   throw new CertletError('ERR_STORE_UNSAFE', `${stateDir} belongs to user ${String(owner)}, who runs the service`, {
     cause,
-    remedy: `runuser -u "$(id -nu ${String(owner)})" -- certlet ${argv.map(shellWord).join(' ')}`,
+    remedy: `runuser -u "$(id -nu ${String(owner)})" -- ${typedLine(argv)}`,
   });
 }

@@ -2,12 +2,13 @@ import type { Settings } from '../config.ts';
 import { nearest } from '../config/nearest.ts';
 import { KUBELET_SERVING } from '../csr/spec.ts';
 import { CertletError } from '../errors.ts';
+import { typedLine } from './carried.ts';
 
-/** All that is managed, or the one that was named to `command`. Throws `ERR_USAGE` for one that is not managed. */
+/** All that is managed, or the one that was named on the line `argv`. Throws `ERR_USAGE` for one that is not managed. */
 export function managedPurposes(
   { specs }: Pick<Settings, 'specs'>,
   wanted: string | undefined,
-  command: 'renew' | 'status' | 'history',
+  argv: readonly string[],
 ): readonly string[] {
   const managed = specs.map(({ name }) => name);
   if (wanted === undefined) return managed;
@@ -22,7 +23,7 @@ export function managedPurposes(
     'ERR_USAGE',
     `no certificate is named ${JSON.stringify(wanted)}: there are ${managed.join(', ')}`,
     {
-      remedy: meant === undefined ? 'certlet status' : `certlet ${command} ${meant}`,
+      remedy: meant === undefined ? 'certlet status' : typedLine(argv.map((word) => (word === wanted ? meant : word))),
     },
   );
 }

@@ -47,13 +47,13 @@ export async function runOwnAgent(
   const ended = AbortSignal.any([context.signal, done.signal]);
   let agent: Agent | undefined;
   const common = { log, clock, version: VERSION, everyMs, expiringWithinMs, proofGoodForMs, confirmLock: lock.confirm };
-  const store = openStore(settings, log);
   let detached: CertletError | undefined;
   const surroundings = await openSurroundings(settings, {
     ...common,
     command,
     pid: process.pid,
-    store,
+    carried: context.carried,
+    store: openStore(settings, log),
     agent: () => agent,
   });
   try {

@@ -17,6 +17,8 @@ export interface ResetRequest {
   readonly runtimeDir: string;
   /** Remove without asking. */
   readonly yes: boolean;
+  /** What was typed, as it is typed where nobody can be asked. */
+  readonly again: string;
 }
 
 /** What came of it, for programs. */
@@ -74,7 +76,7 @@ async function resetUnpublished(request: ResetRequest, ports: ResetPorts): Promi
   }
 }
 
-async function resetListed({ files, yes }: ResetRequest, ports: ResetPorts): Promise<number> {
+async function resetListed({ files, yes, again }: ResetRequest, ports: ResetPorts): Promise<number> {
   const found = await listMadeFiles(files);
   ports.print(listText(found));
   const answer = (removed: boolean): void => ports.answer({ removed, remove: found.remove, keep: found.keep });
@@ -85,7 +87,7 @@ async function resetListed({ files, yes }: ResetRequest, ports: ResetPorts): Pro
   if (!yes) {
     if (ports.ask === undefined) {
       answer(false);
-      throw new CertletError('ERR_USAGE', 'not removed: nobody can be asked here', { remedy: 'certlet reset --yes' });
+      throw new CertletError('ERR_USAGE', 'not removed: nobody can be asked here', { remedy: again });
     }
     const said = await ports.ask(`Remove ${countOf(found.remove)}? [y/N] `);
     if (!/^y(?:es)?$/iu.test(said.trim())) {

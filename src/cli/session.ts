@@ -4,7 +4,8 @@ import { forTerminal } from '../adapters/log/printable.ts';
 import { redact } from '../adapters/log/redact.ts';
 import { asCertletError, EXIT, type CertletError } from '../errors.ts';
 import type { Logger } from '../ports.ts';
-import type { Command, ParsedLine, SettingsChoice } from './command.ts';
+import { type Carried, withCarried } from '../remedy.ts';
+import type { Command, ParsedLine } from './command.ts';
 import {
   loadChosenSettings,
   openChosenLog,
@@ -14,6 +15,7 @@ import {
 } from './command-context.ts';
 import { exitCodeOf } from './exit-code.ts';
 import { CONFIG_FLAG } from './flags.ts';
+import { carriedBy } from './carried.ts';
 import { VERSION } from './version.ts';
 import { wrongLineError } from './wrong-line.ts';
 
@@ -29,7 +31,7 @@ export async function runLine(
   const session = new Session(edge);
   try {
     const line = await read();
-    if (line.kind === 'command') return await dispatch(line.command, session.context(line.settings));
+    if (line.kind === 'command') return await dispatch(line.command, session.context(line));
     if (line.kind === 'wrong') throw await wrongLineError(line, () => loadChosenSettings(line.settings, edge));
     edge.stdout.write(line.kind === 'help' ? line.text : `certlet ${VERSION}\n`);
     return EXIT.ok;
@@ -46,6 +48,7 @@ class Session {
   readonly #stop = new AbortController();
   readonly #undo: (() => void)[] = [];
   #log: Logger | undefined;
+  #carried: readonly Carried[] = [];
 
   constructor(edge: ProcessEdge) {
     this.#edge = edge;
@@ -56,15 +59,18 @@ class Session {
     edge.stderr.on('error', () => {});
   }
 
-  context(choice: SettingsChoice): CommandContext {
+  context({ command, settings: choice }: Extract<ParsedLine, { readonly kind: 'command' }>): CommandContext {
     const edge = this.#edge;
+    const carried = carriedBy(command, choice);
+    this.#carried = carried;
     return {
       edge,
+      carried,
       signal: this.#stop.signal,
       settingsPath: choice.settingsPath ?? CONFIG_FLAG.fallback,
       loadSettings: () => loadChosenSettings(choice, edge),
       openLog: async (settings, how) => {
-        const log = await openChosenLog(settings, edge, how);
+        const log = await openChosenLog(settings, edge, { carried, ...how });
         this.#log = log;
         return log;
       },
@@ -87,10 +93,11 @@ class Session {
 
   /** Tells a failure where the rest of the run was told. */
   fail(error: CertletError): number {
-    const { message, remedy } = error;
+    const { message } = error;
+    const remedy = error.remedy === undefined ? undefined : withCarried(error.remedy, this.#carried);
     const stack = error.code === 'ERR_INTERNAL' ? stackOf(error) : undefined;
     if (this.#log !== undefined) this.#log.log('error', message, { code: error.code, remedy, stack });
-    else this.#edge.stderr.write(failureText(error, stack, writesToJournal(this.#edge)));
+    else this.#edge.stderr.write(failureText({ message, remedy }, stack, writesToJournal(this.#edge)));
     return exitCodeOf(error);
   }
 
@@ -109,8 +116,12 @@ class Session {
 }
 
 /** For a person `certlet: <message>` with the remedy below; for the journal one line for each fact. */
-function failureText(error: CertletError, stack: string | undefined, journal: boolean): string {
-  const facts = [...error.message.split('\n'), ...adviceLines(error.remedy)];
+function failureText(
+  { message, remedy }: Pick<CertletError, 'message'> & { readonly remedy: string | undefined },
+  stack: string | undefined,
+  journal: boolean,
+): string {
+  const facts = [...message.split('\n'), ...adviceLines(remedy)];
   if (journal) {
     const lines = [...facts, ...(stack === undefined ? [] : [stack])];
     return lines

@@ -10,6 +10,8 @@ import { CertletError } from '../errors.ts';
 import { decodeStatus, type StatusDocument } from '../status/document.ts';
 import { diskStatus } from '../status/disk.ts';
 import type { Source, Trouble } from '../status/text.ts';
+import { typedLine } from './carried.ts';
+import type { ProcessEdge } from './command-context.ts';
 import { VERSION } from './version.ts';
 
 /** A document and where it was found. */
@@ -37,7 +39,7 @@ const ROOT = 0;
  */
 export async function findStatus(
   settings: Settings,
-  edge: { readonly userId: number; readonly now: () => Date; readonly hostRoot: string },
+  edge: Pick<ProcessEdge, 'argv' | 'userId' | 'now' | 'hostRoot'>,
 ): Promise<FoundStatus> {
   const socket = controlSocketPath(settings.runtimeDir);
   const reply = await callControl(socket, { method: 'GET', path: '/status' });
@@ -65,7 +67,7 @@ export async function findStatus(
   }
   if (trouble !== undefined) throw new CertletError('ERR_CONTROL', trouble.message, trouble);
   throw new CertletError('ERR_CONTROL', `nothing to read: no daemon listens at ${socket}, and there is no ${path}`, {
-    remedy: 'sudo certlet status   # root reads the cert-dir itself; why nothing runs: systemctl status certlet',
+    remedy: `sudo ${typedLine(edge.argv)}   # root reads the cert-dir itself; why nothing runs: systemctl status certlet`,
   });
 }
 

@@ -130,7 +130,7 @@ const skewRows = (skew: number): readonly Row[] => [
 ];
 
 const START = 'systemctl start certlet';
-const DAEMON: HowItRuns = { byTimer: false, uid: 0 };
+const DAEMON: HowItRuns = { byTimer: false, uid: 0, carried: [] };
 
 function processRows(
   document: StatusDocument,

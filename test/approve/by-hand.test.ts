@@ -101,7 +101,11 @@ for (const { said, code, done } of [
 }
 
 t.test('nobody can be asked and --yes is missing', async (t) => {
-  await t.rejects(run(t, await world(t)), { code: 'ERR_USAGE', remedy: 'certlet approve --yes' });
+  const argv = ['approve', '--force', 'csr-bad', 'csr-good', '--config', '/srv/a b.yaml'];
+  await t.rejects(run(t, await world(t), { args: { force: ['csr-bad'], names: ['csr-good'] }, session: { argv } }), {
+    code: 'ERR_USAGE',
+    remedy: "certlet approve --force csr-bad csr-good --config '/srv/a b.yaml' --yes",
+  });
 });
 
 t.test('a named request that fails a rule is left, and the exit code tells', async (t) => {

@@ -85,10 +85,10 @@ t.test('--watch in a pipe repeats nothing while only the clock goes on', async (
 
 t.test('status without anything to read: an ordinary user is told on standard error, 6', async (t) => {
   const host = new CommandHost(t);
-  const { context, stdout, stderr } = host.session({ userId: 65_534 });
+  const { context, stdout, stderr } = host.session({ userId: 65_534, argv: ['status', '-v'] });
   t.equal(await runStatus(context, status()), 6);
   t.equal(stdout.text, '');
-  t.match(stderr.text, /^certlet: nothing to read: no daemon listens[^]*\n {2}fix: sudo certlet status\n/);
+  t.match(stderr.text, /^certlet: nothing to read: no daemon listens[^]*\n {2}fix: sudo certlet status -v\n/);
 });
 
 t.test('status from a socket that is a daemon of nobody: what it says is no status', async (t) => {
@@ -355,8 +355,11 @@ t.test('reset: both kubeconfigs by option; a pipe is no terminal, so nobody can 
   const bootstrap = join(host.folder, 'bootstrap-kubelet.conf');
   writeFileSync(bootstrap, 'x', { mode: 0o600 });
   const reset = { name: 'reset', output: 'json', yes: false, withBootstrapKubeconfig: true } as const;
-  const asked = host.session();
-  await t.rejects(runReset(asked.context, reset), { code: 'ERR_USAGE', remedy: 'certlet reset --yes' });
+  const asked = host.session({ argv: ['reset', '--with-bootstrap-kubeconfig'] });
+  await t.rejects(runReset(asked.context, reset), {
+    code: 'ERR_USAGE',
+    remedy: 'certlet reset --with-bootstrap-kubeconfig --yes',
+  });
   t.match(JSON.parse(asked.stdout.text), { removed: false, remove: [{ path: bootstrap }] }, 'what would go is shown');
   t.equal(asked.stderr.text, '');
   t.equal(readFileSync(bootstrap, 'utf8'), 'x');

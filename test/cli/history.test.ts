@@ -103,7 +103,7 @@ t.test('the records of an older certlet: what they know of the last certificate 
 t.test('a name that is not managed', async (t) => {
   const { code, stderr } = await host.run(['history', 'servin']);
   t.equal(code, 64);
-  t.match(stderr, /no certificate is named "servin"[^]*fix: certlet history serving/);
+  t.match(stderr, /no certificate is named "servin"[^]*fix: certlet history --config \S+ serving\n/);
 });
 
 t.test('a record that cannot be understood is named', async (t) => {

@@ -15,7 +15,7 @@ for (const { settings, wanted, found } of [
   { settings: settingsFor(), wanted: undefined, found: [] },
 ]) {
   t.test(`${wanted ?? 'no name'} means ${found.join(', ') || 'nothing'}`, async (t) => {
-    t.strictSame(managedPurposes(settings, wanted, 'renew'), found);
+    t.strictSame(managedPurposes(settings, wanted, ['renew']), found);
   });
 }
 
@@ -26,7 +26,7 @@ for (const { name, settings, wanted, command, message, remedy } of [
     wanted: 'etcd-pear',
     command: 'renew',
     message: 'no certificate is named "etcd-pear": there are kubelet-client, kubelet-server, etcd-peer',
-    remedy: 'certlet renew etcd-peer',
+    remedy: 'certlet renew etcd-peer --wait',
   },
   {
     name: 'and with the command that was typed',
@@ -34,7 +34,7 @@ for (const { name, settings, wanted, command, message, remedy } of [
     wanted: 'ETCD_PEER',
     command: 'status',
     message: /"ETCD_PEER"/,
-    remedy: 'certlet status etcd-peer',
+    remedy: 'certlet status etcd-peer --wait',
   },
   {
     name: 'what is like nothing is answered with what shows the names',
@@ -62,6 +62,10 @@ for (const { name, settings, wanted, command, message, remedy } of [
   },
 ] as const) {
   t.test(name, async (t) => {
-    t.throws(() => managedPurposes(settings, wanted, command), { code: 'ERR_USAGE', message, remedy });
+    t.throws(() => managedPurposes(settings, wanted, [command, wanted, '--wait']), {
+      code: 'ERR_USAGE',
+      message,
+      remedy,
+    });
   });
 }

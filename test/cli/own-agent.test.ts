@@ -137,7 +137,7 @@ t.test('names that nobody manages, and a kubeconfig for nobody', async (t) => {
     code: 'ERR_USAGE',
     message: /rotateServerCertificates is false/,
   });
-  await t.rejects(dispatch(renew({ certificate: 'clients' }), host.session().context), {
+  await t.rejects(dispatch(renew({ certificate: 'clients' }), host.session({ argv: ['renew', 'clients'] }).context), {
     code: 'ERR_USAGE',
     message: 'no certificate is named "clients": there are client',
     remedy: 'certlet renew client',

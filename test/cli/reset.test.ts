@@ -88,6 +88,7 @@ async function reset(
   const code = await resetNode(
     {
       yes: options.yes ?? false,
+      again: 'certlet reset --with-bootstrap-kubeconfig --yes',
       runtimeDir: join(at.root, 'run'),
       files: {
         fs: new NodeFileSystem(),
@@ -268,7 +269,7 @@ t.test('without --yes it asks, and only a yes removes', async (t) => {
 
 t.test('where nobody can be asked the list is shown and nothing removed', async (t) => {
   const at = await host(t);
-  await t.rejects(reset(at), { code: 'ERR_USAGE', remedy: 'certlet reset --yes' });
+  await t.rejects(reset(at), { code: 'ERR_USAGE', remedy: 'certlet reset --with-bootstrap-kubeconfig --yes' });
   t.ok(existsSync(at.kubeconfig));
 });
 

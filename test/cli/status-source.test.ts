@@ -39,7 +39,7 @@ async function answering(t: Test, host: CommandHost, { status, body }: Answered)
 
 async function lookAt(host: CommandHost, userId: number, hostRoot = '/nonexistent'): Promise<FoundStatus> {
   const settings = await host.session().context.loadSettings();
-  return await findStatus(settings, { userId, now: () => AT, hostRoot });
+  return await findStatus(settings, { argv: ['status', '-v'], userId, now: () => AT, hostRoot });
 }
 
 const ORDINARY = 65_534;
@@ -124,7 +124,7 @@ const rows: readonly {
     thrown: {
       code: 'ERR_CONTROL',
       message: /^nothing to read: no daemon listens at .*control\.sock, and there is no .*status\.json$/,
-      remedy: /^sudo certlet status {3}# root reads the cert-dir itself/,
+      remedy: /^sudo certlet status -v {3}# root reads the cert-dir itself/,
     },
   },
   { name: 'nothing at all, for root', userId: 0, found: { source: { kind: 'disk' }, missing: false } },

@@ -111,7 +111,7 @@ client   valid (SPAN left)
   );
   const unknown = await host.run(['status', 'servin']);
   t.equal(unknown.code, 64);
-  t.match(unknown.stderr, /no certificate is named "servin"[^]*fix: certlet status serving/);
+  t.match(unknown.stderr, /no certificate is named "servin"[^]*fix: certlet status --config \S+ serving\n/);
   t.ok(text.stdout.includes(servingName(cluster)));
   const json = await host.run(['status', '--output', 'json']);
   t.equal(json.code, 3);

@@ -178,7 +178,7 @@ await withControlPlane({ clusterInfo: true }, (plane) => {
       );
       t.match(
         String(said.fields['remedy']),
-        /^certlet join 127\.0\.0\.1:\d+ --token-file FILE --discovery-token-ca-cert-hash sha256:HASH --force/,
+        /^certlet join --config \S+ 127\.0\.0\.1:\d+ --token-file FILE --discovery-token-ca-cert-hash sha256:HASH --force/,
       );
       t.strictSame(trustedIn(late.kubeconfig), [first]);
       const token = await plane.createBootstrapToken({

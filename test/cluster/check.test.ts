@@ -126,7 +126,7 @@ await withControlPlane({ bootstrapTokenAuth: false, clusterInfo: true }, async (
     t.equal(report.code, 1);
     const found = report.problems.find(({ id }) => id === 'requests.serving-denied');
     t.ok(found?.what.includes(await plane.reasonOf(metadata.name)), 'the reason that the approver gave');
-    t.match(found?.remedy, /certlet renew serving/);
+    t.match(found?.remedy, /certlet renew (?:--config \S+ )?serving/);
 
     const healthy = hostFor(t, plane, 'in-order');
     healthy.bootstrapWith(staticUsers.automatic.token);

@@ -57,7 +57,7 @@ for (const version of ['1.9', '1.17'])
     t.match(held(program)[0], {
       purpose: 'node-exporter',
       error: /knows no signer names .* example\.com\/monitoring would never see the request/,
-      remedy: 'certlet renew node-exporter',
+      remedy: /^certlet renew --config \S+ node-exporter$/,
       why: /^once the API server is 1\.18 or later/,
     });
     const retry = new Date(String(held(program)[0]?.['retry'])).getTime() - Date.now();

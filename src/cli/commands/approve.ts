@@ -6,6 +6,7 @@ import { NodeIndex } from '../../approve/nodes.ts';
 import { APPROVER, type ApproverSubject, rbacObjects } from '../../approve/rbac.ts';
 import { ReservedNames } from '../../approve/reserved.ts';
 import { EXIT } from '../../errors.ts';
+import { withCarried } from '../../remedy.ts';
 import { encodeYaml } from '../../kubeconfig/yaml.ts';
 import { ANSWER_VERSION, encodeAnswer, wordsFor } from '../answer.ts';
 import { approveByHand } from '../approve.ts';
@@ -14,6 +15,7 @@ import { clientConfigFor, openCluster } from '../cluster-access.ts';
 import type { ApproveArguments } from '../command.ts';
 import type { CommandContext } from '../command-context.ts';
 import { addressesOf } from '../name-addresses.ts';
+import { typedLine } from '../carried.ts';
 import { asker } from '../question.ts';
 
 /** `certlet approve`: by hand, as a service, or the roles for it. */
@@ -40,7 +42,8 @@ async function printRbac({ edge, print }: CommandContext, args: ApproveArguments
 /** `approveByHand` of src/cli/approve.ts with the real cluster. */
 async function runByHand(context: CommandContext, args: ApproveArguments): Promise<number> {
   const { edge, signal } = context;
-  const complain = (text: string): void => void edge.stderr.write(forTerminal(`certlet: ${text}\n`));
+  const complain = (text: string): void =>
+    void edge.stderr.write(forTerminal(`certlet: ${withCarried(text, context.carried)}\n`));
   const { approve } = await readApproverSettings(args.settingsPath, edge);
   const inventory = await readInventory(approve.inventory, edge);
   const config = await clientConfigFor(args.access, edge);
@@ -62,7 +65,7 @@ async function runByHand(context: CommandContext, args: ApproveArguments): Promi
       now: edge.now,
     };
     return await approveByHand(
-      args,
+      { ...args, again: typedLine(edge.argv, '--yes') },
       parts,
       {
         print: needsWords ? wordsFor(context, output) : () => undefined,

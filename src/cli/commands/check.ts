@@ -52,7 +52,7 @@ export async function runCheck(context: CommandContext, args: CheckArguments): P
 
 /** The real host, with nothing in it that can write. */
 export function checkPorts(context: CommandContext): CheckPorts {
-  const { edge, loadSettings, settingsPath } = context;
+  const { edge, loadSettings, settingsPath, carried } = context;
   const { environment, userId: uid, now } = edge;
   const fs = readOnly(new NodeFileSystem());
   const timeouts = { connectMs: CONNECT_MS, headersMs: ANSWER_MS, bodyMs: ANSWER_MS, totalMs: 2 * ANSWER_MS };
@@ -62,6 +62,7 @@ export function checkPorts(context: CommandContext): CheckPorts {
     searchPath: environment['PATH'] ?? '',
     environment,
     settingsPath,
+    carried,
     now,
     loadSettings,
     connector: createApiConnector({ version: VERSION, environment, now, timeouts }),

@@ -5,6 +5,7 @@ import type { RecordView, StoreView } from '../../adapters/probe/store-view.ts';
 import { ANSWER_VERSION, encodeAnswer } from '../answer.ts';
 import type { HistoryArguments } from '../command.ts';
 import { type CommandContext, showsColour } from '../command-context.ts';
+import { typedLine } from '../carried.ts';
 import { managedPurposes } from '../managed-purposes.ts';
 
 /**
@@ -14,9 +15,9 @@ import { managedPurposes } from '../managed-purposes.ts';
 export async function runHistory(context: CommandContext, args: HistoryArguments): Promise<number> {
   const { edge, print } = context;
   const settings = await context.loadSettings();
-  const purposes = managedPurposes(settings, args.certificate, 'history');
+  const purposes = managedPurposes(settings, args.certificate, edge.argv);
   const view = storeOnDisk(settings, edge.userId);
-  const certificates = await Promise.all(purposes.map(async (purpose) => historyOf(view, purpose)));
+  const certificates = await Promise.all(purposes.map(async (purpose) => historyOf(view, purpose, edge.argv)));
   if (args.output !== 'text') {
     print(encodeAnswer({ version: ANSWER_VERSION, node: settings.nodeName, certificates }, args.output));
     return EXIT.ok;
@@ -27,12 +28,12 @@ export async function runHistory(context: CommandContext, args: HistoryArguments
   return EXIT.ok;
 }
 
-async function historyOf(view: StoreView, purpose: string): Promise<HistoryStatus> {
-  const history = recordOf(await view.history(purpose)) ?? {};
-  return historyStatus({ purpose, history, pending: recordOf(await view.pending(purpose)) });
+async function historyOf(view: StoreView, purpose: string, argv: readonly string[]): Promise<HistoryStatus> {
+  const history = recordOf(await view.history(purpose), argv) ?? {};
+  return historyStatus({ purpose, history, pending: recordOf(await view.pending(purpose), argv) });
 }
 
-function recordOf<T>(view: RecordView<T>): T | undefined {
+function recordOf<T>(view: RecordView<T>, argv: readonly string[]): T | undefined {
   switch (view.kind) {
     case 'read':
       return view.value;
@@ -41,7 +42,7 @@ function recordOf<T>(view: RecordView<T>): T | undefined {
     case 'unreadable':
       // The system's error is the direct cause, by which the exit code is told.
       throw new CertletError('ERR_STORE_IO', view.reason, {
-        remedy: 'sudo certlet history',
+        remedy: `sudo ${typedLine(argv)}`,
         cause: view.error.cause,
       });
     case 'broken':

@@ -9,6 +9,7 @@ import { serviceUser } from '../../adapters/probe/store-view.ts';
 import { SystemChance, SystemClock } from '../../adapters/system-clock.ts';
 import { createSealer } from '../../adapters/systemd/sealer.ts';
 import { EXIT } from '../../errors.ts';
+import { withCarried } from '../../remedy.ts';
 import { ANSWER_VERSION, encodeAnswer } from '../answer.ts';
 import type { JoinCommandArguments } from '../command.ts';
 import type { CommandContext } from '../command-context.ts';
@@ -43,7 +44,7 @@ export async function runJoin(context: CommandContext, args: JoinCommandArgument
   const trusted = { uid, searchPath: edge.environment['PATH'] ?? '' };
   const kubeconfigs = createKubeconfigFiles({ fs, bootstrapPath, nodePath, ...trusted });
   const complain = (line: string): void => {
-    edge.stderr.write(`${line}\n`);
+    edge.stderr.write(`${withCarried(line, context.carried)}\n`);
   };
   const ports = {
     fetch: createDiscoveryFetch(edge.environment),
@@ -59,13 +60,17 @@ export async function runJoin(context: CommandContext, args: JoinCommandArgument
   const service = edge.userId === ROOT ? await serviceReader(edge.hostRoot) : undefined;
   const sealed = sealedPlaces(context.settingsPath, settings.runtimeDir);
   if (args.join.seal) refuseUnopened(sealed, uid);
-  const joined = await joinCluster(
+  const done = await joinCluster(
     args.join,
     { bootstrapPath, kubeconfigs, node, service, sealed },
     ports,
     context.signal,
   );
   const { output } = args;
-  context.print(output === 'text' ? joinedText(joined) : encodeAnswer({ version: ANSWER_VERSION, ...joined }, output));
+  const tell = (text: string): string => withCarried(text, context.carried);
+  const joined = { ...done, next: done.next.map(tell) };
+  context.print(
+    output === 'text' ? tell(joinedText(joined)) : encodeAnswer({ version: ANSWER_VERSION, ...joined }, output),
+  );
   return EXIT.ok;
 }

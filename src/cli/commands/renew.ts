@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { shellWord } from '../../remedy.ts';
+import { shellWord, withCarried } from '../../remedy.ts';
 import { answeredError, callControl, type ControlReply } from '../../adapters/control/client.ts';
 import { controlSocketPath } from '../../adapters/control/server.ts';
 import type { Settings } from '../../config.ts';
@@ -10,6 +10,7 @@ import { RenewalWatch } from '../../status/renewal.ts';
 import { ANSWER_VERSION, encodeAnswer, wordsFor } from '../answer.ts';
 import type { RenewArguments } from '../command.ts';
 import type { CommandContext } from '../command-context.ts';
+import { typedLine } from '../carried.ts';
 import { managedPurposes } from '../managed-purposes.ts';
 import { VERSION } from '../version.ts';
 
@@ -22,26 +23,27 @@ const ASK_MS = 500;
  */
 export async function runRenew(context: CommandContext, args: RenewArguments): Promise<number> {
   const settings = await context.loadSettings();
-  const purposes = managedPurposes(settings, args.certificate, 'renew');
+  const purposes = managedPurposes(settings, args.certificate, context.edge.argv);
   if (args.restartNow) return restartNow(context, settings, args);
   if (args.dryRun) return dryRun(context, settings, purposes, args);
   const say = wordsFor(context, args.output);
-  const socket = controlSocketPath(settings.runtimeDir);
-  const before = await daemonStatus(socket);
+  const place = placeOf(context, settings);
+  const { socket } = place;
+  const before = await daemonStatus(place);
   const reply =
     before === 'absent' ? before : await callControl(socket, { method: 'POST', path: '/renew', body: { purposes } });
   if (reply === 'absent' || reply.kind === 'absent') {
     const watch = await renewAlone(context, settings, purposes, args);
     return conclude(context, args, { purposes, through: 'itself', watch });
   }
-  refuseForbidden(reply, socket);
+  refuseForbidden(reply, place);
   if (reply.status !== 202) throw refused(reply.text);
   const what = purposes.length === 1 ? 'a new' : 'new';
   say(
     `asked the daemon for ${what} ${purposes.join(' and ')} ${purposes.length === 1 ? 'certificate' : 'certificates'}\n`,
   );
   const watch = new RenewalWatch(purposes, before === 'absent' ? [] : before);
-  if (args.wait) await follow(context, socket, watch, args);
+  if (args.wait) await follow(context, place, watch, args);
   return conclude(context, args, { purposes, through: 'daemon', watch: args.wait ? watch : undefined });
 }
 
@@ -49,13 +51,13 @@ export async function runRenew(context: CommandContext, args: RenewArguments): P
 async function restartNow(context: CommandContext, settings: Settings, args: RenewArguments): Promise<number> {
   if (args.dryRun || args.wait || args.certificate !== undefined)
     throw new CertletError('ERR_USAGE', '--restart-now renews nothing and goes with no name, --wait or --dry-run');
-  const socket = controlSocketPath(settings.runtimeDir);
-  const reply = await callControl(socket, { method: 'POST', path: '/restart-kubelet', body: {} });
+  const place = placeOf(context, settings);
+  const reply = await callControl(place.socket, { method: 'POST', path: '/restart-kubelet', body: {} });
   if (reply.kind === 'absent')
     throw new CertletError('ERR_CONTROL', 'no daemon runs that could end the wait', {
       remedy: `systemctl restart ${shellWord(settings.kubelet.unit)}`,
     });
-  refuseForbidden(reply, socket);
+  refuseForbidden(reply, place);
   if (reply.status !== 202) throw refused(reply.text);
   const { restarts } = JSON.parse(reply.text) as { readonly restarts: readonly string[] };
   if (args.output !== 'text') context.print(encodeAnswer({ version: ANSWER_VERSION, restarts }, args.output));
@@ -105,21 +107,33 @@ function conclude(context: CommandContext, { output, timeoutMs }: RenewArguments
 }
 
 /** What the daemon has now; empty while it starts. */
-async function daemonStatus(socket: string): Promise<readonly CertificateStatus[] | 'absent'> {
+async function daemonStatus(place: Place): Promise<readonly CertificateStatus[] | 'absent'> {
+  const { socket } = place;
   const reply = await callControl(socket, { method: 'GET', path: '/status' });
   if (reply.kind === 'absent') return 'absent';
-  refuseForbidden(reply, socket);
+  refuseForbidden(reply, place);
   return reply.status === 200 ? decodeStatus(reply.text, socket).certificates : [];
 }
 
+/** Where the daemon is asked, and what is typed to ask again. */
+interface Place {
+  readonly socket: string;
+  readonly again: string;
+}
+
+const placeOf = ({ edge }: CommandContext, { runtimeDir }: Settings): Place => ({
+  socket: controlSocketPath(runtimeDir),
+  again: typedLine(edge.argv),
+});
+
 type Answer = Extract<ControlReply, { readonly kind: 'answer' }>;
 
-function refuseForbidden(reply: ControlReply, socket: string): asserts reply is Answer {
+function refuseForbidden(reply: ControlReply, { socket, again }: Place): asserts reply is Answer {
   if (reply.kind === 'answer') return;
   const cause = Object.assign(new Error('EACCES'), { code: 'EACCES' });
   throw new CertletError('ERR_CONTROL', `${socket} is for its owner and root alone`, {
     cause,
-    remedy: 'sudo certlet renew',
+    remedy: `sudo ${again}`,
   });
 }
 
@@ -132,7 +146,7 @@ function refused(text: string): CertletError {
 /** Until the end that `watch` waits for, the timeout, or the signal. */
 async function follow(
   context: CommandContext,
-  socket: string,
+  place: Place,
   watch: RenewalWatch,
   { output, timeoutMs }: RenewArguments,
 ): Promise<void> {
@@ -140,9 +154,10 @@ async function follow(
   const say = wordsFor(context, output);
   const endMs = edge.now().getTime() + timeoutMs;
   while (!signal.aborted) {
-    const certificates = await daemonStatus(socket);
+    const certificates = await daemonStatus(place);
     // The daemon reads its settings anew or is restarted: it will be back.
-    if (certificates !== 'absent') for (const line of watch.see({ certificates })) say(`${line}\n`);
+    if (certificates !== 'absent')
+      for (const line of watch.see({ certificates })) say(`${withCarried(line, context.carried)}\n`);
     if (watch.settled || edge.now().getTime() >= endMs) return;
     await delay(ASK_MS, undefined, { signal }).catch(() => undefined);
   }
@@ -169,7 +184,7 @@ async function renewAlone(
     renew: purposes,
     seen: (snapshot) => {
       const about = { command: 'renew', pid: 0, version: VERSION, now: snapshot.at, hooks: [] } as const;
-      for (const line of watch.see(statusDocument(snapshot, about))) say(`${line}\n`);
+      for (const line of watch.see(statusDocument(snapshot, about))) say(`${withCarried(line, context.carried)}\n`);
       return watch.settled;
     },
   });

@@ -1,8 +1,10 @@
 import { NodeFileSystem } from '../../adapters/file-system.ts';
 import { statusFilePath } from '../../adapters/status-file.ts';
+import { withCarried } from '../../remedy.ts';
 import { ANSWER_VERSION, encodeAnswer, wordsFor } from '../answer.ts';
 import type { ResetArguments } from '../command.ts';
 import type { CommandContext } from '../command-context.ts';
+import { typedLine } from '../carried.ts';
 import { refuseForeignState } from '../foreign-state.ts';
 import { asker } from '../question.ts';
 import { type ResetAnswer, resetNode } from '../reset.ts';
@@ -26,9 +28,16 @@ export async function runReset(context: CommandContext, args: ResetArguments): P
   };
   const { output } = args;
   const ask = asker(context, output);
-  const print = output === 'text' || (ask !== undefined && !args.yes) ? wordsFor(context, output) : (): void => {};
+  const words = wordsFor(context, output);
+  const print =
+    output === 'text' || (ask !== undefined && !args.yes)
+      ? (text: string): void => words(withCarried(text, context.carried))
+      : (): void => {};
   const answer = (told: ResetAnswer): void => {
     if (output !== 'text') context.print(encodeAnswer({ version: ANSWER_VERSION, ...told }, output));
   };
-  return resetNode({ files, runtimeDir, yes: args.yes }, { print, answer, ask });
+  return resetNode(
+    { files, runtimeDir, yes: args.yes, again: typedLine(context.edge.argv, '--yes') },
+    { print, answer, ask },
+  );
 }

@@ -11,10 +11,10 @@ export async function runRun(context: CommandContext, _args: RunArguments): Prom
   const settings = await settingsOnceNamed({ ...context, environment: env, pid: process.pid });
   if (settings === undefined) return EXIT.ok;
   const log = await context.openLog(settings.log);
-  const { edge, signal, settingsPath, loadSettings, onReload } = context;
+  const { edge, signal, settingsPath, carried, loadSettings, onReload } = context;
   const { environment, userId } = edge;
   const daemon = new Daemon(
-    { environment, userId, pid: process.pid, version: VERSION, settingsPath, loadSettings, onReload, signal },
+    { environment, userId, pid: process.pid, version: VERSION, settingsPath, carried, loadSettings, onReload, signal },
     settings,
     log,
   );

@@ -22,10 +22,10 @@ const HOME_AND_CLEAR = '\u001b[H\u001b[J';
 export async function runStatus(context: CommandContext, args: StatusArguments): Promise<number> {
   const settings = await context.loadSettings();
   const { certificate } = args;
-  managedPurposes(settings, certificate, 'status');
+  managedPurposes(settings, certificate, context.edge.argv);
   const look = async (): Promise<Told> => {
     const found = onlyOf(await findStatus(settings, context.edge), certificate);
-    const host = await howItRuns(settings, found);
+    const host = await howItRuns(settings, found, context.carried);
     return { ...found, host, document: toldFor(found.document, host) };
   };
   return args.watch ? watch(context, args, look) : show(context, args, look);
