@@ -9,7 +9,7 @@ const root = resolve(import.meta.dirname, '../..');
 /** What is shipped in `/usr/lib/certlet`. */
 export const BUNDLES = [
   { entry: 'src/main.ts', file: 'certlet.cjs' },
-  { entry: 'src/main-run.ts', file: 'run.cjs' },
+  { entry: 'src/main-run.ts', file: 'certlet-run.cjs' },
   { entry: 'src/adapters/hooks/restart-hold.ts', file: 'window.cjs' },
   { entry: 'src/launch/start.ts', file: 'start.cjs' },
   { entry: 'src/launch/build-cache.ts', file: 'build-cache.cjs' },

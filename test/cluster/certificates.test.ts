@@ -171,6 +171,8 @@ await withControlPlane({ usableSeconds: USABLE_SECONDS }, async (plane) => {
     t.match(told.fields, { remedy: `kubectl certificate approve ${proxy.metadata.name}` });
     await approveAs(plane, proxy);
     await issued('kube-proxy', () => read['kube-proxy']?.());
+    // What a reload comes upon undone is done again: at least once, not once.
+    await certlet.line(/Hook done.*kube-proxy/);
     const kubeconfig = join(host.folder, 'kube-proxy.kubeconfig');
     await eventually('the kubeconfig', () => existsSync(kubeconfig) || undefined);
     const kubectl = ['--kubeconfig', kubeconfig, '--cache-dir', join(host.folder, 'kubectl-cache')];

@@ -18,7 +18,7 @@ interface Facts {
 }
 
 const folder = t.testdir({});
-const file = join(folder, 'run.cjs');
+const file = join(folder, 'certlet-run.cjs');
 const { inputs } = await bundle('src/main-run.ts', file);
 
 async function factsOf(program: Program, path: string): Promise<Facts> {

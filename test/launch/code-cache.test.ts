@@ -152,7 +152,7 @@ t.test('what other versions and a crash left goes, and nothing else', async (t) 
 
 t.test('a cache lies in /var/cache/certlet, and the daemon has a program of its own', async (t) => {
   t.equal(cacheFolder('/usr/lib/certlet'), '/var/cache/certlet');
-  t.equal(programFor(['run', '--config', 'x']), 'run.cjs');
-  t.equal(programFor(['once']), 'run.cjs');
+  t.equal(programFor(['run', '--config', 'x']), 'certlet-run.cjs');
+  t.equal(programFor(['once']), 'certlet-run.cjs');
   for (const argv of [[], ['status'], ['--help'], ['--config', 'run']]) t.equal(programFor(argv), 'certlet.cjs');
 });

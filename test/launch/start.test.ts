@@ -33,7 +33,7 @@ class Installed {
     cpSync(built, this.path('usr/lib/certlet'), { recursive: true });
     mkdirSync(this.path('var/cache'), { recursive: true });
     for (const each of ['', 'var', 'var/cache']) chmodSync(this.path(each), 0o755);
-    this.program('run.cjs', 'run');
+    this.program('certlet-run.cjs', 'run');
     this.program('certlet.cjs', 'whole');
   }
 
@@ -93,8 +93,8 @@ const ran = (text: string, file: string): object => ({ status: 0, out: `${text} 
 
 t.test('without a cache the programs run as they are', async (t) => {
   const installed = new Installed('absent');
-  t.strictSame(installed.start('run'), ran('run', 'run.cjs'));
-  t.strictSame(installed.start('once', '--timeout', '1s'), ran('run', 'run.cjs'));
+  t.strictSame(installed.start('run'), ran('run', 'certlet-run.cjs'));
+  t.strictSame(installed.start('once', '--timeout', '1s'), ran('run', 'certlet-run.cjs'));
   t.strictSame(installed.start('status'), ran('whole', 'certlet.cjs'));
   t.strictSame(installed.start(), ran('whole', 'certlet.cjs'));
 });
@@ -116,12 +116,12 @@ t.test(
     const names = installed.cached;
     t.equal(names.length, 2);
     for (const name of names) t.equal(statSync(join(installed.cache, name)).mode & 0o777, 0o644);
-    t.strictSame(installed.start('run'), ran('run', 'run.cjs'));
+    t.strictSame(installed.start('run'), ran('run', 'certlet-run.cjs'));
     const inode = (): readonly number[] => names.map((name) => statSync(join(installed.cache, name)).ino);
     const before = inode();
     t.strictSame(installed.build(), { status: 0, out: '', err: '' });
     t.strictSame(inode(), before);
-    installed.program('run.cjs', 'another');
+    installed.program('certlet-run.cjs', 'another');
     installed.build();
     t.equal(installed.cached.length, 2, 'that of the program before is gone');
   },
@@ -130,11 +130,15 @@ t.test(
 t.test('the compiled form is what runs', { skip: isRoot ? false : 'needs root' }, async (t) => {
   const installed = new Installed('used');
   installed.build();
-  installed.keepFor('run.cjs', 'won');
-  t.strictSame(installed.start('run'), ran('run', 'run.cjs'), 'the text says won: V8 compares no more than its length');
+  installed.keepFor('certlet-run.cjs', 'won');
+  t.strictSame(
+    installed.start('run'),
+    ran('run', 'certlet-run.cjs'),
+    'the text says won: V8 compares no more than its length',
+  );
   t.test('but not where everybody could have written it', async (t) => {
     chmodSync(installed.cache, 0o777);
-    t.strictSame(installed.start('run'), ran('won', 'run.cjs'));
+    t.strictSame(installed.start('run'), ran('won', 'certlet-run.cjs'));
     chmodSync(installed.cache, 0o755);
   });
   t.test('nor with a flipped bit', async (t) => {
@@ -143,9 +147,9 @@ t.test('the compiled form is what runs', { skip: isRoot ? false : 'needs root' }
       bytes[bytes.length - 100] = (bytes.at(-100) ?? 0) ^ 4;
       writeFileSync(join(installed.cache, name), bytes);
     }
-    t.strictSame(installed.start('run'), ran('won', 'run.cjs'));
+    t.strictSame(installed.start('run'), ran('won', 'certlet-run.cjs'));
     t.strictSame(installed.build(), { status: 0, out: '', err: '' }, 'and it is mended');
-    t.strictSame(installed.start('run'), ran('won', 'run.cjs'));
+    t.strictSame(installed.start('run'), ran('won', 'certlet-run.cjs'));
   });
 });
 
@@ -155,8 +159,8 @@ t.test(
   async (t) => {
     const installed = new Installed('same length');
     installed.build();
-    installed.program('run.cjs', 'won');
-    t.strictSame(installed.start('run'), ran('won', 'run.cjs'));
+    installed.program('certlet-run.cjs', 'won');
+    t.strictSame(installed.start('run'), ran('won', 'certlet-run.cjs'));
   },
 );
 
@@ -168,7 +172,7 @@ t.test(
     const { status, err } = installed.build();
     t.equal(status, 1);
     t.match(err, /no start will use what was written/);
-    t.strictSame(installed.start('run'), ran('run', 'run.cjs'));
+    t.strictSame(installed.start('run'), ran('run', 'certlet-run.cjs'));
   },
 );
 
@@ -178,5 +182,5 @@ t.test('a folder that cannot be made is told, with what follows from it', async 
   const { status, err } = installed.build();
   t.equal(status, 1);
   t.match(err, /EEXIST[\s\S]*certlet starts without it/);
-  t.strictSame(installed.start('run'), ran('run', 'run.cjs'));
+  t.strictSame(installed.start('run'), ran('run', 'certlet-run.cjs'));
 });
