@@ -28,13 +28,17 @@ interface LineLook {
   readonly columns: number;
 }
 
+/** The library renders the help of every command that it finds, wanted or not: half of what a line costs. `bare` gives it no words to render. */
+type HelpLook = LineLook | 'bare';
+
 /** Reads a command line (without node and program). Prints and ends nothing. Throws `ERR_USAGE` for a line that has no sense; wrong values come as `wrong`. */
 export async function parseCommandLine(argv: readonly string[], look: LineLook = { columns: 80 }): Promise<ParsedLine> {
   const line = argv[0] === 'help' ? [...argv.slice(1), '--help'] : argv;
   const everyFlag = [...GLOBAL_FLAGS, ...COMMANDS.flatMap((command) => flagsOf(command))];
   const problems: string[] = [];
   const words = plainBooleans(longFlags(line, everyFlag), everyFlag, problems);
-  const { values, help, failure } = await ask(words, look);
+  const bare = await ask(words, 'bare');
+  const { values, help, failure } = bare.help === '' ? bare : await ask(words, look);
   if (failure !== undefined) throw explained(failure, words);
   if (help !== '') return { kind: 'help', text: `${help.trimEnd()}\n` };
   if (values['version'] === true) return { kind: 'version' };
@@ -58,7 +62,7 @@ interface Answer {
 }
 
 /** The library's callback form neither prints nor ends the process. */
-async function ask(words: readonly string[], look: LineLook): Promise<Answer> {
+async function ask(words: readonly string[], look: HelpLook): Promise<Answer> {
   return new Promise((resolve) => {
     void parser(look).parse([...words], {}, (error, values, output) => {
       const failure = error === undefined || error === null ? undefined : error.message;
@@ -67,13 +71,13 @@ async function ask(words: readonly string[], look: LineLook): Promise<Answer> {
   });
 }
 
-function parser(look: LineLook): Argv {
+function parser(look: HelpLook): Argv {
   let line: Argv = yargs()
     .scriptName('certlet')
     .parserConfiguration(KUBELET_HABITS)
     // Messages of other languages would be read from files beside the library's source.
     .detectLocale(false)
-    .wrap(Math.max(40, Math.min(look.columns, 110)))
+    .wrap(look === 'bare' ? null : Math.max(40, Math.min(look.columns, 110)))
     .usage('certlet: the certificates of a Kubernetes node\n\nUsage: $0 COMMAND [FLAGS]')
     .help('help', 'Show what the command does and takes.')
     .alias('help', 'h')
@@ -82,11 +86,11 @@ function parser(look: LineLook): Argv {
     .strict()
     .exitProcess(false)
     .epilogue('certlet COMMAND --help tells more. Manual: certlet(8), certlet-config(5).');
-  for (const command of COMMANDS) line = withCommand(line, command);
+  for (const command of COMMANDS) line = withCommand(line, command, look);
   return line;
 }
 
-function withCommand(line: Argv, command: CommandSpec): Argv {
+function withCommand(line: Argv, command: CommandSpec, look: HelpLook): Argv {
   const { positional, words } = command;
   const form = [
     command.name,
@@ -110,8 +114,11 @@ function withCommand(line: Argv, command: CommandSpec): Argv {
       if (words !== undefined)
         built = built.positional(words.name, { type: 'string', array: true, describe: words.summary });
       for (const flag of flagsOf(command)) {
-        if (!GLOBAL_FLAGS.includes(flag)) built = built.option(flag.name, optionOf(flag, command));
+        const option = optionOf(flag, command);
+        if (!GLOBAL_FLAGS.includes(flag))
+          built = built.option(flag.name, look === 'bare' ? { ...option, hidden: true } : option);
       }
+      if (look === 'bare') return built;
       for (const example of command.examples) built = built.example(example, '');
       return built.epilogue(endOfHelp(command));
     },

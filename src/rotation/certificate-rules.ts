@@ -26,6 +26,8 @@ export abstract class CertificateRules {
   readonly spec: CertificateSpec;
   protected readonly context: RotationContext;
   protected readonly node: NodeParts;
+  /** The last ones made, by `keyEncipherment`: they are asked for in every round, and the node's names seldom change. */
+  readonly #templates = new Map<boolean | undefined, { readonly names: string; readonly template: CertificateTemplate }>();
 
   constructor(spec: CertificateSpec, context: RotationContext, node: NodeParts) {
     this.spec = spec;
@@ -37,7 +39,12 @@ export abstract class CertificateRules {
   template(keyEncipherment: boolean | undefined): CertificateTemplate {
     const { nodeName } = this.context.options;
     const nodeNames = this.spec.names.ofNode ? this.node.reader.names() : [];
-    return templateOf(this.spec, { nodeName, nodeNames, keyEncipherment });
+    const names = nodeNames.join('\n');
+    const made = this.#templates.get(keyEncipherment);
+    if (made?.names === names) return made.template;
+    const template = templateOf(this.spec, { nodeName, nodeNames, keyEncipherment });
+    this.#templates.set(keyEncipherment, { names, template });
+    return template;
   }
 
   /** The template stands on what the cluster says, not only on what this host knows: a difference from it is a real one. */

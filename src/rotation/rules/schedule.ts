@@ -11,9 +11,17 @@ const LONGEST_SPACING_MS = 10 * 60_000;
 /** Signers backdate by five minutes; a minute more for the way. A receipt within that is as early as can be. */
 const BACKDATED_MS = 6 * 60_000;
 
+/** Of certificates that are held now: the roll of each is asked for in every round. */
+const rolls = new WeakMap<object, { readonly nodeName: string; readonly roll: number }>();
+
 /** The same for the same certificate of the same node, in [0, 1). */
-const ownRoll = ({ serial }: Pick<CertificateFacts, 'serial'>, nodeName: string): number =>
-  stableRoll(`${serial}|${nodeName}`);
+function ownRoll(certificate: Pick<CertificateFacts, 'serial'>, nodeName: string): number {
+  const drawn = rolls.get(certificate);
+  if (drawn?.nodeName === nodeName) return drawn.roll;
+  const roll = stableRoll(`${certificate.serial}|${nodeName}`);
+  rolls.set(certificate, { nodeName, roll });
+  return roll;
+}
 
 /**
  * When to ask for a successor. The roll comes from the serial and the node name, so a restart does not re-roll it and
