@@ -1,6 +1,6 @@
 /**
- * `node config/tooling/run-tests.ts [unit|staged|cluster|systemd|packages|faults] [--coverage | --coverage-report] [--log=FILE] [--jobs=N] [FILE...]`: runs a suite, or files of it, in as
- * many processes as there are processors. Shows a line a file, what failed, and `N passed, N failed[, N skipped]` (assertions); the whole
+ * `node config/tooling/run-tests.ts [unit|staged|cluster|systemd|packages|faults] [--coverage | --coverage-report] [--log=FILE] [--jobs=N] [FILE...]`: runs a suite, or files of it, in
+ * several processes. Shows a line a file, what failed, and `N passed, N failed[, N skipped]` (assertions); the whole
  * output, TAP, is in `.tap/SUITE.log` or FILE.
  */
 import { spawnSync } from 'node:child_process';
@@ -45,7 +45,8 @@ const suites = {
     command: 'npm test --',
     files: 'test/**/*.test.ts',
     without: /^test\/(cluster|systemd|packages|faults)\//,
-    jobs: Math.max(2, availableParallelism()),
+    // Half of the time a file waits for programs, servers and disks.
+    jobs: 2 * availableParallelism(),
     timeoutMs: 10 * MINUTE_MS,
     apart: false,
     bundled: true,
@@ -139,8 +140,11 @@ function filesOf(suite: Suite, named: readonly string[]): string[] {
   }
   return globSync(suite.files, { cwd: root })
     .filter((file) => suite.without?.test(file) !== true)
-    .sort();
+    .sort((one, other) => Number(isLong(other)) - Number(isLong(one)) || (one < other ? -1 : 1));
 }
+
+/** Files that start many programs come first: the last to end would run alone. */
+const isLong = (file: string): boolean => /^test\/(integration|tooling|config)\//.test(file);
 
 /** Private, short (sockets want that), and in no folder that another user may change. */
 function makeFolder(): string {

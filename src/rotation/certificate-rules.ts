@@ -27,7 +27,10 @@ export abstract class CertificateRules {
   protected readonly context: RotationContext;
   protected readonly node: NodeParts;
   /** The last ones made, by `keyEncipherment`: they are asked for in every round, and the node's names seldom change. */
-  readonly #templates = new Map<boolean | undefined, { readonly names: string; readonly template: CertificateTemplate }>();
+  readonly #templates = new Map<
+    boolean | undefined,
+    { readonly names: string; readonly template: CertificateTemplate }
+  >();
 
   constructor(spec: CertificateSpec, context: RotationContext, node: NodeParts) {
     this.spec = spec;
