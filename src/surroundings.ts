@@ -304,7 +304,12 @@ class OpenSurroundings implements Surroundings {
         if (trouble !== undefined) throw trouble;
         await agent()?.renew(purposes);
       },
-      restartNow: () => this.#host.restartNow(),
+      restartNow: (by) => {
+        const purposes = this.#host.restartNow();
+        const told = purposes.length === 0 ? 'none, since no restart waits' : purposes;
+        this.#parts.log.log('info', 'Asked to restart the kubelet now', { by, purposes: told });
+        return purposes;
+      },
       reload: () => control.reload(),
       logLevel: () => control.logLevel(),
       setLogLevel: (level) => control.setLogLevel(level),

@@ -1,3 +1,5 @@
+import { spanText } from './timestamp.ts';
+
 const MINUTE_MS = 60_000;
 
 /** From one line about a trouble to the next: five in the first hour. */
@@ -47,7 +49,7 @@ export function isToldNow(told: Told | undefined, now: Date): boolean {
 /** A trouble that is over. */
 export interface EndedTrouble {
   readonly since: Date;
-  /** How long it was, for people: `23 min`. */
+  /** How long it was, for people: `23 minutes`. */
   readonly after: string;
   readonly tries: number;
 }
@@ -118,7 +120,7 @@ export class Troubles {
     this.#letGo(thing);
     if (ended === undefined || ended.tries < 2) return undefined;
     const { since, tries } = ended;
-    return { since, after: lastedText(at.getTime() - since.getTime()), tries };
+    return { since, after: spanText(at.getTime() - since.getTime()), tries };
   }
 
   #letGo(thing: string): void {
@@ -130,14 +132,4 @@ export class Troubles {
     const held = new Set([...this.#things.values()].flatMap(({ keys }) => [...keys]));
     for (const key of this.#told.keys()) if (!held.has(key)) this.#told.delete(key);
   }
-}
-
-/** A span in its largest whole unit, for people. */
-function lastedText(spanMs: number): string {
-  const seconds = Math.max(0, Math.round(spanMs / 1000));
-  if (seconds < 120) return `${String(seconds)} s`;
-  const minutes = Math.round(seconds / 60);
-  if (minutes < 120) return `${String(minutes)} min`;
-  const hours = Math.round(minutes / 60);
-  return hours < 48 ? `${String(hours)} h` : `${String(Math.round(hours / 24))} days`;
 }

@@ -87,7 +87,7 @@ t.test('what only goes along tells nothing that was told, and reminds of nothing
 t.test('the end is told once, with all tries, and the next trouble begins anew', async (t) => {
   const troubles = new Troubles();
   for (const minute of [0, 1, 5, 11]) troubles.levelOf('request', REFUSED, { at: at(minute), loud: 'warn' });
-  t.strictSame(troubles.over('request', at(23)), { since: at(0), after: '23 min', tries: 4 });
+  t.strictSame(troubles.over('request', at(23)), { since: at(0), after: '23 minutes', tries: 4 });
   t.equal(troubles.over('request', at(23)), undefined);
   t.equal(troubles.levelOf('request', REFUSED, { at: at(24), loud: 'warn' }), 'warn');
   t.equal(troubles.over('request', at(25)), undefined, 'one failed try needs no word about its end');
@@ -98,7 +98,7 @@ t.test('after a release the first failure is told, and the end still counts from
   const level = (failures: number, minutes: number) =>
     troubles.levelOf('request', REFUSED, { at: at(minutes), loud: 'warn', failures });
   t.strictSame([level(1, 0), level(2, 0.5), level(1, 0.6), level(2, 0.7)], ['warn', 'debug', 'warn', 'debug']);
-  t.match(troubles.over('request', at(180)), { tries: 4, after: '3 h' });
+  t.match(troubles.over('request', at(180)), { tries: 4, after: '3 hours' });
 });
 
 t.test('a server that answers with other words each time does not fill the memory', async (t) => {

@@ -109,6 +109,8 @@ export interface CheckPorts {
   readonly daemon: (settings: Settings) => Promise<DaemonState>;
   /** What the daemon says of itself; undefined where it may not be asked or has just started. */
   readonly daemonStatus: (settings: Settings) => Promise<StatusDocument | undefined>;
+  /** What the last run that ended by itself left; undefined where there is none, or a daemon wrote last. */
+  readonly lastRun: (settings: Settings) => Promise<StatusDocument | undefined>;
   /** How certlet is started on this host. */
   readonly ownUnits: () => Promise<OwnUnits>;
   /** What systemd says of units; it changes nothing there. */

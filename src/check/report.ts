@@ -68,9 +68,16 @@ function blocksOf(reports: readonly StepReport[]): readonly StepReport[] {
       continue;
     }
     const last = blocks.at(-1);
-    const told = { ...first, what: `${report.title}: ${first.what}` };
-    if (last?.step === NOT_TAKEN) blocks[blocks.length - 1] = { ...last, findings: [...last.findings, told] };
-    else blocks.push({ step: NOT_TAKEN, title: 'Not looked at', findings: [told] });
+    const told = last?.step === NOT_TAKEN ? [...last.findings] : [];
+    const before = told.at(-1);
+    // Steps with one reason in a row are one line.
+    if (before !== undefined && before.what.endsWith(`: ${first.what}`)) {
+      const titles = before.what.slice(0, -`: ${first.what}`.length);
+      told[told.length - 1] = { ...before, what: `${titles}; ${report.title}: ${first.what}` };
+    } else told.push({ ...first, what: `${report.title}: ${first.what}` });
+    const block = { step: NOT_TAKEN, title: 'Not looked at', findings: told };
+    if (last?.step === NOT_TAKEN) blocks[blocks.length - 1] = block;
+    else blocks.push(block);
   }
   return blocks;
 }

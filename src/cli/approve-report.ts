@@ -1,6 +1,6 @@
 import type { Judgement } from '../approve/judge.ts';
 import { isCertletError } from '../errors.ts';
-import { spanText } from '../status/times.ts';
+import { spanText } from '../timestamp.ts';
 
 /** One request as the answer tells it. */
 export interface RequestRow {

@@ -98,6 +98,13 @@ export function showsColour(stream: Output, environment: ProcessEdge['environmen
   return stream.isTTY === true && (environment['NO_COLOR'] ?? '') === '' && environment['TERM'] !== 'dumb';
 }
 
+/** As wide as a terminal is taken to be that does not tell. */
+const USUAL_COLUMNS = 80;
+
+/** How long lines may get; undefined where there is no terminal. */
+export const columnsOf = ({ isTTY, columns = 0 }: Output): number | undefined =>
+  isTTY === true ? columns || USUAL_COLUMNS : undefined;
+
 function chosenFormat(format: LogSettings['format'], edge: ProcessEdge): LogFormat {
   if (format !== 'auto') return format;
   return writesToJournal(edge) ? 'journal' : 'text';

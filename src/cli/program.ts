@@ -1,5 +1,5 @@
 import type { ParsedLine } from './command.ts';
-import type { ProcessEdge } from './command-context.ts';
+import { columnsOf, type ProcessEdge } from './command-context.ts';
 import { dispatch as dispatchCommand } from './dispatch.ts';
 import { quickCommandLine } from './quick-line.ts';
 import { type Dispatch, runLine } from './session.ts';
@@ -11,5 +11,5 @@ export function runProgram(edge: ProcessEdge, dispatch: Dispatch = dispatchComma
 
 async function fullCommandLine(edge: ProcessEdge): Promise<ParsedLine> {
   const { parseCommandLine } = await import('./command-line.ts');
-  return parseCommandLine(edge.argv, { columns: edge.stdout.columns ?? 80 });
+  return parseCommandLine(edge.argv, { columns: columnsOf(edge.stdout) ?? 80 });
 }

@@ -3,7 +3,7 @@ import { Cluster } from '../approve/cluster.ts';
 import { CLIENT_SIGNER } from '../approve/settings.ts';
 import { readItem } from '../approve/survey.ts';
 import { CertletError, isCertletError } from '../errors.ts';
-import { spanText } from '../status/times.ts';
+import { spanText } from '../timestamp.ts';
 import {
   decodeToken,
   type ListedToken,

@@ -1,7 +1,8 @@
 import type { CertificateStatus, Timestamp } from './document.ts';
 import { plannedRows } from './planned-rows.ts';
 import { adviceRows, optional, type Row } from './rows.ts';
-import { relativeText, spanText } from './times.ts';
+import { spanText } from '../timestamp.ts';
+import { lastingText, relativeText } from './times.ts';
 import { certificateVerdict } from './verdict.ts';
 
 /** One certificate in a few words. */
@@ -80,7 +81,7 @@ function servedRows({ served }: CertificateStatus, now: Date): readonly Row[] {
     absent: 'nobody listens',
     unclear: `not known: ${error}`,
   };
-  return [[`on port ${String(port)}`, `${words[state]}, since ${at(since, now)}`]];
+  return [[`on port ${String(port)}`, `${words[state]}, ${lastingText(new Date(since), now)}`]];
 }
 
 const endingText = (endsWith: string | undefined): string =>
@@ -100,8 +101,7 @@ function reasonRows(status: CertificateStatus, now: Date): readonly Row[] {
 
 /** When the trouble began, however often it was tried since. */
 function failingText({ since, tries }: NonNullable<CertificateStatus['failing']>, now: Date): string {
-  const span = spanText(now.getTime() - Date.parse(since));
-  return `since ${span} (${since}), ${String(tries)} ${tries === 1 ? 'try' : 'tries'}`;
+  return `${lastingText(new Date(since), now)}, ${String(tries)} ${tries === 1 ? 'try' : 'tries'}`;
 }
 
 function requestRows({ pending, phase }: CertificateStatus, now: Date): readonly Row[] {

@@ -2,7 +2,7 @@ import type { Phase } from '../rotation/snapshot.ts';
 import type { CertificateStatus } from './document.ts';
 import { type Paint, STATE_COLOURS } from './paint.ts';
 import { type Cell, type Column, tableLines } from './table.ts';
-import { spanText } from './times.ts';
+import { spanText } from '../timestamp.ts';
 import { certificateVerdict } from './verdict.ts';
 
 /** A line for each certificate: what is held, when it ends, what comes next and what that waits for. */

@@ -72,6 +72,8 @@ export interface ProcessStatus {
   readonly processStartedAt?: Timestamp;
   /** It is run again after so long (`certlet once --every`). */
   readonly everySeconds?: number;
+  /** When systemd starts the next run; in the answer of `certlet status`, which asks it. */
+  readonly nextRunAt?: Timestamp;
   /** The process said goodbye then. */
   readonly stoppedAt?: Timestamp;
 }

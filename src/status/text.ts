@@ -1,4 +1,4 @@
-import { timestamp } from '../timestamp.ts';
+import { spanText, timestamp } from '../timestamp.ts';
 import { type HowItRuns, remedyFor } from '../remedy.ts';
 import { KUBELET_SERVING } from '../csr/spec.ts';
 import { certificateDetails, certificateHeadline, certificateTrouble } from './certificate-rows.ts';
@@ -16,10 +16,10 @@ import type {
 import { BOLD, type Paint, paintFor, STATE_COLOURS } from './paint.ts';
 import { plannedRows } from './planned-rows.ts';
 import { adviceRows, optional, type Row, rowLines } from './rows.ts';
-import { relativeText, spanText } from './times.ts';
+import { lastingText, relativeText } from './times.ts';
 import { serverRows } from './server-rows.ts';
 import { timeOffText } from './time-off.ts';
-import { certificateVerdict, type Verdict } from './verdict.ts';
+import { certificateVerdict, stateWords, type Verdict } from './verdict.ts';
 import { wrapped } from './wrapped.ts';
 
 /** Where the document came from, as the reader must know it. */
@@ -65,7 +65,7 @@ export function statusReport(document: StatusDocument, options: TextOptions): st
   const { certificates, hooks } = document;
   const blocks = [
     [
-      `${look.paint(BOLD, document.node.name)}: ${look.paint(STATE_COLOURS[state], state)}`,
+      `${look.paint(BOLD, document.node.name)}: ${look.paint(STATE_COLOURS[state], stateWords(document, verdict))}`,
       ...rowLines(headRows(document, options), look),
     ],
     certificates.length === 0 ? [] : certificateTable(certificates, look),
@@ -197,7 +197,7 @@ function hookLines(hook: HookStatus, look: Look): readonly string[] {
   const { message, since, attempts, nextAttempt, remedy } = hook;
   const rows: readonly Row[] = [
     ['error', message],
-    ['failing', `since ${at(since, now)}, ${String(attempts)} attempt${attempts === 1 ? '' : 's'}`],
+    ['failing', `${lastingText(new Date(since), now)}, ${String(attempts)} attempt${attempts === 1 ? '' : 's'}`],
     ['next attempt', nextAttempt === undefined ? 'after the next rotation or start' : at(nextAttempt, now)],
     ...adviceRows(remedy),
   ];

@@ -1,8 +1,7 @@
 import { KUBELET_CLIENT } from '../csr/spec.ts';
 import type { ReserveFacts } from '../rotation/rules/reserve.ts';
 import type { AgentSnapshot } from '../rotation/snapshot.ts';
-import { timestamp } from '../timestamp.ts';
-import { spanText } from './times.ts';
+import { spanText, timestamp } from '../timestamp.ts';
 
 /** The settings' reserve: what is always left of the certificate while the node is online. */
 export interface ReserveStatus {

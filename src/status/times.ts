@@ -1,25 +1,4 @@
-import { timestamp } from '../timestamp.ts';
-
-const SECOND_MS = 1000;
-const MINUTE_MS = 60 * SECOND_MS;
-const HOUR_MS = 60 * MINUTE_MS;
-const DAY_MS = 24 * HOUR_MS;
-
-/** Unit names with the length from which on a span is told in the next larger one: `90 minutes` says more than `1 hour`. */
-const UNITS: readonly (readonly [name: string, lengthMs: number, upToMs: number])[] = [
-  ['second', SECOND_MS, 2 * MINUTE_MS],
-  ['minute', MINUTE_MS, 2 * HOUR_MS],
-  ['hour', HOUR_MS, 2 * DAY_MS],
-  ['day', DAY_MS, Number.POSITIVE_INFINITY],
-];
-
-/** A span as one number and its unit, cut and not rounded up, so that it never promises more than is left: `43 days`, `90 minutes`. */
-export function spanText(spanMs: number): string {
-  const lengthMs = Math.abs(spanMs);
-  const [name, unitMs] = UNITS.find(([, , upToMs]) => lengthMs < upToMs) ?? ['day', DAY_MS];
-  const count = Math.floor(lengthMs / unitMs);
-  return `${String(count)} ${name}${count === 1 ? '' : 's'}`;
-}
+import { spanText, timestamp } from '../timestamp.ts';
 
 /** `in 43 days (2027-01-03T04:11:00Z)`, `5 minutes ago (…)`; a document of another program may hold what is no time. */
 export function relativeText(date: Date, now: Date): string {
@@ -27,4 +6,10 @@ export function relativeText(date: Date, now: Date): string {
   const aheadMs = date.getTime() - now.getTime();
   const distance = aheadMs >= 0 ? `in ${spanText(aheadMs)}` : `${spanText(aheadMs)} ago`;
   return `${distance} (${timestamp(date)})`;
+}
+
+/** `for 23 minutes (since 2027-01-03T04:11:00Z)`: of what lasts. */
+export function lastingText(since: Date, now: Date): string {
+  if (Number.isNaN(since.getTime())) return 'since an unknown time';
+  return `for ${spanText(now.getTime() - since.getTime())} (since ${timestamp(since)})`;
 }

@@ -3,7 +3,7 @@ import { KUBELET_WINDOW } from '../csr/spec.ts';
 import { isMissed, servedInRounds } from '../rotation/rules/schedule.ts';
 import { clusterCaReasons } from './cluster-ca.ts';
 import type { CertificateStatus, StatusDocument } from './document.ts';
-import { spanText } from './times.ts';
+import { spanText } from '../timestamp.ts';
 
 /** The state of a node's certificates in one word, best first. */
 export type State = 'healthy' | 'waiting' | 'expiring' | 'expired' | 'unknown';
@@ -52,6 +52,13 @@ export function verdictOf(document: StatusDocument, now: Date, liveness: Livenes
     'healthy',
   );
   return { state, reasons: found.flatMap(({ reasons }) => reasons) };
+}
+
+/** The state in words. Where nothing is wrong but a hook that failed the node waits for nobody: its certificates are good, and somebody may not use them yet. */
+export function stateWords({ hooks }: Pick<StatusDocument, 'hooks'>, { state, reasons }: Verdict): string {
+  if (state !== 'waiting' || hooks.length === 0 || reasons.length > hooks.length) return state;
+  const names = [...new Set(hooks.map(({ hook }) => hook))];
+  return `degraded: ${names.length === 1 ? 'hook' : 'hooks'} ${names.join(', ')} failed`;
 }
 
 const DOWN: Verdict = { state: 'unknown', reasons: ['the daemon is not running: nothing is renewed'] };

@@ -46,8 +46,7 @@ Second
            fix: a command that is never broken however long it may be, since people copy it into a shell
 
 Not looked at
-  skipped  Third: no ground
-  skipped  Fourth: no ground
+  skipped  Third; Fourth: no ground
 
 Fifth
   skipped  may not be read

@@ -6,7 +6,12 @@ import type { Test } from 'tap';
 import type { FileSystem } from '../../src/adapters/file-system.ts';
 import { NodeFileSystem } from '../../src/adapters/file-system.ts';
 import { encodeHistory } from '../../src/csr/pending.ts';
-import { CheckHost, folder } from '../fixtures/check/host.ts';
+import type { HostKubelet } from '../../src/adapters/host-kubelet.ts';
+import type { OwnUnits } from '../../src/adapters/own-units.ts';
+import { checkText } from '../../src/check/report.ts';
+import { encodeStatus, statusDocument } from '../../src/status/document.ts';
+import { CheckHost, folder, NO_KUBELET } from '../fixtures/check/host.ts';
+import { NOW, sampleManager, sampleSnapshot } from '../fixtures/snapshots.ts';
 import type { CheckResult } from '../fixtures/check/host.ts';
 import type { FakeCluster, FakeClusterOptions } from '../fixtures/cluster/fake-cluster.ts';
 import { startFakeCluster } from '../fixtures/cluster/fake-cluster.ts';
@@ -284,4 +289,95 @@ t.test('a user who may not look into the folders gets a list of what was not loo
   t.strictSame(result.ids('problem'), [], result.text);
   t.ok(result.ids('skipped').includes('files.unreadable'));
   t.ok(result.ids('skipped').includes('daemon.unknown'));
+});
+
+const RUNNING = { ...NO_KUBELET, facts: { certDir: '/pki' } } as unknown as HostKubelet;
+const NO_UNITS = { calendar: [], spans: [], delay: '0', fixedDelay: false, command: undefined, uid: undefined };
+const SANDBOX = { strict: true, writable: [], closed: [], user: undefined };
+const BY_TIMER: OwnUnits = { ...NO_UNITS, service: false, timer: true, sandbox: SANDBOX };
+
+t.test('what the last run of the timer could not do was nothing wrong', async (t) => {
+  const { cluster, host } = await scene(t);
+  settle(cluster, host);
+  const run = folder(join(host.root, 'run'));
+  const lastError = { code: 'ERR_API_UNREACHABLE', message: 'no route', remedy: 'nc -vz x 1', at: NOW } as const;
+  const left = (command: 'once' | 'run'): void =>
+    host.write(
+      join(run, 'status.json'),
+      encodeStatus(
+        statusDocument(sampleSnapshot({ managers: [sampleManager({ lastError })] }), {
+          command,
+          pid: 1,
+          version: '0',
+          now: NOW,
+          hooks: [],
+        }),
+      ),
+    );
+  left('once');
+  const byTimer = { ownUnits: () => Promise.resolve(BY_TIMER), daemon: () => Promise.resolve('down' as const) };
+  const result = await host.check(byTimer);
+  t.match(result.find('timer.client-failing'), { verdict: 'problem', remedy: 'nc -vz x 1' }, result.text);
+  left('run');
+  t.notOk((await host.check(byTimer)).find('timer.client-failing'), 'what a daemon left is of no run');
+});
+
+for (const { name, settings = {}, kubelet = NO_KUBELET, hook = false, unit } of [
+  { name: 'a host without a kubelet', unit: 'note kubelet.no-unit' },
+  { name: 'a kubelet that runs', kubelet: RUNNING, unit: 'problem kubelet.no-unit' },
+  {
+    name: 'restarts that are asked for',
+    settings: { kubelet: { restart: 'always' } },
+    unit: 'problem kubelet.no-unit',
+  },
+  { name: 'a restart that failed of it, which was told twice', hook: true, unit: 'problem kubelet.no-unit' },
+] as const) {
+  t.test(`a unit to restart that is not there: ${name}`, async (t) => {
+    const { cluster, host } = await scene(t);
+    settle(cluster, host);
+    host.settings(settings);
+    const failed = {
+      hook: 'restart-kubelet',
+      purpose: 'client',
+      message: 'no such unit',
+      remedy: undefined,
+      attempts: 9,
+    };
+    const document = statusDocument(sampleSnapshot({ managers: [sampleManager()] }), {
+      command: 'run',
+      pid: 1,
+      version: '0',
+      now: NOW,
+      hooks: hook ? [{ ...failed, since: NOW, nextAttempt: undefined }] : [],
+    });
+    const result = await host.check({
+      ownUnits: () => Promise.resolve({ ...BY_TIMER, service: true, timer: false }),
+      daemon: () => Promise.resolve('running'),
+      daemonStatus: () => Promise.resolve(document),
+      readKubelet: () => Promise.resolve(kubelet),
+      reloads: () =>
+        Promise.resolve({
+          files: [],
+          wanted: new Set<string>(),
+          restarted: 'kubelet.service',
+          hasUnit: () => Promise.resolve(false),
+        }),
+    });
+    const told = result.findings.filter(({ id }) => id === 'daemon.hook' || id === 'kubelet.no-unit');
+    t.strictSame(
+      told.map(({ verdict, id }) => `${verdict} ${id}`),
+      [unit],
+      result.text,
+    );
+  });
+}
+
+t.test('settings that cannot be used were seventeen lines of "skipped"', async (t) => {
+  const host = new CheckHost(t);
+  host.write(host.settingsPath, 'nodeIP: [x');
+  const result = await host.check();
+  const about = { nodeName: undefined, program: '0', now: NOW, colour: false, columns: 120 };
+  const text = checkText(result.reports, about);
+  t.equal(text.match(/^ {2}skipped /gm)?.length, 1, text);
+  t.match(text, /: the settings cannot be used\n\n1 problem, 0 warnings; \d+ not looked at\n$/);
 });

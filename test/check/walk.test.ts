@@ -9,6 +9,7 @@ import { CertletError } from '../../src/errors.ts';
 const portsOf = (units: Partial<OwnUnits>): CheckPorts =>
   ({
     uid: 0,
+    carried: [{ commands: ['certlet renew'], options: '--config /srv/c.yaml' }],
     ownUnits: async () => ({
       service: true,
       timer: false,
@@ -98,10 +99,16 @@ t.test('what looks like a secret is taken out of every text', async (t) => {
 for (const row of [
   { name: 'the daemon', units: { service: true }, remedy: 'systemctl restart certlet' },
   { name: 'the timer alone', units: { service: false, timer: true }, remedy: 'systemctl start certlet-once.service' },
+  {
+    name: 'with the settings of this run',
+    units: {},
+    printed: 'certlet renew client',
+    remedy: 'certlet renew --config /srv/c.yaml client',
+  },
   { name: 'both: the daemon has the lock', units: { timer: true }, remedy: 'systemctl restart certlet' },
 ]) {
   t.test(`a remedy, and that of a cause, start what does the work here: ${row.name}`, async (t) => {
-    const remedy = 'systemctl restart certlet';
+    const remedy = row.printed ?? 'systemctl restart certlet';
     const found = finding('problem', 'a', 'x', { remedy, causes: [{ what: 'y', sure: 'likely', remedy }] });
     const { reports } = await walk([step('a', async () => ({ findings: [found] }))], portsOf(row.units), never);
     t.match(reports[0]?.findings, [{ remedy: row.remedy, causes: [{ remedy: row.remedy }] }]);

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import t from 'tap';
 import { fileIdentity } from '../../src/adapters/log/journal.ts';
 import {
+  columnsOf,
   loadChosenSettings,
   openChosenLog,
   type Output,
@@ -138,3 +139,17 @@ t.test('the real process: listeners come and go with what was given back', async
     t.equal(process.listenerCount(event), before);
   }
 });
+
+for (const { name, stream, columns } of [
+  { name: 'a terminal that tells no width was 40 columns wide', stream: { isTTY: true, columns: 0 }, columns: 80 },
+  { name: 'a terminal without a width', stream: { isTTY: true }, columns: 80 },
+  { name: 'a terminal', stream: { isTTY: true, columns: 132 }, columns: 132 },
+  { name: 'a pipe', stream: { columns: 132 }, columns: undefined },
+]) {
+  t.test(`how long lines may get: ${name}`, async (t) => {
+    t.equal(
+      columnsOf(Object.assign(new MemoryStream(false), { isTTY: undefined }, stream) as unknown as Output),
+      columns,
+    );
+  });
+}

@@ -129,6 +129,9 @@ t.test(
     t.equal(kubelet.restarts, 0);
     const renew = node.run('renew', '--restart-now');
     t.equal(await renew.exited, 0);
+    await second.said('Asked to restart the kubelet now');
+    const [asked] = second.of('Asked to restart the kubelet now');
+    t.match(asked, { by: /^(?:root|user \d+)/, purposes: [/^serving$/] }, 'who asked, and for what');
     await second.said('The new pair is served');
     t.equal(kubelet.restarts, 1);
     await eventually('nothing to wait', () => (planned() === undefined ? true : undefined));

@@ -12,7 +12,8 @@ import {
 import type { PlannedFacts } from '../../src/status/planned.ts';
 import type { ServedFacts } from '../../src/status/served.ts';
 import { type Source, statusReport } from '../../src/status/text.ts';
-import { relativeText, spanText } from '../../src/status/times.ts';
+import { spanText } from '../../src/timestamp.ts';
+import { relativeText } from '../../src/status/times.ts';
 import { verdictOf } from '../../src/status/verdict.ts';
 import { NOW, sampleFacts, sampleManager, sampleSnapshot, waitingServing } from '../fixtures/snapshots.ts';
 
@@ -183,7 +184,7 @@ client   EXPIRED 24 hours ago; waiting to retry
   expires         24 hours ago (2026-11-20T04:11:00Z)
   next rotation   in 9 days (2026-12-01T00:00:00Z)
   reason          spreading
-  failing         since 11 minutes (2026-11-21T04:00:00Z), 9 tries
+  failing         for 11 minutes (since 2026-11-21T04:00:00Z), 9 tries
   next attempt    in 49 minutes (2026-11-21T05:00:00Z)
   file            /var/lib/kubelet/pki/kubelet-client-current.pem
   last success    321 days ago (2026-01-03T04:16:00Z)
@@ -193,13 +194,13 @@ client   EXPIRED 24 hours ago; waiting to retry
 
 hook restart-kubelet  failed after the client rotation
   error           the flag was not taken within 60 s
-  failing         since 11 minutes ago (2026-11-21T04:00:00Z), 1 attempt
+  failing         for 11 minutes (since 2026-11-21T04:00:00Z), 1 attempt
   next attempt    after the next rotation or start
   fix:            systemctl enable --now certlet-kubelet-restart.path
 
 hook restart-kubelet  failed after the client rotation
   error           the flag was not taken within 60 s
-  failing         since 11 minutes ago (2026-11-21T04:00:00Z), 2 attempts
+  failing         for 11 minutes (since 2026-11-21T04:00:00Z), 2 attempts
   next attempt    in 4 minutes (2026-11-21T04:15:00Z)
 `,
   );
@@ -362,10 +363,10 @@ for (const columns of [60, 80, 120]) {
 }
 
 for (const { served, row } of [
-  { served: { kind: 'current' }, row: /on port 10250 +this pair, since 5 minutes ago/ },
+  { served: { kind: 'current' }, row: /on port 10250 +this pair, for 5 minutes \(since/ },
   {
     served: { kind: 'stale', serial: '1e', to: 'clients that connect by address' },
-    row: /on port 10250 +another one, serial 1e, to clients that connect by address, since/,
+    row: /on port 10250 +another one, serial 1e, to clients that connect by address, for 5 minutes \(since/,
   },
   { served: { kind: 'absent' }, row: /on port 10250 +nobody listens/ },
   { served: { kind: 'unclear', error: 'wrong version number' }, row: /on port 10250 +not known: wrong version number/ },

@@ -1,7 +1,7 @@
 import t from 'tap';
 import type { ManagerSnapshot } from '../../src/rotation/snapshot.ts';
 import { type HookProblemFacts, type ProcessStatus, statusDocument } from '../../src/status/document.ts';
-import { healthOf, type Liveness, STATE_EXIT, type Verdict, verdictOf } from '../../src/status/verdict.ts';
+import { healthOf, type Liveness, STATE_EXIT, stateWords, type Verdict, verdictOf } from '../../src/status/verdict.ts';
 import { NOW, sampleFacts, sampleManager, sampleSnapshot, waitingServing } from '../fixtures/snapshots.ts';
 
 const at = (text: string): Date => new Date(text);
@@ -205,6 +205,32 @@ for (const row of rows) {
     const parts = { command, pid: 1, version: '1', everyMs, now, hooks };
     const document = statusDocument(sampleSnapshot({ managers }), parts);
     t.strictSame(verdictOf(document, now, liveness), verdict);
+  });
+}
+
+for (const { name, managers, words } of [
+  {
+    name: 'a hook that failed beside good certificates was "waiting"',
+    managers: [sampleManager()],
+    words: 'degraded: hook restart-kubelet failed',
+  },
+  { name: 'a certificate that waits besides', managers: [waitingServing()], words: 'waiting' },
+  {
+    name: 'one that has expired besides',
+    managers: [sampleManager({ certificate: sampleFacts({ notAfter: at('2026-11-20T04:11:00Z') }) })],
+    words: 'expired',
+  },
+]) {
+  t.test(`the state in words: ${name}`, async (t) => {
+    const parts = {
+      command: 'run',
+      pid: 1,
+      version: '1',
+      now: NOW,
+      hooks: [hook, { ...hook, purpose: 'serving' }],
+    } as const;
+    const document = statusDocument(sampleSnapshot({ managers }), parts);
+    t.equal(stateWords(document, verdictOf(document, NOW, 'running')), words);
   });
 }
 

@@ -14,7 +14,7 @@ export interface ControlHandlers {
   purposes(): readonly string[];
   renew(purposes: readonly string[]): Promise<void>;
   /** Restarts of the kubelet wait no longer for their window; gives what they were for. */
-  restartNow(): readonly string[];
+  restartNow(by: string): readonly string[];
   reload(): Promise<void>;
   logLevel(): LogLevel;
   setLogLevel(level: LogLevel): void;
@@ -33,6 +33,8 @@ type Route = (handlers: ControlHandlers, request: IncomingMessage) => Promise<Co
 const JSON_TYPE = 'application/json';
 /** Prometheus' text format. */
 export const METRICS_TYPE = 'text/plain; version=0.0.4; charset=utf-8';
+/** Of who asks, as the journal tells it. */
+const LONGEST_NAME = 200;
 const LEVELS: readonly LogLevel[] = ['error', 'warn', 'info', 'debug'];
 
 const json = (status: number, value: unknown): ControlAnswer => ({
@@ -117,8 +119,11 @@ function wantedPurposes(value: unknown, managed: readonly string[]): readonly st
 }
 
 async function restartKubelet(handlers: ControlHandlers, request: IncomingMessage): Promise<ControlAnswer> {
-  refuseUnknown(await readObject(request), []);
-  return json(202, { restarts: handlers.restartNow() });
+  const body = await readObject(request);
+  refuseUnknown(body, ['by']);
+  const { by = 'the control socket' } = body;
+  if (typeof by !== 'string' || by.length > LONGEST_NAME) throw new BadRequest(400, 'by', 'expected who asks');
+  return json(202, { restarts: handlers.restartNow(by) });
 }
 
 async function reload(handlers: ControlHandlers, request: IncomingMessage): Promise<ControlAnswer> {

@@ -1,6 +1,6 @@
 import type { OwnUnits } from '../../adapters/own-units.ts';
 import type { CertificateStatus, StatusDocument } from '../../status/document.ts';
-import { spanText } from '../../status/times.ts';
+import { spanText } from '../../timestamp.ts';
 import type { DaemonState } from '../facts.ts';
 import { shellWord } from '../../remedy.ts';
 import { NAME_THE_UNIT, RESTART_UNIT_FILE } from '../../kubelet/restart-unit-file.ts';
@@ -10,7 +10,7 @@ import { type Finding, finding, good } from '../finding.ts';
 export interface DaemonFacts {
   readonly state: DaemonState;
   readonly units: Pick<OwnUnits, 'service' | 'timer' | 'sandbox'>;
-  /** Undefined where it may not be asked, or knows nothing yet. */
+  /** What the daemon says, or where a timer does its work what the last run has left. Undefined where it may not be asked, or knows nothing yet. */
   readonly document: StatusDocument | undefined;
   readonly now: Date;
 }
@@ -18,10 +18,29 @@ export interface DaemonFacts {
 /** Whether certlet is at work on this host, will be after the next boot, and what it could not do. Its own error is never nothing. */
 export function daemonFindings(facts: DaemonFacts): readonly Finding[] {
   const state = stateFinding(facts);
-  if (facts.state !== 'running') return state === undefined ? [] : [state];
-  const troubles = facts.document === undefined ? [] : troubleFindings(facts.document, facts.now);
+  const told = facts.state === 'running' || byTimer(facts) ? facts.document : undefined;
+  const troubles = told === undefined ? [] : troubleFindings(told, facts.now, facts.state === 'running' ? DAEMON : RUN);
   return [...(state === undefined || (troubles.length > 0 && state.verdict === 'ok') ? [] : [state]), ...troubles];
 }
+
+/** Nobody but a timer renews here. */
+const byTimer = ({ state, units }: Pick<DaemonFacts, 'state' | 'units'>): boolean =>
+  state === 'down' && units.timer && !units.service;
+
+/** Whose words are told. */
+interface Teller {
+  /** Of the findings. */
+  readonly id: 'daemon' | 'timer';
+  readonly who: string;
+  readonly fails: string;
+}
+
+const DAEMON: Teller = { id: 'daemon', who: 'the daemon can', fails: 'the daemon fails' };
+const RUN: Teller = {
+  id: 'timer',
+  who: 'the last run of certlet once could',
+  fails: 'the last run of certlet once failed',
+};
 
 /** Undefined where a timer does the work of the daemon. */
 function stateFinding({ state, units }: DaemonFacts): Finding | undefined {
@@ -49,29 +68,41 @@ function stateFinding({ state, units }: DaemonFacts): Finding | undefined {
   });
 }
 
-function troubleFindings({ trouble, certificates, hooks }: StatusDocument, now: Date): readonly Finding[] {
+function troubleFindings(
+  { trouble, certificates, hooks }: StatusDocument,
+  now: Date,
+  teller: Teller,
+): readonly Finding[] {
+  const { id, who } = teller;
   if (trouble !== undefined) {
     const { code, message, remedy } = trouble;
-    const what = `the daemon can renew nothing: ${message}`;
-    return [finding('problem', 'daemon.trouble', what, { remedy, evidence: { code } })];
+    const what = `${who} renew nothing: ${message}`;
+    return [finding('problem', `${id}.trouble`, what, { remedy, evidence: { code } })];
   }
   return [
-    ...certificates.flatMap((status) => failingFinding(status, now)),
+    ...certificates.flatMap((status) => failingFinding(status, now, teller)),
     ...hooks.map(({ hook, purpose, message, remedy }) =>
-      finding('warning', 'daemon.hook', `hook ${hook} failed after the ${purpose} rotation: ${message}`, { remedy }),
+      finding('warning', `${id}.hook`, `hook ${hook} failed after the ${purpose} rotation: ${message}`, {
+        remedy,
+        evidence: { hook },
+      }),
     ),
   ];
 }
 
-function failingFinding({ purpose, lastError, failing, command }: CertificateStatus, now: Date): readonly Finding[] {
+function failingFinding(
+  { purpose, lastError, failing, command }: CertificateStatus,
+  now: Date,
+  { id, fails }: Teller,
+): readonly Finding[] {
   if (lastError === undefined) return [];
   const { code, message, at, remedy } = lastError;
   const since = failing?.since ?? at;
   const tries = failing === undefined ? '' : `, ${String(failing.tries)} ${failing.tries === 1 ? 'try' : 'tries'}`;
   const span = spanText(now.getTime() - Date.parse(since));
-  const what = `the daemon fails to renew the ${purpose} certificate (since ${span}${tries}): ${message}`;
+  const what = `${fails} to renew the ${purpose} certificate (for ${span}${tries}): ${message}`;
   return [
-    finding('problem', `daemon.${purpose}-failing`, what, { remedy: command ?? remedy, evidence: { code, since } }),
+    finding('problem', `${id}.${purpose}-failing`, what, { remedy: command ?? remedy, evidence: { code, since } }),
   ];
 }
 
@@ -82,17 +113,24 @@ export interface RestartedUnit {
   /** What the settings call the kubelet's unit. */
   readonly named: string;
   readonly hasUnit: (unit: string) => boolean;
+  /** Somebody wants that unit restarted: a kubelet is on this host, the settings or root's file say so, or a restart of it has failed. */
+  readonly wanted: boolean;
 }
 
 /**
  * The unit that is restarted after a rotation must be there: otherwise the kubelet keeps the old pair, and everything else looks well. The same
  * where root's file and the settings name different ones: one of them is not the kubelet.
  */
-export function restartedUnitFindings({ restarted, named, hasUnit }: RestartedUnit): readonly Finding[] {
+export function restartedUnitFindings({ restarted, named, hasUnit, wanted }: RestartedUnit): readonly Finding[] {
   const there = hasUnit(restarted);
   if (restarted === named || (!there && !hasUnit(named))) {
+    if (there) return [];
+    if (!wanted) {
+      const none = `no kubelet is on this host: nothing is restarted after a rotation until ${restarted} is there`;
+      return [finding('note', 'kubelet.no-unit', none)];
+    }
     const what = `${restarted}, which is to be restarted after a rotation, is no unit of this host`;
-    return there ? [] : [finding('problem', 'kubelet.no-unit', what, { remedy: NAME_THE_UNIT })];
+    return [finding('problem', 'kubelet.no-unit', what, { remedy: NAME_THE_UNIT })];
   }
   const what = `${restarted} is restarted after a rotation (by ${RESTART_UNIT_FILE}, or for want of it)${there ? '' : ', which is no unit of this host'}; the settings call the kubelet ${named}${hasUnit(named) ? '' : ', which is no unit of this host'}`;
   const set = `kubelet: { unit: ${restarted} }`;

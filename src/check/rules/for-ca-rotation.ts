@@ -3,7 +3,7 @@ import { minorOf } from '../../kubelet/facts.ts';
 import type { RestartSetting } from '../../kubelet/restart.ts';
 import { rejoinCommand } from '../../remedy.ts';
 import { withoutCas } from '../../rotation/rules/cluster-ca.ts';
-import { spanText } from '../../status/times.ts';
+import { spanText } from '../../timestamp.ts';
 import type { CaFile, PublishedCas } from '../facts.ts';
 import { type Finding, finding, good, unitWord } from '../finding.ts';
 import { caMarks, clientCaFindings, namesAndEnds } from './client-ca.ts';

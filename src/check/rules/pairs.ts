@@ -1,12 +1,12 @@
 import { shellWord } from '../../remedy.ts';
-import { timestamp } from '../../timestamp.ts';
+import { spanText, timestamp } from '../../timestamp.ts';
 import type { PairView } from '../../adapters/probe/store-view.ts';
 import type { RequestHistory } from '../../csr/pending.ts';
 import { type CertificateSpec, withNodeName } from '../../csr/spec.ts';
 import type { CertificateFacts } from '../../pki/certificate.ts';
 import { unfitReasons } from '../../rotation/disk/pair-in-use.ts';
 import { dueAt } from '../../rotation/rules/schedule.ts';
-import { relativeText, spanText } from '../../status/times.ts';
+import { relativeText } from '../../status/times.ts';
 import { type Finding, finding, good } from '../finding.ts';
 import { type Looker, unreadable } from './kubeconfigs.ts';
 import { reserveFindings } from './reserve.ts';

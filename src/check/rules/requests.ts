@@ -3,7 +3,7 @@ import { refusedRemedy, requestOutcome } from '../../csr/outcome.ts';
 import { isStockSigner } from '../../csr/signer-names.ts';
 import { type CertificateSpec, NODE_NAME, withNodeName, servesWith } from '../../csr/spec.ts';
 import type { CertificateSigningRequest } from '../../csr/wire.ts';
-import { spanText } from '../../status/times.ts';
+import { spanText } from '../../timestamp.ts';
 import { type Cause, type Finding, finding, good } from '../finding.ts';
 import { requestCommonName } from './request-subject.ts';
 

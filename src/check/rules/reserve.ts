@@ -3,7 +3,7 @@ import type { Approval, CertificateSpec } from '../../csr/spec.ts';
 import type { CertificateFacts } from '../../pki/certificate.ts';
 import { renewalsAYear, reserveFacts } from '../../rotation/rules/reserve.ts';
 import { receivedAt, usefulLife } from '../../rotation/rules/schedule.ts';
-import { spanText } from '../../status/times.ts';
+import { spanText } from '../../timestamp.ts';
 import { type Finding, finding, good } from '../finding.ts';
 
 /** What the reserve of the settings costs somebody, and whether the lifetime that the signer gives allows it. Empty without one. */

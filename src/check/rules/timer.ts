@@ -4,7 +4,7 @@ import type { TimerUnit } from '../../kubelet/unit-file.ts';
 import { splitWords } from '../../kubelet/unit-words.ts';
 import type { CertificateFacts } from '../../pki/certificate.ts';
 import { servedInRounds } from '../../rotation/rules/schedule.ts';
-import { spanText } from '../../status/times.ts';
+import { spanText } from '../../timestamp.ts';
 import { type Finding, finding, good } from '../finding.ts';
 
 const MINUTE_MS = 60_000;

@@ -53,6 +53,12 @@ const hasFailed = ({ active, sub }: UnitState): boolean => active === 'failed' |
 export const tellsOfDaemon = (findings: readonly Finding[]): boolean =>
   findings.some(({ id }) => id === 'daemon.masked' || id === 'daemon.failed');
 
+/** Whether a finding says that the unit which a rotation restarts cannot be, so that a restart that failed of it need not be told besides. */
+export const tellsOfKubeletUnit = (findings: readonly Finding[]): boolean =>
+  findings.some(({ id, verdict }) => verdict === 'problem' && UNIT_TROUBLES.includes(id));
+
+const UNIT_TROUBLES = ['kubelet.no-unit', 'kubelet.two-units', 'kubelet.masked', 'kubelet.not-loaded'];
+
 function ownFindings(unit: string, state: UnitState, { errors }: UnitQuestion): readonly Finding[] {
   const kind = unit === DAEMON_UNIT ? 'daemon' : 'timer';
   const evidence = { unit, load: state.load, active: state.active, result: state.result };

@@ -9,6 +9,7 @@ import { type Cause, type Evidence, type Finding, finding, good } from '../findi
 import { certificateCauses, OTHER_TOKEN_CAUSES } from '../rules/authentication.ts';
 import { bootstrapTokenCauses, type TokenTrace, tokenTrace, traceText } from '../rules/bootstrap-token.ts';
 import { lostRoles, weightOf, withApi } from '../targets.ts';
+import { NO_SETTINGS } from './host.ts';
 import { fromError } from '../walk.ts';
 
 /** What each credential may ask about itself; the answer shows that the API server knows who asks. */
@@ -19,7 +20,8 @@ export const authenticationStep: Step = {
   id: 'authentication',
   title: 'Credential',
   async run(context): Promise<StepOutcome | string> {
-    const { trusted = [] } = context.facts;
+    const { settings, trusted = [] } = context.facts;
+    if (settings === undefined) return NO_SETTINGS;
     if (trusted.length === 0) return 'no server is reached with trust';
     const findings: Finding[] = [];
     const accepted: Target[] = [];

@@ -2,7 +2,7 @@ import { parseForbidden } from '../../adapters/api/api-errors.ts';
 import { type CertletError, isCertletError } from '../../errors.ts';
 import { minorOf } from '../../kubelet/facts.ts';
 import type { ApiConnection } from '../../ports.ts';
-import type { CheckContext, Step, StepOutcome, Target } from '../facts.ts';
+import type { CheckContext, Facts, Step, StepOutcome, Target } from '../facts.ts';
 import { type Finding, finding, good } from '../finding.ts';
 import {
   clientApprovalFinding,
@@ -14,11 +14,13 @@ import {
 } from '../rules/authorization.ts';
 import { lifetimeFindings, signersFindings } from '../rules/signers.ts';
 import { askerOf, lostRoles, weightOf, withApi } from '../targets.ts';
+import { NO_SETTINGS } from './host.ts';
 
 const CSRS = { group: 'certificates.k8s.io', resource: 'certificatesigningrequests' } as const;
 
 /** Why steps that need somebody whom the API server knows are not taken without. */
-export const NOBODY_ACCEPTED = 'no credential is accepted';
+export const nobodyAccepted = ({ settings }: Facts): string =>
+  settings === undefined ? NO_SETTINGS : 'no credential is accepted';
 
 /** Which versions of the API there are. */
 export const versionsStep: Step = {
@@ -26,7 +28,7 @@ export const versionsStep: Step = {
   title: 'API versions',
   async run(context): Promise<StepOutcome | string> {
     const asker = askerOf(context.facts);
-    if (asker === undefined) return NOBODY_ACCEPTED;
+    if (asker === undefined) return nobodyAccepted(context.facts);
     return withApi(context, asker, async (api) => {
       const apiVersion = await api.discover(context.signal);
       const gitVersion = await serverVersion(api, context.signal);
@@ -71,7 +73,7 @@ export const rightsStep: Step = {
   title: 'Permissions',
   async run(context): Promise<StepOutcome | string> {
     const { accepted = [] } = context.facts;
-    if (accepted.length === 0) return NOBODY_ACCEPTED;
+    if (accepted.length === 0) return nobodyAccepted(context.facts);
     const findings: Finding[] = [];
     for (const target of accepted) findings.push(...(await rightsOf(context, target, accepted)));
     return { findings };
@@ -149,7 +151,7 @@ export const approvalStep: Step = {
   title: 'Approval',
   async run(context): Promise<StepOutcome | string> {
     const { accepted = [], settings, serverMinor } = context.facts;
-    if (accepted.length === 0) return NOBODY_ACCEPTED;
+    if (accepted.length === 0) return nobodyAccepted(context.facts);
     const findings: Finding[] = [];
     let automatic: boolean | undefined;
     let legacy: boolean | undefined;

@@ -1,3 +1,4 @@
+import { RESTART_HOOK } from '../../adapters/hooks/hook-record.ts';
 import { isCertletError } from '../../errors.ts';
 import type { NodeFacts } from '../../ports.ts';
 import { receivedAt } from '../../rotation/rules/schedule.ts';
@@ -8,7 +9,15 @@ import { type Finding, finding, good } from '../finding.ts';
 import { daemonFindings, restartedUnitFindings } from '../rules/daemon.ts';
 import { kubeletFindings } from '../rules/kubelet.ts';
 import { certificateNameFindings } from '../rules/names.ts';
-import { DAEMON_UNIT, failedStart, ONCE_UNIT, tellsOfDaemon, TIMER_UNIT, unitFindings } from '../rules/units.ts';
+import {
+  DAEMON_UNIT,
+  failedStart,
+  ONCE_UNIT,
+  tellsOfDaemon,
+  tellsOfKubeletUnit,
+  TIMER_UNIT,
+  unitFindings,
+} from '../rules/units.ts';
 import { timerFindings } from '../rules/timer.ts';
 import { withApi } from '../targets.ts';
 import { serviceName } from '../../kubelet/restart-unit-file.ts';
@@ -96,16 +105,19 @@ export const daemonStep: Step = {
     const timer = timerFindings(units, pairs === undefined ? [] : wholePairs(pairs));
     const { ports } = context;
     const state = await ports.daemon(settings);
-    const document = state === 'running' ? await ports.daemonStatus(settings) : undefined;
+    const document = await (state === 'running' ? ports.daemonStatus(settings) : ports.lastRun(settings));
     const own = daemonFindings({ state, units, document, now: ports.now() });
     const bySystemd = await unitsFound(context, settings, units);
+    const restarted = await kubeletUnit(context, settings, { units, failed: own.some(isRestart) });
     return {
       findings: [
         ...bySystemd,
-        // Why it is stopped is said already.
-        ...own.filter(({ id }) => !tellsOfDaemon(bySystemd) || !['daemon.stopped', 'daemon.down'].includes(id)),
+        // Why it is stopped is said already, and so is a unit that cannot be restarted.
+        ...own
+          .filter(({ id }) => !tellsOfDaemon(bySystemd) || !['daemon.stopped', 'daemon.down'].includes(id))
+          .filter((found) => !isRestart(found) || !tellsOfKubeletUnit([...bySystemd, ...restarted])),
         ...timer,
-        ...(await kubeletUnit(context, settings, units)),
+        ...restarted,
       ],
     };
   },
@@ -124,19 +136,27 @@ async function unitsFound(
   return unitFindings({ states, units, kubelet, errors });
 }
 
+/** The restart of the kubelet is what failed. */
+const isRestart = ({ evidence }: Finding): boolean => evidence?.['hook'] === RESTART_HOOK;
+
 /** Judged where certlet has units itself: elsewhere nobody reads the flag that restarts. */
 async function kubeletUnit(
-  { ports }: CheckContext,
+  { ports, facts }: CheckContext,
   { kubelet }: Settings,
-  { sandbox }: OwnUnits,
+  { units: { sandbox }, failed }: { readonly units: OwnUnits; readonly failed: boolean },
 ): Promise<readonly Finding[]> {
   if (sandbox === undefined || kubelet.restart === 'never') return [];
   const root = await ports.reloads();
+  const here = facts.kubelet?.facts !== undefined || facts.kubelet?.distribution !== undefined;
   const named = serviceName(kubelet.unit);
   const restarted = root.restarted ?? named;
   const there = new Set<string>();
   for (const unit of [restarted, named]) if (await root.hasUnit(unit)) there.add(unit);
-  return restartedUnitFindings({ restarted, named, hasUnit: (unit) => there.has(unit) });
+  // Whoever names a unit, asks for restarts or gives them a window has a kubelet in mind.
+  const asked = kubelet.restart === 'always' || kubelet.restartWindow !== undefined;
+  const byName = [restarted, named].some((unit) => unit !== 'kubelet.service');
+  const wanted = here || failed || asked || byName;
+  return restartedUnitFindings({ restarted, named, hasUnit: (unit) => there.has(unit), wanted });
 }
 
 const wholePairs = (pairs: NonNullable<Facts['pairs']>): Parameters<typeof timerFindings>[1] =>

@@ -7,7 +7,7 @@ import type { CheckContext, Step, StepOutcome, Target } from '../facts.ts';
 import { type Finding, finding } from '../finding.ts';
 import { requestsFindings } from '../rules/requests.ts';
 import { askerOf, withApi } from '../targets.ts';
-import { NOBODY_ACCEPTED } from './authorization.ts';
+import { nobodyAccepted } from './authorization.ts';
 
 /** Enough to see whether anybody is at work; a cluster with half a million of them is told by the first page. */
 const PAGE = 500;
@@ -19,8 +19,7 @@ export const requestsStep: Step = {
   async run(context): Promise<StepOutcome | string> {
     const { settings, automatic, skewMs = 0 } = context.facts;
     const asker = askerOf(context.facts);
-    // Without settings there was no credential either.
-    if (settings === undefined || asker === undefined) return NOBODY_ACCEPTED;
+    if (settings === undefined || asker === undefined) return nobodyAccepted(context.facts);
     const { specs } = settings;
     const purposes = specs.map(({ name }) => name);
     const store = context.ports.openStore(settings);

@@ -1,7 +1,8 @@
 import { createApiConnector } from '../../adapters/api/connector.ts';
 import { callControl } from '../../adapters/control/client.ts';
 import { controlSocketPath } from '../../adapters/control/server.ts';
-import { NodeFileSystem } from '../../adapters/file-system.ts';
+import { type FileSystem, NodeFileSystem } from '../../adapters/file-system.ts';
+import { readIfPresent } from '../../adapters/files.ts';
 import { askKubeletVersion, readHostKubelet } from '../../adapters/host-kubelet.ts';
 import { HostFiles } from '../../adapters/host-files.ts';
 import { readHostReloads, readWantedUnits } from '../../adapters/host-reloads.ts';
@@ -14,6 +15,7 @@ import { lookServed } from '../../adapters/probe/served-certificate.ts';
 import { viewStore } from '../../adapters/probe/store-view.ts';
 import { connectOnce } from '../../adapters/probe/tcp-connect.ts';
 import { askUnitStates, lastErrors } from '../../adapters/systemd/unit-states.ts';
+import { statusFilePath } from '../../adapters/status-file.ts';
 import { createRouteProbe } from '../../adapters/route-probe.ts';
 import type { CheckPorts, DaemonState, RootReloads } from '../../check/facts.ts';
 import { checkDocument, checkText, tally } from '../../check/report.ts';
@@ -26,7 +28,7 @@ import { RESTART_UNIT_FILE, restartedUnit } from '../../kubelet/restart-unit-fil
 import { decodeStatus, type StatusDocument } from '../../status/document.ts';
 import { encodeAnswer } from '../answer.ts';
 import type { CheckArguments } from '../command.ts';
-import { type CommandContext, showsColour } from '../command-context.ts';
+import { columnsOf, type CommandContext, showsColour } from '../command-context.ts';
 import { VERSION } from '../version.ts';
 
 /** Somebody waits at a terminal: an answer that takes longer than these is none. */
@@ -43,7 +45,7 @@ export async function runCheck(context: CommandContext, args: CheckArguments): P
   if (args.output !== 'text') context.print(encodeAnswer(checkDocument(reports, about), args.output));
   else {
     const colour = showsColour(edge.stdout, edge.environment);
-    context.print(checkText(reports, { ...about, colour, columns: edge.stdout.columns ?? 120 }));
+    context.print(checkText(reports, { ...about, colour, columns: columnsOf(edge.stdout) ?? 120 }));
   }
   if (tally(reports).problem > 0) return EXIT.failed;
   const denied = reports.some(({ findings }) => findings.some((found) => found.denied === true));
@@ -81,6 +83,7 @@ export function checkPorts(context: CommandContext): CheckPorts {
       }),
     daemon: askDaemon,
     daemonStatus,
+    lastRun: (settings) => lastRun(fs, settings),
     isReadOnlyMount,
     isFull,
     ownUnits: () => readOwnUnits(edge.hostRoot),
@@ -107,6 +110,21 @@ async function askDaemon({ runtimeDir }: Settings): Promise<DaemonState> {
     return kind === 'absent' ? 'down' : 'unknown';
   } catch (error) {
     if (isCertletError(error, 'ERR_CONTROL')) return 'unknown';
+    throw error;
+  }
+}
+
+/** Above any document. */
+const MAX_STATUS_BYTES = 1024 * 1024;
+
+async function lastRun(fs: FileSystem, { runtimeDir }: Settings): Promise<StatusDocument | undefined> {
+  const path = statusFilePath(runtimeDir);
+  try {
+    const text = await readIfPresent(fs, path, MAX_STATUS_BYTES);
+    const document = text === undefined ? undefined : decodeStatus(text, path);
+    return document?.process.command === 'once' ? document : undefined;
+  } catch (error) {
+    if (isCertletError(error, 'ERR_CONTROL')) return undefined;
     throw error;
   }
 }

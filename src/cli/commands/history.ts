@@ -4,7 +4,7 @@ import { type HistoryStatus, historyStatus, historyText } from '../../status/his
 import type { RecordView, StoreView } from '../../adapters/probe/store-view.ts';
 import { ANSWER_VERSION, encodeAnswer } from '../answer.ts';
 import type { HistoryArguments } from '../command.ts';
-import { type CommandContext, showsColour } from '../command-context.ts';
+import { columnsOf, type CommandContext, showsColour } from '../command-context.ts';
 import { typedLine } from '../carried.ts';
 import { managedPurposes } from '../managed-purposes.ts';
 
@@ -23,8 +23,7 @@ export async function runHistory(context: CommandContext, args: HistoryArguments
     return EXIT.ok;
   }
   const { stdout, environment } = edge;
-  const columns = stdout.isTTY === true ? stdout.columns : undefined;
-  print(historyText(certificates, { colour: showsColour(stdout, environment), columns }));
+  print(historyText(certificates, { colour: showsColour(stdout, environment), columns: columnsOf(stdout) }));
   return EXIT.ok;
 }
 

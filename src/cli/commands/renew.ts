@@ -52,7 +52,11 @@ async function restartNow(context: CommandContext, settings: Settings, args: Ren
   if (args.dryRun || args.wait || args.certificate !== undefined)
     throw new CertletError('ERR_USAGE', '--restart-now renews nothing and goes with no name, --wait or --dry-run');
   const place = placeOf(context, settings);
-  const reply = await callControl(place.socket, { method: 'POST', path: '/restart-kubelet', body: {} });
+  const reply = await callControl(place.socket, {
+    method: 'POST',
+    path: '/restart-kubelet',
+    body: { by: whoAsks(context.edge) },
+  });
   if (reply.kind === 'absent')
     throw new CertletError('ERR_CONTROL', 'no daemon runs that could end the wait', {
       remedy: `systemctl restart ${shellWord(settings.kubelet.unit)}`,
@@ -68,6 +72,13 @@ async function restartNow(context: CommandContext, settings: Settings, args: Ren
         : `the kubelet is restarted now, for ${restarts.join(' and ')}\n`,
     );
   return EXIT.ok;
+}
+
+/** For the journal of the daemon, whose socket root and its own user alone may open. */
+function whoAsks({ userId, environment }: CommandContext['edge']): string {
+  const user = userId === 0 ? 'root' : `user ${String(userId)}`;
+  const behind = environment['SUDO_USER'] ?? '';
+  return /^[\w.-]{1,64}$/.test(behind) ? `${user}, sudo of ${behind}` : user;
 }
 
 async function dryRun(

@@ -6,9 +6,10 @@ import { statusMark } from '../../status/document.ts';
 import { adviceLines } from '../../status/rows.ts';
 import { statusReport } from '../../status/text.ts';
 import { type Liveness, type State, STATE_EXIT, type Verdict, verdictOf } from '../../status/verdict.ts';
+import { timestamp } from '../../timestamp.ts';
 import { encodeAnswer } from '../answer.ts';
 import type { StatusArguments } from '../command.ts';
-import { type CommandContext, showsColour } from '../command-context.ts';
+import { columnsOf, type CommandContext, showsColour } from '../command-context.ts';
 import { managedPurposes } from '../managed-purposes.ts';
 import { type FoundStatus, findStatus } from '../status-source.ts';
 import { howItRuns, toldFor } from '../told-remedies.ts';
@@ -121,11 +122,12 @@ function formed(
   const { stdout, environment } = context.edge;
   if (args.output === 'text') {
     const colour = showsColour(stdout, environment);
-    const columns = stdout.isTTY === true ? stdout.columns : undefined;
+    const columns = columnsOf(stdout);
     const details = args.verbose || args.certificate !== undefined;
     return statusReport(document, { source, trouble, host, verdict, now, nextRun, colour, columns, details });
   }
-  const told = { ...document, state: verdict.state, reasons: verdict.reasons, source: source.kind };
+  const process = nextRun === undefined ? document.process : { ...document.process, nextRunAt: timestamp(nextRun) };
+  const told = { ...document, process, state: verdict.state, reasons: verdict.reasons, source: source.kind };
   // A stream of documents has one on each line.
   return args.watch && args.output === 'json' ? `${JSON.stringify(told)}\n` : encodeAnswer(told, args.output);
 }

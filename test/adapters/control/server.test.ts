@@ -142,6 +142,19 @@ const rows: readonly Row[] = [
     answer: { restarts: ['serving'] },
   },
   {
+    name: 'and who asks for it',
+    call: { method: 'POST', path: '/restart-kubelet', body: { by: 'root, sudo of mia' } },
+    handlers: { restartNow: (by) => [by] },
+    status: 202,
+    answer: { restarts: ['root, sudo of mia'] },
+  },
+  {
+    name: 'who asks is a text',
+    call: { method: 'POST', path: '/restart-kubelet', body: { by: ['root'] } },
+    status: 400,
+    answer: { error: { field: 'by', message: 'expected who asks' } },
+  },
+  {
     name: 'none waits',
     call: { method: 'POST', path: '/restart-kubelet' },
     handlers: { restartNow: () => [] },
@@ -152,7 +165,7 @@ const rows: readonly Row[] = [
     name: 'a restart of one certificate alone is none',
     call: { method: 'POST', path: '/restart-kubelet', body: { purposes: ['client'] } },
     status: 400,
-    answer: { error: { field: 'purposes', message: 'unknown field; there is none' } },
+    answer: { error: { field: 'purposes', message: 'unknown field; there is by' } },
   },
   {
     name: 'looking at it restarts nothing',

@@ -57,6 +57,21 @@ for (const { name, facts, found } of [
     found: [],
   },
   {
+    name: 'an error of the last run of the timer was nothing wrong',
+    facts: { state: 'down', units: { ...installed, service: false, timer: true }, document: failing },
+    found: ['problem timer.client-failing: df -h /pki'],
+  },
+  {
+    name: 'a cert-dir that no run of the timer can use was nothing wrong',
+    facts: { state: 'down', units: { ...installed, service: false, timer: true }, document: troubled },
+    found: ['problem timer.trouble: df -h /pki'],
+  },
+  {
+    name: 'a run by hand says nothing of a daemon that is stopped',
+    facts: { state: 'down', document: failing },
+    found: ['problem daemon.stopped: systemctl start certlet   # why it ended: journalctl -u certlet -e'],
+  },
+  {
     name: 'nothing is enabled',
     facts: { state: 'down', units: { ...installed, service: false } },
     found: ['warning daemon.down: systemctl enable --now certlet   # or: systemctl enable --now certlet-once.timer'],
@@ -83,11 +98,11 @@ for (const { name, facts, found } of [
 
 t.test('a failure has the time since it began and the tries', async (t) => {
   const [found] = daemonFindings({ state: 'running', units: installed, document: failing, now: NOW });
-  t.equal(found?.what, 'the daemon fails to renew the client certificate (since 23 minutes, 9 tries): /pki is full');
+  t.equal(found?.what, 'the daemon fails to renew the client certificate (for 23 minutes, 9 tries): /pki is full');
 });
 
 const ENV = '/etc/certlet/kubelet-unit.env';
-for (const { name, restarted = 'kubelet.service', named = 'kubelet.service', units, found } of [
+for (const { name, restarted = 'kubelet.service', named = 'kubelet.service', wanted = true, units, found } of [
   { name: 'there', units: ['kubelet.service'], found: [] },
   {
     name: 'not there was to be named in the settings only, and its trouble in the journal in root’s file only',
@@ -95,6 +110,12 @@ for (const { name, restarted = 'kubelet.service', named = 'kubelet.service', uni
     found: [
       /^problem kubelet\.no-unit: systemctl list-unit-files .*KUBELET_UNIT=NAME in .*kubelet: \{ unit: NAME \} in the settings$/,
     ],
+  },
+  {
+    name: 'not there, on a host without a kubelet, was a problem',
+    units: [],
+    wanted: false,
+    found: ['note kubelet.no-unit: '],
   },
   {
     name: 'there, while the settings named none: check asked for the settings and restarts worked',
@@ -128,11 +149,12 @@ for (const { name, restarted = 'kubelet.service', named = 'kubelet.service', uni
   name: string;
   restarted?: string;
   named?: string;
+  wanted?: boolean;
   units: readonly string[];
   found: readonly (string | RegExp)[];
 }[]) {
   t.test(`a unit to restart, ${name}`, async (t) => {
-    const findings = restartedUnitFindings({ restarted, named, hasUnit: (unit) => units.includes(unit) });
+    const findings = restartedUnitFindings({ restarted, named, hasUnit: (unit) => units.includes(unit), wanted });
     t.equal(findings.length, found.length);
     t.match(
       findings.map(({ verdict, id, remedy }) => `${verdict} ${id}: ${remedy ?? ''}`),
