@@ -139,6 +139,15 @@ async function unitsFound(
 /** The restart of the kubelet is what failed. */
 const isRestart = ({ evidence }: Finding): boolean => evidence?.['hook'] === RESTART_HOOK;
 
+const isKubeletHere = ({ kubelet }: Facts): boolean =>
+  kubelet?.facts !== undefined || kubelet?.distribution !== undefined;
+
+/** Whoever names a unit, asks for restarts or gives them a window has a kubelet in mind. */
+const isKubeletMeant = ({ restart, restartWindow, unit }: Settings['kubelet'], restarted: string): boolean =>
+  restart === 'always' ||
+  restartWindow !== undefined ||
+  [restarted, serviceName(unit)].some((name) => name !== 'kubelet.service');
+
 /** Judged where certlet has units itself: elsewhere nobody reads the flag that restarts. */
 async function kubeletUnit(
   { ports, facts }: CheckContext,
@@ -147,15 +156,11 @@ async function kubeletUnit(
 ): Promise<readonly Finding[]> {
   if (sandbox === undefined || kubelet.restart === 'never') return [];
   const root = await ports.reloads();
-  const here = facts.kubelet?.facts !== undefined || facts.kubelet?.distribution !== undefined;
   const named = serviceName(kubelet.unit);
   const restarted = root.restarted ?? named;
   const there = new Set<string>();
   for (const unit of [restarted, named]) if (await root.hasUnit(unit)) there.add(unit);
-  // Whoever names a unit, asks for restarts or gives them a window has a kubelet in mind.
-  const asked = kubelet.restart === 'always' || kubelet.restartWindow !== undefined;
-  const byName = [restarted, named].some((unit) => unit !== 'kubelet.service');
-  const wanted = here || failed || asked || byName;
+  const wanted = failed || isKubeletHere(facts) || isKubeletMeant(kubelet, restarted);
   return restartedUnitFindings({ restarted, named, hasUnit: (unit) => there.has(unit), wanted });
 }
 
