@@ -24,7 +24,7 @@ import { tableOf } from './table.ts';
 const { values } = parseArgs({
   options: {
     runs: { type: 'string', default: '5' },
-    idle: { type: 'string', default: '75' },
+    idle: { type: 'string', default: '155' },
     program: { type: 'string' },
   },
 });

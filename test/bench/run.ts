@@ -69,12 +69,12 @@ export async function measureStart(subject: Subject): Promise<Figures> {
 }
 
 /**
- * What it takes while its serving request waits for approval, and while it has nothing to do: every certificate current, no watch open,
- * `idleSeconds` after the last change.
+ * What it takes while its serving request waits for approval, and while it has nothing to do: every certificate current, no watch open.
+ * Both are counted `idleSeconds` after the start and after the swap: what the kubelet's port shows is looked at for 90 seconds.
  */
 export async function measureRest(subject: Subject, idleSeconds: number): Promise<Figures> {
   return whileRunning(subject, async (pid) => {
-    await delay(5000);
+    await delay(1000 * idleSeconds);
     const waiting = { ...memory(pid, 'waiting for approval'), ...(await rates(pid, 'waiting for approval')) };
     await subject.serve();
     await delay(1000 * idleSeconds);

@@ -23,6 +23,8 @@ const run = (program: string, ...args: readonly string[]): string =>
 const isQuick = (): boolean => statSync(packageNamed(/amd64\.deb$/)).size > 31e6;
 /** What a slow line is to carry at most: deb, rpm and tar.xz. */
 const LIMIT_BYTES = 28e6;
+/** The same, hardly compressed: the largest of them, rpm's for amd64, shrinks from 35.4 to 27.9 MB. */
+const QUICK_LIMIT_BYTES = 35.5e6;
 
 t.test('SHA256SUMS names every package of both architectures, and fits', async (t) => {
   const names = readFileSync(join(packagesFolder(), 'SHA256SUMS'), 'utf8').match(/\S+$/gm) ?? [];
@@ -44,7 +46,8 @@ t.test('SHA256SUMS names every package of both architectures, and fits', async (
   for (const name of names) {
     const { size } = statSync(join(packagesFolder(), name));
     console.log(`# figure ${name}: ${(size / 1e6).toFixed(1)} MB${isQuick() ? ', hardly compressed' : ''}`);
-    if (!isQuick() && /\.(deb|rpm|xz)$/.test(name)) t.ok(size <= LIMIT_BYTES, `${name} has ${String(size)} bytes`);
+    const limit = isQuick() ? QUICK_LIMIT_BYTES : LIMIT_BYTES;
+    if (/\.(deb|rpm|xz)$/.test(name)) t.ok(size <= limit, `${name} has ${String(size)} bytes`);
   }
 });
 
