@@ -2,6 +2,7 @@ import type { OwnUnits } from '../../adapters/own-units.ts';
 import { formatDuration } from '../../config/duration.ts';
 import type { Settings } from '../../config.ts';
 import { KUBELET_SERVING } from '../../csr/spec.ts';
+import { latestRestart } from '../../kubelet/restart-window.ts';
 import { restartForecast } from '../../kubelet/restart.ts';
 import { type Finding, finding, good } from '../finding.ts';
 import { servedInRounds } from '../../rotation/rules/schedule.ts';
@@ -135,10 +136,20 @@ function restartFindings({ settings: { kubelet, specs }, kubeletVersion }: Short
         : `${reason}: it would be restarted ${often}`;
     const newer = purpose === KUBELET_SERVING ? '1.36' : '1.18';
     const remedy = `upgrade the kubelet to ${newer} or later, or keep longer lifetimes for the ${purpose} certificate`;
-    return [
-      finding(kubelet.restart === 'never' ? 'problem' : 'warning', `short-lived.${purpose}-restart`, what, { remedy }),
-    ];
+    const verdict = kubelet.restart === 'never' ? 'problem' : 'warning';
+    const restarted = finding(verdict, `short-lived.${purpose}-restart`, what, { remedy });
+    return [restarted, ...windowFindings(kubelet, purpose, remedy)];
   });
+}
+
+/** Of an hour a restart may wait at most for what is left at 70 %, less the margin before the end (`kubelet/restart-window.ts`). */
+function windowFindings({ restartWindow }: Settings['kubelet'], purpose: string, remedy: string): readonly Finding[] {
+  if (restartWindow === undefined) return [];
+  const replaced = new Date(LIFE_MS * 0.7);
+  const life = { notBefore: new Date(0), notAfter: new Date(LIFE_MS), selfSigned: false };
+  const mostMs = latestRestart(life).getTime() - replaced.getTime();
+  const what = `kubelet.restartWindow can hold a restart for the ${purpose} certificate for ${formatDuration(mostMs)} at most, so it would come outside of the window nearly each time`;
+  return [finding('warning', `short-lived.${purpose}-window`, what, { remedy })];
 }
 
 function hostFindings({ skewMs, bootstraps }: ShortLivedQuestion): readonly Finding[] {

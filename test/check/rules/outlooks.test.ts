@@ -137,6 +137,7 @@ const SHORT: ShortLivedQuestion = {
   bootstraps: true,
 };
 const APPROVER = 'note short-lived.serving-approval';
+const WINDOW = { start: '30 2 * * *', length: '2h' };
 const TIMER = { service: false, timer: true, command: 'certlet once --every 1h' };
 const PERSON = {
   certificates: [
@@ -189,6 +190,16 @@ for (const row of [
     name: 'a kubelet that must be restarted',
     question: { kubeletVersion: 'v1.30.1' },
     want: [APPROVER, 'warning short-lived.serving-restart'],
+  },
+  {
+    name: 'and waits for a window',
+    question: { kubeletVersion: 'v1.30.1', settings: settingsOf({ kubelet: { restartWindow: WINDOW } }) },
+    want: [APPROVER, 'warning short-lived.serving-restart', 'warning short-lived.serving-window'],
+  },
+  {
+    name: 'a window for a kubelet that reads pairs again',
+    question: { settings: settingsOf({ kubelet: { restartWindow: WINDOW } }) },
+    want: [APPROVER],
   },
   {
     name: 'and may not be',
