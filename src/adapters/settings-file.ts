@@ -17,6 +17,11 @@ export interface SettingsFileRequest {
 }
 
 const MAX_BYTES = 1024 * 1024;
+/** An entry of `certificates` has a name, a signer and a subject: none is shorter. */
+const LEAST_ENTRY_BYTES = 32;
+
+/** So many certificates fit into a settings file: what is read back of each of them has room for as many. */
+export const MOST_CERTIFICATES = MAX_BYTES / LEAST_ENTRY_BYTES;
 const GROUP_AND_OTHERS_WRITE = 0o022;
 const OTHERS_WRITE = 0o002;
 const STICKY = 0o1000;

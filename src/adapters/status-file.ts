@@ -4,9 +4,15 @@ import type { Clock } from '../ports.ts';
 import type { FileSystem } from './file-system.ts';
 import { ensureFolder } from './files.ts';
 import { placeFile } from './mounted-file.ts';
+import { MOST_CERTIFICATES } from './settings-file.ts';
 
 /** Where the status document lies in the runtime folder. */
 export const statusFilePath = (runtimeDir: string): string => join(runtimeDir, 'status.json');
+
+/** What one certificate takes in the document, with its names and its last error. */
+const CERTIFICATE_BYTES = 2048;
+/** Above any document, in the file and in an answer of the socket. */
+export const STATUS_LIMIT_BYTES = MOST_CERTIFICATES * CERTIFICATE_BYTES;
 
 /** In the runtime folder, beside the cert-dir's lock, which may be out of reach: who holds this one publishes, so that no second certlet overwrites what the first one tells. */
 export const PUBLISHER_LOCK = '.publisher.lock';

@@ -4,7 +4,7 @@ import { NodeFileSystem } from '../adapters/file-system.ts';
 import { readIfPresent } from '../adapters/files.ts';
 import { escaped } from '../adapters/log/printable.ts';
 import { isProcessAlive } from '../adapters/process-alive.ts';
-import { statusFilePath } from '../adapters/status-file.ts';
+import { STATUS_LIMIT_BYTES, statusFilePath } from '../adapters/status-file.ts';
 import type { Settings } from '../config.ts';
 import { CertletError } from '../errors.ts';
 import { decodeStatus, type StatusDocument } from '../status/document.ts';
@@ -28,8 +28,6 @@ export interface FoundStatus {
   readonly trouble?: Trouble | undefined;
 }
 
-/** Far above any document. */
-const MAX_BYTES = 1024 * 1024;
 /** The superuser may read the cert-dir. */
 const ROOT = 0;
 
@@ -49,7 +47,7 @@ export async function findStatus(
   }
   const trouble = troubleOf(reply);
   const path = statusFilePath(settings.runtimeDir);
-  const text = await readIfPresent(new NodeFileSystem(), path, MAX_BYTES);
+  const text = await readIfPresent(new NodeFileSystem(), path, STATUS_LIMIT_BYTES);
   if (text !== undefined) {
     const document = decodeStatus(text, path);
     // An answer of any kind comes from a daemon that lives.

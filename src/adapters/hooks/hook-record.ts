@@ -1,6 +1,7 @@
 import { dirname, join } from 'node:path';
 import type { FileSystem } from '../file-system.ts';
 import { ensureFolder, readIfPresent, replaceFile, replaceUnhurried } from '../files.ts';
+import { MOST_CERTIFICATES } from '../settings-file.ts';
 import type { PairInUse } from '../../kubelet/restart-window.ts';
 import { SerialQueue } from '../../serial-queue.ts';
 
@@ -40,7 +41,9 @@ export interface HeldRestart {
 }
 
 const FILE = 'hooks.json';
-const LIMIT_BYTES = 64 * 1024;
+/** Of one certificate; most need half of it. A record that is larger than all of them is none of ours. */
+const ENTRY_BYTES = 512;
+const LIMIT_BYTES = MOST_CERTIFICATES * ENTRY_BYTES;
 
 /**
  * `<state>/hooks.json`: what makes a crash between the swap of a pair and its hooks lose nothing. At start the pair behind the link is

@@ -15,7 +15,7 @@ import { lookServed } from '../../adapters/probe/served-certificate.ts';
 import { viewStore } from '../../adapters/probe/store-view.ts';
 import { connectOnce } from '../../adapters/probe/tcp-connect.ts';
 import { askUnitStates, lastErrors } from '../../adapters/systemd/unit-states.ts';
-import { statusFilePath } from '../../adapters/status-file.ts';
+import { STATUS_LIMIT_BYTES, statusFilePath } from '../../adapters/status-file.ts';
 import { createRouteProbe } from '../../adapters/route-probe.ts';
 import type { CheckPorts, DaemonState, RootReloads } from '../../check/facts.ts';
 import { checkDocument, checkText, tally } from '../../check/report.ts';
@@ -114,13 +114,10 @@ async function askDaemon({ runtimeDir }: Settings): Promise<DaemonState> {
   }
 }
 
-/** Above any document. */
-const MAX_STATUS_BYTES = 1024 * 1024;
-
 async function lastRun(fs: FileSystem, { runtimeDir }: Settings): Promise<StatusDocument | undefined> {
   const path = statusFilePath(runtimeDir);
   try {
-    const text = await readIfPresent(fs, path, MAX_STATUS_BYTES);
+    const text = await readIfPresent(fs, path, STATUS_LIMIT_BYTES);
     const document = text === undefined ? undefined : decodeStatus(text, path);
     return document?.process.command === 'once' ? document : undefined;
   } catch (error) {
