@@ -143,8 +143,8 @@ function filesOf(suite: Suite, named: readonly string[]): string[] {
     .sort((one, other) => Number(isLong(other)) - Number(isLong(one)) || (one < other ? -1 : 1));
 }
 
-/** Files that start many programs come first: the last to end would run alone. */
-const isLong = (file: string): boolean => /^test\/(integration|tooling|config)\//.test(file);
+/** Files that start many programs or play months come first: the last to end would run alone. */
+const isLong = (file: string): boolean => /^test\/(integration|tooling|config|rotation\/ca)\/|^test\/rotation\/hundred\./.test(file);
 
 /** Private, short (sockets want that), and in no folder that another user may change. */
 function makeFolder(): string {

@@ -14,6 +14,12 @@ export const isOfKubeconfig = (purpose: string): boolean => purpose === CLUSTER_
 /** A name is for people, and the fingerprint tells CAs apart: names of pages, which whoever publishes may choose, fill no record and no status. */
 const MAX_SUBJECT = 256;
 
+/** Each round reads the same few CAs out of the same text, and to read one is to verify its signature. */
+const MAX_REMEMBERED = 32;
+const MAX_REMEMBERED_CHARACTERS = 16_384;
+/** CAs by their PEM, of which they are a function. */
+const remembered = new Map<string, TrustedCa>();
+
 /** One of the CAs that a kubeconfig trusts, or that a cluster publishes. */
 export interface TrustedCa extends Pick<CertificateFacts, 'fingerprint' | 'subject' | 'notBefore' | 'notAfter'> {
   readonly pem: string;
@@ -25,7 +31,7 @@ export interface TrustedCa extends Pick<CertificateFacts, 'fingerprint' | 'subje
 export function readTrustedCas(pem: string | undefined): readonly TrustedCa[] {
   const found = new Map<string, TrustedCa>();
   for (const block of blocksOf(pem ?? '')) {
-    const ca = trustedCa(block);
+    const ca = remembered.get(block) ?? remember(trustedCa(block));
     if (ca !== undefined && !found.has(ca.fingerprint)) found.set(ca.fingerprint, ca);
   }
   return [...found.values()];
@@ -51,6 +57,14 @@ function blocksOf(pem: string): readonly string[] {
     if (isCertletError(error)) return [];
     throw error;
   }
+}
+
+/** Begins anew once it is full: who trusts more CAs than that reads them each time. */
+function remember(ca: TrustedCa | undefined): TrustedCa | undefined {
+  if (ca === undefined || ca.pem.length > MAX_REMEMBERED_CHARACTERS) return ca;
+  if (remembered.size >= MAX_REMEMBERED) remembered.clear();
+  remembered.set(ca.pem, ca);
+  return ca;
 }
 
 function trustedCa(pem: string): TrustedCa | undefined {
