@@ -144,7 +144,8 @@ function filesOf(suite: Suite, named: readonly string[]): string[] {
 }
 
 /** Files that start many programs or play months come first: the last to end would run alone. */
-const isLong = (file: string): boolean => /^test\/(integration|tooling|config|rotation\/ca)\/|^test\/rotation\/hundred\./.test(file);
+const isLong = (file: string): boolean =>
+  /^test\/(integration|tooling|config|rotation\/ca)\/|^test\/rotation\/hundred\./.test(file);
 
 /** Private, short (sockets want that), and in no folder that another user may change. */
 function makeFolder(): string {
