@@ -126,8 +126,8 @@ export function restartedUnitFindings({ restarted, named, hasUnit, wanted }: Res
   if (restarted === named || (!there && !hasUnit(named))) {
     if (there) return [];
     if (!wanted) {
-      const none = `no kubelet is on this host: nothing is restarted after a rotation until ${restarted} is there`;
-      return [finding('note', 'kubelet.no-unit', none)];
+      const none = `no kubelet was found on this host: nothing is restarted after a rotation until there is a ${restarted}, or its unit is named`;
+      return [finding('note', 'kubelet.no-unit', none, { remedy: NAME_THE_UNIT })];
     }
     const what = `${restarted}, which is to be restarted after a rotation, is no unit of this host`;
     return [finding('problem', 'kubelet.no-unit', what, { remedy: NAME_THE_UNIT })];

@@ -115,7 +115,7 @@ for (const { name, restarted = 'kubelet.service', named = 'kubelet.service', wan
     name: 'not there, on a host without a kubelet, was a problem',
     units: [],
     wanted: false,
-    found: ['note kubelet.no-unit: '],
+    found: [/^note kubelet\.no-unit: systemctl list-unit-files /],
   },
   {
     name: 'there, while the settings named none: check asked for the settings and restarts worked',
