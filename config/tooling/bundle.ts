@@ -1,6 +1,7 @@
 /** The program as one CommonJS file. */
 import { dirname, join, resolve } from 'node:path';
 import { build, type Metafile, type Plugin } from 'esbuild';
+import { slimStringWidth } from './slim-string-width.ts';
 import { slimUndici, UNDICI_DEFINES } from './slim-undici.ts';
 import { slimWinston } from './slim-winston.ts';
 
@@ -59,7 +60,7 @@ export async function bundle(entry: string, outfile: string): Promise<Metafile> 
     // They go into THIRD-PARTY-LICENSES, whole: licenses.ts.
     legalComments: 'none',
     logLevel: 'warning',
-    plugins: [slimUndici, slimWinston, wholeProgram, windowBeside],
+    plugins: [slimUndici, slimWinston, slimStringWidth, wholeProgram, windowBeside],
     // yargs is an ES module that looks at its own address, which CommonJS does not have.
     define: {
       'import.meta.url': '__bundleUrl',
