@@ -97,7 +97,16 @@ export function hostHooks(settings: Settings, parts: HostHooksParts): HostHooks 
     },
     hold: (record) => {
       const { restartWindow } = kubelet;
-      hold = restartWindow && new WindowHold(() => holdOf(restartWindow, settings, parts, record));
+      hold =
+        restartWindow &&
+        new WindowHold({
+          load: () => holdOf(restartWindow, settings, parts, record),
+          clock,
+          log,
+          record,
+          waits: flagHaste === undefined,
+          onChange: parts.onServed,
+        });
       return hold;
     },
     datesOf: (path) => datesIn(fs, path),

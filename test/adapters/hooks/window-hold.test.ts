@@ -41,11 +41,20 @@ function bench() {
   return { clock, log, notes, onHold, hold };
 }
 
+function lazily(load: () => Promise<RestartHold>, { waits = true } = {}) {
+  const clock = new ManualClock();
+  const log = new RecordingLogger();
+  let changes = 0;
+  const record = { held: () => undefined, replaced: () => undefined };
+  const all = new WindowHold({ load, clock, log, record, waits, onChange: () => void (changes += 1) });
+  return { all, clock, log, changes: () => changes };
+}
+
 t.test(
   'two certificates are due at one start: status told of one of them, and --restart-now freed that one',
   async (t) => {
     const made: RestartHold[] = [];
-    const all = new WindowHold(async () => {
+    const { all } = lazily(async () => {
       await new Promise(setImmediate);
       const { hold } = bench();
       made.push(hold);
@@ -65,18 +74,61 @@ t.test(
   },
 );
 
-t.test('what could not be loaded is loaded for the next restart', async (t) => {
-  let tries = 0;
-  const all = new WindowHold(async () => {
-    tries += 1;
-    if (tries === 1) throw new Error('no such file: window.cjs');
+const MISSING = new Error('no such file: window.cjs');
+
+t.test('window.cjs was missing after half an upgrade: the restart was an internal error', async (t) => {
+  let there = false;
+  const { all, clock, log, changes } = lazily(async () => {
+    if (!there) throw MISSING;
     return bench().hold;
   });
+  const event = { ...hookEvent(), replaced: GOOD };
+  void all.until(event, undefined, new AbortController().signal);
+  await clock.sleeping(1);
+  t.same(all.states(), [{ purpose: 'client', since: clock.now(), at: latestRestart(GOOD), by: 'end' }]);
+  clock.advance(5 * 60_000);
+  await clock.sleeping(1);
+  t.equal(log.lines.length, 1, 'told once');
+  t.match(log.lines[0], {
+    level: 'error',
+    event: 'The restart of the kubelet cannot be planned',
+    fields: { purpose: 'client', code: 'ERR_HOOK', error: /window\.cjs/, remedy: /again/ },
+  });
+  there = true;
+  clock.advance(5 * 60_000);
+  await until(() => all.states()[0]?.by === 'window');
+  t.has(all.states(), [{ at: PLANNED, by: 'window' }], 'planned as ever once the program is there');
+  t.ok(changes() >= 2);
+});
+
+t.test('without the program: what the kubelet uses ends, an administrator asks, or nobody knows', async (t) => {
+  const missing = async (): Promise<RestartHold> => {
+    throw MISSING;
+  };
+  const event = { ...hookEvent(), replaced: GOOD };
   const { signal } = new AbortController();
-  await t.rejects(all.until(hookEvent(), undefined, signal), /window\.cjs/);
-  void all.until(hookEvent(), undefined, signal);
-  await until(() => all.states().length > 0);
-  t.equal(tries, 2);
+  const ending = lazily(missing);
+  const end = ending.all.until(event, undefined, signal);
+  await ending.clock.sleeping(1);
+  ending.clock.advance(latestRestart(GOOD).getTime() - ending.clock.now().getTime());
+  t.equal(await end, 'due', 'before the pair in use ends');
+  t.same(ending.all.states(), []);
+
+  const asked = lazily(missing);
+  const freed = asked.all.until(event, undefined, signal);
+  await asked.clock.sleeping(1);
+  t.same(asked.all.release(), ['client']);
+  t.equal(await freed, 'due');
+
+  t.equal(await lazily(missing).all.until(hookEvent(), undefined, signal), 'due', 'no dates, nothing to wait for');
+  t.equal(await lazily(missing, { waits: false }).all.until(event, undefined, signal), 'later', 'a command ends');
+
+  const stopped = lazily(missing);
+  const stop = new AbortController();
+  const over = stopped.all.until(event, undefined, stop.signal);
+  await stopped.clock.sleeping(1);
+  stop.abort(new Error('the daemon ends'));
+  await t.rejects(over, /the daemon ends/);
 });
 
 t.test('--restart-now came while a missed window was planned anew: the restart went on waiting', async (t) => {
