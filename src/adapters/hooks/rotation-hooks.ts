@@ -162,6 +162,7 @@ export class RotationHooks implements AfterRotation {
     const wanted = this.#parts.hooks.map((hook) => ({ hook, reasons: hook.reasons(event) }));
     const due = wanted.filter(({ reasons }) => reasons.length > 0);
     if (due.length === 0 && event.cause !== undefined) return;
+    if (event.cause === undefined) this.#dropOlder(event, wanted);
     await this.#note(
       event,
       due.map(({ hook }) => hook.id),
@@ -177,6 +178,17 @@ export class RotationHooks implements AfterRotation {
       due.map(({ hook }) => hook),
       signal,
     );
+  }
+
+  /** What an older event still waits for is pointless where a newer one of the same purpose does not want it. */
+  #dropOlder(event: HookEvent, wanted: readonly { readonly hook: Hook; readonly reasons: readonly string[] }[]): void {
+    for (const { hook, reasons } of wanted) {
+      const running = this.#running.get(keyOf(hook, event));
+      if (reasons.length > 0 || running === undefined) continue;
+      running.abort();
+      this.#problems.delete(keyOf(hook, event));
+      this.#parts.log.log('info', 'Hook not wanted any more', { hook: hook.id, purpose: event.purpose });
+    }
   }
 
   #wantedLevel(hook: Hook, event: HookEvent): 'info' | 'debug' {

@@ -1,6 +1,7 @@
 import type { CaForm, KubeletCas } from '../../kubeconfig/ca-record.ts';
 import { bundleId, CLUSTER_CA, type TrustedCa } from '../../kubeconfig/trusted-ca.ts';
 import { restartForecast } from '../../kubelet/restart.ts';
+import type { RotationEvent } from '../../ports.ts';
 import type { RotationContext } from '../rotation-context.ts';
 import { heldUntil, kubeletHolds, type KubeletLag, kubeletLag, LAST_STATIC, withoutCas } from '../rules/cluster-ca.ts';
 
@@ -11,7 +12,7 @@ export class KubeletCaKeeper {
   #held: KubeletCas | undefined;
   #lag: KubeletLag | undefined;
   /** For which CAs a restart was wished for in this process: a crash loses no wish, it makes another one. */
-  #wished: { readonly id: string; readonly urgent: boolean } | undefined;
+  #wished: { readonly id: string; readonly urgent: boolean; readonly run: string | undefined } | undefined;
 
   /** `version` reads the kubelet's, as far as it is known. */
   constructor(context: RotationContext, version: () => string | undefined) {
@@ -50,25 +51,33 @@ export class KubeletCaKeeper {
   async wish(form: CaForm, trusted: readonly TrustedCa[], urgent: boolean, signal: AbortSignal): Promise<void> {
     const id = bundleId(trusted);
     const isWished = this.#wished?.id === id && (this.#wished.urgent || !urgent);
-    if (this.#lag === undefined || isWished) return;
-    this.#wished = { id, urgent };
-    const { after, options, clock } = this.#context;
-    const { kubeconfigPath, caFile } = options;
-    await after.rotated(
-      {
-        purpose: CLUSTER_CA,
-        after: { lastStaticKubelet: LAST_STATIC[form] },
-        currentPath: form === 'file' && caFile !== undefined ? caFile : kubeconfigPath,
-        pairPath: id,
-        kubeconfigPath,
-        kubeletVersion: this.#version(),
-        replaced: heldUntil(withoutCas(trusted, this.#lag.lacks), clock.now()),
-        ...(urgent && { urgent }),
-      },
-      signal,
-    );
+    if (this.#lag === undefined) return await this.#takeBack(form, id, signal);
+    if (isWished) return;
+    this.#wished = { id, urgent, run: this.#held?.run };
+    const replaced = heldUntil(withoutCas(trusted, this.#lag.lacks), this.#context.clock.now());
+    const after = { lastStaticKubelet: LAST_STATIC[form] };
+    await this.#say(form, { pairPath: id, after, replaced, ...(urgent && { urgent }) }, signal);
     // Nobody sees when this kubelet starts anew, so nothing is claimed of it from here on.
     if (this.#held?.run === undefined) await this.#assume(form, trusted);
+  }
+
+  /** The kubeconfig has become again what this run of the kubelet read: a restart that waits would change nothing. */
+  async #takeBack(form: CaForm, pairPath: string, signal: AbortSignal): Promise<void> {
+    const wished = this.#wished;
+    this.#wished = undefined;
+    if (wished?.run === undefined || wished.run !== this.#held?.run) return;
+    await this.#say(form, { pairPath, after: {} }, signal);
+  }
+
+  async #say(
+    form: CaForm,
+    wish: Pick<RotationEvent, 'pairPath' | 'after' | 'replaced' | 'urgent'>,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { kubeconfigPath, caFile } = this.#context.options;
+    const currentPath = form === 'file' && caFile !== undefined ? caFile : kubeconfigPath;
+    const event = { purpose: CLUSTER_CA, currentPath, kubeconfigPath, kubeletVersion: this.#version(), ...wish };
+    await this.#context.after.rotated(event, signal);
   }
 
   async #assume(form: CaForm, trusted: readonly TrustedCa[]): Promise<void> {

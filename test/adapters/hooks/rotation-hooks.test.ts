@@ -172,6 +172,25 @@ t.test('a newer pair ends the wait for the older one', async (t) => {
   t.same(hooks.problems(), []);
 });
 
+t.test('a newer pair that wants nothing ends the wait for the older one, too, and says so', async (t) => {
+  const { start, stop, clock, owed, log } = host(t);
+  const hook = new ScriptedHook('restart');
+  hook.failures = 1;
+  const hooks = start(hook);
+  await hooks.rotated(hookEvent('old.pem'), stop.signal);
+  await hooks.settled();
+  await clock.nextSleep();
+  hook.wanted = false;
+  await hooks.rotated({ ...hookEvent('new.pem'), cause: 'kubeconfig' }, stop.signal);
+  t.equal(hooks.problems().length, 1, 'of its kubeconfig alone nothing is taken back');
+  await hooks.rotated(hookEvent('new.pem'), stop.signal);
+  await hooks.stopped();
+  t.equal(hook.attempts.length, 1);
+  t.match(owed(), { client: { pairPath: /new\.pem$/, pending: [] } });
+  t.same(hooks.problems(), []);
+  t.match(log.lines.at(-1), { event: 'Hook not wanted any more', fields: { hook: 'restart', purpose: 'client' } });
+});
+
 t.test('client and serving hooks do not replace each other', async (t) => {
   const { start, stop, owed } = host(t);
   const hook = new ScriptedHook('reload');

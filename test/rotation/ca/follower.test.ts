@@ -92,6 +92,22 @@ t.test('a published CA is trusted beside the old one, and the kubelet is restart
   t.equal(wishes(host), 1);
 });
 
+t.test(
+  'a CA came and went while the restart for it waited: the kubelet was restarted, and nothing changed',
+  async (t) => {
+    const { host, cluster } = await joined(t);
+    cluster.published = [OLD, NEW];
+    await host.until(() => wishes(host) === 1, 2 * HOUR);
+    cluster.published = [OLD];
+    await host.until(() => wishes(host) === 2, 3 * DAY);
+    t.strictSame(trusted(host), [fingerprint(OLD)]);
+    t.strictSame(host.rotations.at(-1)?.after, {}, 'nothing is wanted any more');
+    t.equal(followed(host).kubelet, undefined);
+    await host.clock.advance(3 * HOUR);
+    t.equal(wishes(host), 2, 'said once');
+  },
+);
+
 t.test('the wish for a restart tells until when the kubelet can do with what it holds', async (t) => {
   const { host, cluster } = await joined(t);
   cluster.published = [OLD, NEW];
