@@ -96,17 +96,7 @@ export function hostHooks(settings: Settings, parts: HostHooksParts): HostHooks 
       plan: (event) => kubeletPlan({ ...event, kubeletVersion: event.kubeletVersion ?? version() }, kubelet.restart),
     },
     hold: (record) => {
-      const { restartWindow } = kubelet;
-      hold =
-        restartWindow &&
-        new WindowHold({
-          load: () => holdOf(restartWindow, settings, parts, record),
-          clock,
-          log,
-          record,
-          waits: flagHaste === undefined,
-          onChange: parts.onServed,
-        });
+      hold = windowHold(settings, parts, record);
       return hold;
     },
     datesOf: (path) => datesIn(fs, path),
@@ -132,6 +122,15 @@ async function datesIn(fs: FileSystem, path: string): Promise<PairInUse | undefi
   } catch (error) {
     return unlessDefect(undefined)(error);
   }
+}
+
+/** Undefined where the settings have no window. */
+function windowHold(settings: Settings, parts: HostHooksParts, record: HookRecord): WindowHold | undefined {
+  const { restartWindow } = settings.kubelet;
+  const { clock, log, flagHaste, onServed: onChange } = parts;
+  if (restartWindow === undefined) return undefined;
+  const load = (): Promise<RestartHold> => holdOf(restartWindow, settings, parts, record);
+  return new WindowHold({ load, clock, log, record, waits: flagHaste === undefined, onChange });
 }
 
 async function holdOf(
