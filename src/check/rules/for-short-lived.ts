@@ -148,7 +148,7 @@ function windowFindings({ restartWindow }: Settings['kubelet'], purpose: string,
   const replaced = new Date(LIFE_MS * 0.7);
   const life = { notBefore: new Date(0), notAfter: new Date(LIFE_MS), selfSigned: false };
   const mostMs = latestRestart(life).getTime() - replaced.getTime();
-  const what = `kubelet.restartWindow can hold a restart for the ${purpose} certificate for ${formatDuration(mostMs)} at most, so it would come outside of the window nearly each time`;
+  const what = `a restart for the ${purpose} certificate could wait ${formatDuration(mostMs)} for kubelet.restartWindow at most: it would come outside of a window that is closed for longer than that`;
   return [finding('warning', `short-lived.${purpose}-window`, what, { remedy })];
 }
 
