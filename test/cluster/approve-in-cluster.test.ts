@@ -148,8 +148,16 @@ await withControlPlane({ rbac: [] }, async (plane) => {
     );
     await host.ask('by-pod', 'n1');
     t.match(await host.decided('by-pod', 60), /^Approved CertletApproved/);
-    const { json: pod } = await plane.admin.want(`${KUBE_SYSTEM}/pods/approver`);
-    t.match(pod.status, { phase: 'Running', containerStatuses: [{ ready: true, restartCount: 0 }] });
+    // The approver acts before its kubelet has told the API server that it runs.
+    const ready = await eventually(
+      'the kubelet to tell that the pod is ready',
+      async () => {
+        const { status } = (await plane.admin.want(`${KUBE_SYSTEM}/pods/approver`)).json;
+        return status.containerStatuses?.[0]?.ready === true ? status : undefined;
+      },
+      60,
+    );
+    t.match(ready, { phase: 'Running', containerStatuses: [{ ready: true, restartCount: 0 }] });
     const metrics = await (await fetch(`http://127.0.0.1:${String(port)}/metrics`)).text();
     t.match(metrics, /^certlet_approver_is_leader 1$/m);
     const logs = podLogs(mounts);
