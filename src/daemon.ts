@@ -97,7 +97,6 @@ export class Daemon {
     const undoReload = this.#edge.onReload(() => void this.#reloadSettings());
     const watchdog = startWatchdog(this.#notifier, watchdogIntervalMs(environment, pid), () => this.#alive());
     const firstWord = setTimeout(() => this.#tellReady(this.#lastStatus), READY_WITHIN_MS).unref();
-    sayStart(this.#log, this.#settings, this.#edge.version);
     try {
       while (!signal.aborted) {
         await this.#generation();
@@ -342,9 +341,4 @@ export class Daemon {
       if (announced) this.#notifier?.ready(this.#lastStatus);
     }
   }
-}
-
-function sayStart(log: LevelledLogger, settings: Settings, version: string): void {
-  const { nodeName: node, certDir, kubeconfig, bootstrapKubeconfig, source = 'defaults' } = settings;
-  log.log('info', 'Starting certlet', { version, node, certDir, kubeconfig, bootstrapKubeconfig, settings: source });
 }

@@ -1,8 +1,8 @@
+import { SystemClock } from './adapters/system-clock.ts';
 import { openNotifier } from './adapters/systemd/notifier.ts';
 import { watchdogIntervalMs } from './adapters/systemd/notify-message.ts';
 import { startWatchdog } from './adapters/systemd/watchdog.ts';
 import type { LogSettings, Settings } from './config/settings.ts';
-import { systemClock } from './assembly.ts';
 import { type CertletError, errorFields, isCertletError } from './errors.ts';
 import type { Clock, Logger, ServiceNotifier } from './ports.ts';
 
@@ -45,7 +45,7 @@ async function waited(
   notifier: Pick<ServiceNotifier, 'ready'>,
   message: string,
 ): Promise<Settings | undefined> {
-  const clock = edge.clock ?? systemClock();
+  const clock = edge.clock ?? new SystemClock();
   let sinceMs = 0;
   while (!edge.signal.aborted) {
     await clock.sleepUntil(new Date(clock.now().getTime() + LOOK_MS), edge.signal);

@@ -10,7 +10,7 @@ const root = resolve(import.meta.dirname, '../..');
 /** What is shipped in `/usr/lib/certlet`. */
 export const BUNDLES = [
   { entry: 'src/main.ts', file: 'certlet.cjs' },
-  { entry: 'src/main-run.ts', file: 'certlet-run.cjs' },
+  { entry: 'src/main-run.ts', file: 'certlet-run.cjs', names: false },
   { entry: 'src/adapters/hooks/restart-hold.ts', file: 'window.cjs' },
   { entry: 'src/launch/start.ts', file: 'start.cjs' },
   { entry: 'src/launch/build-cache.ts', file: 'build-cache.cjs' },
@@ -43,8 +43,22 @@ const windowBeside: Plugin = {
   },
 };
 
-/** Bundles an entry file into `outfile`, and gives what went in. The same sources give the same bytes. */
-export async function bundle(entry: string, outfile: string): Promise<Metafile> {
+export interface BundleOptions {
+  /**
+   * Functions and classes keep their names in stack traces, as they do unless told. Each costs a call when the program starts, a tenth of the
+   * daemon's; methods have theirs anyway, and `source-of.ts` tells what a line and column of a trace was.
+   */
+  readonly names?: boolean;
+  /** Writes `outfile` with `.map` behind it, which nothing in the program names. */
+  readonly map?: boolean;
+}
+
+/** Bundles an entry file into `outfile`, and gives what went in. The same sources give the same bytes, with a map or without. */
+export async function bundle(
+  entry: string,
+  outfile: string,
+  { names = true, map = false }: BundleOptions = {},
+): Promise<Metafile> {
   const { metafile } = await build({
     absWorkingDir: root,
     entryPoints: [entry],
@@ -55,8 +69,8 @@ export async function bundle(entry: string, outfile: string): Promise<Metafile> 
     format: 'cjs',
     minify: true,
     metafile: true,
-    // Stack traces in error reports stay readable.
-    keepNames: true,
+    keepNames: names,
+    sourcemap: map && 'external',
     // They go into THIRD-PARTY-LICENSES, whole: licenses.ts.
     legalComments: 'none',
     logLevel: 'warning',

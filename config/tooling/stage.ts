@@ -63,7 +63,7 @@ export async function stage(folder: string, target: StageTarget = hostTarget()):
   const at = (path: string): string => join(folder, path);
   rmSync(at('usr/lib/certlet'), { recursive: true, force: true });
   mkdirSync(at('usr/lib/certlet'), { recursive: true });
-  for (const { entry, file } of BUNDLES) await bundle(entry, at(`usr/lib/certlet/${file}`));
+  for (const { entry, file, ...options } of BUNDLES) await bundle(entry, at(`usr/lib/certlet/${file}`), options);
   stageNode(at('usr/lib/certlet/node'), target);
   text(at('usr/bin/certlet'), LAUNCHER, 0o755);
   text(at('usr/lib/certlet/certlet-cache'), CACHE_BUILDER, 0o755);

@@ -6,11 +6,32 @@ import { readUser } from './user-entry.ts';
 import { parseYaml } from './yaml.ts';
 import type { YamlDocument } from './yaml.ts';
 
+interface Parsed {
+  readonly text: string;
+  readonly chosen: string | undefined;
+  readonly kubeconfig: Kubeconfig;
+}
+
+/** What each file said last: a start reads the same ones four times, and each round of the daemon again. */
+const parsed = new Map<string, Parsed>();
+/** A host has two or three. */
+const MOST_PARSED = 8;
+
 /**
  * Reads the current context of a kubeconfig, or the one that was chosen, as client-go does. `path` is the file's absolute path: relative paths
- * inside count from its folder. Throws `ERR_KUBECONFIG_INVALID` with file, line, column, field and remedy.
+ * inside count from its folder. Throws `ERR_KUBECONFIG_INVALID` with file, line, column, field and remedy. A text that was read before is not
+ * parsed again.
  */
 export function parseKubeconfig(text: string, path: string, chosen?: string): Kubeconfig {
+  const before = parsed.get(path);
+  if (before?.text === text && before.chosen === chosen) return before.kubeconfig;
+  const kubeconfig = parse(text, path, chosen);
+  if (parsed.size >= MOST_PARSED) parsed.clear();
+  parsed.set(path, { text, chosen, kubeconfig });
+  return kubeconfig;
+}
+
+function parse(text: string, path: string, chosen: string | undefined): Kubeconfig {
   const document = parseYaml(text, path);
   const root = new Field(path, document);
   if (!root.present) {

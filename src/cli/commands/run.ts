@@ -1,6 +1,7 @@
 import { settingsOnceNamed } from '../../name-wait.ts';
-import { Daemon } from '../../daemon.ts';
+import type { Settings } from '../../config/settings.ts';
 import { EXIT } from '../../errors.ts';
+import type { Logger } from '../../ports.ts';
 import type { RunArguments } from '../command.ts';
 import type { CommandContext } from '../command-context.ts';
 import { VERSION } from '../version.ts';
@@ -11,8 +12,11 @@ export async function runRun(context: CommandContext, _args: RunArguments): Prom
   const settings = await settingsOnceNamed({ ...context, environment: env, pid: process.pid });
   if (settings === undefined) return EXIT.ok;
   const log = await context.openLog(settings.log);
+  sayStart(log, settings);
   const { edge, signal, settingsPath, carried, loadSettings, onReload } = context;
   const { environment, userId } = edge;
+  // Late: most of the program is in there, and whoever waits for the first line need not wait for it.
+  const { Daemon } = await import('../../daemon.ts');
   const daemon = new Daemon(
     { environment, userId, pid: process.pid, version: VERSION, settingsPath, carried, loadSettings, onReload, signal },
     settings,
@@ -21,4 +25,16 @@ export async function runRun(context: CommandContext, _args: RunArguments): Prom
   await daemon.run();
   log.log('info', 'Stopped');
   return EXIT.ok;
+}
+
+function sayStart(log: Logger, settings: Settings): void {
+  const { nodeName: node, certDir, kubeconfig, bootstrapKubeconfig, source = 'defaults' } = settings;
+  log.log('info', 'Starting certlet', {
+    version: VERSION,
+    node,
+    certDir,
+    kubeconfig,
+    bootstrapKubeconfig,
+    settings: source,
+  });
 }
