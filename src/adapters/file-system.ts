@@ -1,17 +1,28 @@
 import {
+  chmodSync,
   closeSync,
   constants,
+  fchmodSync,
   fstatSync,
+  fsync,
+  ftruncateSync,
   lstatSync,
+  mkdirSync,
   openSync,
   readdirSync,
   readFileSync,
   readlinkSync,
   realpathSync,
+  renameSync,
   type Stats,
+  statfsSync,
   statSync,
+  symlinkSync,
+  unlinkSync,
+  utimesSync,
+  writeFileSync,
 } from 'node:fs';
-import * as disk from 'node:fs/promises';
+import { promisify } from 'node:util';
 import { errnoOf } from './file-errors.ts';
 
 /** What certlet asks of `lstat` and `stat`. */
@@ -81,34 +92,23 @@ export interface FileSystem {
 /** statfs(2): TMPFS_MAGIC and RAMFS_MAGIC. */
 const VOLATILE: readonly number[] = [0x0102_1994, 0x8584_58f6];
 
+const synced = promisify(fsync);
+
 /**
- * The real disk. Looks at it are made at once, since each is microseconds and a way through Node's threads is many times that; a start makes
- * hundreds. What may take its time (writes, syncs, renames) goes through the threads, so that the loop and the watchdog go on meanwhile.
+ * The real disk. Whatever ends in the kernel's memory is done at once, since each call is microseconds and a way through Node's threads is many
+ * times that; a start makes hundreds. Syncs, which wait for the disk itself, go through the threads, so that the loop and the watchdog go on
+ * meanwhile.
  */
 export class NodeFileSystem implements FileSystem {
   async create(path: string, mode: number): Promise<OpenFile> {
     const { O_CREAT, O_EXCL, O_NOFOLLOW, O_WRONLY } = constants;
-    const handle = await disk.open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, mode);
-    return {
-      write: (bytes) => handle.writeFile(bytes),
-      chmod: (mode) => handle.chmod(mode),
-      facts: async () => factsOf(await handle.stat()),
-      sync: () => handle.sync(),
-      close: () => handle.close(),
-    };
+    return openFile(openSync(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, mode));
   }
 
   async openExisting(path: string): Promise<ExistingFile> {
     const { O_NOFOLLOW, O_NONBLOCK, O_WRONLY } = constants;
-    const handle = await disk.open(path, O_WRONLY | O_NOFOLLOW | O_NONBLOCK);
-    return {
-      facts: async () => factsOf(await handle.stat()),
-      truncate: (length) => handle.truncate(length),
-      write: (bytes) => handle.writeFile(bytes),
-      chmod: (mode) => handle.chmod(mode),
-      sync: () => handle.sync(),
-      close: () => handle.close(),
-    };
+    const file = openSync(path, O_WRONLY | O_NOFOLLOW | O_NONBLOCK);
+    return { ...openFile(file), truncate: async (length) => ftruncateSync(file, length) };
   }
 
   async mountPoints(): Promise<ReadonlySet<string>> {
@@ -128,27 +128,27 @@ export class NodeFileSystem implements FileSystem {
   }
 
   async isVolatile(path: string): Promise<boolean> {
-    return VOLATILE.includes((await disk.statfs(path)).type);
+    return VOLATILE.includes(statfsSync(path).type);
   }
 
   async syncFolder(path: string): Promise<void> {
-    const handle = await disk.open(path, constants.O_RDONLY | constants.O_DIRECTORY);
+    const file = openSync(path, constants.O_RDONLY | constants.O_DIRECTORY);
     try {
-      await handle.sync();
+      await synced(file);
     } catch (error) {
       // POSIX lets fsync answer EINVAL for objects that cannot be synced; some FUSE and network file systems do so for folders.
       if (!['EINVAL', 'ENOTSUP'].includes(errnoOf(error) ?? '')) throw error;
     } finally {
-      await handle.close();
+      closeSync(file);
     }
   }
 
-  rename(from: string, to: string): Promise<void> {
-    return disk.rename(from, to);
+  async rename(from: string, to: string): Promise<void> {
+    renameSync(from, to);
   }
 
-  symlink(target: string, path: string): Promise<void> {
-    return disk.symlink(target, path);
+  async symlink(target: string, path: string): Promise<void> {
+    symlinkSync(target, path);
   }
 
   async readlink(path: string): Promise<string | undefined> {
@@ -170,11 +170,11 @@ export class NodeFileSystem implements FileSystem {
   }
 
   async unlink(path: string): Promise<void> {
-    await undefinedIfAbsent(() => disk.unlink(path));
+    await undefinedIfAbsent(async () => unlinkSync(path));
   }
 
-  utimes(path: string, time: Date): Promise<void> {
-    return disk.utimes(path, time, time);
+  async utimes(path: string, time: Date): Promise<void> {
+    utimesSync(path, time, time);
   }
 
   async readdir(path: string): Promise<readonly string[]> {
@@ -183,12 +183,22 @@ export class NodeFileSystem implements FileSystem {
   }
 
   async mkdir(path: string, mode: number): Promise<void> {
-    await disk.mkdir(path, { mode });
+    mkdirSync(path, { mode });
   }
 
-  chmod(path: string, mode: number): Promise<void> {
-    return disk.chmod(path, mode);
+  async chmod(path: string, mode: number): Promise<void> {
+    chmodSync(path, mode);
   }
+}
+
+function openFile(file: number): OpenFile {
+  return {
+    write: async (bytes) => writeFileSync(file, bytes),
+    chmod: async (mode) => fchmodSync(file, mode),
+    facts: async () => factsOf(fstatSync(file)),
+    sync: () => synced(file),
+    close: async () => closeSync(file),
+  };
 }
 
 /** For looks. Below what is no folder there is nothing, too; whoever needs the folder itself sees what stands in its place. */

@@ -165,6 +165,12 @@ function startOf(node: unknown): number | undefined {
   return typeof start === 'number' ? start : undefined;
 }
 
+/** A key or text of `<<` is a word like others to whoever writes it, and a merge to whoever reads it without quotes. */
+const MERGE_WORD: ScalarTag = { tag: 'tag:yaml.org,2002:merge', default: true, test: /^<<$/, resolve: (word) => word };
+
+const isMerge = (tag: unknown): boolean =>
+  typeof tag === 'object' && tag !== null && 'tag' in tag && tag.tag === MERGE_WORD.tag;
+
 /**
  * YAML text of plain data, in key order, without line folding. Ends in a newline. Text that only YAML 1.1 would take
  * for something else (`yes`, `12:30`) is quoted too, because the kubelet reads YAML 1.1. What stands in several places is written in each.
@@ -175,6 +181,6 @@ export function encodeYaml(value: unknown): string {
     aliasDuplicateObjects: false,
     schema: 'yaml-1.1',
     compat: 'core',
-    customTags: (tags) => [...tags, ...OLD_WORDS],
+    customTags: (tags) => [...tags.filter((tag) => !isMerge(tag)), ...OLD_WORDS, MERGE_WORD],
   });
 }

@@ -96,6 +96,12 @@ t.test('encodeYaml quotes text that a YAML 1.1 reader such as the kubelet takes 
   t.equal(encodeYaml({ long: 'word '.repeat(50) }).split('\n').length, 2, 'long text is not folded');
 });
 
+t.test('a key or text of << was written as a merge, which no reader could carry out', async (t) => {
+  const text = encodeYaml({ '<<': 0, a: '<<', b: ['<<'] });
+  t.equal(text, '"<<": 0\na: "<<"\nb:\n  - "<<"\n');
+  t.same(parseYaml(text, '/f').value, { '<<': 0, a: '<<', b: ['<<'] });
+});
+
 t.test('whatever is encoded is parsed back the same', async () => {
   fc.assert(
     fc.property(

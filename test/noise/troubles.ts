@@ -226,6 +226,7 @@ async function lockedOut(
     signal: stop.signal,
     clock,
   };
+  log.log('info', 'Starting certlet');
   const ended = new Daemon(edge, await context.loadSettings(), levelled).run();
   for (const end = clock.now().getTime() + HOURS * HOUR; clock.now().getTime() < end; ) {
     // Its turn on the real disk is over when it sleeps.
