@@ -10,7 +10,7 @@ t.test('a stack trace of the daemon had places that nobody could find in the sou
   const lines = readFileSync(program, 'latin1').split('\n');
   const line = lines.findIndex((text) => text.includes('"Starting certlet"'));
   const column = (lines[line]?.indexOf('"Starting certlet"') ?? 0) + 1;
-  const source = readFileSync('src/cli/commands/run.ts', 'utf8').split('\n');
+  const source = readFileSync(join(import.meta.dirname, '../../src/cli/commands/run.ts'), 'utf8').split('\n');
   const wanted = source.findIndex((text) => text.includes("'Starting certlet'")) + 1;
   t.same(await sourcesOf([`${String(line + 1)}:${String(column)}`, 'somewhere']), [
     `src/cli/commands/run.ts:${String(wanted)}`,
