@@ -286,7 +286,7 @@ class OpenSurroundings implements Surroundings {
   }
 
   #handlers(control: DaemonControl): ControlHandlers {
-    const { clock, agent } = this.#parts;
+    const { clock, agent, log } = this.#parts;
     return {
       status: () => {
         const document = this.status();
@@ -299,7 +299,8 @@ class OpenSurroundings implements Surroundings {
         return healthOf(this.#document(snapshot), snapshot.lastTick, clock.now());
       },
       purposes: () => this.#settings.specs.map(({ name }) => name),
-      renew: async (purposes) => {
+      renew: async (purposes, by) => {
+        log.log('info', 'Asked for new certificates', { by, purposes });
         const trouble = this.#parts.trouble?.();
         if (trouble !== undefined) throw trouble;
         await agent()?.renew(purposes);
@@ -307,12 +308,23 @@ class OpenSurroundings implements Surroundings {
       restartNow: (by) => {
         const purposes = this.#host.restartNow();
         const told = purposes.length === 0 ? 'none, since no restart waits' : purposes;
-        this.#parts.log.log('info', 'Asked to restart the kubelet now', { by, purposes: told });
+        log.log('info', 'Asked to restart the kubelet now', { by, purposes: told });
         return purposes;
       },
-      reload: () => control.reload(),
+      reload: (by) => {
+        log.log('info', 'Asked to read the settings again', { by });
+        return control.reload();
+      },
       logLevel: () => control.logLevel(),
-      setLogLevel: (level) => control.setLogLevel(level),
+      setLogLevel: (level, by) => {
+        const before = control.logLevel();
+        const tell = (): void => log.log('info', 'The log level is another one now', { by, level, before });
+        // Whoever reads the journal later must see why lines are missing from here on, or why there are so many.
+        const shown = before === 'info' || before === 'debug';
+        if (shown) tell();
+        control.setLogLevel(level);
+        if (!shown) tell();
+      },
     };
   }
 

@@ -6,6 +6,7 @@ import { callControl, type ControlCall } from '../src/adapters/control/client.ts
 import { CertletError } from '../src/errors.ts';
 import { hookEvent } from './adapters/hooks/hook-fakes.ts';
 import { openStore, systemClock } from '../src/assembly.ts';
+import type { LogFields, LogLevel } from '../src/ports.ts';
 import { openSurroundings } from '../src/surroundings.ts';
 import { CertletHost } from './fixtures/certlet-host.ts';
 import { CommandHost } from './fixtures/command-host.ts';
@@ -98,6 +99,39 @@ t.test('before the first round: starting, no metrics, and orders are taken', asy
   surroundings.publish(sampleSnapshot());
   t.match(await ask({ method: 'GET', path: '/status' }), { status: 200, text: /"pid": 7/ });
   t.match(surroundings.status(), { process: { pid: 7 }, certificates: [{ purpose: 'client' }, {}] });
+  await surroundings.close();
+});
+
+t.test('nobody could tell who had asked for certificates, for the settings or for another log level', async (t) => {
+  const host = new CommandHost(t);
+  const { context } = host.session();
+  const settings = await context.loadSettings();
+  const lines: LogFields[] = [];
+  let level: LogLevel = 'info';
+  const surroundings = await openSurroundings(settings, {
+    command: 'run',
+    log: {
+      log: (at, event, fields) => void (level === 'error' || lines.push({ at, event, ...fields })),
+    },
+    clock: systemClock(),
+    pid: 7,
+    confirmLock: async () => undefined,
+    version: '0',
+    store: openStore(settings, await context.openLog(settings.log)),
+    agent: () => undefined,
+    control: { reload: async () => undefined, logLevel: () => level, setLogLevel: (next) => void (level = next) },
+  });
+  const by = 'root, sudo of mia';
+  await answer(host.socket, { method: 'POST', path: '/renew', by });
+  await answer(host.socket, { method: 'POST', path: '/reload', by });
+  await answer(host.socket, { method: 'PUT', path: '/log-level', body: { level: 'error' }, by });
+  await answer(host.socket, { method: 'PUT', path: '/log-level', body: { level: 'debug' } });
+  t.match(lines, [
+    { at: 'info', event: 'Asked for new certificates', by, purposes: ['client', 'serving'] },
+    { at: 'info', event: 'Asked to read the settings again', by },
+    { event: 'The log level is another one now', by, level: 'error', before: 'info' },
+    { event: 'The log level is another one now', by: 'certlet', level: 'debug', before: 'error' },
+  ]);
   await surroundings.close();
 });
 

@@ -15,6 +15,8 @@ export interface ControlCall {
   readonly method: 'GET' | 'POST' | 'PUT';
   readonly path: string;
   readonly body?: unknown;
+  /** Who asks, for the journal. */
+  readonly by?: string;
 }
 
 /** The daemon answers from memory; longer silence means that it hangs. */
@@ -55,10 +57,13 @@ export function answeredError(text: string): AnsweredError {
   }
 }
 
-function exchange(socketPath: string, { method, path, body: value }: ControlCall): Promise<ControlReply> {
+function exchange(
+  socketPath: string,
+  { method, path, body: value, by = 'certlet' }: ControlCall,
+): Promise<ControlReply> {
   const body = value === undefined ? undefined : JSON.stringify(value);
   return new Promise((done, failed) => {
-    const headers = { host: 'certlet', ...(body === undefined ? {} : bodyHeaders(body)) };
+    const headers = { host: 'certlet', 'user-agent': by, ...(body === undefined ? {} : bodyHeaders(body)) };
     const asked = request({ socketPath, method, path, agent: false, headers });
     const tooLate = new Error(`not within ${String(ANSWER_LIMIT_MS / 1000)} s`);
     const limit = setTimeout(() => asked.destroy(tooLate), ANSWER_LIMIT_MS);

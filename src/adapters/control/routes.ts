@@ -4,7 +4,7 @@ import { asCertletError } from '../../errors.ts';
 import { KUBELET_SERVING } from '../../csr/spec.ts';
 import { BadRequest, readObject, refuseUnknown } from './request-body.ts';
 
-/** What the daemon can tell and do. Methods that fail throw `CertletError`. */
+/** What the daemon can tell and do. Methods that fail throw `CertletError`; `by` is who asks, as the journal tells it. */
 export interface ControlHandlers {
   /** The status document as text; undefined before the first round. */
   status(): string | undefined;
@@ -12,12 +12,12 @@ export interface ControlHandlers {
   health(): { readonly healthy: boolean; readonly reasons: readonly string[] };
   /** Which certificates can be renewed. */
   purposes(): readonly string[];
-  renew(purposes: readonly string[]): Promise<void>;
+  renew(purposes: readonly string[], by: string): Promise<void>;
   /** Restarts of the kubelet wait no longer for their window; gives what they were for. */
   restartNow(by: string): readonly string[];
-  reload(): Promise<void>;
+  reload(by: string): Promise<void>;
   logLevel(): LogLevel;
-  setLogLevel(level: LogLevel): void;
+  setLogLevel(level: LogLevel, by: string): void;
 }
 
 export interface ControlAnswer {
@@ -33,7 +33,7 @@ type Route = (handlers: ControlHandlers, request: IncomingMessage) => Promise<Co
 const JSON_TYPE = 'application/json';
 /** Prometheus' text format. */
 export const METRICS_TYPE = 'text/plain; version=0.0.4; charset=utf-8';
-/** Of who asks, as the journal tells it. */
+/** Of who asks. */
 const LONGEST_NAME = 200;
 const LEVELS: readonly LogLevel[] = ['error', 'warn', 'info', 'debug'];
 
@@ -99,7 +99,7 @@ async function renew(handlers: ControlHandlers, request: IncomingMessage): Promi
   const body = await readObject(request);
   refuseUnknown(body, ['purposes']);
   const purposes = wantedPurposes(body['purposes'], handlers.purposes());
-  await handlers.renew(purposes);
+  await handlers.renew(purposes, whoAsks(request));
   return json(202, { purposes });
 }
 
@@ -119,16 +119,18 @@ function wantedPurposes(value: unknown, managed: readonly string[]): readonly st
 }
 
 async function restartKubelet(handlers: ControlHandlers, request: IncomingMessage): Promise<ControlAnswer> {
-  const body = await readObject(request);
-  refuseUnknown(body, ['by']);
-  const { by = 'the control socket' } = body;
-  if (typeof by !== 'string' || by.length > LONGEST_NAME) throw new BadRequest(400, 'by', 'expected who asks');
-  return json(202, { restarts: handlers.restartNow(by) });
+  refuseUnknown(await readObject(request), []);
+  return json(202, { restarts: handlers.restartNow(whoAsks(request)) });
+}
+
+/** What the client calls itself (RFC 9110 10.1.5); whoever may open the socket may say anything. */
+function whoAsks(request: IncomingMessage): string {
+  return (request.headers['user-agent'] ?? 'the control socket').slice(0, LONGEST_NAME);
 }
 
 async function reload(handlers: ControlHandlers, request: IncomingMessage): Promise<ControlAnswer> {
   refuseUnknown(await readObject(request), []);
-  await handlers.reload();
+  await handlers.reload(whoAsks(request));
   return json(200, { reloaded: true });
 }
 
@@ -137,6 +139,6 @@ async function setLogLevel(handlers: ControlHandlers, request: IncomingMessage):
   refuseUnknown(body, ['level']);
   const level = LEVELS.find((word) => word === body['level']);
   if (level === undefined) throw new BadRequest(400, 'level', `expected one of ${LEVELS.join(', ')}`);
-  handlers.setLogLevel(level);
+  handlers.setLogLevel(level, whoAsks(request));
   return json(200, { level });
 }

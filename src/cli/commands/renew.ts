@@ -31,7 +31,9 @@ export async function runRenew(context: CommandContext, args: RenewArguments): P
   const { socket } = place;
   const before = await daemonStatus(place);
   const reply =
-    before === 'absent' ? before : await callControl(socket, { method: 'POST', path: '/renew', body: { purposes } });
+    before === 'absent'
+      ? before
+      : await callControl(socket, { method: 'POST', path: '/renew', body: { purposes }, by: whoAsks(context.edge) });
   if (reply === 'absent' || reply.kind === 'absent') {
     const watch = await renewAlone(context, settings, purposes, args);
     return conclude(context, args, { purposes, through: 'itself', watch });
@@ -55,7 +57,7 @@ async function restartNow(context: CommandContext, settings: Settings, args: Ren
   const reply = await callControl(place.socket, {
     method: 'POST',
     path: '/restart-kubelet',
-    body: { by: whoAsks(context.edge) },
+    by: whoAsks(context.edge),
   });
   if (reply.kind === 'absent')
     throw new CertletError('ERR_CONTROL', 'no daemon runs that could end the wait', {
