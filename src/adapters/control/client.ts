@@ -1,6 +1,7 @@
 import { type IncomingMessage, request } from 'node:http';
 import { CertletError, defectIn, isDefect } from '../../errors.ts';
 import { errnoOf } from '../file-errors.ts';
+import { STATUS_LIMIT_BYTES } from '../status-file.ts';
 import { isSocketPath } from './socket-file.ts';
 
 /** What came of a call. */
@@ -21,7 +22,6 @@ export interface ControlCall {
 
 /** The daemon answers from memory; longer silence means that it hangs. */
 const ANSWER_LIMIT_MS = 10_000;
-const MAX_BYTES = 4 * 1024 * 1024;
 
 /** One call over the control socket. Throws `ERR_CONTROL` when a daemon is there and does not answer. */
 export async function callControl(socketPath: string, call: ControlCall): Promise<ControlReply> {
@@ -84,7 +84,7 @@ async function readAnswer(answer: IncomingMessage): Promise<ControlReply> {
   let bytes = 0;
   for await (const chunk of answer as AsyncIterable<Buffer>) {
     bytes += chunk.length;
-    if (bytes > MAX_BYTES) throw new Error('the answer is too large');
+    if (bytes > STATUS_LIMIT_BYTES) throw new Error('the answer is too large');
     chunks.push(chunk);
   }
   return { kind: 'answer', status: answer.statusCode ?? 0, text: Buffer.concat(chunks).toString('utf8') };
