@@ -20,7 +20,8 @@ import { troubledSnapshot } from './status/disk.ts';
 import { isUsefulState, statusText } from './status/line.ts';
 import { LOOP_ALIVE_MS } from './status/verdict.ts';
 import { Troubles } from './trouble.ts';
-import { type DaemonControl, openSurroundings, type Surroundings, type SurroundingsParts } from './surroundings.ts';
+import type { DaemonControl } from './control-orders.ts';
+import { openSurroundings, type Surroundings, type SurroundingsParts } from './surroundings.ts';
 
 /** What the daemon needs of its process. */
 export interface DaemonEdge {

@@ -8,6 +8,7 @@ import type { RotationHooks } from './adapters/hooks/rotation-hooks.ts';
 import { acquireLock, type Lock } from './adapters/lock.ts';
 import { openMetricsEndpoint } from './adapters/metrics-endpoint.ts';
 import { PublishedFile, PUBLISHER_LOCK, statusFilePath } from './adapters/status-file.ts';
+import { controlOrders, type DaemonControl } from './control-orders.ts';
 import type { Settings } from './config.ts';
 import { asCertletError, type CertletError, errorFields } from './errors.ts';
 import { type HookStore, type HostHooks, hostHooks, presentPairs } from './host-hooks.ts';
@@ -70,13 +71,6 @@ export interface SurroundingsParts {
   readonly warnings?: () => readonly WarningStatus[];
   /** What only the daemon does; commands that end by themselves open neither socket nor port. */
   readonly control?: DaemonControl;
-}
-
-export interface DaemonControl {
-  /** Throws what is wrong with the new settings. */
-  reload(): Promise<void>;
-  logLevel(): LogLevel;
-  setLogLevel(level: LogLevel): void;
 }
 
 /** The file follows within a second; a burst of changes is one write. */
@@ -299,32 +293,16 @@ class OpenSurroundings implements Surroundings {
         return healthOf(this.#document(snapshot), snapshot.lastTick, clock.now());
       },
       purposes: () => this.#settings.specs.map(({ name }) => name),
-      renew: async (purposes, by) => {
-        log.log('info', 'Asked for new certificates', { by, purposes });
-        const trouble = this.#parts.trouble?.();
-        if (trouble !== undefined) throw trouble;
-        await agent()?.renew(purposes);
-      },
-      restartNow: (by) => {
-        const purposes = this.#host.restartNow();
-        const told = purposes.length === 0 ? 'none, since no restart waits' : purposes;
-        log.log('info', 'Asked to restart the kubelet now', { by, purposes: told });
-        return purposes;
-      },
-      reload: (by) => {
-        log.log('info', 'Asked to read the settings again', { by });
-        return control.reload();
-      },
-      logLevel: () => control.logLevel(),
-      setLogLevel: (level, by) => {
-        const before = control.logLevel();
-        const tell = (): void => log.log('info', 'The log level is another one now', { by, level, before });
-        // Whoever reads the journal later must see why lines are missing from here on, or why there are so many.
-        const shown = before === 'info' || before === 'debug';
-        if (shown) tell();
-        control.setLogLevel(level);
-        if (!shown) tell();
-      },
+      ...controlOrders({
+        log,
+        control,
+        renew: async (purposes) => {
+          const trouble = this.#parts.trouble?.();
+          if (trouble !== undefined) throw trouble;
+          await agent()?.renew(purposes);
+        },
+        restartNow: () => this.#host.restartNow(),
+      }),
     };
   }
 
