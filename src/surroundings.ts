@@ -15,7 +15,7 @@ import { type HookStore, type HostHooks, hostHooks, presentPairs } from './host-
 import { LeftBehind } from './left-behind.ts';
 import { NodeEvents } from './node-events.ts';
 import { warnOfPaths } from './path-warnings.ts';
-import type { AfterRotation, Clock, Logger, LogLevel, Observer } from './ports.ts';
+import type { AfterRotation, Clock, Logger, Observer } from './ports.ts';
 import type { Agent } from './rotation/agent.ts';
 import { type Carried, withCarried } from './remedy.ts';
 import type { AgentSnapshot } from './rotation/snapshot.ts';
