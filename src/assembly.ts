@@ -1,3 +1,4 @@
+import type { Remedy } from './remedy.ts';
 import { join } from 'node:path';
 import { caFilePath, createClusterCaFiles } from './adapters/cluster-ca-files.ts';
 import { FileCertificateStore } from './adapters/store/file-certificate-store.ts';
@@ -158,7 +159,7 @@ const VERIFIED_FOR_MS = 86_400_000;
 function followOptions(settings: Settings): FollowOptions | undefined {
   const { followClusterCA: source, rotation } = settings;
   if (source === 'off') return undefined;
-  const rootCommand = (pins: readonly string[]): string => rootJoinCommand(settings, pins);
+  const rootCommand = (pins: readonly string[]): Remedy => rootJoinCommand(settings, pins);
   const ownFile = caFilePath(settings.certDir);
   return {
     source,

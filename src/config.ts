@@ -1,3 +1,4 @@
+import { type Remedy, editing } from './remedy.ts';
 import { CertletError } from './errors.ts';
 import type { ErrorCode } from './errors.ts';
 import { isNoName } from './csr/node-name.ts';
@@ -54,12 +55,12 @@ export function loadSettings(sources: SettingsSources): Settings {
       places,
     ),
   ];
-  if (file === undefined || problems.length > 0) throw invalid(problems);
+  if (file === undefined || problems.length > 0) throw invalid(problems, filePath);
 
   const name = nodeName(file, sources.osHostname);
   const settings = settingsOf(file, name ?? '', fileText === undefined ? undefined : filePath);
   const conflicts = described([...combinationProblems(settings), ...certificateProblems(file, name ?? '')], places);
-  if (conflicts.length > 0) throw invalid(conflicts);
+  if (conflicts.length > 0) throw invalid(conflicts, filePath);
   if (name === undefined) throw noNodeName(sources.osHostname);
   return settings;
 }
@@ -76,7 +77,8 @@ export function loadApproverSettings(fileText: string | undefined, filePath: str
   const problems: Problem[] = [];
   const file = SETTINGS_CODEC.read(document?.value ?? {}, [], problems);
   if (file !== undefined && problems.length === 0) problems.push(...approveProblems(file.approve));
-  if (file === undefined || problems.length > 0) throw invalid(described(problems, { filePath, document, flags: [] }));
+  if (file === undefined || problems.length > 0)
+    throw invalid(described(problems, { filePath, document, flags: [] }), filePath);
   return { approve: approveSettings(file.approve), log: file.log };
 }
 
@@ -148,6 +150,8 @@ interface Places {
 interface Described {
   /** `place: problem`. */
   readonly text: string;
+  /** Of the file, where it stands in it. */
+  readonly line: number | undefined;
   /** A flag is to blame, not the file. */
   readonly byFlag: boolean;
 }
@@ -160,12 +164,12 @@ function described(problems: readonly Problem[], places: Places): readonly Descr
       const line = flag === undefined ? lineOf(path, places.document) : undefined;
       const file = line === undefined ? '' : `${places.filePath}:${String(line)}: `;
       return {
-        line: line ?? Number.MAX_SAFE_INTEGER,
+        line,
         text: `${flag === undefined ? file + dotted(path) : `--${flag}`}: ${text}`,
         byFlag: flag !== undefined,
       };
     })
-    .sort((a, b) => a.line - b.line);
+    .sort((a, b) => (a.line ?? Number.MAX_SAFE_INTEGER) - (b.line ?? Number.MAX_SAFE_INTEGER));
 }
 
 /** Where a setting stands in the file; a default has no line. */
@@ -177,20 +181,25 @@ function lineOf(path: SettingPath, document: YamlDocument | undefined): number |
 
 interface Blame {
   readonly code: ErrorCode;
-  readonly remedy: string;
+  readonly remedy: Remedy;
 }
 
-const SETTINGS_WRONG: Blame = {
+const settingsWrong = (filePath: string, line: number | undefined): Blame => ({
   code: 'ERR_CONFIG_INVALID',
-  remedy: 'Mend what is listed; certlet-config(5) and config.schema.json describe every setting.',
-};
+  remedy: editing(
+    filePath,
+    'Mend what is listed; certlet-config(5) and config.schema.json describe every setting.',
+    line,
+  ),
+});
 const FLAGS_WRONG: Blame = {
   code: 'ERR_USAGE',
   remedy: 'certlet run --help',
 };
 
-function invalid(problems: readonly Described[]): CertletError {
-  const { code, remedy } = problems.every(({ byFlag }) => byFlag) ? FLAGS_WRONG : SETTINGS_WRONG;
+function invalid(problems: readonly Described[], filePath: string): CertletError {
+  const first = problems.find(({ line }) => line !== undefined)?.line;
+  const { code, remedy } = problems.every(({ byFlag }) => byFlag) ? FLAGS_WRONG : settingsWrong(filePath, first);
   const lines = problems.map(({ text }) => text);
   const [only] = lines;
   const message =

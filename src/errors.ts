@@ -1,3 +1,4 @@
+import type { Remedy } from './remedy.ts';
 import type { ErrorCode } from './error-rules.ts';
 
 export type { ErrorCode } from './error-rules.ts';
@@ -11,7 +12,7 @@ export type ErrorReason = 'other name' | 'not signed' | 'no requests' | 'too lar
 
 export interface ErrorDetails {
   /** What a person should do, with the exact command where there is one. Printed after the message. */
-  readonly remedy?: string;
+  readonly remedy?: Remedy;
   /** The server's `Retry-After`, in milliseconds. */
   readonly retryAfterMs?: number;
   /** HTTP status, where an answer came. */
@@ -29,7 +30,7 @@ export interface ErrorDetails {
 export class CertletError extends Error {
   override readonly name = 'CertletError';
   readonly code: ErrorCode;
-  readonly remedy: string | undefined;
+  readonly remedy: Remedy | undefined;
   readonly retryAfterMs: number | undefined;
   readonly status: number | undefined;
   readonly path: string | undefined;
@@ -66,7 +67,7 @@ export const errorFields = ({
 }: Pick<CertletError, 'code' | 'message' | 'remedy'>): {
   readonly code: ErrorCode;
   readonly error: string;
-  readonly remedy: string | undefined;
+  readonly remedy: Remedy | undefined;
 } => ({ code, error: message, remedy });
 
 /** What stands against `work`, undefined when it is done: for what may fail without stopping what follows. A defect is thrown. */

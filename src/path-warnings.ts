@@ -1,3 +1,4 @@
+import { type Remedy } from './remedy.ts';
 import { closedFolderRemedy } from './adapters/file-errors.ts';
 import type { FileSystem } from './adapters/file-system.ts';
 import { isClosedFolder } from './adapters/probe/closed-folder.ts';
@@ -22,7 +23,7 @@ export async function warnOfPaths(settings: Settings, parts: PathWarningsParts):
 async function warnOfClosedFolders(settings: Settings, { log }: PathWarningsParts): Promise<void> {
   for (const { path, setting } of writtenFolders(settings)) {
     if (!(await isClosedFolder(path))) continue;
-    const remedy = closedFolderRemedy(path);
+    const remedy: Remedy = closedFolderRemedy(path);
     log.log('warn', 'A folder of the settings is closed to the service', { folder: path, setting, remedy });
   }
 }

@@ -2,6 +2,7 @@
  * The interfaces that rotation needs. Adapters implement them; tests implement them by hand in `test/fixtures/fakes`.
  * All methods that fail throw `CertletError`.
  */
+import type { Remedy } from './remedy.ts';
 import type { AfterSwap } from './csr/spec.ts';
 import type { CertificatePair } from './pki/certificate.ts';
 import type { CertificateSigningRequest, CsrApiVersion, CsrToCreate, CsrWatchEvent } from './csr/wire.ts';
@@ -23,7 +24,9 @@ export interface Chance {
 }
 
 export type LogLevel = 'error' | 'warn' | 'info' | 'debug';
-export type LogFields = Readonly<Record<string, string | number | boolean | Date | undefined | readonly string[]>>;
+export type LogFields = Readonly<Record<string, string | number | boolean | Date | undefined | readonly string[]>> & {
+  readonly remedy?: Remedy | undefined;
+};
 
 /** One fact, one line: a fixed event text and fields. */
 export interface Logger {

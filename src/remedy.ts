@@ -1,28 +1,103 @@
-/** The word for what ends a trouble, everywhere: journal, status, check, errors of commands. */
+/** The word for a command that ends a trouble, everywhere: journal, status, check, errors of commands. It is copied, so nothing is quoted or broken. */
 export const FIX = 'fix:';
+/** The word for what a person does where no command does it, on a terminal; `do` is the field of that in the journal. */
+export const DO = 'do:';
 
-/** What a person does, and what is to be known of it. */
-export interface Advice {
-  /** One command that can be pasted as it is; where no command ends the trouble, the instruction. */
-  readonly fix: string;
-  readonly why: string | undefined;
-}
+/** What a line for a shell begins with. A new one belongs here, so that no sentence passes for a command. */
+export type Program =
+  | '${EDITOR:-vi}'
+  | 'cat'
+  | 'certlet'
+  | 'chgrp'
+  | 'chmod'
+  | 'chown'
+  | 'curl'
+  | 'date'
+  | 'df'
+  | 'dmesg'
+  | 'echo'
+  | 'env'
+  | 'findmnt'
+  | 'fuser'
+  | 'getent'
+  | 'hostnamectl'
+  | 'iconv'
+  | 'install'
+  | 'journalctl'
+  | 'kubeadm'
+  | 'kubectl'
+  | 'ls'
+  | 'mkdir'
+  | 'mount'
+  | 'mv'
+  | 'namei'
+  | 'nc'
+  | 'openssl'
+  | 'quota'
+  | 'rm'
+  | 'runuser'
+  | 'ss'
+  | 'sudo'
+  | 'systemctl'
+  | 'systemd-analyze'
+  | 'systemd-creds'
+  | 'systemd-sysusers'
+  | 'timedatectl'
+  | 'tr';
+
+/** One line that a shell takes as it is. */
+export type CommandText = `${Program} ${string}`;
+/** A sentence, which a shell takes for a comment. */
+export type Instruction = `# ${string}`;
+
+/**
+ * What a person does about a trouble, as one text that a shell takes: a command, and behind `   # ` what is to be known of it; where no command
+ * ends the trouble, `# ` and the sentence that says what does. The compiler lets nothing pass for a command that begins with no program.
+ */
+export type Remedy = CommandText | Instruction;
+
+/** A remedy taken apart: a command to be copied, or what else is to be done; and what is to be known of it. */
+export type Advice =
+  | { readonly kind: 'command'; readonly fix: string; readonly why: string | undefined }
+  | { readonly kind: 'instruction'; readonly todo: string; readonly why: string | undefined };
 
 /** Three blanks and a sign that a shell takes for the beginning of a comment. */
 const BETWEEN = '   # ';
+const COMMENT = '# ';
 
-/**
- * A remedy is one text: a command, and behind `   # ` what is to be known of it, so that a shell takes the whole of it, too. Where no command ends
- * the trouble it is the instruction, a sentence.
- */
+/** A remedy taken apart: the one place that tells a command from what is none. */
 export function adviceOf(remedy: string): Advice {
   const at = remedy.indexOf(BETWEEN);
-  if (at < 0) return { fix: remedy, why: undefined };
-  return { fix: remedy.slice(0, at), why: remedy.slice(at + BETWEEN.length) };
+  const head = at < 0 ? remedy : remedy.slice(0, at);
+  const why = at < 0 ? undefined : remedy.slice(at + BETWEEN.length);
+  return head.startsWith(COMMENT)
+    ? { kind: 'instruction', todo: head.slice(COMMENT.length), why }
+    : { kind: 'command', fix: head, why };
 }
 
+/** The sentence as what is to be done where no command does it. */
+export const byHand = (sentence: string): Instruction => `${COMMENT}${sentence}`;
+
+/** A setting that is to be written into the settings, beside what stands there; `more` is what is to be known. */
+export const inSettings = (text: string, more = 'then systemctl reload certlet'): Instruction =>
+  byHand(`Set ${text} in the settings.${BETWEEN}${more}`);
+
+/** What opens a file where it is to be mended; `what` is what is wrong there. A place that no editor opens, such as an object of the API, gets the sentence alone. */
+export function editing(file: string, what: string, line?: number): Remedy {
+  if (!file.startsWith('/')) return byHand(what);
+  const at = line === undefined ? '' : `+${String(line)} `;
+  return `\${EDITOR:-vi} ${at}${shellWord(file)}   # ${what}`;
+}
+
+/** The remedy with more that is to be known of it. */
+export const explained = (remedy: Remedy, more: string): Remedy =>
+  remedy.includes(BETWEEN) ? (`${remedy.replace(/\.$/, '')}; ${more}` as Remedy) : `${remedy}${BETWEEN}${more}`;
+
+/** The remedy in other words (without secrets, with a host's options): what it begins with stays what it is. */
+export const reworded = (remedy: Remedy, by: (text: string) => string): Remedy => by(remedy) as Remedy;
+
 /** How a node gets a bootstrap kubeconfig. The words in capitals are the cluster's. */
-export const JOIN_COMMAND = 'certlet join ENDPOINT --token-file FILE --discovery-token-ca-cert-hash sha256:...';
+export const JOIN_COMMAND: Remedy = 'certlet join ENDPOINT --token-file FILE --discovery-token-ca-cert-hash sha256:...';
 
 /** A node that is of the cluster already and is to trust other CAs of it. */
 export interface Rejoin {
@@ -35,15 +110,15 @@ export interface Rejoin {
 }
 
 /** How a node comes by another CA of its cluster and keeps identity and key: the pair is shown to the cluster under it, and what accepts that is taken over. */
-export function rejoinCommand({ endpoint = 'HOST:PORT', pins = [], byRoot }: Rejoin): string {
+export function rejoinCommand({ endpoint = 'HOST:PORT', pins = [], byRoot }: Rejoin): Remedy {
   const named = pins.length === 0 ? ['sha256:HASH'] : pins;
   const hashes = named.map((pin) => ` --discovery-token-ca-cert-hash ${pin}`).join('');
   return `certlet join ${endpoint} --token-file FILE${hashes} --force${byRoot ? ' --write-kubeconfig' : ''}`;
 }
 
-/** In the settings, beside what stands there. `why`: what is to be known. */
-export const followSetting = (source: string, why: string): string =>
-  `followClusterCA: ${source}   # in the settings, and systemctl reload certlet: ${why}`;
+/** Follow what the cluster publishes of its CAs. `why`: what is to be known. */
+export const followSetting = (source: string, why: string): Instruction =>
+  inSettings(`followClusterCA: ${source}`, `then systemctl reload certlet; ${why}`);
 
 /** Text as one word of a POSIX shell. */
 export function shellWord(text: string): string {
@@ -74,12 +149,13 @@ const ROOT = 0;
  * a daemon started beside them would hold the lock that they need. Where the service has a user of its own, what works on the cert-dir runs
  * as that user: files of root in there would shut the service out.
  */
-export function remedyFor(remedy: string, { byTimer, uid, carried }: HowItRuns): string {
+export function remedyFor<R extends string>(remedy: R, { byTimer, uid, carried }: HowItRuns): R {
   const given = withCarried(remedy, carried);
   const timed = byTimer ? remedyByTimer(given) : given;
   // With a daemon `renew` goes through its socket, which root may open, too.
   const own = byTimer ? /(?<!-- )\bcertlet (?=(?:renew|once|reset)\b)/g : /(?<!-- )\bcertlet (?=(?:once|reset)\b)/g;
-  return uid === ROOT ? timed : timed.replaceAll(own, `runuser -u "$(id -nu ${String(uid)})" -- certlet `);
+  const told = uid === ROOT ? timed : timed.replaceAll(own, `runuser -u "$(id -nu ${String(uid)})" -- certlet `);
+  return told as R;
 }
 
 /** The rest of a command: words with their quotes, up to its end or the sign of a comment. */

@@ -21,14 +21,14 @@ t.test('every code tells what it means and what a person should do, in sentences
 t.test('an error carries code, remedy, status, pause and cause', async (t) => {
   const cause = new Error('ECONNRESET');
   const error = new CertletError('ERR_API_THROTTLED', 'slow down', {
-    remedy: 'wait',
+    remedy: '# Wait.',
     retryAfterMs: 5,
     status: 429,
     cause,
   });
   t.match(error, {
     code: 'ERR_API_THROTTLED',
-    remedy: 'wait',
+    remedy: '# Wait.',
     retryAfterMs: 5,
     status: 429,
     cause,

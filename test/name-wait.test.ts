@@ -8,7 +8,7 @@ import { FakeLogger } from './fixtures/fakes/logger.ts';
 
 const settings = { nodeName: 'edge-7' } as unknown as Settings;
 const nameless = (): CertletError =>
-  new CertletError('ERR_NODE_NAME', 'this host has no name of its own yet', { remedy: 'r' });
+  new CertletError('ERR_NODE_NAME', 'this host has no name of its own yet', { remedy: '# R.' });
 
 function edgeOf(load: () => Promise<Settings>, signal = new AbortController().signal) {
   const clock = new FakeClock();
@@ -39,7 +39,7 @@ t.test('(none) or localhost at boot ended the service with 78 for good, or asked
   });
   const waiting = settingsOnceNamed(edge);
   await clock.advance(60_000);
-  t.match(log.of('Waiting for a node name'), [{ level: 'warn', fields: { code: 'ERR_NODE_NAME', remedy: 'r' } }]);
+  t.match(log.of('Waiting for a node name'), [{ level: 'warn', fields: { code: 'ERR_NODE_NAME', remedy: '# R.' } }]);
   name = 'edge-7';
   await clock.advance(2_000);
   t.equal(await waiting, settings);

@@ -89,6 +89,14 @@ const rows = (): readonly Row[] =>
     Object.entries(commands).map(([command, by]) => ({ source, command, by })),
   );
 
+/** Of a host in test/systemd, of single files beside this one. */
+function testThatPastes(by: string): string {
+  const file = ['systemd', '.']
+    .map((folder) => join(import.meta.dirname, folder, `${by}.test.ts`))
+    .find((path) => existsSync(path));
+  return file === undefined ? '' : readFileSync(file, 'utf8');
+}
+
 const isPasted = (by: string): boolean => by.startsWith('remedies-of-');
 
 t.test('what the list says of a command holds', async (t) => {
@@ -96,9 +104,9 @@ t.test('what the list says of a command holds', async (t) => {
   for (const { source, command, by } of rows()) {
     const what = `${source}: ${command}`;
     if (isPasted(by)) {
-      const file = join(import.meta.dirname, `systemd/${by}.test.ts`);
-      t.ok(existsSync(file) && readFileSync(file, 'utf8').includes(`new Pastes('${by}')`), what);
-      t.match(readFileSync(file, 'utf8'), 'pastes.all(t)', what);
+      const text = testThatPastes(by);
+      t.match(text, new RegExp(String.raw`new Paste[sd]\('${by}'\)`), what);
+      t.match(text, 'pastes.all(t)', what);
     } else if (by.startsWith('as ')) {
       const other = rows().filter((row) => row.source === by.slice('as '.length) && isPasted(row.by));
       t.ok(

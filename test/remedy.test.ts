@@ -1,13 +1,58 @@
+import { execFileSync } from 'node:child_process';
+import { chmodSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import t from 'tap';
-import { adviceOf, remedyFor, shellWord, withCarried } from '../src/remedy.ts';
+import {
+  adviceOf,
+  editing,
+  explained,
+  inSettings,
+  type Remedy,
+  remedyFor,
+  shellWord,
+  withCarried,
+} from '../src/remedy.ts';
 
 t.test('a remedy is a command, and behind it what is to be known', async (t) => {
   t.strictSame(adviceOf('kubeadm token create   # on a control plane node # really'), {
+    kind: 'command',
     fix: 'kubeadm token create',
     why: 'on a control plane node # really',
   });
-  t.strictSame(adviceOf('certlet check'), { fix: 'certlet check', why: undefined });
-  t.strictSame(adviceOf("grep '# x' FILE"), { fix: "grep '# x' FILE", why: undefined });
+  t.strictSame(adviceOf('certlet check'), { kind: 'command', fix: 'certlet check', why: undefined });
+  t.strictSame(adviceOf("grep '# x' FILE"), { kind: 'command', fix: "grep '# x' FILE", why: undefined });
+});
+
+t.test('what no command does was called a fix, and a shell refused it', async (t) => {
+  t.strictSame(adviceOf('# Put a kubeconfig there.'), {
+    kind: 'instruction',
+    todo: 'Put a kubeconfig there.',
+    why: undefined,
+  });
+  t.strictSame(adviceOf(inSettings('caFile: true')), {
+    kind: 'instruction',
+    todo: 'Set caFile: true in the settings.',
+    why: 'then systemctl reload certlet',
+  });
+  // @ts-expect-error A sentence is no remedy without its sign, nor is a program that nobody has named yet.
+  const remedies: readonly Remedy[] = ['Put a kubeconfig there.', 'emacs FILE'];
+  t.equal(remedies.length, 2);
+});
+
+t.test('more that is to be known stands behind what is known', async (t) => {
+  t.equal(explained('certlet check', 'as root'), 'certlet check   # as root');
+  t.equal(explained('# Mend it.   # it is broken', 'and old'), '# Mend it.   # it is broken; and old');
+});
+
+t.test('an editor opens the place that is to be mended', async (t) => {
+  t.equal(editing("/etc/it's", 'Mend it.', 3), "${EDITOR:-vi} +3 '/etc/it'\\''s'   # Mend it.");
+  t.equal(editing('/etc/x', 'Mend it.'), '${EDITOR:-vi} /etc/x   # Mend it.');
+  t.equal(editing('https://api data.kubeconfig', 'Mend it.', 3), '# Mend it.', 'nothing that an editor opens');
+  const folder = t.testdir({ 'a file': 'one\ntwo\nthree\n', mend: '#!/bin/sh\nsed -i "${1#+}s/.*/mended/" "$2"\n' });
+  chmodSync(join(folder, 'mend'), 0o755);
+  const line = editing(join(folder, 'a file'), 'Mend it.', 2);
+  execFileSync('sh', ['-c', line], { env: { EDITOR: join(folder, 'mend'), PATH: process.env['PATH'] } });
+  t.equal(readFileSync(join(folder, 'a file'), 'utf8'), 'one\nmended\nthree\n');
 });
 
 const carried = [{ commands: ['certlet renew', 'certlet reset', 'certlet check'], options: '--config /srv/c.yaml' }];

@@ -81,7 +81,7 @@ async function readBody(response: PoolResponse, facts: ConnectionFacts): Promise
       throw new CertletError(
         'ERR_API_PROTOCOL',
         `${placeOf(facts)}: the answer is larger than ${String(BODY_LIMIT_BYTES)} bytes`,
-        { remedy: `Check ${(facts.words ?? JOIN_ENDPOINT).address}: something else than cluster-info is there.` },
+        { remedy: `# Check ${(facts.words ?? JOIN_ENDPOINT).address}: something else than cluster-info is there.` },
       );
     }
     parts.push(part);

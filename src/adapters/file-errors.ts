@@ -1,4 +1,4 @@
-import { shellWord } from '../remedy.ts';
+import { type CommandText, type Remedy, explained, shellWord } from '../remedy.ts';
 import { basename, dirname, join } from 'node:path';
 import { CertletError, isDefect } from '../errors.ts';
 import { isSharedFolder } from '../kubelet/shared-folders.ts';
@@ -40,7 +40,7 @@ export function fileError(error: unknown, path: string): unknown {
       ...about,
       remedy: closedFolderRemedy(dirname(failed)),
     });
-  const remedy = operation === 'symlink' ? linkRemedy(errno, failed) : ioRemedy(errno, failed);
+  const remedy: Remedy = operation === 'symlink' ? linkRemedy(errno, failed) : ioRemedy(errno, failed);
   return new CertletError('ERR_STORE_IO', message, { ...about, remedy });
 }
 
@@ -72,7 +72,7 @@ function reasonOf(error: unknown): string {
   return /^[A-Z0-9]+: ([^,]+)/.exec(text)?.[1] ?? text;
 }
 
-function fullRemedy(errno: string, path: string): string {
+function fullRemedy(errno: string, path: string): Remedy {
   const folder = shellWord(dirname(path));
   return errno === 'EDQUOT'
     ? `quota -v; df -h ${folder}   # free space or raise the quota`
@@ -80,7 +80,7 @@ function fullRemedy(errno: string, path: string): string {
 }
 
 /** What to do about a folder that is read-only for the service: ProtectSystem=strict leaves only ReadWritePaths= writable (systemd.exec(5)), and the unit lists the default folders only. */
-export function closedFolderRemedy(folder: string): string {
+export function closedFolderRemedy(folder: string): Remedy {
   if (isSharedFolder(folder))
     return `findmnt -T ${shellWord(folder)}   # shows what must be remounted; where the service's sandbox is the reason: ${folder} is not certlet's alone and is never opened, so give certDir and plain files a folder of their own, and leave a kubeconfig there to root (manageKubeconfig: false, certlet join --write-kubeconfig)`;
   // Without a backslash where the path has none: a quoted value of a log line doubles them.
@@ -88,24 +88,24 @@ export function closedFolderRemedy(folder: string): string {
 }
 
 /** The commands that open a folder to the service. A sandbox is set up when its service starts. */
-export const allowCommand = (folder: string): string =>
+export const allowCommand = (folder: string): CommandText =>
   `certlet allow ${shellWord(folder)} && systemctl daemon-reload && systemctl restart certlet`;
 
 /** symlink(2): EPERM is what a file system without symbolic links answers. */
-function linkRemedy(errno: string, path: string): string {
+function linkRemedy(errno: string, path: string): Remedy {
   const folder = shellWord(dirname(path));
   return ['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS'].includes(errno)
     ? `findmnt -T ${folder}   # this file system has no symbolic links (vfat, CIFS, 9p), and kubelets need one: put the folder on another`
     : ioRemedy(errno, path);
 }
 
-const OPEN_PKI =
-  'install -D -m 644 -t /etc/systemd/system/certlet.service.d /usr/share/certlet/drop-ins/certlet.service.d/kubernetes-pki.conf && ' +
-  'systemctl daemon-reload && systemctl restart certlet   # the service may not look there; on a control plane node this opens keys, too: ' +
-  'embed the CA in the kubeconfig there';
+const OPEN_PKI = explained(
+  'install -D -m 644 -t /etc/systemd/system/certlet.service.d /usr/share/certlet/drop-ins/certlet.service.d/kubernetes-pki.conf && systemctl daemon-reload && systemctl restart certlet',
+  'the service may not look there; on a control plane node this opens keys, too: embed the CA in the kubeconfig there',
+);
 
 /** What to do about a path that the unit hides: on the host it looks healthy. Undefined for any other. */
-export function hiddenRemedy(errno: string, path: string): string | undefined {
+export function hiddenRemedy(errno: string, path: string): Remedy | undefined {
   if (errno !== 'EACCES') return undefined;
   if (path.startsWith('/etc/kubernetes/pki/')) return OPEN_PKI;
   return /^\/(?:home|root|run\/user)\//.test(path)
@@ -113,7 +113,7 @@ export function hiddenRemedy(errno: string, path: string): string | undefined {
     : undefined;
 }
 
-function ioRemedy(errno: string, path: string): string {
+function ioRemedy(errno: string, path: string): Remedy {
   const word = shellWord(path);
   const hidden = hiddenRemedy(errno, path);
   if (hidden !== undefined) return hidden;

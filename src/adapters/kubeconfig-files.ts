@@ -1,4 +1,4 @@
-import { shellWord } from '../remedy.ts';
+import { type Remedy, shellWord } from '../remedy.ts';
 import { basename, dirname, resolve } from 'node:path';
 import { CertletError, isCertletError } from '../errors.ts';
 import { clientConfig, encodeNodeKubeconfig, filesNeeded } from '../kubeconfig/client-config.ts';
@@ -26,7 +26,7 @@ export interface KubeconfigFilesOptions extends Trusted {
   readonly ownCaPath?: string;
   /** Throws for the path of a kubeconfig that is another file of the settings; asked before one is written that is not the node's. */
   readonly refuseMeeting?: (path: string) => Promise<void>;
-  readonly onWarning?: (event: string, fields: { readonly file: string; readonly remedy: string }) => void;
+  readonly onWarning?: (event: string, fields: { readonly file: string; readonly remedy: Remedy }) => void;
 }
 
 /** Kubeconfigs, tokens, certificates and CA bundles are some kilobytes. */
@@ -197,7 +197,7 @@ async function laxMode(
   fs: FileSystem,
   path: string,
   config: ClientConfig,
-): Promise<{ readonly modeWarning: string; readonly modeRemedy: string } | undefined> {
+): Promise<{ readonly modeWarning: string; readonly modeRemedy: Remedy } | undefined> {
   const { credential } = config;
   const secretFile = credential.kind === 'tokenFile' ? credential.path : path;
   if (credential.kind !== 'token' && credential.kind !== 'tokenFile') return undefined;

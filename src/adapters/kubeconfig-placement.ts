@@ -1,3 +1,4 @@
+import type { Remedy } from '../remedy.ts';
 import { dirname } from 'node:path';
 import { errnoOf, fileError } from './file-errors.ts';
 import type { FileSystem } from './file-system.ts';
@@ -12,7 +13,7 @@ const MAX_RECORD_BYTES = 4 * MAX_BYTES;
 interface PlacementOptions {
   readonly fs: FileSystem;
   readonly recordPath?: string;
-  readonly onWarning?: (event: string, fields: { readonly file: string; readonly remedy: string }) => void;
+  readonly onWarning?: (event: string, fields: { readonly file: string; readonly remedy: Remedy }) => void;
 }
 
 interface Noted {
@@ -81,7 +82,7 @@ export class KubeconfigPlacement {
     this.#told = true;
     this.#options.onWarning?.('The kubeconfig is a mount point of its own: written in place, which is not atomic', {
       file: this.#path,
-      remedy: 'Mount its folder in its place.',
+      remedy: '# Mount its folder in its place.',
     });
   }
 

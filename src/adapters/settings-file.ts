@@ -1,4 +1,4 @@
-import { shellWord } from '../remedy.ts';
+import { type Remedy, shellWord } from '../remedy.ts';
 import { constants } from 'node:fs';
 import { open, realpath, stat } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
@@ -40,7 +40,7 @@ export async function readSettingsFile(request: SettingsFileRequest): Promise<st
     if (errnoOf(error) !== 'ENOENT') throw fileError(error, path);
     if (!request.mustExist) return undefined;
     throw new CertletError('ERR_CONFIG_INVALID', `settings: ${path}: there is no such file`, {
-      remedy: `Write it, or leave --config out.`,
+      remedy: '# Write it, or leave --config out.',
       cause: error,
     });
   }
@@ -59,17 +59,17 @@ export async function readInventoryFile(request: Omit<SettingsFileRequest, 'must
   const text = await readSettingsFile({ ...request, mustExist: false, what: 'inventory' });
   if (text !== undefined) return text;
   throw new CertletError('ERR_CONFIG_INVALID', `inventory: ${request.path}: there is no such file`, {
-    remedy: 'Write it, or set approve.namesFrom to node; docs/approve.md shows its form.',
+    remedy: '# Write it, or set approve.namesFrom to node; docs/approve.md shows its form.',
   });
 }
 
 async function refuseUnsafe(file: FileHandle, request: SettingsFileRequest): Promise<void> {
   const { path, userId, what = 'settings' } = request;
-  const refused = (why: string, remedy: string): CertletError =>
+  const refused = (why: string, remedy: Remedy): CertletError =>
     new CertletError('ERR_CONFIG_INVALID', `${what}: ${path} ${why}`, { remedy });
   const found = await file.stat();
-  if (!found.isFile()) throw refused('is not a regular file', `Put a file in its place.`);
-  if (found.size > MAX_BYTES) throw refused('is larger than 1 MiB', `Check that ${path} is the right file.`);
+  if (!found.isFile()) throw refused('is not a regular file', '# Put a file in its place.');
+  if (found.size > MAX_BYTES) throw refused('is larger than 1 MiB', `# Check that ${path} is the right file.`);
   if (found.uid !== 0 && found.uid !== userId) {
     throw refused(`belongs to user ${String(found.uid)}, who could change it`, `chown root ${shellWord(path)}`);
   }

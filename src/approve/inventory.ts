@@ -1,3 +1,4 @@
+import { editing } from '../remedy.ts';
 import { CertletError } from '../errors.ts';
 import { JsonFields } from '../csr/json-fields.ts';
 import { NODE_NAME } from '../csr/spec.ts';
@@ -145,6 +146,6 @@ function wrong({ path, document, index }: Place, at: YamlPath, problem: string):
     ...at.map((part) => (typeof part === 'number' ? `[${String(part)}]` : `.${part}`)),
   ];
   return new CertletError('ERR_CONFIG_INVALID', `${path}:${String(line)}: ${field.join('')}: ${problem}`, {
-    remedy: 'Mend the inventory; docs/approve.md shows its form.',
+    remedy: editing(path, 'Mend the inventory; docs/approve.md shows its form.', line),
   });
 }

@@ -1,4 +1,4 @@
-import { shellWord } from '../remedy.ts';
+import { type Remedy, shellWord } from '../remedy.ts';
 
 /** What a finding means for the certificates of this node. `skipped`: could not be looked at, and why. */
 export type Verdict = 'ok' | 'note' | 'warning' | 'problem' | 'skipped';
@@ -11,7 +11,7 @@ export interface Cause {
   readonly what: string;
   readonly sure: Certainty;
   /** The exact command or change that mends it. */
-  readonly remedy?: string;
+  readonly remedy?: Remedy;
 }
 
 /** What was seen, for programs and for bug reports. Never a secret. */
@@ -26,7 +26,7 @@ export interface Finding {
   readonly what: string;
   readonly sure: Certainty;
   /** The exact command or change that mends it. */
-  readonly remedy?: string;
+  readonly remedy?: Remedy;
   /** Where what was seen has several explanations. */
   readonly causes?: readonly Cause[];
   readonly evidence?: Evidence;
@@ -37,7 +37,7 @@ export interface Finding {
 /** The parts of a finding that most leave out. */
 export interface FindingDetails {
   readonly sure?: Certainty;
-  readonly remedy?: string | undefined;
+  readonly remedy?: Remedy | undefined;
   readonly causes?: readonly Cause[];
   readonly evidence?: Evidence;
   readonly denied?: true;

@@ -1,5 +1,5 @@
 import { redact } from '../adapters/log/redact.ts';
-import { type HowItRuns, remedyFor } from '../remedy.ts';
+import { type HowItRuns, remedyFor, reworded } from '../remedy.ts';
 import { asCertletError, type CertletError } from '../errors.ts';
 import { userOfService } from './service-user.ts';
 import type { CheckContext, CheckPorts, Facts, Step, StepOutcome } from './facts.ts';
@@ -62,7 +62,7 @@ function withoutSecrets(found: Finding): Finding {
   return {
     ...found,
     what: redact(found.what),
-    ...(remedy === undefined ? {} : { remedy: redact(remedy) }),
+    ...(remedy === undefined ? {} : { remedy: reworded(remedy, redact) }),
     ...(causes === undefined ? {} : { causes: causes.map(cleanCause) }),
     ...(evidence === undefined ? {} : { evidence: cleanEvidence(evidence) }),
   };
@@ -70,7 +70,7 @@ function withoutSecrets(found: Finding): Finding {
 
 function cleanCause(cause: Cause): Cause {
   const { remedy } = cause;
-  return { ...cause, what: redact(cause.what), ...(remedy === undefined ? {} : { remedy: redact(remedy) }) };
+  return { ...cause, what: redact(cause.what), ...(remedy === undefined ? {} : { remedy: reworded(remedy, redact) }) };
 }
 
 function cleanEvidence(evidence: Evidence): Evidence {

@@ -1,3 +1,4 @@
+import { shellWord } from '../remedy.ts';
 import { basename, dirname, isAbsolute, join } from 'node:path';
 import type { FileSystem } from '../adapters/file-system.ts';
 import { ensureFolder, readIfPresent, replaceFile, sweepTemporaries } from '../adapters/files.ts';
@@ -152,7 +153,7 @@ function adoptionInput(
   for (const [flag, path] of Object.entries({ '--kubeconfig': kubeconfig, '--cert-dir': certDir })) {
     if (isAbsolute(path)) continue;
     throw new CertletError('ERR_CONFIG_INVALID', `the kubelet's ${flag} ${path} depends on its working folder`, {
-      remedy: `Give the kubelet an absolute path for ${flag}.`,
+      remedy: `# Give the kubelet an absolute path for ${flag}.`,
     });
   }
   const decision = settings['rotateServerCertificates'];
@@ -184,7 +185,7 @@ function withoutKubeconfig({ unit }: HostKubelet): CertletError {
   const where =
     unit.script === undefined ? `the shell command of ${unit.execStartPath}` : `the script ${unit.script.path}`;
   return new CertletError('ERR_CONFIG_INVALID', `no --kubeconfig could be read in ${where}, which starts the kubelet`, {
-    remedy: `start it, and run certlet adopt again: a kubelet that runs shows its flags (systemctl start ${unit.name})`,
+    remedy: `systemctl start ${shellWord(unit.name)}   # a kubelet that runs shows its flags; then certlet adopt again`,
   });
 }
 

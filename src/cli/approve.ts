@@ -1,3 +1,4 @@
+import type { Remedy } from '../remedy.ts';
 import { adviceLines } from '../status/rows.ts';
 import { act, foreignJudgement, type Outcome } from '../approve/act.ts';
 import type { Judgement, JudgeParts } from '../approve/judge.ts';
@@ -23,7 +24,7 @@ export interface ApprovePorts {
 
 type Arguments = Pick<ApproveArguments, 'names' | 'force' | 'yes' | 'dryRun'> & {
   /** What was typed, as it is typed where nobody can be asked. */
-  readonly again: string;
+  readonly again: Remedy;
 };
 
 /**
@@ -63,7 +64,12 @@ function complainOf({ forbidden, broken, unknownRange }: Finding, { complain }: 
   for (const { error } of forbidden) complain(error.message);
   for (const error of broken) complain(error.message);
   if (unknownRange !== undefined)
-    complain(`addresses of Services may pass: ${unknownRange}\n  ${SERVICE_RANGE_REMEDY}`);
+    complain(
+      [
+        `addresses of Services may pass: ${unknownRange}`,
+        ...adviceLines(SERVICE_RANGE_REMEDY).map((line) => `  ${line}`),
+      ].join('\n'),
+    );
 }
 
 function show(rows: readonly RequestRow[], { now }: JudgeParts, { print }: ApprovePorts): void {

@@ -1,6 +1,6 @@
 import { resolve } from 'node:path';
 import type { FlagValues } from '../config/flags.ts';
-import { type Carried, shellWord } from '../remedy.ts';
+import { type Carried, type CommandText, shellWord } from '../remedy.ts';
 import type { AccessChoice, Command, SettingsChoice } from './command.ts';
 import { CONFIG_FLAG } from './flags.ts';
 
@@ -54,5 +54,5 @@ const flagWords = (flags: FlagValues): string =>
     .join(' ');
 
 /** The command line as it was typed, with `more` behind it: a fix repeats what was asked for. */
-export const typedLine = (argv: readonly string[], ...more: readonly string[]): string =>
+export const typedLine = (argv: readonly string[], ...more: readonly string[]): CommandText =>
   `certlet ${[...argv.map(shellWord), ...more].join(' ')}`;

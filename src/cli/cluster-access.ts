@@ -61,7 +61,7 @@ function spread(first: Error, files: number): CertletError {
 
 function absent(message: string): CertletError {
   return new CertletError('ERR_CREDENTIAL_MISSING', message, {
-    remedy: 'Name one with --kubeconfig FILE, such as /etc/kubernetes/admin.conf on a control plane node.',
+    remedy: '# Name one with --kubeconfig FILE, such as /etc/kubernetes/admin.conf on a control plane node.',
   });
 }
 

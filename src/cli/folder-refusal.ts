@@ -1,4 +1,4 @@
-import { shellWord } from '../remedy.ts';
+import { type Remedy, shellWord } from '../remedy.ts';
 import { isBelow, isHiddenFolder, isSharedFolder } from '../kubelet/shared-folders.ts';
 
 /** A file or folder of the host as far as it matters who can change it. */
@@ -33,12 +33,12 @@ export interface FolderQuestion {
 /** Why a folder stays closed, and the way out where there is one. */
 export interface FolderRefusal {
   readonly why: string;
-  readonly remedy: string | undefined;
+  readonly remedy: Remedy | undefined;
 }
 
 const OTHERS_WRITE = 0o022;
 const STICKY = 0o1000;
-const OWN_FOLDER = 'Take a folder of its own, such as /srv/certlet or one below /var/lib/certlet/certs.';
+const OWN_FOLDER = '# Take a folder of its own, such as /srv/certlet or one below /var/lib/certlet/certs.';
 
 /**
  * Why this folder must not be opened to the service; undefined where nothing speaks against it. Whoever can write a folder that root, the

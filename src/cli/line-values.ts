@@ -1,3 +1,4 @@
+import type { Remedy } from '../remedy.ts';
 import { CertletError } from '../errors.ts';
 import { type CommandSpec, flagsOf } from './command-spec.ts';
 import type { FlagSpec } from './flags.ts';
@@ -66,7 +67,7 @@ export function usageError(words: string, command: CommandSpec | undefined): Cer
     .split('\n')
     .map((line) => (line.length <= LONGEST_LINE ? line : `${line.slice(0, LONGEST_LINE)}…`))
     .join('\n');
-  const help = command === undefined ? 'certlet --help' : `certlet ${command.name} --help`;
+  const help: Remedy = command === undefined ? 'certlet --help' : `certlet ${command.name} --help`;
   return new CertletError('ERR_USAGE', message, { remedy: help });
 }
 

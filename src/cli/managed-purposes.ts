@@ -1,3 +1,4 @@
+import { inSettings } from '../remedy.ts';
 import type { Settings } from '../config.ts';
 import { nearest } from '../config/nearest.ts';
 import { KUBELET_SERVING } from '../csr/spec.ts';
@@ -15,7 +16,7 @@ export function managedPurposes(
   if (managed.includes(wanted)) return [wanted];
   if (wanted === KUBELET_SERVING) {
     throw new CertletError('ERR_USAGE', 'the serving certificate is not managed: rotateServerCertificates is false', {
-      remedy: 'Set rotateServerCertificates: true in the settings.',
+      remedy: inSettings('rotateServerCertificates: true'),
     });
   }
   const meant = nearest(wanted, managed);

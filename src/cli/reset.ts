@@ -1,3 +1,4 @@
+import type { Remedy } from '../remedy.ts';
 import { acquireLock } from '../adapters/lock.ts';
 import {
   type ListedFile,
@@ -18,7 +19,7 @@ export interface ResetRequest {
   /** Remove without asking. */
   readonly yes: boolean;
   /** What was typed, as it is typed where nobody can be asked. */
-  readonly again: string;
+  readonly again: Remedy;
 }
 
 /** What came of it, for programs. */

@@ -1,4 +1,4 @@
-import { JOIN_COMMAND, shellWord } from '../remedy.ts';
+import { JOIN_COMMAND, inSettings, shellWord } from '../remedy.ts';
 import { join } from 'node:path';
 import type { FileSystem } from '../adapters/file-system.ts';
 import { CertletError, isCertletError } from '../errors.ts';
@@ -33,8 +33,7 @@ export async function writeRootKubeconfig(
   const { path, certDir } = kubeconfig;
   if (isTheServices(path, kubeconfig)) {
     throw new CertletError('ERR_CONFIG_INVALID', `kubeconfig: ${path} lies in a folder that the service writes`, {
-      remedy:
-        'Set kubeconfig: /etc/kubernetes/kubelet.conf in the settings, and the same --kubeconfig for the kubelet.',
+      remedy: inSettings('kubeconfig: /etc/kubernetes/kubelet.conf', 'and give the kubelet the same --kubeconfig'),
     });
   }
   if (cluster.caPath !== undefined) refuseTheServices(cluster.caPath, 'certificate-authority', kubeconfig);

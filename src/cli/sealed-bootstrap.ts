@@ -34,7 +34,7 @@ export function refuseUnopened({ sealed, opened }: Omit<SealedPlaces, 'bootstrap
         ? undefined
         : 'what is sealed is opened for root alone, and this service has a user of its own';
   if (reason !== undefined)
-    throw new CertletError('ERR_USAGE', `--seal: ${reason}`, { remedy: 'Give the same command without --seal.' });
+    throw new CertletError('ERR_USAGE', `--seal: ${reason}`, { remedy: '# Give the same command without --seal.' });
 }
 
 /**

@@ -4,7 +4,7 @@ import { forTerminal } from '../adapters/log/printable.ts';
 import { redact } from '../adapters/log/redact.ts';
 import { asCertletError, EXIT, type CertletError } from '../errors.ts';
 import type { Logger } from '../ports.ts';
-import { type Carried, withCarried } from '../remedy.ts';
+import { type Carried, type Remedy, reworded, withCarried } from '../remedy.ts';
 import type { Command, ParsedLine } from './command.ts';
 import {
   loadChosenSettings,
@@ -94,7 +94,7 @@ class Session {
   /** Tells a failure where the rest of the run was told. */
   fail(error: CertletError): number {
     const { message } = error;
-    const remedy = error.remedy === undefined ? undefined : withCarried(error.remedy, this.#carried);
+    const remedy = error.remedy && reworded(error.remedy, (text) => withCarried(text, this.#carried));
     const stack = error.code === 'ERR_INTERNAL' ? stackOf(error) : undefined;
     if (this.#log !== undefined) this.#log.log('error', message, { code: error.code, remedy, stack });
     else this.#edge.stderr.write(failureText({ message, remedy }, stack, writesToJournal(this.#edge)));
@@ -117,7 +117,7 @@ class Session {
 
 /** For a person `certlet: <message>` with the remedy below; for the journal one line for each fact. */
 function failureText(
-  { message, remedy }: Pick<CertletError, 'message'> & { readonly remedy: string | undefined },
+  { message, remedy }: Pick<CertletError, 'message'> & { readonly remedy: Remedy | undefined },
   stack: string | undefined,
   journal: boolean,
 ): string {

@@ -1,3 +1,4 @@
+import { reworded } from '../remedy.ts';
 import { answeredError, callControl, type ControlReply } from '../adapters/control/client.ts';
 import { controlSocketPath } from '../adapters/control/server.ts';
 import { NodeFileSystem } from '../adapters/file-system.ts';
@@ -74,7 +75,7 @@ function troubleOf(reply: ControlReply): Trouble | undefined {
   if (reply.kind !== 'answer') return undefined;
   const { code, message = 'the daemon tells no reason', remedy } = answeredError(reply.text);
   if (code === 'STARTING') return undefined;
-  return { message: escaped(message), ...(remedy !== undefined && { remedy: escaped(remedy) }) };
+  return { message: escaped(message), ...(remedy !== undefined && { remedy: reworded(remedy, escaped) }) };
 }
 
 async function startedHow(

@@ -91,7 +91,7 @@ export async function* createTokens(
       'ERR_KUBECONFIG_INVALID',
       'the kubeconfig has no CA, which nodes need to know their cluster by',
       {
-        remedy: 'Use one with certificate-authority, such as /etc/kubernetes/admin.conf.',
+        remedy: '# Use one with certificate-authority, such as /etc/kubernetes/admin.conf.',
       },
     );
   }

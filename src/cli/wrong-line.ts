@@ -1,3 +1,4 @@
+import { explained } from '../remedy.ts';
 import { asCertletError, CertletError } from '../errors.ts';
 import type { WrongLine } from './command.ts';
 import { findCommand } from './commands.ts';
@@ -15,7 +16,8 @@ export async function wrongLineError(line: WrongLine, loadSettings: () => Promis
   const words = problems.length === 1 ? only : [`${String(problems.length)} problems`, ...problems].join('\n');
   const usage = usageError(words, spec);
   if (settings === undefined || settings.code === 'ERR_USAGE') return usage;
-  const remedy = `${settings.remedy ?? 'Mend what is listed.'} ${usage.remedy ?? ''}`.trim();
+  const mend = settings.remedy ?? '# Mend what is listed.';
+  const remedy = usage.remedy === undefined ? mend : explained(mend, `the command line: ${usage.remedy}`);
   return new CertletError(settings.code, usage.message, { remedy, cause: settings.cause });
 }
 

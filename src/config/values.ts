@@ -175,7 +175,7 @@ export function serverUrl(): Codec<string> {
   });
   return refined(plain, (given, path, problems) => {
     const host = readHost(splitUrl(given)?.authority ?? '');
-    if ('problem' in host) return reject(problems, path, `${shown(given)} ${host.problem}: ${host.remedy}`);
+    if ('problem' in host) return reject(problems, path, `${shown(given)} ${host.problem}: ${host.mend}`);
     if (!URL.canParse(given)) return reject(problems, path, `is no URL: ${shown(given)}`);
     return given.replace(/(?<!\/)\/+$/, '');
   });

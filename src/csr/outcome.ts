@@ -1,3 +1,4 @@
+import type { Remedy } from '../remedy.ts';
 import { timestamp } from '../timestamp.ts';
 import { CertletError } from '../errors.ts';
 import { parseChain } from '../pki/certificate.ts';
@@ -72,7 +73,7 @@ export function requestIncompatibilities(csr: CertificateSigningRequest, ours: O
 export function refusedRemedy(
   { purpose, expirationSeconds }: { readonly purpose: string; readonly expirationSeconds?: number | undefined },
   message: string,
-): string {
+): Remedy {
   if (expirationSeconds !== undefined && /expirationSeconds/i.test(message))
     return `systemctl reload certlet   # after leaving expirationSeconds of the ${purpose} certificate out of the settings`;
   return `certlet renew ${purpose}   # after mending what the reason names`;

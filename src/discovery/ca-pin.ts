@@ -19,7 +19,7 @@ export function parseCaPin(text: string): CaPin {
       `--discovery-token-ca-cert-hash ${JSON.stringify(text)}: want sha256: and 64 hex digits`,
       {
         remedy: BARE_DIGEST.test(given)
-          ? `Write --discovery-token-ca-cert-hash sha256:${given}`
+          ? `# Write --discovery-token-ca-cert-hash sha256:${given}`
           : "openssl x509 -pubkey -noout -in /etc/kubernetes/pki/ca.crt | openssl pkey -pubin -outform der | sha256sum | sed 's/^/sha256:/; s/ .*//'   # on a control plane node",
       },
     );

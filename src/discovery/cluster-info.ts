@@ -1,3 +1,4 @@
+import { byHand } from '../remedy.ts';
 import { CertletError } from '../errors.ts';
 import { type Fault, readHost, splitUrl } from '../kubeconfig/url-host.ts';
 import { Secret } from '../secret.ts';
@@ -102,7 +103,7 @@ export function endpointUrl(endpoint: string): string {
   const fault = hostFault(withScheme);
   if (fault !== undefined)
     throw new CertletError('ERR_USAGE', `endpoint ${JSON.stringify(endpoint)} ${fault.problem}`, {
-      remedy: fault.remedy,
+      remedy: byHand(fault.mend),
     });
   const hasPort = /:\d+\/?$/u.test(withScheme);
   return hasPort ? withScheme.replace(/\/$/u, '') : `${url.origin}:6443`;
@@ -116,7 +117,7 @@ function httpsServer(value: unknown, source: string): string {
   const fault = hostFault(value);
   if (fault !== undefined)
     throw new CertletError('ERR_DISCOVERY', `${source}: clusters[0].cluster.server ${fault.problem}`, {
-      remedy: fault.remedy,
+      remedy: byHand(fault.mend),
     });
   // The lookbehind keeps a long row of slashes from costing the square of its length.
   return value.replace(/(?<!\/)\/+$/u, '');

@@ -1,3 +1,4 @@
+import { byHand } from '../remedy.ts';
 import { X509Certificate } from 'node:crypto';
 import { oneLine } from '../pki/certificate.ts';
 import { unreadableCurve } from '../pki/curves.ts';
@@ -53,7 +54,9 @@ export function readCaBundle(text: string, origin: Origin): CaBundle {
       'ERR_KUBECONFIG_INVALID',
       `${label}: no certificate in it can be parsed${why === '' ? '' : `: ${why}`}`,
       {
-        remedy: "Put the cluster's CA certificate there as PEM: /etc/kubernetes/pki/ca.crt of a control plane node.",
+        remedy: byHand(
+          "Put the cluster's CA certificate there as PEM: /etc/kubernetes/pki/ca.crt of a control plane node.",
+        ),
       },
     );
   }

@@ -1,4 +1,4 @@
-import { shellWord } from '../remedy.ts';
+import { type Remedy, shellWord } from '../remedy.ts';
 import { CertletError } from '../errors.ts';
 import { Secret } from '../secret.ts';
 import { readCaBundle } from './ca-bundle.ts';
@@ -43,7 +43,7 @@ export interface ClientConfig {
   /** The one of them that tells of a file with a secret that every user can read. */
   readonly modeWarning?: string;
   /** The command that ends it. */
-  readonly modeRemedy?: string;
+  readonly modeRemedy?: Remedy;
 }
 
 /** What the disk said about a file that the kubeconfig names: its text, or why it cannot be read. */
@@ -119,7 +119,7 @@ function tokenFile(user: UserOf<'tokenFile'>, contents: ReadonlyMap<string, File
   const { text, origin } = load(user.file, contents, 'ERR_CREDENTIAL_INVALID');
   if (text.reveal().trim() === '') {
     throw new CertletError('ERR_CREDENTIAL_INVALID', `${origin.place}: ${origin.field}: ${user.file.path} is empty`, {
-      remedy: `Write a token into ${user.file.path}.`,
+      remedy: `cat > ${shellWord(user.file.path)}   # paste the token, then Enter and Ctrl-D`,
     });
   }
   return { kind: 'tokenFile', path: user.file.path, token: new Secret(text.reveal().trim()) };

@@ -1,3 +1,4 @@
+import type { Remedy } from '../remedy.ts';
 import { createPrivateKey, X509Certificate } from 'node:crypto';
 import type { KeyObject } from 'node:crypto';
 import { CertletError } from '../errors.ts';
@@ -27,16 +28,17 @@ export function readClientPair(
   const [first, ...rest] = chain.blocks.filter(({ der }) => der !== undefined);
   if (first === undefined) {
     const problem = `holds no certificate${chain.hint === undefined ? '' : `: ${chain.hint}`}`;
-    throw invalid(certificate.origin, problem, 'Name a PEM file with the client certificate.');
+    throw invalid(certificate.origin, problem, '# Name a PEM file with the client certificate.');
   }
   const leaf = parseCertificate(first);
   if (leaf === undefined) {
-    const remedy = 'Replace it by a whole PEM certificate.';
+    const remedy: Remedy = '# Replace it by a whole PEM certificate.';
     throw invalid(certificate.origin, 'certificate 1 cannot be parsed', remedy);
   }
   const curve = unreadableCurve(leaf);
   if (curve !== undefined) {
-    const remedy = 'Replace it by a certificate with an ECDSA key on P-256 or an RSA key of 2048 bits or more.';
+    const remedy: Remedy =
+      '# Replace it by a certificate with an ECDSA key on P-256 or an RSA key of 2048 bits or more.';
     throw invalid(
       certificate.origin,
       `certificate 1 has a key on the curve ${curve}, which no API server can read`,
@@ -46,14 +48,14 @@ export function readClientPair(
   const found = keyBlock(key.text.reveal());
   if (found.block === undefined) {
     const problem = `holds no private key${found.hint === undefined ? '' : `: ${found.hint}`}`;
-    throw invalid(key.origin, problem, 'Name a PEM file with the private key.');
+    throw invalid(key.origin, problem, '# Name a PEM file with the private key.');
   }
   const { object, pem } = parseKey(found.block, key.origin);
   if (!leaf.checkPrivateKey(object)) {
     throw invalid(
       key.origin,
       'is not the key of the client certificate',
-      'Name the key that belongs to the certificate; of several keys in one file the first one counts.',
+      '# Name the key that belongs to the certificate; of several keys in one file the first one counts.',
     );
   }
   const others = rest.filter(isReadable).map((block) => pemOf(block) ?? '');
@@ -88,7 +90,7 @@ function parseKey(block: PemBlock, origin: Origin): { readonly object: KeyObject
     const other = tryKey(() => createPrivateKey({ key, format: 'der', type })).object;
     if (other !== undefined) return { object: other, pem: other.export({ type: 'pkcs8', format: 'pem' }) };
   }
-  throw invalid(origin, 'the private key cannot be parsed', 'Replace it by a whole PEM private key.', cause);
+  throw invalid(origin, 'the private key cannot be parsed', '# Replace it by a whole PEM private key.', cause);
 }
 
 function tryKey(read: () => KeyObject): { readonly object?: KeyObject; readonly cause?: unknown } {
@@ -107,6 +109,6 @@ function encrypted(origin: Origin): CertletError {
   );
 }
 
-function invalid(origin: Origin, problem: string, remedy: string, cause?: unknown): CertletError {
+function invalid(origin: Origin, problem: string, remedy: Remedy, cause?: unknown): CertletError {
   return new CertletError('ERR_CREDENTIAL_INVALID', `${origin.place}: ${origin.field}: ${problem}`, { remedy, cause });
 }

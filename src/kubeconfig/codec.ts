@@ -1,4 +1,4 @@
-import { shellWord } from '../remedy.ts';
+import { type Remedy, byHand, shellWord } from '../remedy.ts';
 import { readCluster } from './cluster-entry.ts';
 import { Field } from './fields.ts';
 import type { Kubeconfig } from './model.ts';
@@ -36,24 +36,24 @@ function parse(text: string, path: string, chosen: string | undefined): Kubeconf
   const root = new Field(path, document);
   if (!root.present) {
     const what = document.more === undefined ? 'the file is empty' : 'the first of its YAML documents is empty';
-    throw root.invalid(what, `Put a kubeconfig into ${path}.`);
+    throw root.wrong(what, byHand(`Put a kubeconfig into ${path}.`));
   }
   checkKind(root);
   const context = chosen ?? root.at('current-context').text();
   if (context === undefined) {
     throw root
       .at('current-context')
-      .invalid('missing', `kubectl --kubeconfig ${shellWord(path)} config use-context NAME   # chooses one`);
+      .wrong('missing', `kubectl --kubeconfig ${shellWord(path)} config use-context NAME   # chooses one`);
   }
   const entry = named(root, 'contexts', 'context', context);
   if (entry === undefined && chosen !== undefined) {
-    const remedy = `kubectl --kubeconfig ${shellWord(path)} config get-contexts   # choose one of these`;
-    throw root.at('contexts').invalid(`has no context "${chosen}"`, remedy);
+    const remedy: Remedy = `kubectl --kubeconfig ${shellWord(path)} config get-contexts   # choose one of these`;
+    throw root.at('contexts').wrong(`has no context "${chosen}"`, remedy);
   }
   if (entry === undefined) {
     throw root
       .at('current-context')
-      .invalid(
+      .wrong(
         `names the context "${context}", which is not in contexts`,
         `kubectl --kubeconfig ${shellWord(path)} config use-context NAME   # chooses one`,
       );
@@ -79,7 +79,7 @@ function checkKind(root: Field): void {
   const kind = root.at('kind');
   const text = kind.text();
   if (text !== undefined && text !== 'Config')
-    throw kind.invalid('is not Config', 'Check that this file is a kubeconfig.');
+    throw kind.invalid('is not Config', 'Write kind: Config, if this file is a kubeconfig.');
   const apiVersion = root.at('apiVersion');
   const version = apiVersion.text();
   if (version !== undefined && version !== 'v1') throw apiVersion.invalid('is not v1', 'Write apiVersion: v1.');

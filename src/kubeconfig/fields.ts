@@ -1,3 +1,4 @@
+import { type Remedy, byHand, editing } from '../remedy.ts';
 import { CertletError } from '../errors.ts';
 import type { YamlDocument, YamlPath } from './yaml.ts';
 
@@ -66,8 +67,13 @@ export class Field {
     return this.value;
   }
 
-  /** The error for this field. Neither text may quote a value that could be secret. */
-  invalid(problem: string, remedy: string, cause?: unknown): CertletError {
+  /** The error for this field, mended in the file as the sentence `what` says. Neither text may quote a value that could be secret. */
+  invalid(problem: string, what: string, cause?: unknown): CertletError {
+    return this.wrong(problem, editing(this.file, what, this.#document.locate(this.path)?.line), cause);
+  }
+
+  /** The error for this field where something else than an editor ends it. */
+  wrong(problem: string, remedy: Remedy, cause?: unknown): CertletError {
     const where = this.name === '' ? this.place : `${this.place}: ${this.name}`;
     return new CertletError('ERR_KUBECONFIG_INVALID', `${where}: ${problem}`, { remedy, cause });
   }
@@ -88,7 +94,7 @@ export class Field {
     if (typeof value !== 'object' || value === null || Array.isArray(value)) {
       throw this.path.length === 0
         ? new CertletError('ERR_KUBECONFIG_INVALID', `${this.place}: expected a kubeconfig, got ${kindOf(value)}`, {
-            remedy: `Put a kubeconfig (kind: Config) into ${this.file}.`,
+            remedy: byHand(`Put a kubeconfig (kind: Config) into ${this.file}.`),
           })
         : this.wrongType('a map');
     }

@@ -75,7 +75,7 @@ export class ProxyUrl extends Secret {
 export function parseProxyUrl(text: string, raw: 'taken' | 'refused'): ProxyUrl | Fault {
   const whole = splitUrl(text) === undefined && raw === 'taken' ? `http://${text}` : text;
   const split = splitUrl(whole);
-  if (split === undefined) return { problem: 'is no URL', remedy: FORM };
+  if (split === undefined) return { problem: 'is no URL', mend: FORM };
   const scheme = readScheme(split.scheme);
   if (typeof scheme !== 'string') return scheme;
   const parts = readAuthority(split.authority, split.rest, raw);
@@ -88,9 +88,9 @@ function readScheme(scheme: string): ProxyParts['scheme'] | Fault {
   return scheme.startsWith('socks')
     ? {
         problem: 'SOCKS proxies are not supported',
-        remedy: 'Use an HTTP proxy that allows CONNECT, or a direct route to the API server.',
+        mend: 'Use an HTTP proxy that allows CONNECT, or a direct route to the API server.',
       }
-    : { problem: 'is no http or https URL', remedy: FORM };
+    : { problem: 'is no http or https URL', mend: FORM };
 }
 
 function readAuthority(
@@ -101,9 +101,9 @@ function readAuthority(
   const at = authority.lastIndexOf('@');
   // A slash in a password ends the authority early: what is read as host and port is the user and the password's beginning then.
   if (at < 0 && rest.includes('@'))
-    return { problem: 'has a character before its @ that ends the host', remedy: `${ESCAPES} ${FORM}` };
+    return { problem: 'has a character before its @ that ends the host', mend: `${ESCAPES} ${FORM}` };
   const host = readHost(authority.slice(at + 1));
-  if ('problem' in host) return { problem: host.problem, remedy: FORM };
+  if ('problem' in host) return { problem: host.problem, mend: FORM };
   const access = at < 0 ? { user: undefined, password: '' } : readUser(authority.slice(0, at), raw);
   return 'problem' in access ? access : { ...host, ...access };
 }
@@ -118,7 +118,7 @@ function readUser(
   if (user === undefined || password === undefined || (raw === 'refused' && !USERINFO.test(text)))
     return {
       problem: 'has a user or password with a character that needs an escape, or a % that begins none',
-      remedy: ESCAPES,
+      mend: ESCAPES,
     };
   return { user, password };
 }

@@ -63,7 +63,7 @@ function checkServerUrl(
     );
   }
   const host = readHost(authority);
-  if ('problem' in host) throw field.invalid(`is no URL: it ${host.problem}`, `${host.remedy} ${NO_URL}`);
+  if ('problem' in host) throw field.invalid(`is no URL: it ${host.problem}`, `${host.mend} ${NO_URL}`);
   // `https://https://host` is a host of the name https to Go.
   if ((authority.endsWith(':') && rest.startsWith('//')) || /%(?![0-9a-f]{2})/i.test(rest) || !URL.canParse(text))
     throw field.invalid('is no URL', NO_URL);
@@ -76,7 +76,7 @@ export function readProxyUrl(field: Field): ProxyUrl | undefined {
   if (text === undefined) return undefined;
   const read = parseProxyUrl(text, 'refused');
   if (read instanceof ProxyUrl) return read;
-  throw field.invalid(read.problem, read.remedy);
+  throw field.invalid(read.problem, read.mend);
 }
 
 /** `cluster.tls-server-name`: a DNS name or an address without port. */

@@ -12,7 +12,7 @@ export interface UrlHost {
 /** What is wrong with a value, and what to write in its place. Quotes nothing that could be secret. */
 export interface Fault {
   readonly problem: string;
-  readonly remedy: string;
+  readonly mend: string;
 }
 
 const BRACKETS = 'Write an IPv6 address in brackets: [fd00::1]:6443.';
@@ -48,13 +48,13 @@ export function readHost(text: string): UrlHost | Fault {
   const match = /^(\[[^\]]*\]|[^:[\]]*)(?::(\d*))?$/.exec(text);
   if (match === null) {
     return text.split(':').length > 2 && !text.startsWith('[')
-      ? { problem: 'has an IPv6 address without brackets, or several ports', remedy: BRACKETS }
-      : { problem: 'has a port that is no number', remedy: 'Write HOST:PORT, with a port from 1 to 65535.' };
+      ? { problem: 'has an IPv6 address without brackets, or several ports', mend: BRACKETS }
+      : { problem: 'has a port that is no number', mend: 'Write HOST:PORT, with a port from 1 to 65535.' };
   }
   const [, given = '', digits = ''] = match;
   const port = digits === '' ? undefined : Number(digits);
   if (port !== undefined && (port < 1 || port > MAX_PORT))
-    return { problem: `has the port ${digits}`, remedy: 'Write HOST:PORT, with a port from 1 to 65535.' };
+    return { problem: `has the port ${digits}`, mend: 'Write HOST:PORT, with a port from 1 to 65535.' };
   const host = given.startsWith('[') ? readIpv6(given) : readName(given);
   return typeof host === 'string' ? { host, port } : host;
 }
@@ -64,25 +64,25 @@ function readIpv6(given: string): string | Fault {
   if (address.includes('%')) {
     return {
       problem: 'has an IPv6 address with a zone',
-      remedy: 'Write a name, or an address that is not link-local: a zone has a meaning on this host alone.',
+      mend: 'Write a name, or an address that is not link-local: a zone has a meaning on this host alone.',
     };
   }
   if (!address.includes(':') || canonicalIpAddress(address) === undefined)
-    return { problem: 'has no IPv6 address between its brackets', remedy: BRACKETS };
+    return { problem: 'has no IPv6 address between its brackets', mend: BRACKETS };
   const url = `http://${given}`;
   return URL.canParse(url)
     ? new URL(url).hostname
-    : { problem: 'has no IPv6 address between its brackets', remedy: BRACKETS };
+    : { problem: 'has no IPv6 address between its brackets', mend: BRACKETS };
 }
 
 function readName(given: string): string | Fault {
-  if (given === '') return { problem: 'has no host', remedy: 'Write SCHEME://HOST:PORT.' };
+  if (given === '') return { problem: 'has no host', mend: 'Write SCHEME://HOST:PORT.' };
   // domainToASCII reads `127.1` and `0x7f.1` as addresses, so ASCII goes around it.
   const name = isAscii(given) ? given.toLowerCase() : domainToASCII(given);
   if (!/^[a-z0-9._-]+$/.test(name))
     return {
       problem: 'has a host with characters that no name has',
-      remedy: 'Write a name or an address as the host.',
+      mend: 'Write a name or an address as the host.',
     };
   const url = URL.canParse(`http://${name}`) ? new URL(`http://${name}`) : undefined;
   return url?.hostname === name ? name : oddNumbers(name);
@@ -95,7 +95,7 @@ function oddNumbers(name: string): Fault {
   const meant = parts.map(Number).join('.');
   return {
     problem: `has the host ${name}, which some programs read as an address and Kubernetes does not`,
-    remedy: decimal
+    mend: decimal
       ? `If ${meant} is meant, write that: four decimal numbers without leading zeros.`
       : 'Write an IPv4 address as four decimal numbers from 0 to 255.',
   };

@@ -36,7 +36,7 @@ function refuseWhatCannotWork(user: Field): void {
   for (const key of ['username', 'password']) {
     const field = user.at(key);
     if (field.text() !== undefined)
-      throw field.invalid('password authentication was removed in Kubernetes 1.19', bootstrap);
+      throw field.wrong('password authentication was removed in Kubernetes 1.19', bootstrap);
   }
   const provider = user.at('auth-provider');
   if (provider.present) {

@@ -1,3 +1,4 @@
+import { byHand, editing } from '../remedy.ts';
 import { isScalar, LineCounter, parseAllDocuments, parseDocument, stringify } from 'yaml';
 import type { Document, ScalarTag } from 'yaml';
 import { CertletError } from '../errors.ts';
@@ -80,7 +81,7 @@ function parse(text: string, path: string, code: ErrorCode, more: readonly Scala
   if (problem !== undefined) {
     const { line, col } = lines.linePos(problem.pos[0]);
     throw new CertletError(code, `${path}:${String(line)}:${String(col)}: ${explain(problem.code, problem.message)}`, {
-      remedy: `Mend the YAML of ${path} at line ${String(line)}.`,
+      remedy: editing(path, `Mend the YAML at line ${String(line)}.`, line),
     });
   }
   let value: unknown;
@@ -88,7 +89,7 @@ function parse(text: string, path: string, code: ErrorCode, more: readonly Scala
     value = parsed.toJS({ maxAliasCount: MAX_ALIASES });
   } catch (error) {
     throw new CertletError(code, `${path}:1:1: aliases cannot be expanded`, {
-      remedy: `Write the values of ${path} out instead of using YAML aliases.`,
+      remedy: editing(path, 'Write the values out instead of using YAML aliases.'),
       cause: error,
     });
   }
@@ -112,12 +113,12 @@ export function parseOnlyYaml(text: string, path: string, code: ErrorCode): Yaml
   if (document.more === undefined) return document;
   const { line, column } = document.more;
   throw new CertletError(code, `${path}:${String(line)}:${String(column)}: several YAML documents in one file`, {
-    remedy: `Mend the YAML of ${path} at line ${String(line)}.`,
+    remedy: editing(path, 'Leave one document in it.', line),
   });
 }
 
 function refuseCrowds(text: string, path: string, code: ErrorCode): void {
-  const remedy = `Check that ${path} is the right file.`;
+  const remedy = byHand(`Check that ${path} is the right file.`);
   if (Buffer.byteLength(text) > MAX_BYTES) throw new CertletError(code, `${path}: larger than 1 MiB`, { remedy });
   const crowded = lineOfMark(text, MAX_MARKS);
   if (crowded === undefined) return;

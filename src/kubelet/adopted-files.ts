@@ -117,7 +117,7 @@ function refuseClosed({ kubeconfig, certDir, kubeconfigByRoot }: SandboxNeeds): 
   const closed = (folder: string): string | undefined => CLOSED_FOLDERS.find((path) => isBelow(folder, path));
   if (closed(certDir) === '/etc/kubernetes/manifests') {
     throw new CertletError('ERR_CONFIG_INVALID', `--cert-dir: ${certDir} is closed: a static pod would be root here`, {
-      remedy: 'give the kubelet a folder of its own for certificates: --cert-dir=/var/lib/kubelet/pki',
+      remedy: '# Give the kubelet a folder of its own for certificates: --cert-dir=/var/lib/kubelet/pki',
     });
   }
   const folder = closed(dirname(kubeconfig));
@@ -132,7 +132,7 @@ function refuseShared(folder: string, isCertDir: boolean, { kubeconfig }: Sandbo
   const why = `${folder} is not certlet's alone: a service that can write it is root on this node`;
   if (isCertDir) {
     throw new CertletError('ERR_CONFIG_INVALID', `--cert-dir: ${why}`, {
-      remedy: 'Give the kubelet a folder of its own for certificates, such as --cert-dir=/var/lib/kubelet/pki.',
+      remedy: '# Give the kubelet a folder of its own for certificates, such as --cert-dir=/var/lib/kubelet/pki.',
     });
   }
   throw new CertletError('ERR_CONFIG_INVALID', `--kubeconfig ${kubeconfig}: ${why}`, {

@@ -1,4 +1,4 @@
-import { shellWord } from '../remedy.ts';
+import { type Remedy, shellWord } from '../remedy.ts';
 import { NAME_THE_UNIT } from './restart-unit-file.ts';
 
 /**
@@ -27,7 +27,7 @@ export type FlagEnd =
   | { readonly kind: 'running' }
   | { readonly kind: 'done' }
   /** `why`: what became of it, with unit and systemd's word for the result. */
-  | { readonly kind: 'failed'; readonly why: string; readonly remedy: string };
+  | { readonly kind: 'failed'; readonly why: string; readonly remedy: Remedy };
 
 /** The kind of flag, which decides what a person does about it. */
 export type FlagKind = 'restart' | 'reload' | 'hook';
@@ -84,7 +84,7 @@ function notLoaded({ load, unit, at }: FlagResult, kind: FlagKind): FlagEnd | un
     return { kind: 'failed', why: `${what} there is no such unit (not-found)`, remedy };
   }
   if (load === 'error' || load === 'bad-setting') {
-    const remedy = `systemd-analyze verify ${shellWord(unit)}   # says what is wrong with its files`;
+    const remedy: Remedy = `systemd-analyze verify ${shellWord(unit)}   # says what is wrong with its files`;
     return { kind: 'failed', why: `${what} systemd cannot load it (${load})`, remedy };
   }
   return undefined;

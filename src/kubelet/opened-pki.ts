@@ -60,6 +60,7 @@ function refuseCommon(certDir: string, names: readonly string[]): void {
       ? "is closed to certlet.service, since a control plane has the cluster's keys there"
       : `is not the kubelet's alone: ${foreign.slice(0, 3).join(', ')} lie in it`;
   throw new CertletError('ERR_CONFIG_INVALID', `--cert-dir: ${certDir} ${why}`, {
-    remedy: `give the kubelet a folder of its own first (--cert-dir=/var/lib/kubelet/pki) and restart it, then: certlet adopt`,
+    remedy:
+      '# Give the kubelet a folder of its own first (--cert-dir=/var/lib/kubelet/pki) and restart it.   # then certlet adopt',
   });
 }

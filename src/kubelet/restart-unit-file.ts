@@ -1,3 +1,4 @@
+import type { Remedy } from '../remedy.ts';
 import { environmentValue, parseEnvironmentFile } from './environment-file.ts';
 import type { PlannedFile } from './sandbox-drop-in.ts';
 
@@ -21,4 +22,4 @@ export function restartUnitFile(unitName: string): PlannedFile {
 }
 
 /** For a unit that is not there. The settings need the name as well: by theirs certlet sees when the kubelet was started, and prints commands. */
-export const NAME_THE_UNIT = `systemctl list-unit-files --type=service   # then the name of the kubelet's unit in both: KUBELET_UNIT=NAME in ${RESTART_UNIT_FILE}, and kubelet: { unit: NAME } in the settings`;
+export const NAME_THE_UNIT: Remedy = `systemctl list-unit-files --type=service   # then the name of the kubelet's unit in both: KUBELET_UNIT=NAME in ${RESTART_UNIT_FILE}, and kubelet: { unit: NAME } in the settings`;

@@ -214,7 +214,7 @@ export class Attempt {
         serial,
         intermediate: endsWith,
         expires: notAfter,
-        remedy: "Renew that CA certificate at the signer: kube-controller-manager's --cluster-signing-cert-file.",
+        remedy: "# Renew that CA certificate at the signer: kube-controller-manager's --cluster-signing-cert-file.",
       });
     }
     const got = (notAfter.getTime() - notBefore.getTime()) / 1000;

@@ -1,3 +1,4 @@
+import type { Remedy } from '../remedy.ts';
 import { asCertletError, type CertletError, errorFields, problemOf } from '../errors.ts';
 import { issuedRequest, withPast } from '../csr/past-request.ts';
 import { type Answers, type PendingRequest, type RequestHistory, sameAnswers } from '../csr/pending.ts';
@@ -44,7 +45,7 @@ export class ManagerState {
   nameLimit: CertletError | undefined;
   phase: Phase = 'starting';
   reason = 'starting';
-  command: string | undefined;
+  command: Remedy | undefined;
   /** When a request is made that nothing but the spacing holds back. */
   spacedUntil: Date | undefined;
   since: Date;
@@ -311,7 +312,7 @@ export class ManagerState {
   enter(
     phase: Phase,
     reason: string,
-    more: { readonly command?: string | undefined; readonly spacedUntil?: Date | undefined } = {},
+    more: { readonly command?: Remedy | undefined; readonly spacedUntil?: Date | undefined } = {},
   ): void {
     if (phase !== this.phase || reason !== this.reason) this.since = this.#context.clock.now();
     this.phase = phase;

@@ -1,3 +1,4 @@
+import type { Remedy } from '../remedy.ts';
 import { CertletError, errorFields } from '../errors.ts';
 import { Attempt } from './attempt.ts';
 import { type RotationContext, judgedNow } from './rotation-context.ts';
@@ -232,7 +233,7 @@ export class CertificateManager {
     this.#notice.say(state.current?.chain.leaf, this.deadline(), { step, reserve: this.#reserve() });
   }
 
-  #commandOf({ cause, command }: Extract<Step, { kind: 'wait' }>): string | undefined {
+  #commandOf({ cause, command }: Extract<Step, { kind: 'wait' }>): Remedy | undefined {
     const { hold, failures } = this.#state;
     if (cause === 'held') return hold?.remedy ?? command;
     return cause === 'retry' || cause === 'loading' ? failures.last?.remedy : command;

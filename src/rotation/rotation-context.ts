@@ -1,3 +1,4 @@
+import type { Remedy } from '../remedy.ts';
 import type { CertificateSpec } from '../csr/spec.ts';
 import type { Troubles } from '../trouble.ts';
 import type { NameRules } from './rules/names.ts';
@@ -31,7 +32,7 @@ export interface RotationOptions extends NameRules {
   /** Else root writes it, and certlet says when that is needed. */
   readonly manageKubeconfig: boolean;
   /** How root writes it. */
-  readonly kubeconfigCommand: string;
+  readonly kubeconfigCommand: Remedy;
   /** Every certificate that is managed, the node's identity first. */
   readonly specs: readonly CertificateSpec[];
   /** Extra DNS names and addresses of the node. */
@@ -85,7 +86,7 @@ export interface FollowOptions {
   /** The CA file beside the pairs, whether or not it is there: the only one that may be written. */
   readonly ownFile: string;
   /** What root runs where the kubeconfig is root's, for CAs with these pins. */
-  readonly rootCommand: (pins: readonly string[]) => string;
+  readonly rootCommand: (pins: readonly string[]) => Remedy;
 }
 
 /** Where a cluster publishes its CAs: the ConfigMap kube-public/cluster-info, or ClusterTrustBundles of the API servers' signer. */

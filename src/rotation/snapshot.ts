@@ -1,3 +1,4 @@
+import type { Remedy } from '../remedy.ts';
 import type { ErrorCode } from '../error-rules.ts';
 import type { CertificateFacts } from '../pki/certificate.ts';
 import type { CaMark } from '../kubeconfig/ca-record.ts';
@@ -37,7 +38,7 @@ export interface PendingSnapshot {
 export interface FailureSnapshot {
   readonly code: ErrorCode;
   readonly message: string;
-  readonly remedy: string | undefined;
+  readonly remedy: Remedy | undefined;
   /** The file or folder that it is about, where it is about one. */
   readonly path?: string | undefined;
   readonly at: Date;
@@ -53,7 +54,7 @@ export interface ManagerSnapshot {
   /** Why it is in this phase, one sentence. */
   readonly reason: string;
   /** The command a person should run, where one is needed. */
-  readonly command: string | undefined;
+  readonly command: Remedy | undefined;
   readonly since: Date;
   readonly certificate: CertificateFacts | undefined;
   readonly currentPath: string;

@@ -1,3 +1,4 @@
+import { type Remedy, reworded } from '../remedy.ts';
 import type { ClusterCaSnapshot } from '../rotation/snapshot.ts';
 import { CLUSTER_CA } from '../kubeconfig/trusted-ca.ts';
 import { timestamp } from '../timestamp.ts';
@@ -26,7 +27,7 @@ export interface ClusterCaStatus {
   readonly kubelet?: { readonly lacks: readonly CaStatus[]; readonly keeps: readonly CaStatus[] };
   /** The restart that changes that waits for its window. */
   readonly kubeletRestart?: PlannedRestartStatus;
-  readonly error?: { readonly code: string; readonly message: string; readonly remedy?: string; readonly at: string };
+  readonly error?: { readonly code: string; readonly message: string; readonly remedy?: Remedy; readonly at: string };
 }
 
 type Trusted = readonly (CaStatus & { readonly notAfter: Date })[];
@@ -59,7 +60,7 @@ function errorOf(
   { code, message, remedy, at }: NonNullable<ClusterCaSnapshot['trouble']>,
   foreign: (text: string) => string,
 ): NonNullable<ClusterCaStatus['error']> {
-  const fix = remedy === undefined ? {} : { remedy: foreign(remedy) };
+  const fix = remedy === undefined ? {} : { remedy: reworded(remedy, foreign) };
   return { code, message: foreign(message), ...fix, at: timestamp(at) };
 }
 

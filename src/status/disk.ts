@@ -1,3 +1,4 @@
+import type { Remedy } from '../remedy.ts';
 import type { RequestHistory } from '../csr/pending.ts';
 import type { CertificateSpec } from '../csr/spec.ts';
 import type { CertificateFacts } from '../pki/certificate.ts';
@@ -83,7 +84,7 @@ function diskManager(
   }: {
     readonly nodeName: string;
     readonly now: Date;
-    readonly idle: Pick<FailureSnapshot, 'message'> & { readonly remedy?: string | undefined };
+    readonly idle: Pick<FailureSnapshot, 'message'> & { readonly remedy?: Remedy | undefined };
   },
 ): ManagerSnapshot {
   const issued = facts !== undefined && !facts.selfSigned;

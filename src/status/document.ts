@@ -1,3 +1,4 @@
+import { type Remedy, reworded } from '../remedy.ts';
 import { CertletError } from '../errors.ts';
 import type { AgentSnapshot, FailureSnapshot, ManagerSnapshot, PendingSnapshot, Phase } from '../rotation/snapshot.ts';
 import { timestamp } from '../timestamp.ts';
@@ -58,7 +59,7 @@ export interface KubeconfigStatus {
   readonly path: string;
   readonly reason: string;
   /** What root should run. */
-  readonly command: string;
+  readonly command: Remedy;
 }
 
 export interface ProcessStatus {
@@ -97,7 +98,7 @@ export interface CertificateStatus {
   readonly phase: Phase;
   readonly reason: string;
   /** What a person should run. */
-  readonly command?: string;
+  readonly command?: Remedy;
   readonly since: Timestamp;
   /** The `-current.pem` link. */
   readonly path: string;
@@ -147,7 +148,7 @@ export interface CertificateDetails {
 export interface ErrorStatus {
   readonly code: string;
   readonly message: string;
-  readonly remedy?: string;
+  readonly remedy?: Remedy;
   readonly at: Timestamp;
 }
 
@@ -155,7 +156,7 @@ export interface HookStatus {
   readonly hook: string;
   readonly purpose: string;
   readonly message: string;
-  readonly remedy?: string;
+  readonly remedy?: Remedy;
   readonly since: Timestamp;
   readonly attempts: number;
   readonly nextAttempt?: Timestamp;
@@ -181,7 +182,7 @@ export interface HookProblemFacts {
   readonly hook: string;
   readonly purpose: string;
   readonly message: string;
-  readonly remedy: string | undefined;
+  readonly remedy: Remedy | undefined;
   readonly since: Date;
   readonly attempts: number;
   readonly nextAttempt: Date | undefined;
@@ -238,7 +239,7 @@ function certificateStatus(
     purpose,
     phase,
     reason: foreign(reason),
-    command: command === undefined ? undefined : foreign(command),
+    command: command === undefined ? undefined : reworded(command, foreign),
     since: timestamp(since),
     path: manager.currentPath,
     placeholder,
@@ -261,7 +262,7 @@ function errorStatus({ code, message, remedy, at }: FailureSnapshot): ErrorStatu
   return present({
     code,
     message: foreign(message),
-    remedy: remedy === undefined ? undefined : foreign(remedy),
+    remedy: remedy === undefined ? undefined : reworded(remedy, foreign),
     at: timestamp(at),
   });
 }
@@ -292,7 +293,7 @@ function hookStatus(problem: HookProblemFacts): HookStatus {
     hook,
     purpose,
     message: foreign(message),
-    remedy: remedy === undefined ? undefined : foreign(remedy),
+    remedy: remedy === undefined ? undefined : reworded(remedy, foreign),
     since: timestamp(since),
     attempts,
     nextAttempt: optionalTimestamp(nextAttempt),

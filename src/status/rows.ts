@@ -1,4 +1,4 @@
-import { adviceOf, FIX } from '../remedy.ts';
+import { type Advice, adviceOf, DO, FIX } from '../remedy.ts';
 import { DIM, type Paint } from './paint.ts';
 import { wrapped } from './wrapped.ts';
 
@@ -30,23 +30,23 @@ export function rowLines(
 /** What ends a trouble, and below it what is to be known of that; no rows where nothing does. */
 export function adviceRows(remedy: string | undefined): readonly Row[] {
   if (remedy === undefined) return [];
-  const { fix, why } = adviceOf(remedy);
-  return [[FIX, fix], ...optional(WHY, why)];
+  const advice = adviceOf(remedy);
+  return [labelled(advice), ...optional(WHY, advice.why)];
 }
 
 const WHY = 'why:';
-/** A line of the settings file, which no shell takes. */
-const SETTING = /^[a-z][A-Za-z]*: /;
 
-/** The same as lines, for under an error or a finding. The explanation is broken at `width`, a command never. */
+/** A command stands under its own word: what is to be done by hand is copied into no shell. */
+const labelled = (advice: Advice): Row => (advice.kind === 'command' ? [FIX, advice.fix] : [DO, advice.todo]);
+
+/** The same as lines, for under an error or a finding. Sentences are broken at `width`, a command never. */
 export function adviceLines(remedy: string | undefined, width?: number): readonly string[] {
   if (remedy === undefined) return [];
-  const { fix, why } = adviceOf(remedy);
-  const label = SETTING.test(fix) ? 'settings:' : FIX;
-  if (why === undefined) return [`${label} ${fix}`];
-  const space = width === undefined ? undefined : Math.max(LEAST_VALUE, width - WHY.length - 1);
-  const [first, ...rest] = wrapped(why, space);
-  return [`${label} ${fix}`, `${WHY} ${first}`, ...rest.map((line) => ' '.repeat(WHY.length + 1) + line)];
+  return adviceRows(remedy).flatMap(([label, value]) => {
+    const space = width === undefined || label === FIX ? undefined : Math.max(LEAST_VALUE, width - label.length - 1);
+    const [first, ...rest] = wrapped(value, space);
+    return [`${label} ${first}`, ...rest.map((line) => ' '.repeat(label.length + 1) + line)];
+  });
 }
 
 /** No row where there is no value. */

@@ -1,3 +1,4 @@
+import { type Remedy, reworded } from '../remedy.ts';
 import type { ServersSnapshot } from '../rotation/snapshot.ts';
 import { timestamp } from '../timestamp.ts';
 
@@ -10,7 +11,7 @@ export interface ServerStatus {
   readonly inUse: boolean;
   readonly since: string;
   readonly error?: string;
-  readonly remedy?: string;
+  readonly remedy?: Remedy;
 }
 
 /** `clean` takes what is of foreign origin. */
@@ -24,5 +25,5 @@ export const serverStatuses = (
     inUse: server === inUse,
     since: timestamp(since),
     ...(error === undefined ? {} : { error: clean(error.message) }),
-    ...(error?.remedy === undefined ? {} : { remedy: clean(error.remedy) }),
+    ...(error?.remedy === undefined ? {} : { remedy: reworded(error.remedy, clean) }),
   }));

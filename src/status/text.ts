@@ -1,5 +1,5 @@
 import { spanText, timestamp } from '../timestamp.ts';
-import { type HowItRuns, remedyFor } from '../remedy.ts';
+import { type HowItRuns, type Remedy, remedyFor } from '../remedy.ts';
 import { KUBELET_SERVING } from '../csr/spec.ts';
 import { certificateDetails, certificateHeadline, certificateTrouble } from './certificate-rows.ts';
 import { certificateTable } from './certificate-table.ts';
@@ -32,7 +32,7 @@ export type Source =
 /** Why a daemon that runs renews nothing. */
 export interface Trouble {
   readonly message: string;
-  readonly remedy?: string;
+  readonly remedy?: Remedy;
 }
 
 export interface TextOptions {

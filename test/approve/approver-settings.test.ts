@@ -60,7 +60,7 @@ t.test('a named settings file that is missing is an error; its folder is not mad
   await t.rejects(readApproverSettings(path, { userId }), {
     code: 'ERR_CONFIG_INVALID',
     message: `settings: ${path}: there is no such file`,
-    remedy: 'Write it, or leave --config out.',
+    remedy: '# Write it, or leave --config out.',
   });
 });
 

@@ -117,7 +117,7 @@ t.test('a server that cannot be reached is asked again, and each failure is told
   const faults = [
     unreachable(),
     unreachable({ retryAfterMs: 60_000 }),
-    new CertletError('ERR_API_FORBIDDEN', 'no', { remedy: 'bind it' }),
+    new CertletError('ERR_API_FORBIDDEN', 'no', { remedy: '# Bind it.' }),
   ];
   const asked: number[] = [];
   const clock = new FakeClock();

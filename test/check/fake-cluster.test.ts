@@ -156,7 +156,10 @@ t.test(
       return result;
     };
     const before = await looked();
-    t.match(before.find('cluster-ca.follow'), { verdict: 'note', remedy: /^followClusterCA: cluster-info   # / });
+    t.match(before.find('cluster-ca.follow'), {
+      verdict: 'note',
+      remedy: /^# Set followClusterCA: cluster-info in the settings\.   # /,
+    });
     t.match(before.find('cluster-ca.client-ca'), { verdict: 'ok' });
     const fresh = createAuthority({ name: 'fresh' });
     cluster.publishes = cluster.serverCa.pem + fresh.pem;

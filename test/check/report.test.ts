@@ -1,3 +1,4 @@
+import { inSettings } from '../../src/remedy.ts';
 import t from 'tap';
 import { finding, good } from '../../src/check/finding.ts';
 import type { StepReport } from '../../src/check/finding.ts';
@@ -19,7 +20,7 @@ const reports: readonly StepReport[] = [
         ],
       }),
       finding('warning', 'b.hm', 'something', {
-        remedy: 'a command that is never broken however long it may be, since people copy it into a shell',
+        remedy: 'echo a command that is never broken however long it may be, since people copy it into a shell',
       }),
     ],
   },
@@ -43,7 +44,7 @@ Second
               fix: kubectl do this
            2. the second cause (possible)
   warning  something
-           fix: a command that is never broken however long it may be, since people copy it into a shell
+           fix: echo a command that is never broken however long it may be, since people copy it into a shell
 
 Not looked at
   skipped  Third; Fourth: no ground
@@ -119,11 +120,11 @@ t.test('what is wrong with the settings ran together into one paragraph', async 
 });
 
 t.test('a line for the settings file was called a fix, which a shell refused', async (t) => {
-  const remedy = 'followClusterCA: cluster-info   # then systemctl reload certlet';
+  const remedy = inSettings('followClusterCA: cluster-info');
   const found = finding('note', 'cluster-ca.follow', 'it is off', { remedy });
   const text = checkText([{ step: 'a', title: 'A', findings: [found] }], { ...about, colour: false, columns: 70 });
   t.match(
     text,
-    '\n           settings: followClusterCA: cluster-info\n           why: then systemctl reload certlet\n',
+    '\n           do: Set followClusterCA: cluster-info in the settings.\n           why: then systemctl reload certlet\n',
   );
 });

@@ -219,14 +219,14 @@ t.test('a file that cannot be removed does not hide why the token was refused', 
   const api = new FakeClusterApi(() => {
     rmSync(path);
     mkdirSync(path);
-    throw new CertletError('ERR_API_FORBIDDEN', 'no', { remedy: 'ask' });
+    throw new CertletError('ERR_API_FORBIDDEN', 'no', { remedy: '# Ask.' });
   });
   const args = { ...ARGS, nodes: ['n1'], writeFolder: folder };
   await t.rejects(made(args, { api, cluster: access() }, ports(), signal), {
     code: 'ERR_API_FORBIDDEN',
     message:
       /^no; .*n1\.conf holds a token that was not made and could not be taken back: .*n1\.conf.*\((?:EISDIR|EPERM)\)$/,
-    remedy: 'ask',
+    remedy: '# Ask.',
   });
 });
 

@@ -1,10 +1,11 @@
 /** A wrong command line with what is wrong with its settings below it. */
+import type { Remedy } from '../../src/remedy.ts';
 import t from 'tap';
 import { wrongLineError } from '../../src/cli/wrong-line.ts';
 import { CertletError } from '../../src/errors.ts';
 import type { Command } from '../../src/cli/command.ts';
 
-const invalid = (message: string, remedy?: string): CertletError =>
+const invalid = (message: string, remedy?: Remedy): CertletError =>
   new CertletError('ERR_CONFIG_INVALID', message, remedy === undefined ? {} : { remedy });
 
 const rows: readonly {
@@ -34,11 +35,11 @@ const rows: readonly {
     name: 'a flag and one setting: the heading of the settings goes',
     command: 'renew',
     problems: ['--timeout: no duration'],
-    settings: invalid('settings: nodeIP: no address', 'Mend the file.'),
+    settings: invalid('settings: nodeIP: no address', '# Mend the file.'),
     expected: {
       code: 'ERR_CONFIG_INVALID',
       message: '2 problems\n--timeout: no duration\nnodeIP: no address',
-      remedy: 'Mend the file. certlet renew --help',
+      remedy: '# Mend the file.   # the command line: certlet renew --help',
     },
   },
   {
@@ -49,7 +50,7 @@ const rows: readonly {
     expected: {
       code: 'ERR_CONFIG_INVALID',
       message: '3 problems\n--timeout: no duration\nnodeIP: no address\ncertDir: not absolute',
-      remedy: 'Mend what is listed. certlet renew --help',
+      remedy: '# Mend what is listed.   # the command line: certlet renew --help',
     },
   },
   {

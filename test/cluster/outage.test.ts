@@ -94,7 +94,7 @@ await withControlPlane({ usableSeconds: USABLE_SECONDS }, (plane) => {
       // Of the second one the receipt is known, and half of what it had then is all that can always be left.
       const lines = certlet.lines.filter(({ text }) => text.includes('too short for the reserve'));
       const line = lines[0] ?? (await certlet.line(/too short for the reserve/));
-      t.match(line.fields, { purpose: 'client', remedy: /--cluster-signing-duration=1h\b/ });
+      t.match(line.fields, { purpose: 'client', do: /--cluster-signing-duration=1h\b/ });
       const possible = await eventually('the metric', () => {
         const samples = [
           ...metricsIn(textfile).matchAll(
@@ -126,7 +126,7 @@ await withControlPlane({ usableSeconds: USABLE_SECONDS }, (plane) => {
         {
           verdict: 'warning',
           what: /^a reserve of 5 minutes is set, and the client certificate came for 5 minutes/,
-          remedy: /^ask the cluster's admin for kube-controller-manager --cluster-signing-duration=1h\b/,
+          remedy: /^# Ask the cluster's admin for kube-controller-manager --cluster-signing-duration=1h\b/,
           evidence: { possibleSeconds: possible },
         },
       );

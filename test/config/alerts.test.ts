@@ -29,7 +29,7 @@ const rulesOf = (file: string): readonly Rule[] =>
 function agentMetrics(): string {
   const full = sampleManager({
     nextAttempt: NOW,
-    reserve: { wantedMs: 2000, possibleMs: 1000, ask: 'ask' },
+    reserve: { wantedMs: 2000, possibleMs: 1000, ask: '# Ask.' },
     lastError: { code: 'ERR_INTERNAL', message: '', remedy: undefined, at: NOW },
     pending: { name: 'x', createdAt: NOW, posted: true, approved: false, received: false },
   });

@@ -51,7 +51,7 @@ t.test('a balancer that strips client certificates: told as that, the issued pai
     pending: { received: true },
     lastError: {
       message: /403, the API server saw nobody \(system:anonymous\) although the client certificate .* was sent/,
-      remedy: /Something between ends TLS/,
+      remedy: /something between ends TLS/,
     },
   });
   t.equal(world.cluster.csrs.length, 1, 'one request');

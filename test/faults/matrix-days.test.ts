@@ -45,7 +45,7 @@ for (const code of CODES) {
       const node = new SimulatedNode(clock, api);
       api.fault = (call) =>
         what === 'every request' || call.what === what
-          ? new CertletError(code, 'a day of this', { remedy: 'none' })
+          ? new CertletError(code, 'a day of this', { remedy: '# None.' })
           : undefined;
       node.start();
       await clock.advance(24 * HOUR_MS);

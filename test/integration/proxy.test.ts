@@ -117,7 +117,7 @@ t.test('a proxy that wants another password is told as that, not as a defect', a
   t.match(program.of(FAILED)[0], {
     code: 'ERR_API_UNREACHABLE',
     error: new RegExp(`the proxy ${proxy.host} refuses the connection \\(407\\)`),
-    remedy: /user and password/,
+    do: /user and password/,
   });
   t.notMatch(JSON.stringify(program.lines), PASSWORD);
   t.equal(await program.end(), 0);

@@ -21,7 +21,7 @@ const hook = {
   hook: 'command reload',
   purpose: 'client',
   message: 'ended with exit code 1',
-  remedy: 'run it by hand',
+  remedy: '# Run it by hand.',
   since: NOW,
   attempts: 2,
   nextAttempt: NOW,
@@ -117,7 +117,7 @@ t.test('what a document holds', async (t) => {
 
 t.test('what looks like a secret in a text of foreign origin is not passed on', async (t) => {
   const secret = '0123456789abcdef';
-  const told = `token abcdef.${secret} was refused`;
+  const told = `echo abcdef.${secret} was refused` as const;
   const manager = sampleManager({
     reason: told,
     command: told,

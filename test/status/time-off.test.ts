@@ -8,7 +8,8 @@ import type { ManagerSnapshot } from '../../src/rotation/snapshot.ts';
 import { NOW, sampleFacts, sampleManager, sampleSnapshot } from '../fixtures/snapshots.ts';
 
 const DAY = 86_400_000;
-const ASK = "ask the cluster's admin for kube-controller-manager --cluster-signing-duration=1120h";
+const TODO = "Ask the cluster's admin for kube-controller-manager --cluster-signing-duration=1120h.";
+const ASK = `# ${TODO}` as const;
 
 function documentOf(manager: Partial<ManagerSnapshot>) {
   const snapshot = sampleSnapshot({ managers: [sampleManager(manager)] });
@@ -60,7 +61,7 @@ t.test('a reserve that is kept is one of the facts, no trouble', async (t) => {
 });
 
 t.test('a reserve that the lifetime does not allow is shown without being asked for, with what mends it', async (t) => {
-  const lines = `  reserve         21 days wanted; its lifetime allows 12 hours\n  fix:            ${ASK}\n`;
+  const lines = `  reserve         21 days wanted; its lifetime allows 12 hours\n  do:             ${TODO}\n`;
   for (const details of [false, true]) t.match(report({ reserve: short }, details), lines);
   t.equal(documentOf({ reserve: short }).certificates[0]?.reserve?.ask, ASK);
 });

@@ -1,4 +1,4 @@
-import { shellWord } from '../../remedy.ts';
+import { type Remedy, explained, shellWord } from '../../remedy.ts';
 import { CertletError, type ErrorCode, type ErrorReason } from '../../errors.ts';
 import { parseJson } from './body.ts';
 import type { Identity } from './credential-label.ts';
@@ -40,8 +40,10 @@ export function apiError(asked: Asked, refusal: Refusal): CertletError {
   const code = codeOf(refusal.status, status);
   const words = status?.message === undefined || status.message === '' ? redirectWords(refusal) : `: ${status.message}`;
   const retryAfterMs = refusal.retryAfterMs ?? secondsToMs(status?.retryAfterSeconds);
-  const remedy =
-    code === 'ERR_API_PROTOCOL' ? `Check that ${asked.server} is an API server and no proxy or login page.` : undefined;
+  const remedy: Remedy | undefined =
+    code === 'ERR_API_PROTOCOL'
+      ? `# Check that ${asked.server} is an API server and no proxy or login page.`
+      : undefined;
   return new CertletError(code, `${asked.what} at ${asked.server}: ${String(refusal.status)}${words}`, {
     status: refusal.status,
     ...(remedy === undefined ? {} : { remedy }),
@@ -104,33 +106,39 @@ function unauthorized(asked: Asked, status: ApiStatus | undefined): CertletError
 }
 
 /** A 401 looks the same for all causes, so they are named in the order in which they are met. */
-function unauthorizedRemedy(identity: Identity): string {
+function unauthorizedRemedy(identity: Identity): Remedy {
   switch (identity.kind) {
     case 'token':
       return identity.tokenId === undefined ? TOKEN_REMEDY : bootstrapTokenRemedy(identity.tokenId);
     case 'tokenFile':
-      return `Write a fresh token into ${identity.label.replace(/^token in /, '')}: it is expired, revoked or from another cluster.`;
+      return tokenFileRemedy(identity.label.replace(/^token in /, ''));
     case 'certificate':
-      return (
-        'openssl x509 -noout -subject -issuer -dates -in CERTIFICATE   # most likely first: the certificate has expired; ' +
-        'its CA is not in the --client-ca-file of every API server; the kubeconfig is from another cluster; ' +
-        'a load balancer ends TLS and anonymous access is off'
+      return explained(
+        'openssl x509 -noout -subject -issuer -dates -in CERTIFICATE',
+        'most likely first: the certificate has expired; its CA is not in the --client-ca-file of every API server; ' +
+          'the kubeconfig is from another cluster; a load balancer ends TLS and anonymous access is off',
       );
     case 'exec':
-      return 'The credential that the plugin printed is refused: run the plugin by hand and look at its account and cluster.';
+      return '# Run the plugin by hand and look at its account and cluster: the credential that it printed is refused.';
     case 'none':
       return 'kubeadm token create   # on a control plane node, prints a token; then put a bootstrap kubeconfig with it in place';
   }
 }
 
-const TOKEN_REMEDY =
-  'Most likely first: the token has expired or was deleted; it was mistyped; it is not in the --token-auth-file of every API server ' +
-  '(read only when it starts); the kubeconfig is from another cluster.';
+const TOKEN_REMEDY = explained(
+  '# Give the kubeconfig a fresh token.',
+  'most likely first: the token has expired or was deleted; it was mistyped; it is not in the --token-auth-file of every API server ' +
+    '(read only when it starts); the kubeconfig is from another cluster',
+);
 
-function bootstrapTokenRemedy(id: string): string {
-  return (
-    `kubeadm token list   # on a control plane node: is ${id} there? Most likely first: it has expired or was deleted (a new one: kubeadm token create); ` +
-    'its secret half is wrong; the API server runs without --enable-bootstrap-token-auth; the kubeconfig is from another cluster'
+const tokenFileRemedy = (path: string): Remedy =>
+  `cat > ${shellWord(path)}   # paste a fresh token, then Enter and Ctrl-D: this one has expired, was revoked or is from another cluster`;
+
+function bootstrapTokenRemedy(id: string): Remedy {
+  return explained(
+    'kubeadm token list',
+    `on a control plane node: is ${id} there? Most likely first: it has expired or was deleted; kubeadm token create makes a new one; ` +
+      'its secret half is wrong; the API server runs without --enable-bootstrap-token-auth; the kubeconfig is from another cluster',
   );
 }
 
@@ -169,11 +177,11 @@ export function forbiddenError(asked: Asked, status: ApiStatus | undefined): Cer
   return new CertletError('ERR_API_FORBIDDEN', message, { status: 403, ...forbiddenDetails(words, text) });
 }
 
-function anonymousRemedy(asked: Asked): string {
+function anonymousRemedy(asked: Asked): Remedy {
   const host = new URL(asked.server).host;
   return asked.identity.kind === 'certificate'
-    ? `Something between ends TLS, so the certificate gets lost: make the load balancer at ${host} pass TCP through, or name an API server directly.`
-    : `Something between takes the Authorization header out: look at the proxy or load balancer at ${host}.`;
+    ? `# Make the load balancer at ${host} pass TCP through, or name an API server directly: something between ends TLS, so the certificate gets lost.`
+    : `# Look at the proxy or load balancer at ${host}: something between takes the Authorization header out.`;
 }
 
 const BOOTSTRAPPER = 'system:node-bootstrapper';
@@ -182,11 +190,11 @@ const BOOTSTRAPPER_VERBS = ['create', 'get', 'list', 'watch'];
 function forbiddenDetails(
   words: ForbiddenWords,
   text: string,
-): { readonly remedy: string; readonly reason?: ErrorReason } {
+): { readonly remedy: Remedy; readonly reason?: ErrorReason } {
   if (/can only create a node CSR|is not allowed to|can only access|unknown node/.test(text)) {
     return {
       remedy:
-        'Compare hostnameOverride, or the host name, with the CN of the client certificate: the identity belongs to another node name.',
+        '# Compare hostnameOverride, or the host name, with the CN of the client certificate: the identity belongs to another node name.',
     };
   }
   // Never a role for nobody: that would let anybody on the network ask for certificates.
@@ -199,21 +207,19 @@ function forbiddenDetails(
   const csrs = words.resource === 'certificatesigningrequests' && BOOTSTRAPPER_VERBS.includes(words.verb);
   if (csrs) {
     const binding = `certlet-${words.user.startsWith('system:node:') ? 'nodes' : 'bootstrap'}`;
-    const remedy = `kubectl create clusterrolebinding ${binding} --clusterrole=${BOOTSTRAPPER} ${subjectOf(words.user)}`;
+    const remedy: Remedy = `kubectl create clusterrolebinding ${binding} --clusterrole=${BOOTSTRAPPER} ${subjectOf(words.user)}`;
     return { remedy, reason: 'no requests' };
   }
   return { remedy: roleRemedy(words) };
 }
 
-function roleRemedy(words: ForbiddenWords): string {
+function roleRemedy(words: ForbiddenWords): Remedy {
   if (words.verb === '' || words.resource === '')
-    return 'Give the identity a ClusterRole that allows the request, and bind it.';
+    return '# Give the identity a ClusterRole that allows the request, and bind it.';
   const name = shellWord(`certlet-${words.verb}-${words.resource.replaceAll('/', '-')}`);
   const resource = words.group === '' ? words.resource : withGroup(words.resource, words.group);
-  return (
-    `kubectl create clusterrole ${name} --verb=${shellWord(words.verb)} --resource=${shellWord(resource)} && ` +
-    `kubectl create clusterrolebinding ${name} --clusterrole=${name} ${subjectOf(words.user)}`
-  );
+  const [verb, user] = [shellWord(words.verb), subjectOf(words.user)];
+  return `kubectl create clusterrole ${name} --verb=${verb} --resource=${shellWord(resource)} && kubectl create clusterrolebinding ${name} --clusterrole=${name} ${user}`;
 }
 
 /** kubectl wants the group before the slash of a subresource: `certificatesigningrequests.certificates.k8s.io/nodeclient`. */

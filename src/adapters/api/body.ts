@@ -1,3 +1,4 @@
+import type { Remedy } from '../../remedy.ts';
 import { setImmediate } from 'node:timers/promises';
 import { CertletError, type ErrorReason, isCertletError } from '../../errors.ts';
 import { ByteBuffer } from './byte-buffer.ts';
@@ -62,8 +63,8 @@ export function decoded<T>(json: unknown, what: string, decode: (json: unknown) 
   }
 }
 
-const PROTOCOL_REMEDY =
-  'Check that server in the kubeconfig names the API server: a proxy, load balancer or login page may answer there.';
+const PROTOCOL_REMEDY: Remedy =
+  '# Check that server in the kubeconfig names the API server: a proxy, load balancer or login page may answer there.';
 
 function protocolError(what: string, problem: string, reason?: ErrorReason): CertletError {
   return new CertletError('ERR_API_PROTOCOL', `${what}: ${problem}`, { remedy: PROTOCOL_REMEDY, reason });

@@ -1,3 +1,4 @@
+import { shellWord } from '../../remedy.ts';
 import { CertletError } from '../../errors.ts';
 import type { ClusterAccess, Credential } from '../../kubeconfig/client-config.ts';
 import type { ExecPlugin } from '../../kubeconfig/model.ts';
@@ -97,7 +98,7 @@ class TokenFileSource implements CredentialSource {
 
   #invalid(problem: string, cause?: unknown): CertletError {
     return new CertletError('ERR_CREDENTIAL_INVALID', `token file ${this.#path} ${problem}`, {
-      remedy: `Write a token into ${this.#path}, on one line, readable by the service.`,
+      remedy: `cat > ${shellWord(this.#path)}   # paste the token, one line, then Enter and Ctrl-D; the service must be able to read the file`,
       cause,
     });
   }

@@ -1,3 +1,4 @@
+import { byHand } from '../../remedy.ts';
 import { isAbsolute } from 'node:path';
 import { CertletError } from '../../errors.ts';
 import type { ClusterAccess } from '../../kubeconfig/client-config.ts';
@@ -62,7 +63,7 @@ function pluginError({ plugin, withheld }: Pick<ExecCall, 'plugin' | 'withheld'>
   const hint = absent && plugin.installHint !== undefined ? plainText(plugin.installHint, 500) : undefined;
   return new CertletError('ERR_EXEC_PLUGIN', problem, {
     remedy:
-      hint ??
+      (hint === undefined ? undefined : byHand(hint)) ??
       `journalctl -u certlet   # has what it said; run it by hand, as the user of the service and with its environment.${withheld.map(withheldHint).join('')}`,
   });
 }
@@ -174,7 +175,7 @@ function expiry(value: string | undefined, plugin: ExecPlugin): Date | undefined
 function invalid(plugin: ExecPlugin, problem: string): CertletError {
   return new CertletError('ERR_EXEC_PLUGIN', `exec plugin ${plugin.command} ${problem}`, {
     remedy:
-      'Run it by hand, as the user of the service, and compare with the ExecCredential of client.authentication.k8s.io.',
+      '# Run it by hand, as the user of the service, and compare with the ExecCredential of client.authentication.k8s.io.',
   });
 }
 

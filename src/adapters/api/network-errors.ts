@@ -1,4 +1,4 @@
-import { shellWord } from '../../remedy.ts';
+import { type CommandText, type Remedy, shellWord } from '../../remedy.ts';
 import { CertletError, defectIn, type ErrorReason, isDefect } from '../../errors.ts';
 import type { Asked } from './api-errors.ts';
 import { blameOf, DATE_CODES, signerHint } from './peer-blame.ts';
@@ -103,10 +103,10 @@ function firstFault(error: unknown): Fault {
 
 function proxyRefusal(message: string, facts: ConnectionFacts, cause: unknown): CertletError {
   const status = /\((\d{3})\)/.exec(message)?.[1] ?? '';
-  const remedy =
+  const remedy: Remedy =
     status === '407'
-      ? `Check user and password in ${wordsOf(facts).proxySetting}; they stand before its host as USER:PASSWORD@.`
-      : `Make the proxy allow CONNECT to ${hostPort(new URL(facts.server))}, or except that host with NO_PROXY.`;
+      ? `# Check user and password in ${wordsOf(facts).proxySetting}; they stand before its host as USER:PASSWORD@.`
+      : `# Make the proxy allow CONNECT to ${hostPort(new URL(facts.server))}, or except that host with NO_PROXY.`;
   return failure(
     'ERR_API_UNREACHABLE',
     `the proxy ${facts.proxy ?? ''} refuses the connection${status === '' ? '' : ` (${status})`}`,
@@ -123,7 +123,7 @@ function ourCertificateRefused(code: string, facts: ConnectionFacts, cause: unkn
   if (kind === 'none') {
     return failure('ERR_API_UNAUTHORIZED', `the server demands a client certificate, and there is none (${alert})`, {
       facts,
-      remedy: 'Let the server, or the load balancer before it, make do without one: a node that joins has none yet.',
+      remedy: '# Let the server, or the load balancer before it, make do without one: a node that joins has none yet.',
       cause,
     });
   }
@@ -136,7 +136,7 @@ function ourCertificateRefused(code: string, facts: ConnectionFacts, cause: unkn
     {
       facts,
       remedy:
-        'Compare the CA that signs client certificates with the client CA of the API server or of the load balancer before it.',
+        '# Compare the CA that signs client certificates with the client CA of the API server or of the load balancer before it.',
       cause,
     },
   );
@@ -148,7 +148,7 @@ function ourPairUnusable(message: string, facts: ConnectionFacts, cause: unknown
     `the ${facts.identity.label} or the CA cannot be loaded (${reasonOf(message)})`,
     {
       facts,
-      remedy: 'Replace certificate and key; OpenSSL wants RSA keys of at least 2048 bits.',
+      remedy: '# Replace certificate and key; OpenSSL wants RSA keys of at least 2048 bits.',
       cause,
     },
   );
@@ -181,15 +181,15 @@ function untrusted(code: string, message: string, facts: ConnectionFacts, cause:
     return failure('ERR_API_TLS', `OpenSSL refuses a certificate of the server: ${plainText(message, 200)}`, {
       facts,
       remedy:
-        'Give the cluster a CA and API server certificates with RSA keys of 2048 bits or more, or ECDSA P-256, signed with SHA-256.',
+        '# Give the cluster a CA and API server certificates with RSA keys of 2048 bits or more, or ECDSA P-256, signed with SHA-256.',
       cause,
     });
   }
-  const { problem, remedy } = wordsOf(facts).unsigned;
+  const { problem, mend } = wordsOf(facts).unsigned;
   const why = `${plainText(withoutHint(message), 200)}${signerHint(cause, wordsOf(facts))}`;
   return failure('ERR_API_TLS', `the server's certificate ${problem} (${why})`, {
     facts,
-    remedy: `${lookAt(facts)} | openssl x509 -noout -subject -issuer   # who signed it; ${remedy}`,
+    remedy: `${lookAt(facts)} | openssl x509 -noout -subject -issuer   # who signed it; ${mend}`,
     reason: 'not signed',
     cause,
   });
@@ -199,7 +199,8 @@ function noTls(code: string, facts: ConnectionFacts, cause: unknown): CertletErr
   if (code.includes('NO_APPLICATION_PROTOCOL')) {
     return failure('ERR_API_TLS', 'what answers there speaks no HTTP/1.1 (ALPN), only HTTP/2 perhaps', {
       facts,
-      remedy: 'Let the load balancer offer http/1.1 beside h2, or pass TLS through to the API server, which has both.',
+      remedy:
+        '# Let the load balancer offer http/1.1 beside h2, or pass TLS through to the API server, which has both.',
       cause,
     });
   }
@@ -249,7 +250,7 @@ function unreachable(code: string, message: string, facts: ConnectionFacts, caus
   const [host = '', port = ''] = facts.proxy?.split(/:(?=\d+$)/) ?? [url.hostname, String(portOf(url))];
   const reason = REASONS[code] ?? (code === '' ? plainText(message, 200) : plainText(`${code}: ${message}`, 200));
   const shown = code === '' || REASONS[code] === undefined ? reason : `${reason} (${code})`;
-  const remedy = RESOLVE.includes(code)
+  const remedy: Remedy = RESOLVE.includes(code)
     ? `getent hosts ${shellWord(host)}   # name resolution`
     : `nc -vz ${shellWord(bareHost(host))} ${port}   # route, firewall and proxy${CONNECTED.includes(code) ? '; if it connects: the server itself, or a load balancer before it' : ''}`;
   return failure('ERR_API_UNREACHABLE', shown, { facts, remedy, cause });
@@ -266,7 +267,7 @@ function failure(
   problem: string,
   about: {
     readonly facts: ConnectionFacts;
-    readonly remedy: string;
+    readonly remedy: Remedy;
     readonly reason?: ErrorReason | undefined;
     readonly cause: unknown;
   },
@@ -280,7 +281,7 @@ export function placeOf({ server, what, proxy }: ConnectionFacts): string {
   return `${what} at ${server}${proxy === undefined ? '' : ` through the proxy ${proxy}`}`;
 }
 
-function lookAt(facts: ConnectionFacts): string {
+function lookAt(facts: ConnectionFacts): CommandText {
   return `openssl s_client -connect ${hostPort(new URL(facts.server))} </dev/null`;
 }
 

@@ -81,6 +81,6 @@ function isJson(value: unknown): value is Json {
 
 function malformed(kind: string, field: string): CertletError {
   return new CertletError('ERR_API_PROTOCOL', `the answer is no ${kind}: ${field} is missing or of another type`, {
-    remedy: 'Check that server in the kubeconfig names the API server.',
+    remedy: '# Check that server in the kubeconfig names the API server.',
   });
 }

@@ -1,3 +1,4 @@
+import type { CommandText, Remedy } from '../../remedy.ts';
 import type { ErrorReason } from '../../errors.ts';
 import type { DirectTrust, TrustProblem } from '../../pki/direct-trust.ts';
 import { PeerRefusedError } from './peer-trust.ts';
@@ -12,7 +13,7 @@ export interface Blame {
   /** Dates where nothing but dates is wrong. */
   readonly code: 'ERR_API_TLS' | 'ERR_API_TLS_DATES';
   readonly problem: string;
-  readonly remedy: string;
+  readonly remedy: Remedy;
   readonly reason: ErrorReason | undefined;
 }
 
@@ -20,7 +21,7 @@ export interface Blame {
  * Why a peer whose certificate a CA of those at hand has signed is refused all the same; undefined where none has, or where the dates of the
  * peer's own certificate are all there is, for which OpenSSL has the right words. `look` is a command that shows the certificate.
  */
-export function blameOf(error: unknown, look: string, words: TrustWords): Blame | undefined {
+export function blameOf(error: unknown, look: CommandText, words: TrustWords): Blame | undefined {
   const verdict = verdictOf(error);
   if (verdict?.kind !== 'signed') return undefined;
   const { problems } = verdict;
@@ -42,7 +43,7 @@ export function signerHint(error: unknown, { place }: TrustWords): string {
   return verdictOf(error)?.kind === 'other key' ? `; a CA of that name is in ${place}, with another key` : '';
 }
 
-function remedyFor(problems: readonly TrustProblem[], look: string, words: TrustWords): string {
+function remedyFor(problems: readonly TrustProblem[], look: CommandText, words: TrustWords): Remedy {
   const [first] = problems;
   if (first?.about === 'ca') return words.presentCa;
   if (first?.kind === 'usage')

@@ -1,3 +1,4 @@
+import { byHand } from '../../remedy.ts';
 import { BlockList, isIP } from 'node:net';
 import { CertletError } from '../../errors.ts';
 import { parseProxyUrl, ProxyUrl } from '../../kubeconfig/proxy-url.ts';
@@ -88,6 +89,6 @@ function parseProxy(name: string, text: string): ProxyUrl {
   const read = parseProxyUrl(text, 'taken');
   if (read instanceof ProxyUrl) return read;
   throw new CertletError('ERR_API_UNREACHABLE', `the proxy named by ${name} cannot be used: ${read.problem}`, {
-    remedy: `Set ${name} to http://HOST:PORT, or except the API server with NO_PROXY. ${read.remedy}`,
+    remedy: byHand(`Set ${name} to http://HOST:PORT, or except the API server with NO_PROXY. ${read.mend}`),
   });
 }

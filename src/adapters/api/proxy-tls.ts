@@ -1,3 +1,4 @@
+import type { CommandText, Remedy } from '../../remedy.ts';
 import type { ErrorReason } from '../../errors.ts';
 import { blameOf, DATE_CODES } from './peer-blame.ts';
 import { plainText } from './response-headers.ts';
@@ -36,9 +37,9 @@ export function proxyTlsProblem(
   proxy: string,
   error: unknown,
   words: TrustWords,
-): { readonly problem: string; readonly remedy: string; readonly reason?: ErrorReason | undefined } {
+): { readonly problem: string; readonly remedy: Remedy; readonly reason?: ErrorReason | undefined } {
   const { code, message } = fault;
-  const look = `openssl s_client -connect ${proxy} </dev/null`;
+  const look: CommandText = `openssl s_client -connect ${proxy} </dev/null`;
   const whose = `the certificate of the proxy ${proxy}`;
   const blame = blameOf(error, look, words);
   if (blame !== undefined) {
@@ -47,18 +48,21 @@ export function proxyTlsProblem(
   }
   if (DATE_CODES.includes(code)) {
     const state = code === 'CERT_HAS_EXPIRED' ? 'has expired' : 'is not yet valid';
-    const remedy = `date -u; ${look} | openssl x509 -noout -dates   # compares the clock with the certificate`;
+    const remedy: Remedy = `date -u; ${look} | openssl x509 -noout -dates   # compares the clock with the certificate`;
     return { problem: `${whose} ${state} by this node's clock`, remedy };
   }
   if (code === OTHER_NAMES) {
     const problem = `${whose} is for another name: ${plainText(message, 500)}`;
-    return { problem, remedy: 'Name the proxy as its certificate does.', reason: 'other name' };
+    return { problem, remedy: '# Name the proxy as its certificate does.', reason: 'other name' };
   }
   if (code === NO_NAMES) {
-    return { problem: `${whose}: ${message}`, remedy: 'Give the proxy a certificate with subject alternative names.' };
+    return {
+      problem: `${whose}: ${message}`,
+      remedy: '# Give the proxy a certificate with subject alternative names.',
+    };
   }
   if (/^(ERR_SSL_|EPROTO$)/.test(code)) {
-    const remedy = `${look}   # shows what answers; check scheme, host and port of the proxy`;
+    const remedy: Remedy = `${look}   # shows what answers; check scheme, host and port of the proxy`;
     return { problem: `the TLS handshake with the proxy ${proxy} failed (${code})`, remedy };
   }
   return {

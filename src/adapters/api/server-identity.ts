@@ -1,3 +1,4 @@
+import { explained } from '../../remedy.ts';
 import { isIP } from 'node:net';
 import { bareHost } from '../../pki/ip-address.ts';
 import { serverNameProblem, withoutFinalDots } from '../../pki/server-names.ts';
@@ -8,9 +9,11 @@ export const NO_NAMES = 'CERTLET_CERTIFICATE_WITHOUT_NAMES';
 export const OTHER_NAMES = 'ERR_TLS_CERT_ALTNAME_INVALID';
 
 /** What to do about `NO_NAMES`. */
-export const NO_NAMES_REMEDY =
-  "kubeadm init phase certs apiserver   # on each control plane node, after deleting apiserver.crt and .key: issues the API server's certificate anew with " +
-  "its names and addresses as subjectAltName (openssl: -addext 'subjectAltName=DNS:NAME,IP:ADDRESS'). certlet 0.1.0 took the common name; Kubernetes stopped that with Go 1.15.";
+export const NO_NAMES_REMEDY = explained(
+  'kubeadm init phase certs apiserver',
+  "on each control plane node, after deleting apiserver.crt and .key: issues the API server's certificate anew with " +
+    "its names and addresses as subjectAltName (openssl: -addext 'subjectAltName=DNS:NAME,IP:ADDRESS'). certlet 0.1.0 took the common name; Kubernetes stopped that with Go 1.15.",
+);
 
 class ServerNameError extends Error {
   override readonly name = 'ServerNameError';

@@ -1,15 +1,17 @@
+import type { Remedy } from '../../remedy.ts';
+
 /** Who named a server and the CAs that it is judged by: what messages and remedies call them. */
 export interface TrustWords {
   /** Where the CAs stand, as in "a CA of …". */
   readonly place: string;
   /** What a certificate is where none of them has signed it, and, as the end of a sentence, what to do. */
-  readonly unsigned: { readonly problem: string; readonly remedy: string };
+  readonly unsigned: { readonly problem: string; readonly mend: string };
   /** The same for the certificate of an https proxy, which the host's roots may vouch for, too. */
   readonly unsignedProxy: string;
   /** What to do about a certificate for other names. */
-  readonly otherNames: string;
+  readonly otherNames: Remedy;
   /** What to do about a CA that has ended or is none. */
-  readonly presentCa: string;
+  readonly presentCa: Remedy;
   /** What to check where something else than the server answers. */
   readonly address: string;
   /** Where user and password of a proxy are set. */
@@ -24,11 +26,11 @@ export const KUBECONFIG: TrustWords = {
   place: 'the kubeconfig',
   unsigned: {
     problem: 'is not signed by the CA that the kubeconfig gives',
-    remedy: "compare certificate-authority in the kubeconfig with the cluster's CA",
+    mend: "compare certificate-authority in the kubeconfig with the cluster's CA",
   },
   unsignedProxy: 'is signed neither by the CA of the kubeconfig nor by one that this host trusts',
-  otherNames: "Set server in the kubeconfig to one of the certificate's names, or tls-server-name to one of them.",
-  presentCa: `Put the cluster's present CA ${PRESENT_CA}`,
+  otherNames: "# Set server in the kubeconfig to one of the certificate's names, or tls-server-name to one of them.",
+  presentCa: `# Put the cluster's present CA ${PRESENT_CA}`,
   address: 'host and port of server in the kubeconfig',
   proxySetting: 'proxy-url, or in HTTPS_PROXY where that names the proxy',
 };
@@ -38,7 +40,7 @@ export const KUBECONFIG_WITHOUT_CA: TrustWords = {
   ...KUBECONFIG,
   unsigned: {
     problem: 'is not signed by a CA that this host trusts, and the kubeconfig gives none',
-    remedy: `put the cluster's CA ${PRESENT_CA}`,
+    mend: `put the cluster's CA ${PRESENT_CA}`,
   },
 };
 
@@ -47,11 +49,10 @@ export const JOIN_ENDPOINT: TrustWords = {
   place: 'cluster-info',
   unsigned: {
     problem: 'is not signed by a CA of cluster-info that is pinned',
-    remedy:
-      'compare ENDPOINT and CA hash with what kubeadm token create --print-join-command shows on a control plane node',
+    mend: 'compare ENDPOINT and CA hash with what kubeadm token create --print-join-command shows on a control plane node',
   },
   unsignedProxy: 'is signed neither by a pinned CA of cluster-info nor by one that this host trusts',
-  otherNames: "Give join one of the certificate's names or addresses as ENDPOINT.",
+  otherNames: "# Give join one of the certificate's names or addresses as ENDPOINT.",
   presentCa: "kubeadm init phase bootstrap-token   # on a control plane node: publishes the cluster's present CA",
   address: 'host and port of ENDPOINT',
   proxySetting: 'HTTPS_PROXY',
@@ -62,12 +63,11 @@ export const DISCOVERY_URL: TrustWords = {
   place: 'this host',
   unsigned: {
     problem: 'is not signed by a CA that this host trusts',
-    remedy:
-      'add its CA to those that this host trusts, or fetch the file in another way and give --discovery-file its path',
+    mend: 'add its CA to those that this host trusts, or fetch the file in another way and give --discovery-file its path',
   },
   unsignedProxy: 'is not signed by a CA that this host trusts',
-  otherNames: "Write one of the certificate's names into the URL of --discovery-file.",
-  presentCa: 'Renew that CA among those that this host trusts.',
+  otherNames: "# Write one of the certificate's names into the URL of --discovery-file.",
+  presentCa: '# Renew that CA among those that this host trusts.',
   address: 'host and port in the URL of --discovery-file',
   proxySetting: 'HTTPS_PROXY',
 };

@@ -79,7 +79,7 @@ export async function* splitLines(chunks: AsyncIterable<Uint8Array>, what: strin
     open.append(chunk.subarray(from));
     if (open.length > MAX_LINE_BYTES) {
       throw new CertletError('ERR_API_PROTOCOL', `${what}: a line of the watch is longer than 4 MiB`, {
-        remedy: 'Check that server in the kubeconfig names the API server.',
+        remedy: '# Check that server in the kubeconfig names the API server.',
       });
     }
   }

@@ -1,3 +1,4 @@
+import type { Remedy } from '../../remedy.ts';
 import { type IncomingMessage, request } from 'node:http';
 import { CertletError, defectIn, isDefect } from '../../errors.ts';
 import { errnoOf } from '../file-errors.ts';
@@ -45,7 +46,7 @@ export interface AnsweredError {
   readonly code?: string;
   readonly field?: string;
   readonly message?: string;
-  readonly remedy?: string;
+  readonly remedy?: Remedy;
 }
 
 /** The error in an answer of `answerControl`. Throws `ERR_CONTROL` for the answer of anything else. */

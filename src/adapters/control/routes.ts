@@ -1,3 +1,4 @@
+import type { Remedy } from '../../remedy.ts';
 import type { IncomingMessage } from 'node:http';
 import type { LogLevel } from '../../ports.ts';
 import { asCertletError } from '../../errors.ts';
@@ -79,7 +80,7 @@ interface Problem {
   readonly code: string;
   readonly message: string;
   readonly field?: string;
-  readonly remedy?: string | undefined;
+  readonly remedy?: Remedy | undefined;
 }
 
 const problem = (status: number, error: Problem): ControlAnswer => json(status, { error });

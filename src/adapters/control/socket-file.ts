@@ -1,4 +1,4 @@
-import { shellWord } from '../../remedy.ts';
+import { inSettings, shellWord } from '../../remedy.ts';
 import { connect } from 'node:net';
 import { CertletError } from '../../errors.ts';
 import { errnoOf } from '../file-errors.ts';
@@ -21,7 +21,7 @@ export const isSocketPath = (path: string): boolean => Buffer.byteLength(path) <
 export async function clearStaleSocket(fs: FileSystem, path: string): Promise<void> {
   if (!isSocketPath(path)) {
     throw new CertletError('ERR_CONTROL', `${path} is too long for a socket: at most ${String(MAX_PATH_BYTES)} bytes`, {
-      remedy: 'Set runtimeDir to a shorter path.',
+      remedy: inSettings('runtimeDir: PATH', 'a shorter one; then systemctl restart certlet'),
     });
   }
   const facts = await fs.lstat(path);

@@ -1,3 +1,4 @@
+import type { Remedy } from '../../remedy.ts';
 import type { RotationEvent } from '../../ports.ts';
 
 /** Something to do after a rotation. */
@@ -37,7 +38,7 @@ export interface HookProblem {
   readonly hook: string;
   readonly purpose: string;
   readonly message: string;
-  readonly remedy: string | undefined;
+  readonly remedy: Remedy | undefined;
   readonly since: Date;
   readonly attempts: number;
   /** Undefined when it is not tried again before the next rotation or start. */

@@ -1,3 +1,4 @@
+import type { Remedy } from '../../remedy.ts';
 import { CertletError } from '../../errors.ts';
 import type { Hook } from './hook.ts';
 import type { HookRecord } from './hook-record.ts';
@@ -24,7 +25,7 @@ export function provedReload(reload: Hook, proof: Proof, record: Pick<HookRecord
       if (served.kind !== 'stale') return proof.told(event, served);
       const where = `${address.host}:${String(address.port)}`;
       const message = `${where} serves the certificate with serial ${served.serial} to ${served.to} after its reload, too, and not the current one`;
-      const remedy = `systemctl cat certlet-reload@${event.after.reload ?? ''}.service   # restart the unit that it names, and see that it reads the files of ${event.purpose}`;
+      const remedy: Remedy = `systemctl cat certlet-reload@${event.after.reload ?? ''}.service   # restart the unit that it names, and see that it reads the files of ${event.purpose}`;
       throw proof.failed(event, new CertletError('ERR_HOOK', message, { remedy }));
     },
     async atStart(event, signal) {

@@ -3,7 +3,7 @@ import type { KubeletPlan } from '../../kubelet/restart.ts';
 import type { PairInUse } from '../../kubelet/restart-window.ts';
 import type { Served } from '../../kubelet/served.ts';
 import type { Clock, Logger, RestartFlag } from '../../ports.ts';
-import { shellWord } from '../../remedy.ts';
+import { inSettings, shellWord } from '../../remedy.ts';
 import { SaidOnce } from '../../said-once.ts';
 import type { Hook, HookEvent } from './hook.ts';
 import { type HookRecord, RESTART_HOOK } from './hook-record.ts';
@@ -128,7 +128,10 @@ async function learned(
     const decided = plan(event);
     if (decided.kind !== 'learn version' || signal.aborted) return decided;
   }
-  const remedy = 'kubelet: {version: v1.20.2}   # the version of the kubelet of this node, in the settings';
+  const remedy = inSettings(
+    'kubelet: { version: v1.20.2 }',
+    'to the version of the kubelet of this node; then systemctl reload certlet',
+  );
   // Of the host, not of one certificate.
   const level = said.isNews('version', 'not known') ? 'info' : 'debug';
   log.log(level, 'The kubelet is not restarted: its version is not known', { purpose: event.purpose, remedy });

@@ -117,7 +117,7 @@ export class WindowHold {
   #tell(purpose: string, cause: unknown): void {
     const { message } = asCertletError(cause);
     const error = new CertletError('ERR_HOOK', `the program that knows the windows cannot be loaded: ${message}`, {
-      remedy: 'Install the package of certlet again: window.cjs beside its program is missing or damaged.',
+      remedy: '# Install the package of certlet again: window.cjs beside its program is missing or damaged.',
       cause,
     });
     this.#parts.log.log('error', 'The restart of the kubelet cannot be planned', { purpose, ...errorFields(error) });

@@ -1,5 +1,5 @@
 import type { LogFields, LogLevel } from '../../ports.ts';
-import { adviceOf, FIX } from '../../remedy.ts';
+import { FIX, type CommandText, adviceOf } from '../../remedy.ts';
 import { timestamp } from '../../timestamp.ts';
 import { escaped } from './printable.ts';
 import { redact } from './redact.ts';
@@ -59,13 +59,13 @@ function eventAndFields({ event, fields }: LogRecord): string {
 function adviceApart(fields: LogFields): LogFields {
   const { remedy, ...others } = fields;
   if (typeof remedy !== 'string') return fields;
-  const { fix, why } = adviceOf(remedy);
-  const reasons = [others['why'], why].flatMap((value) => (value === undefined ? [] : [plainText(value)]));
-  return {
-    ...others,
-    ...(reasons.length === 0 ? {} : { why: reasons.join('; ') }),
-    ...(fix === '' ? {} : { remedy: fix }),
-  };
+  const advice = adviceOf(remedy);
+  const reasons = [others['why'], advice.why].flatMap((value) => (value === undefined ? [] : [plainText(value)]));
+  const why = reasons.length === 0 ? {} : { why: reasons.join('; ') };
+  // An instruction is a field as any other, under the word that terminals have for it: nothing of it is pasted.
+  return advice.kind === 'command'
+    ? { ...others, ...why, remedy: advice.fix as CommandText }
+    : { ...others, do: advice.todo, ...why };
 }
 
 /** Text as it is where it cannot be misread, else as a JSON string. */

@@ -1,5 +1,5 @@
 import { basename, dirname } from 'node:path';
-import { shellWord } from '../../remedy.ts';
+import { type Remedy, shellWord } from '../../remedy.ts';
 import { CertletError } from '../../errors.ts';
 import { onErrno } from '../file-errors.ts';
 import type { FileFacts, FileSystem } from '../file-system.ts';
@@ -17,7 +17,7 @@ export interface Meeting {
   readonly file: FileOfSetting;
   readonly other: FileOfSetting;
   /** What a person should do. */
-  readonly remedy: string;
+  readonly remedy: Remedy;
 }
 
 /**
@@ -76,5 +76,5 @@ async function placesOf(fs: Pick<FileSystem, 'stat' | 'lstat'>, path: string): P
 
 const idOf = ({ device, inode }: FileFacts): string => `${String(device)}:${String(inode)}`;
 
-const remedyOf = ({ path, setting }: FileOfSetting): string =>
+const remedyOf = ({ path, setting }: FileOfSetting): Remedy =>
   `systemctl reload certlet   # after another file is set in ${setting}, or the link is gone that leads there: namei -l ${shellWord(path)}`;

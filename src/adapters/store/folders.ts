@@ -1,4 +1,4 @@
-import { shellWord } from '../../remedy.ts';
+import { type Remedy, shellWord } from '../../remedy.ts';
 import { dirname } from 'node:path';
 import { CertletError } from '../../errors.ts';
 import type { FileFacts } from '../file-system.ts';
@@ -107,6 +107,6 @@ async function refuseOpenParents(context: Pick<StoreContext, 'fs'>, folder: stri
   }
 }
 
-function unsafe(folder: string, reason: string, remedy: string): CertletError {
+function unsafe(folder: string, reason: string, remedy: Remedy): CertletError {
   return new CertletError('ERR_STORE_UNSAFE', `${folder} is not safe for keys: ${reason}`, { remedy });
 }

@@ -1,4 +1,4 @@
-import { shellWord } from '../../remedy.ts';
+import { type Remedy, shellWord } from '../../remedy.ts';
 import { dirname, join } from 'node:path';
 import type { CertificateSpec } from '../../csr/spec.ts';
 import type { FileSystem } from '../file-system.ts';
@@ -75,7 +75,7 @@ export async function stillThere(fs: FileSystem, left: readonly FilesOf[]): Prom
 }
 
 /** How a person removes them, once nobody reads them. A pair is more than its link: its folder holds the files behind it. */
-export const removal = (files: readonly string[]): string =>
+export const removal = (files: readonly string[]): Remedy =>
   `rm ${files.map(removed).join(' ')}   # when nobody reads them any more`;
 
 const removed = (path: string): string => {

@@ -32,7 +32,7 @@ export function createSealer(searchPath: string): Sealer {
           missing
             ? `--seal: there is no systemd-creds on this host; it comes with systemd ${String(LEAST_VERSION)}`
             : `--seal needs systemd ${String(LEAST_VERSION)} or later, and this host has ${String(version)}`,
-          { remedy: 'Give the same command without --seal: the bootstrap kubeconfig is then a file for root alone.' },
+          { remedy: '# Give the same command without --seal: the bootstrap kubeconfig is then a file for root alone.' },
         );
     },
     seal: async (content) => {

@@ -1,3 +1,4 @@
+import type { Remedy } from '../../remedy.ts';
 import { timestamp } from '../../timestamp.ts';
 import { X509Certificate } from 'node:crypto';
 import { type CertificateFacts, type CertificateChain, isIssuedBy, splitCertificates } from '../../pki/certificate.ts';
@@ -10,17 +11,17 @@ export const OTHER_TOKEN_CAUSES: readonly Cause[] = [
   {
     what: 'the token has expired, was revoked or deleted',
     sure: 'likely',
-    remedy: 'Put a fresh token into the bootstrap kubeconfig.',
+    remedy: '# Put a fresh token into the bootstrap kubeconfig.',
   },
   {
     what: 'the token is not in the --token-auth-file of this API server, which reads that file at its start only',
     sure: 'possible',
-    remedy: 'Compare the file on every control plane node, then restart kube-apiserver.',
+    remedy: '# Compare the file on every control plane node, then restart kube-apiserver.',
   },
   {
     what: 'the kubeconfig is of another cluster',
     sure: 'possible',
-    remedy: 'Compare server and certificate-authority with a kubeconfig that works.',
+    remedy: '# Compare server and certificate-authority with a kubeconfig that works.',
   },
 ];
 
@@ -36,11 +37,14 @@ export interface CertificateRefusal {
   readonly kubeletUnit: string;
 }
 
+const COMPARE_CAS: Remedy =
+  '# Compare --client-ca-file of kube-apiserver with --cluster-signing-cert-file of kube-controller-manager.';
+
 /** A 401 for a client certificate. Most likely first. */
 export function certificateCauses(refusal: CertificateRefusal): readonly Cause[] {
   const { leaf, serverNow, source } = refusal;
   const unit = unitWord(refusal.kubeletUnit);
-  const rejoin = `systemctl stop ${unit} certlet && certlet reset && systemctl start certlet ${unit}   # needs a bootstrap kubeconfig with a valid token`;
+  const rejoin: Remedy = `systemctl stop ${unit} certlet && certlet reset && systemctl start certlet ${unit}   # needs a bootstrap kubeconfig with a valid token`;
   const certain: readonly Cause[] = [
     ...(serverNow > leaf.notAfter
       ? [
@@ -77,12 +81,12 @@ export function certificateCauses(refusal: CertificateRefusal): readonly Cause[]
     {
       what: 'the CA that signs client certificates is not in the --client-ca-file of every API server',
       sure: foreign ? 'possible' : 'likely',
-      remedy: 'Compare --client-ca-file of kube-apiserver with --cluster-signing-cert-file of kube-controller-manager.',
+      remedy: COMPARE_CAS,
     },
     {
       what: 'a load balancer ends TLS, so the certificate gets lost, and anonymous access is off',
       sure: 'possible',
-      remedy: 'Make the load balancer pass TCP through.',
+      remedy: '# Make the load balancer pass TCP through.',
     },
   ];
   return [...certain, ...(foreign ? rest : [...rest.slice(1, 2), fromOther, ...rest.slice(2)])];

@@ -1,4 +1,4 @@
-import { shellWord } from '../../remedy.ts';
+import { type Remedy, shellWord } from '../../remedy.ts';
 import { whoApproves } from '../../csr/signer-names.ts';
 import { type CertificateSpec, KUBELET_SERVING } from '../../csr/spec.ts';
 import type { CertletError } from '../../errors.ts';
@@ -23,7 +23,7 @@ function subjectOf({ credential, role }: Target, user: string | undefined): stri
 }
 
 /** The binding that lets an identity ask for certificates. `refusal`: a 403 that names the identity, where one was seen. */
-function bindingFor(target: Target, refusal: CertletError | undefined): string {
+function bindingFor(target: Target, refusal: CertletError | undefined): Remedy {
   if (refusal?.reason === 'no requests' && refusal.remedy !== undefined) return refusal.remedy;
   const name = target.role === 'node' ? 'certlet-nodes' : 'certlet-bootstrap';
   return `kubectl create clusterrolebinding ${name} --clusterrole=system:node-bootstrapper ${subjectOf(target, undefined)}`;
@@ -137,7 +137,7 @@ export function servingApprovalFindings(
 export function entryApprovalFindings(specs: readonly CertificateSpec[]): readonly Finding[] {
   return specs.flatMap(({ name, signerName, approval, isIdentity }) => {
     if (isIdentity || name === KUBELET_SERVING || approval.by === 'subresource') return [];
-    const remedy = `kubectl certificate approve NAME   # takes the verb approve on signers, resourceNames: ${signerName}`;
+    const remedy: Remedy = `kubectl certificate approve NAME   # takes the verb approve on signers, resourceNames: ${signerName}`;
     const what = `the ${name} certificate: ${whoApproves(signerName, approval.by)}, each time that it is renewed`;
     return [finding('note', `approval.${name}`, what, { remedy, evidence: { signer: signerName } })];
   });

@@ -1,3 +1,4 @@
+import type { CommandText } from '../../remedy.ts';
 import type { BootstrapToken } from '../../discovery/bootstrap-token.ts';
 import type { ClusterInfo } from '../../discovery/cluster-info.ts';
 import { signatureProblems } from '../../discovery/cluster-info-signature.ts';
@@ -44,10 +45,10 @@ const OFF: Cause = {
   what: 'the API server runs without --enable-bootstrap-token-auth',
   sure: 'likely',
   remedy:
-    'Add --enable-bootstrap-token-auth=true to kube-apiserver, with kubeadm in /etc/kubernetes/manifests/kube-apiserver.yaml.',
+    '# Add --enable-bootstrap-token-auth=true to kube-apiserver, with kubeadm in /etc/kubernetes/manifests/kube-apiserver.yaml.',
 };
 
-const secretOf = (id: string): string => `kubectl -n kube-system get secret bootstrap-token-${id}`;
+const secretOf = (id: string): CommandText => `kubectl -n kube-system get secret bootstrap-token-${id}`;
 
 const noUsage = (id: string): Cause => ({
   what: `Secret bootstrap-token-${id} lacks usage-bootstrap-authentication: "true"`,

@@ -1,5 +1,5 @@
 import { bundleOf, caName, type TrustedCa } from '../../kubeconfig/trusted-ca.ts';
-import { shellWord } from '../../remedy.ts';
+import { type Remedy, shellWord } from '../../remedy.ts';
 import { withoutCas } from '../../rotation/rules/cluster-ca.ts';
 import { timestamp } from '../../timestamp.ts';
 import type { CaFile } from '../facts.ts';
@@ -51,7 +51,7 @@ function missingFinding({ id, outlook, file, wanted, whose }: Compared, missing:
   }
   const what = `${saysWhom(file)}: it lacks ${namesAndEnds(missing)}; once that signs the API servers' client certificates, logs and exec of this node end`;
   // A line end first: the file may lack its last one, and a certificate that begins on the last line of another loses both.
-  const remedy = `certlet check${outlook} --output json | jq -r '"", (.findings[] | select(.id == "${id}") | .evidence.pem[])' >> ${shellWord(file.path)}   # where these shall vouch for callers, too; the kubelet reads it again while it runs`;
+  const remedy: Remedy = `certlet check${outlook} --output json | jq -r '"", (.findings[] | select(.id == "${id}") | .evidence.pem[])' >> ${shellWord(file.path)}   # where these shall vouch for callers, too; the kubelet reads it again while it runs`;
   return finding('warning', id, what, { evidence, remedy });
 }
 

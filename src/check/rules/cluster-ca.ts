@@ -2,7 +2,7 @@ import { caPinOf } from '../../discovery/ca-pin.ts';
 import { isCertletError } from '../../errors.ts';
 import { bundleOf, caName, type TrustedCa } from '../../kubeconfig/trusted-ca.ts';
 import { parseChain } from '../../pki/certificate.ts';
-import { followSetting } from '../../remedy.ts';
+import { type Remedy, explained, followSetting, inSettings } from '../../remedy.ts';
 import { additionsOf, goingOf, withoutCas } from '../../rotation/rules/cluster-ca.ts';
 import type { CaFile, PublishedCas } from '../facts.ts';
 import { type Finding, finding, good } from '../finding.ts';
@@ -15,7 +15,7 @@ export interface Following {
   /** Root writes the kubeconfig: certlet changes no CA in it. */
   readonly byRoot: boolean;
   /** What root runs for CAs with these pins; without pins a word stands for one. */
-  readonly rootCommand: (pins: readonly string[]) => string;
+  readonly rootCommand: (pins: readonly string[]) => Remedy;
   /** The CA file that the kubeconfig names and certlet did not make, so does not write; undefined where there is none. */
   readonly foreignFile: string | undefined;
 }
@@ -50,11 +50,14 @@ export function wantedCas({
 }
 
 /** What makes this node follow, given what it may read; root's command where the kubeconfig is root's. */
-export function followRemedy({ byRoot, rootCommand }: Following, published: PublishedCas): string {
+export function followRemedy({ byRoot, rootCommand }: Following, published: PublishedCas): Remedy {
   if (byRoot) return rootCommand(published.kind === 'read' ? pinsOf(published.cas) : []);
   if (published.kind === 'read') return followSetting(published.source, 'docs/ca-rotation.md');
   if (published.kind === 'failed' && isCertletError(published.error, 'ERR_API_FORBIDDEN'))
-    return `${published.error.remedy ?? ''}   # as an administrator of the cluster; then followClusterCA: ${published.source} in the settings`;
+    return explained(
+      published.error.remedy ?? followSetting(published.source, 'docs/ca-rotation.md'),
+      `as an administrator of the cluster; then followClusterCA: ${published.source} in the settings`,
+    );
   return followSetting('cluster-info', 'where the cluster publishes it; docs/ca-rotation.md');
 }
 
@@ -71,7 +74,7 @@ function followFindings({ following, node, published }: ClusterCaQuestion): read
     const what = `what the cluster publishes of its CAs (${source}) is followed, and can be read`;
     return [good(id, what, { cas: caMarks(published.cas) })];
   }
-  const remedy = followRemedy(following, published);
+  const remedy: Remedy = followRemedy(following, published);
   if (byRoot) {
     const what = `root writes ${node.path}: another CA of the cluster is trusted once root has put it there`;
     return [finding('note', id, what, { remedy })];
@@ -114,8 +117,10 @@ function untrustedFinding({ following, node, published }: ClusterCaQuestion, add
     });
   }
   if (foreignFile !== undefined) {
-    const remedy =
-      'caFile: true   # in the settings, and systemctl reload certlet: the CAs go into a file of their own';
+    const remedy: Remedy = inSettings(
+      'caFile: true',
+      'then systemctl reload certlet; the CAs go into a file of their own',
+    );
     return finding('warning', id, `${what}, and certlet does not write ${foreignFile}, which it did not make`, {
       remedy,
       evidence,
@@ -130,7 +135,7 @@ function goneFinding({ following, node }: ClusterCaQuestion, going: readonly Tru
   const evidence = { cas: caMarks(going) };
   const { source, byRoot, rootCommand } = following;
   if (byRoot) {
-    const remedy = `${rootCommand(pinsOf(withoutCas(node.cas, going)))}   # once no API server needs them`;
+    const remedy = explained(rootCommand(pinsOf(withoutCas(node.cas, going))), 'once no API server needs them');
     return finding('note', id, what, { remedy, evidence });
   }
   if (source === 'off')

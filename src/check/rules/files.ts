@@ -1,4 +1,4 @@
-import { shellWord } from '../../remedy.ts';
+import { type Remedy, shellWord } from '../../remedy.ts';
 import { allowCommand, closedFolderRemedy } from '../../adapters/file-errors.ts';
 import type { FileFacts } from '../../adapters/file-system.ts';
 import type { Meeting } from '../../adapters/probe/meeting-files.ts';
@@ -55,14 +55,14 @@ function readerFindings({ path, facts }: LookedAt, service: number): readonly Fi
   if ((facts.mode & GROUP_READ) === 0) return [];
   const what = `${path} holds a secret and its group can read it (mode ${octal(facts.mode)})`;
   // Root's file for the group of a service with a user of its own is how the pages have it.
-  const remedy = service === ROOT || facts.uid === service ? `chmod 600 ${word}` : undefined;
+  const remedy: Remedy | undefined = service === ROOT || facts.uid === service ? `chmod 600 ${word}` : undefined;
   return [finding('note', 'files.readable-by-group', what, { remedy, evidence })];
 }
 
 const ROOT = 0;
 
 /** Closes a secret to everybody but the service, which may read it only because everybody may. */
-const closing = ({ uid }: FileFacts, word: string, service: number): string =>
+const closing = ({ uid }: FileFacts, word: string, service: number): Remedy =>
   service === ROOT || uid === service ? `chmod 600 ${word}` : `chown ${String(service)} ${word} && chmod 600 ${word}`;
 
 /** What the service does with a file or folder. */
@@ -81,7 +81,7 @@ export function shutOutFindings(path: string, facts: FileFacts, use: Use, servic
   if (facts.uid !== service) return service === ROOT ? [] : othersFindings({ path, facts, mode }, use, service);
   if ((facts.mode & needed) === needed) return [];
   const what = `${path} is closed to its owner (mode ${mode}) and so to the service, which has no capabilities even as root`;
-  const remedy = `chmod u+${OWNER_LETTERS[use]} ${shellWord(path)}`;
+  const remedy: Remedy = `chmod u+${OWNER_LETTERS[use]} ${shellWord(path)}`;
   return [finding('problem', 'files.shut-out', what, { remedy, evidence: { path, mode, owner: facts.uid } })];
 }
 
@@ -96,7 +96,7 @@ function othersFindings(
 ): readonly Finding[] {
   if ((facts.mode & OTHERS_BITS[use]) !== 0) return [];
   const what = `${path} belongs to user ${String(facts.uid)} (mode ${mode}), and the service, user ${String(service)}, cannot ${use} it`;
-  const remedy = `chown ${String(service)} ${shellWord(path)}`;
+  const remedy: Remedy = `chown ${String(service)} ${shellWord(path)}`;
   return [finding('problem', 'files.shut-out', what, { remedy, evidence: { path, mode, owner: facts.uid } })];
 }
 

@@ -1,7 +1,7 @@
 import { isCertletError } from '../../errors.ts';
 import { minorOf } from '../../kubelet/facts.ts';
 import type { RestartSetting } from '../../kubelet/restart.ts';
-import { rejoinCommand } from '../../remedy.ts';
+import { type CommandText, type Remedy, explained, inSettings, rejoinCommand } from '../../remedy.ts';
 import { withoutCas } from '../../rotation/rules/cluster-ca.ts';
 import { spanText } from '../../timestamp.ts';
 import type { CaFile, PublishedCas } from '../facts.ts';
@@ -66,7 +66,7 @@ function trustedFindings({ now }: CaRotationQuestion, { cas, caPath, path }: Tru
     const what = `the CA ${ca.subject} ${over}${only}`;
     findings.push(
       finding(verdict, 'ca-rotation.expires', what, {
-        remedy: 'begin the change of the CA: its successor beside it in every kubeconfig first',
+        remedy: '# Begin the change of the CA: its successor beside it in every kubeconfig first.',
         evidence: { cas: caMarks([ca]) },
       }),
     );
@@ -74,7 +74,7 @@ function trustedFindings({ now }: CaRotationQuestion, { cas, caPath, path }: Tru
   if (cas.length > MANY_CAS) {
     const what = `${String(cas.length)} CAs are trusted ${where}: whoever holds the key of any of them can play the API server`;
     findings.push(
-      finding('warning', 'ca-rotation.many', what, { remedy: 'take out those that no API server needs any more' }),
+      finding('warning', 'ca-rotation.many', what, { remedy: '# Take out those that no API server needs any more.' }),
     );
   }
   return findings;
@@ -84,7 +84,7 @@ function trustedFindings({ now }: CaRotationQuestion, { cas, caPath, path }: Tru
 function followFinding({ following, published }: CaRotationQuestion, { path }: TrustedBy): Finding {
   const id = 'ca-rotation.follow';
   const { source, byRoot } = following;
-  const remedy = followRemedy(following, published);
+  const remedy: Remedy = followRemedy(following, published);
   if (byRoot) {
     const told = source === 'off' ? '' : '; certlet tells when it is time';
     const what = `root writes ${path}, and certlet changes no CA in it: the new one is brought by hand, before the servers switch${told}`;
@@ -93,8 +93,11 @@ function followFinding({ following, published }: CaRotationQuestion, { path }: T
   if (source === 'off') {
     const what = `followClusterCA is off: the new CA has to be put into ${path} by hand, and the kubelet restarted, before the servers switch`;
     const nowhere = published.kind === 'failed' && !isCertletError(published.error, 'ERR_API_FORBIDDEN');
-    const byHand = `${rejoinCommand({ byRoot })}   # on this node, with the hashes of both CAs, once cluster-info has them; identity and key stay`;
-    return finding('warning', id, what, { remedy: nowhere ? byHand : remedy });
+    const rejoin = explained(
+      rejoinCommand({ byRoot }),
+      'on this node, with the hashes of both CAs, once cluster-info has them; identity and key stay',
+    );
+    return finding('warning', id, what, { remedy: nowhere ? rejoin : remedy });
   }
   if (published.kind === 'read') {
     const what = `certlet follows the CAs that the cluster publishes (${source}), and can read them now`;
@@ -113,7 +116,10 @@ function followFinding({ following, published }: CaRotationQuestion, { path }: T
 function foreignFindings({ following: { source, byRoot, foreignFile } }: CaRotationQuestion): readonly Finding[] {
   if (source === 'off' || byRoot || foreignFile === undefined) return [];
   const what = `the kubeconfig has its CA in ${foreignFile}, which certlet did not make and does not write: no CA is added`;
-  const remedy = 'caFile: true   # in the settings, and systemctl reload certlet: the CAs go into a file of their own';
+  const remedy: Remedy = inSettings(
+    'caFile: true',
+    'then systemctl reload certlet; the CAs go into a file of their own',
+  );
   return [finding('problem', 'ca-rotation.ca-file', what, { remedy })];
 }
 
@@ -137,13 +143,16 @@ function rereadFinding(
   const spared = canReread && !byRoot ? '; with caFile: true this one would need none' : '';
   if (source !== 'off' && !byRoot && kubeletRestart !== 'never')
     return finding('note', id, `${holds}: certlet has it restarted once the new CA is there${spared}`);
-  const restart = `systemctl restart ${unitWord(kubeletUnit)}`;
+  const restart: CommandText = `systemctl restart ${unitWord(kubeletUnit)}`;
   return finding(
     'warning',
     id,
     `${holds}: without a restart between the new CA and the switch of the servers this node loses its heartbeat${spared}`,
     {
-      remedy: `${byRoot ? rootCommand([]) : restart}   # after the new CA is there, before the API servers show a certificate of it`,
+      remedy: explained(
+        byRoot ? rootCommand([]) : restart,
+        'after the new CA is there, before the API servers show a certificate of it',
+      ),
     },
   );
 }
@@ -160,7 +169,10 @@ function bootstrapFindings(
   const what = `${bootstrap.path} lacks what the node's kubeconfig trusts: ${namesAndEnds(missing)}; once the servers switch, this node cannot come back by it`;
   return [
     finding('warning', 'ca-rotation.bootstrap', what, {
-      remedy: `${rejoinCommand({ byRoot })}   # with the hash of the new CA and the next token; certlet never writes that file`,
+      remedy: explained(
+        rejoinCommand({ byRoot }),
+        'with the hash of the new CA and the next token; certlet never writes that file',
+      ),
       evidence: { missing: caMarks(missing) },
     }),
   ];

@@ -1,3 +1,4 @@
+import { type Remedy, inSettings } from '../../remedy.ts';
 import type { X509Certificate } from 'node:crypto';
 import { timestamp } from '../../timestamp.ts';
 import { NODE_ADDRESS_TYPES, type NodeAddressType } from '../../kubelet/node-addresses.ts';
@@ -52,14 +53,14 @@ function chainFinding({ cas, caSource, assumed, now }: KubeletCaQuestion, chain:
   const known = cas.map(({ subject, fingerprint256 }) => `${oneLine(subject)} (${fingerprint256})`);
   if (signer === undefined) {
     const what = `no CA of ${caSource} has signed the serving certificate, which ${leaf.issuer} issued: an API server that trusts these alone refuses it`;
-    const remedy = assumed
+    const remedy: Remedy = assumed
       ? `certlet check --for kubelet-ca --kubelet-certificate-authority FILE   # the file that --kubelet-certificate-authority will name; the signer's CA belongs into it`
-      : `add the CA of ${leaf.issuer} to that file`;
+      : `# Add the CA of ${leaf.issuer} to that file.`;
     return finding('problem', 'kubelet-ca.chain', what, { remedy, evidence: { issuer: leaf.issuer, cas: known } });
   }
   if (signer.validToDate < now) {
     const what = `the CA that has signed the serving certificate, ${oneLine(signer.subject)}, expired at ${timestamp(signer.validToDate)}`;
-    return finding('problem', 'kubelet-ca.chain', what, { remedy: 'renew the CA of the signer first' });
+    return finding('problem', 'kubelet-ca.chain', what, { remedy: '# Renew the CA of the signer first.' });
   }
   const what = `${oneLine(signer.subject)} of ${caSource} has signed the serving certificate`;
   return assumed
@@ -123,7 +124,7 @@ function servedFindings({ served, kubeletUnit }: KubeletCaQuestion): readonly Fi
       return [good(id, 'the kubelet shows this certificate on its port')];
     case 'stale': {
       const what = `the kubelet shows another certificate, with serial ${served.serial}, to ${served.to}: that is what an API server verifies, not the current one`;
-      const remedy = `systemctl restart ${unitWord(kubeletUnit)}   # if that is not enough, its tlsCertFile is another file: certlet adopt`;
+      const remedy: Remedy = `systemctl restart ${unitWord(kubeletUnit)}   # if that is not enough, its tlsCertFile is another file: certlet adopt`;
       return [finding('problem', id, what, { remedy, evidence: { served: served.serial } })];
     }
     case 'absent': {
@@ -134,7 +135,10 @@ function servedFindings({ served, kubeletUnit }: KubeletCaQuestion): readonly Fi
     }
     case 'unclear': {
       const what = `what the kubelet shows on its port is not known: ${served.error}`;
-      const remedy = 'kubelet: { port: 10250 }   # in the settings, where the kubelet listens elsewhere';
+      const remedy = inSettings(
+        'kubelet: { port: 10250 }',
+        'where the kubelet listens elsewhere; then systemctl reload certlet',
+      );
       return [finding('warning', id, what, { remedy })];
     }
   }

@@ -1,3 +1,4 @@
+import { type Remedy, inSettings } from '../../remedy.ts';
 import type { OwnUnits } from '../../adapters/own-units.ts';
 import { formatDuration } from '../../config/duration.ts';
 import type { Settings } from '../../config.ts';
@@ -51,7 +52,10 @@ function paceFindings({ rotation, specs }: Settings): readonly Finding[] {
   const mostMs = LIFE_MS * 0.1;
   if (minimumSpacingMs > mostMs) {
     const what = `rotation.minimumSpacing is ${formatDuration(minimumSpacingMs)}: with certificates of an hour a second try does not fit in before the end`;
-    const remedy = `rotation: { minimumSpacing: ${formatDuration(mostMs)} }   # in the settings, or less`;
+    const remedy = inSettings(
+      `rotation: { minimumSpacing: ${formatDuration(mostMs)} }`,
+      'or less; then systemctl reload certlet',
+    );
     const verdict = minimumSpacingMs > LIFE_MS * 0.3 ? 'problem' : 'warning';
     findings.push(finding(verdict, 'short-lived.spacing', what, { remedy }));
   }
@@ -60,7 +64,7 @@ function paceFindings({ rotation, specs }: Settings): readonly Finding[] {
     const what = `rotation.pruneGrace is ${formatDuration(pruneGraceMs)}: about ${String(kept)} old pairs of each certificate would lie in the cert-dir`;
     findings.push(
       finding('warning', 'short-lived.old-pairs', what, {
-        remedy: 'rotation: { pruneGrace: 1h }   # then systemctl reload certlet',
+        remedy: inSettings('rotation: { pruneGrace: 1h }'),
       }),
     );
   }
@@ -80,7 +84,10 @@ function reserveFindings({ specs }: Settings): readonly Finding[] {
     const setting = files.kubelet === undefined ? `reserve of ${name}` : 'reserve';
     const often = String(Math.round(86_400_000 / mostMs));
     const what = `${setting} is ${formatDuration(reserveMs)}, and certificates of an hour have half of that always left at most: the ${name} certificate would be asked for about ${often} times a day, and this node would survive being off for half an hour at most`;
-    const remedy = `reserve: ${formatDuration(mostMs / 2)}   # in the settings, or none; or keep a longer lifetime for the ${name} certificate`;
+    const remedy = inSettings(
+      `reserve: ${formatDuration(mostMs / 2)}`,
+      `or none; then systemctl reload certlet; or keep a longer lifetime for the ${name} certificate`,
+    );
     return [finding('warning', `short-lived.${name}-reserve`, what, { remedy })];
   });
 }
@@ -121,7 +128,7 @@ function timerFindings({ units }: ShortLivedQuestion): readonly Finding[] {
   const life = { notBefore: new Date(0), notAfter: new Date(LIFE_MS) };
   if (servedInRounds(life, undefined, intervalMs) === 'well') return [];
   const what = `certlet-once.timer runs every ${formatDuration(intervalMs)}: certificates of an hour end before one failed run is made up for`;
-  const remedy = 'systemctl disable --now certlet-once.timer && systemctl enable --now certlet';
+  const remedy: Remedy = 'systemctl disable --now certlet-once.timer && systemctl enable --now certlet';
   return [finding('problem', 'short-lived.timer', what, { remedy })];
 }
 
@@ -135,7 +142,7 @@ function restartFindings({ settings: { kubelet, specs }, kubeletVersion }: Short
         ? `${reason}, and the settings forbid to restart it: it would go on with an expired pair within the hour`
         : `${reason}: it would be restarted ${often}`;
     const newer = purpose === KUBELET_SERVING ? '1.36' : '1.18';
-    const remedy = `upgrade the kubelet to ${newer} or later, or keep longer lifetimes for the ${purpose} certificate`;
+    const remedy: Remedy = `# Upgrade the kubelet to ${newer} or later, or keep longer lifetimes for the ${purpose} certificate.`;
     const verdict = kubelet.restart === 'never' ? 'problem' : 'warning';
     const restarted = finding(verdict, `short-lived.${purpose}-restart`, what, { remedy });
     return [restarted, ...windowFindings(kubelet, purpose, remedy)];
@@ -143,7 +150,7 @@ function restartFindings({ settings: { kubelet, specs }, kubeletVersion }: Short
 }
 
 /** Of an hour a restart may wait at most for what is left at 70 %, less the margin before the end (`kubelet/restart-window.ts`). */
-function windowFindings({ restartWindow }: Settings['kubelet'], purpose: string, remedy: string): readonly Finding[] {
+function windowFindings({ restartWindow }: Settings['kubelet'], purpose: string, remedy: Remedy): readonly Finding[] {
   if (restartWindow === undefined) return [];
   const replaced = new Date(LIFE_MS * 0.7);
   const life = { notBefore: new Date(0), notAfter: new Date(LIFE_MS), selfSigned: false };

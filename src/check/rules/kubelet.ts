@@ -1,4 +1,4 @@
-import { shellWord } from '../../remedy.ts';
+import { type CommandText, type Remedy, inSettings } from '../../remedy.ts';
 import { join, resolve } from 'node:path';
 import type { HostKubelet } from '../../adapters/host-kubelet.ts';
 import { type CertificateSpec, rotatedByKubelet } from '../../csr/spec.ts';
@@ -23,9 +23,9 @@ export interface KubeletQuestion {
 }
 
 const SHOWN_FIRST = '   # without --write it shows what would change';
-const adopting = (unit: string): string =>
+const adopting = (unit: string): CommandText =>
   `certlet adopt --write && systemctl daemon-reload && systemctl restart ${unitWord(unit)}`;
-const adopt = (unit: string): string => `${adopting(unit)}${SHOWN_FIRST}`;
+const adopt = (unit: string): Remedy => `${adopting(unit)}${SHOWN_FIRST}`;
 
 /** How the kubelet of this host and certlet fit together. */
 export function kubeletFindings(question: KubeletQuestion): readonly Finding[] {
@@ -71,7 +71,10 @@ function nameFindings({ host, nodeName }: KubeletQuestion, facts: KubeletFacts):
       'name.kubelet',
       `the kubelet calls this node ${name} (${source}), certlet calls it ${nodeName}: its certificates do not fit`,
       {
-        remedy: `Set hostnameOverride: ${name} in certlet's settings, or give both the same --hostname-override.`,
+        remedy: inSettings(
+          `hostnameOverride: ${name}`,
+          'then systemctl reload certlet; or give both the same --hostname-override',
+        ),
         evidence: { kubelet: name, certlet: nodeName },
       },
     ),
@@ -134,7 +137,7 @@ function pathFindings(
   if (facts.kubeconfig !== undefined && resolve(facts.kubeconfig) !== resolve(kubeconfig)) {
     findings.push(
       finding('warning', 'kubelet.kubeconfig', `the kubelet reads ${facts.kubeconfig}, certlet writes ${kubeconfig}`, {
-        remedy: `Set kubeconfig: ${shellWord(facts.kubeconfig)} in certlet's settings.`,
+        remedy: inSettings(`kubeconfig: ${facts.kubeconfig}`, 'then systemctl restart certlet'),
       }),
     );
   }
@@ -174,7 +177,7 @@ function restartFindings({ host, restart, specs }: KubeletQuestion): readonly Fi
       'warning',
       'kubelet.restart-off',
       `kubelet ${host.version} must be restarted for a new ${needed.join(' and ')} certificate, and the settings forbid it`,
-      { remedy: 'Set kubelet: { restart: auto } in the settings.' },
+      { remedy: inSettings('kubelet: { restart: auto }') },
     ),
   ];
 }

@@ -1,4 +1,4 @@
-import { shellWord } from '../../remedy.ts';
+import { type Remedy, shellWord } from '../../remedy.ts';
 import { spanText, timestamp } from '../../timestamp.ts';
 import type { PairView } from '../../adapters/probe/store-view.ts';
 import type { RequestHistory } from '../../csr/pending.ts';
@@ -69,7 +69,7 @@ export function pairFindings(question: PairQuestion): readonly Finding[] {
 function plainFindings({ spec: { name: purpose }, view: { plainBehind: plain } }: PairQuestion): readonly Finding[] {
   if (plain === undefined) return [];
   const what = `${plain.certFile} and ${plain.keyFile} are not the current ${purpose} pair`;
-  const remedy = `systemctl restart certlet   # writes them; where it cannot, the journal says why: journalctl -u certlet`;
+  const remedy: Remedy = `systemctl restart certlet   # writes them; where it cannot, the journal says why: journalctl -u certlet`;
   return [finding('warning', `certificate.${purpose}-plain-files`, what, { remedy })];
 }
 
@@ -82,7 +82,7 @@ function absentFinding({ spec, view, history }: PairQuestion): Finding {
   }
   if (history.lastIssuedAt !== undefined) {
     const what = `the ${purpose} certificate, issued ${timestamp(history.lastIssuedAt)}, is not there any more (${view.link})`;
-    const remedy =
+    const remedy: Remedy =
       view.files.length > 0 ? 'systemctl restart certlet   # goes back to the newest whole pair' : lostRemedy(spec);
     return finding('problem', id, what, { remedy });
   }
@@ -102,7 +102,7 @@ function leafFindings(question: PairQuestion, leaf: CertificateFacts): readonly 
     notBefore: timestamp(leaf.notBefore),
     notAfter: timestamp(leaf.notAfter),
   };
-  const problem = (kind: string, what: string, remedy: string): readonly Finding[] => [
+  const problem = (kind: string, what: string, remedy: Remedy): readonly Finding[] => [
     finding('problem', `${id}-${kind}`, `the ${purpose} certificate ${what}`, { evidence, remedy }),
   ];
   if (spec.placeholder && leaf.selfSigned) {
@@ -126,7 +126,7 @@ function leafFindings(question: PairQuestion, leaf: CertificateFacts): readonly 
 
 const NAME_REMEDY =
   'kubectl get nodes   # then set hostnameOverride to the name of the Node object; if this host has become another node: certlet renew client';
-const lostRemedy = ({ name, isIdentity }: CertificateSpec): string =>
+const lostRemedy = ({ name, isIdentity }: CertificateSpec): Remedy =>
   isIdentity
     ? 'kubeadm token create   # on a control plane node, then certlet join; certlet asks with the bootstrap credential by itself'
     : `certlet renew ${name} --wait   # then approve the request that it names`;

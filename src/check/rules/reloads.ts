@@ -1,4 +1,4 @@
-import { shellWord } from '../../remedy.ts';
+import { type CommandText, type Remedy, shellWord } from '../../remedy.ts';
 import type { HostReload } from '../../adapters/host-reloads.ts';
 import { type Finding, finding, good } from '../finding.ts';
 
@@ -32,11 +32,11 @@ export function reloadFindings(question: ReloadQuestion): readonly Finding[] {
   return [good('reload', `a renewed certificate reloads ${all.join('; ')}`)];
 }
 
-const enable = (name: string): string => `systemctl enable --now ${shellWord(`certlet-reload@${name}.path`)}`;
+const enable = (name: string): CommandText => `systemctl enable --now ${shellWord(`certlet-reload@${name}.path`)}`;
 
 function unnamedFinding(name: string, { named, guesses }: ReloadQuestion): Finding {
   const unit = guesses.get(name);
-  const remedy = `certlet allow --reload ${shellWord(`${name}=${unit ?? 'UNIT'}`)} && ${enable(name)}`;
+  const remedy: Remedy = `certlet allow --reload ${shellWord(`${name}=${unit ?? 'UNIT'}`)} && ${enable(name)}`;
   const what = `nothing is reloaded after a renewal of ${(named.get(name) ?? []).join(' and ')}: root has not said which unit reload: ${name} stands for`;
   return finding('problem', 'reload.unnamed', what, { remedy, evidence: { reload: name } });
 }
@@ -64,7 +64,7 @@ function ownerFindings({ path, owner }: HostReload): readonly Finding[] {
 }
 
 function choiceFindings({ name, path, choice, unit }: HostReload): readonly Finding[] {
-  const again = (said: string): string => `certlet allow --reload ${shellWord(`${name}=${said}`)}`;
+  const again = (said: string): Remedy => `certlet allow --reload ${shellWord(`${name}=${said}`)}`;
   if (choice === undefined)
     return [
       finding('skipped', 'reload.unreadable', `${path} may not be read by this user`, {

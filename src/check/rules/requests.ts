@@ -1,4 +1,4 @@
-import { shellWord } from '../../remedy.ts';
+import { type Remedy, shellWord } from '../../remedy.ts';
 import { refusedRemedy, requestOutcome } from '../../csr/outcome.ts';
 import { isStockSigner } from '../../csr/signer-names.ts';
 import { type CertificateSpec, NODE_NAME, withNodeName, servesWith } from '../../csr/spec.ts';
@@ -80,7 +80,7 @@ function ownFinding(csr: CertificateSigningRequest, spec: CertificateSpec, seen:
   switch (outcome.kind) {
     case 'denied': {
       const what = `the ${purpose} request ${csr.name} was denied: ${words(outcome)}`;
-      const remedy = `kubectl delete csr ${word}; certlet renew ${purpose}   # after mending what the approver names`;
+      const remedy: Remedy = `kubectl delete csr ${word}; certlet renew ${purpose}   # after mending what the approver names`;
       return finding('problem', `${id}-denied`, what, {
         remedy,
         evidence: { ...evidence, reason: outcome.reason, message: outcome.message },
@@ -88,7 +88,7 @@ function ownFinding(csr: CertificateSigningRequest, spec: CertificateSpec, seen:
     }
     case 'failed': {
       const what = `the signer refused the ${purpose} request ${csr.name}: ${words(outcome)}`;
-      const remedy = failedRemedy(spec, outcome);
+      const remedy: Remedy = failedRemedy(spec, outcome);
       return finding('problem', `${id}-failed`, what, {
         remedy,
         evidence: { ...evidence, reason: outcome.reason, message: outcome.message },
@@ -103,10 +103,10 @@ function ownFinding(csr: CertificateSigningRequest, spec: CertificateSpec, seen:
 }
 
 /** The kubelet's signers want one of two sets of usages; what another signer wants stands in the settings. */
-function failedRemedy(spec: CertificateSpec, { usages, message }: { usages: boolean; message: string }): string {
+function failedRemedy(spec: CertificateSpec, { usages, message }: { usages: boolean; message: string }): Remedy {
   const { name, usagesNegotiable, expirationSeconds } = spec;
   if (usages && usagesNegotiable)
-    return 'Nothing must be done: certlet asks once with the other set of usages; keyEncipherment in the settings makes it the default.';
+    return '# Nothing must be done: certlet asks once with the other set of usages; keyEncipherment in the settings makes it the default.';
   if (usages)
     return `systemctl reload certlet   # after setting usages of ${name} in the settings to what the signer takes`;
   return refusedRemedy({ purpose: name, expirationSeconds }, message);
@@ -125,7 +125,7 @@ function unapprovedFinding(csr: CertificateSigningRequest, spec: CertificateSpec
     requester: csr.username,
     ageSeconds: Math.round(age / 1000),
   };
-  const approve = `kubectl certificate approve ${shellWord(csr.name)}`;
+  const approve: Remedy = `kubectl certificate approve ${shellWord(csr.name)}`;
   const what = `the ${purpose} request ${csr.name} has waited ${spanText(age)} for approval`;
   if (spec.approval.by !== 'subresource') {
     const who = spec.approval.by === 'approver' ? 'a person or a separate approver' : 'a person';
@@ -239,7 +239,7 @@ function clusterFindings(seen: RequestsSeen, specs: readonly CertificateSpec[]):
   if (pending.length >= MANY || seen.truncated) {
     const amount = `${seen.truncated ? 'more than ' : ''}${String(total)}`;
     const what = `${amount} signing requests are in the cluster, ${String(pending.length)} of those seen undecided`;
-    const remedy =
+    const remedy: Remedy =
       'kubectl get csr   # who makes them? kubelets whose serving requests nobody approves ask every 15 minutes';
     findings.push(finding('warning', 'requests.many', what, { remedy, evidence }));
   }

@@ -1,4 +1,4 @@
-import { shellWord } from '../../remedy.ts';
+import { type Remedy, inSettings, shellWord } from '../../remedy.ts';
 import type { Endpoint, Served } from '../../kubelet/served.ts';
 import { type Finding, finding, good } from '../finding.ts';
 
@@ -42,14 +42,17 @@ export function servedFindings(question: ServedQuestion): readonly Finding[] {
       const remedy =
         kubeletUnit === undefined
           ? undefined
-          : 'kubelet: { port: 10250 }   # in the settings, where the kubelet listens elsewhere';
+          : inSettings(
+              'kubelet: { port: 10250 }',
+              'where the kubelet listens elsewhere; then systemctl reload certlet',
+            );
       return [finding('warning', 'served.unclear', what, { remedy })];
     }
   }
 }
 
 /** A kubelet that shows an older pair after a restart has other files in its configuration, which adopting mends. */
-function staleRemedy({ kubeletUnit, reload = '', purpose }: ServedQuestion): string {
+function staleRemedy({ kubeletUnit, reload = '', purpose }: ServedQuestion): Remedy {
   return kubeletUnit === undefined
     ? `systemctl start certlet-reload@${shellWord(reload)}.service   # and see that the program reads the files of ${purpose}`
     : `systemctl restart ${shellWord(kubeletUnit)}   # if that is not enough, its tlsCertFile is another file: certlet adopt`;

@@ -1,3 +1,4 @@
+import type { Remedy } from '../../remedy.ts';
 import type { CertletError } from '../../errors.ts';
 import { type Finding, finding, good } from '../finding.ts';
 import { faultOf } from '../../rotation/rules/servers.ts';
@@ -15,9 +16,9 @@ export function serverFinding(server: string, error: CertletError | undefined): 
     });
   if (error.code === 'ERR_API_UNAUTHORIZED') {
     const what = `${server} of the settings refuses the credential that the kubeconfig's server accepts: ${message}`;
-    const why =
-      'Compare its --client-ca-file with that of the other API servers; it may be the server of another cluster.';
-    return finding('problem', 'servers.refused', what, { remedy: why, evidence });
+    const compare: Remedy =
+      '# Compare its --client-ca-file with that of the other API servers; it may be the server of another cluster.';
+    return finding('problem', 'servers.refused', what, { remedy: compare, evidence });
   }
   return finding('warning', 'servers.silent', `${server} of the settings does not answer: ${message}`, {
     remedy,

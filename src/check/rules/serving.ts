@@ -1,3 +1,4 @@
+import { byHand, inSettings } from '../../remedy.ts';
 import { type CertificateSpec, KUBELET_SERVING } from '../../csr/spec.ts';
 import type { CertificateFacts } from '../../pki/certificate.ts';
 import type { CertletError } from '../../errors.ts';
@@ -56,14 +57,16 @@ export function namesFindings({ limit, ignoredFirst, cloud }: NamesQuestion): re
   }
   if (ignoredFirst !== undefined) {
     const what = `the Node's first InternalIP, ${ignoredFirst}, is left out of the serving certificate: API servers that kubeadm set up and metrics-server dial it first`;
-    const remedy = `narrow ignoreAddresses or widen addressTypes in the settings, or name it: nodeIP: ["${ignoredFirst}"]`;
+    const remedy = byHand(
+      `Narrow ignoreAddresses or widen addressTypes in the settings, or name it: nodeIP: ["${ignoredFirst}"].`,
+    );
     findings.push(finding('warning', 'serving.first-address', what, { remedy }));
   }
   if (cloud.kubelet === 'external' && cloud.settings === 'none') {
     const what = `the kubelet runs with --cloud-provider=external, and the settings do not say so: a new node asks for a serving certificate before its addresses are known, and once more after that`;
     findings.push(
       finding('note', 'serving.cloud-provider', what, {
-        remedy: 'kubelet: { cloudProvider: external }   # then systemctl reload certlet',
+        remedy: inSettings('kubelet: { cloudProvider: external }'),
       }),
     );
   }

@@ -1,3 +1,4 @@
+import type { Remedy } from '../../remedy.ts';
 import { type CsrServer, reachesSigner, unreachedSigner } from '../../csr/signer-names.ts';
 import type { CertificateSpec } from '../../csr/spec.ts';
 import { type Finding, finding } from '../finding.ts';
@@ -14,8 +15,8 @@ export function lifetimeFindings(
   const drops = version === 'v1beta1' || (minor !== undefined && minor < FIRST_WITH_LIFETIMES);
   if (!drops || asking.length === 0) return [];
   const what = `the API server drops expirationSeconds (Kubernetes before 1.22): ${asking.join(', ')} will live as long as the signer likes`;
-  const remedy =
-    'Nothing must be done; expirationSeconds may as well be left out of the settings until the cluster is upgraded.';
+  const remedy: Remedy =
+    '# Nothing must be done; expirationSeconds may as well be left out of the settings until the cluster is upgraded.';
   return [finding('note', 'versions.lifetime', what, { remedy, evidence: { certificates: asking } })];
 }
 
@@ -34,7 +35,7 @@ export function signersFindings(
       return [finding('skipped', id, what, { evidence })];
     }
     const what = `the ${name} certificate is not asked for: ${unreachedSigner(signerName)}`;
-    const remedy = `certlet renew ${name}   # once the API server is 1.18 or later; take it out of certificates in the settings until then`;
+    const remedy: Remedy = `certlet renew ${name}   # once the API server is 1.18 or later; take it out of certificates in the settings until then`;
     return [finding('problem', id, what, { remedy, evidence })];
   });
 }

@@ -1,3 +1,4 @@
+import type { Remedy } from '../../remedy.ts';
 import { X509Certificate } from 'node:crypto';
 import { type CertletError, isCertletError } from '../../errors.ts';
 import { hostPort } from '../../kubeconfig/url-host.ts';
@@ -125,13 +126,13 @@ function untrustedFinding(
 }
 
 /** What forgets identity and key: for a node that changes clusters, and for nothing else. */
-const leave = ({ kubeletUnit }: TlsHost): string => {
+const leave = ({ kubeletUnit }: TlsHost): Remedy => {
   const unit = unitWord(kubeletUnit);
   return `systemctl stop ${unit} certlet && certlet reset && systemctl start certlet ${unit}   # a new identity and key, with a bootstrap kubeconfig of this cluster`;
 };
 
 function staleCauses(other: Target, host: TlsHost): readonly Cause[] {
-  const takeOver = host.byRoot
+  const takeOver: Remedy = host.byRoot
     ? `certlet join --write-kubeconfig && systemctl restart ${unitWord(host.kubeletUnit)}`
     : 'systemctl restart certlet';
   return [
@@ -209,7 +210,7 @@ function datesFinding(seen: TlsSeen, error: CertletError): Finding {
   };
   if (Math.abs(skewMs) >= NAMED_SKEW_MS) {
     const what = `TLS fails on dates: this host's clock is ${skewText(skewMs)} the server's, by which its certificate is ${validAt(glimpse)}`;
-    const remedy = 'timedatectl set-ntp true   # compare with: date -u';
+    const remedy: Remedy = 'timedatectl set-ntp true   # compare with: date -u';
     return finding(weight, 'tls.clock', what, { sure: 'likely', remedy, evidence });
   }
   const certificate = glimpse?.certificate;
@@ -232,7 +233,7 @@ function serverDatesFinding(
   if (at > notAfter) {
     const age = spanText(at.getTime() - notAfter.getTime());
     const what = `the certificate of ${server} expired ${age} ago (${timestamp(notAfter)})${agreed}`;
-    const remedy = 'kubeadm certs renew apiserver   # on the control plane node, then restart kube-apiserver';
+    const remedy: Remedy = 'kubeadm certs renew apiserver   # on the control plane node, then restart kube-apiserver';
     return finding(weight, 'tls.server-expired', what, { ...details, remedy });
   }
   const what = `the certificate of ${server} is not valid before ${timestamp(notBefore)}, in ${spanText(notBefore.getTime() - at.getTime())}${agreed}`;

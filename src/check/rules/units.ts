@@ -1,6 +1,6 @@
 import type { OwnUnits } from '../../adapters/own-units.ts';
 import type { UnitState, UnitStates } from '../../adapters/systemd/unit-states.ts';
-import { shellWord } from '../../remedy.ts';
+import { type Remedy, shellWord } from '../../remedy.ts';
 import { timestamp } from '../../timestamp.ts';
 import { type Finding, finding, good, unitWord } from '../finding.ts';
 
@@ -64,7 +64,7 @@ function ownFindings(unit: string, state: UnitState, { errors }: UnitQuestion): 
   const evidence = { unit, load: state.load, active: state.active, result: state.result };
   if (state.load === 'masked') {
     const what = `${unit} is masked: systemd starts it by no means`;
-    const remedy = `systemctl unmask ${unit} && systemctl ${unit === ONCE_UNIT ? 'start' : 'enable --now'} ${unit}`;
+    const remedy: Remedy = `systemctl unmask ${unit} && systemctl ${unit === ONCE_UNIT ? 'start' : 'enable --now'} ${unit}`;
     return [finding('problem', `${kind}.masked`, what, { remedy, evidence })];
   }
   if (hasFailed(state)) {
@@ -72,7 +72,7 @@ function ownFindings(unit: string, state: UnitState, { errors }: UnitQuestion): 
     const said = errors.length === 0 ? '' : `: ${errors.join('; ')}`;
     const again = state.sub === 'auto-restart' ? ' and is started again and again' : '';
     const what = `${unit} failed${again} (${state.result}${status})${said}`;
-    const remedy = `systemctl restart ${unit}   # once that is mended; what it said: journalctl -u ${unit} -e`;
+    const remedy: Remedy = `systemctl restart ${unit}   # once that is mended; what it said: journalctl -u ${unit} -e`;
     return [finding('problem', `${kind}.failed`, what, { remedy, evidence })];
   }
   const stale: readonly Finding[] = state.needsReload

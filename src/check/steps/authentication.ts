@@ -1,4 +1,4 @@
-import { shellWord } from '../../remedy.ts';
+import { byHand, shellWord } from '../../remedy.ts';
 import { timestamp } from '../../timestamp.ts';
 import { type CertletError, isCertletError } from '../../errors.ts';
 import { parseBootstrapToken } from '../../discovery/bootstrap-token.ts';
@@ -101,7 +101,9 @@ async function whyRefused(context: CheckContext, target: Target): Promise<Why> {
         {
           what,
           sure: 'likely',
-          remedy: `${shellWord(credential.plugin.command)}   # by hand, with the arguments and the env of the exec entry`,
+          remedy: byHand(
+            `Run ${shellWord(credential.plugin.command)} by hand, with the arguments and the env of the exec entry.`,
+          ),
         },
       ],
       seen: NOTHING_SEEN,

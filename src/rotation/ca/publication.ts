@@ -40,7 +40,7 @@ export async function readPublished(
       'ERR_KUBECONFIG_INVALID',
       `the kubeconfig ${why}, so nothing that ${server} says is verified`,
       {
-        remedy: "Put the cluster's CA into the kubeconfig, or set followClusterCA: off.",
+        remedy: "# Put the cluster's CA into the kubeconfig, or set followClusterCA: off.",
       },
     );
   }
@@ -111,12 +111,12 @@ async function trustBundles({ cluster, node }: PublicationReader, signal: AbortS
     if (bundles.length > 0) return { pem: bundles.join('\n'), place };
     throw new CertletError('ERR_API_NOT_FOUND', `${place}: there is no bundle of the signer ${TRUST_BUNDLE_SIGNER}`, {
       remedy:
-        'kube-controller-manager publishes it with --feature-gates=ClusterTrustBundle=true; or followClusterCA: cluster-info',
+        '# Start kube-controller-manager with --feature-gates=ClusterTrustBundle=true, or set followClusterCA: cluster-info.',
     });
   }
   throw new CertletError('ERR_API_NOT_FOUND', `${cluster.server} serves no ClusterTrustBundles`, {
     remedy:
-      'kube-apiserver: --feature-gates=ClusterTrustBundle=true --runtime-config=certificates.k8s.io/v1beta1/clustertrustbundles=true; or followClusterCA: cluster-info',
+      '# Start kube-apiserver with --feature-gates=ClusterTrustBundle=true --runtime-config=certificates.k8s.io/v1beta1/clustertrustbundles=true, or set followClusterCA: cluster-info.',
   });
 }
 

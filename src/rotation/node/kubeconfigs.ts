@@ -101,7 +101,7 @@ export class NodeKubeconfigs {
     throw new CertletError(
       'ERR_CREDENTIAL_MISSING',
       `no kubeconfig says where the API server is: neither ${this.#node.path} nor ${this.#bootstrap.path} is usable`,
-      { remedy: `Put a kubeconfig at ${this.#bootstrap.path || this.#node.path}.` },
+      { remedy: `# Put a kubeconfig at ${this.#bootstrap.path || this.#node.path}.` },
     );
   }
 

@@ -77,7 +77,7 @@ export function judgeProof(
     {
       cause: refusal,
       remedy:
-        "Compare the API server's --client-ca-file with the CA that signs client certificates (--cluster-signing-cert-file); a load balancer between must pass TLS through.",
+        "# Compare the API server's --client-ca-file with the CA that signs client certificates (--cluster-signing-cert-file); a load balancer between must pass TLS through.",
     },
   );
   return { refusedAt, error };

@@ -1,3 +1,4 @@
+import type { Remedy } from '../../remedy.ts';
 import { unissuedReason, whoApproves } from '../../csr/signer-names.ts';
 import type { CertificateSpec } from '../../csr/spec.ts';
 import type { ApiConnection } from '../../ports.ts';
@@ -7,7 +8,7 @@ import type { RotationContext } from '../rotation-context.ts';
 import type { Asker } from '../node/node-identity.ts';
 
 /** The command that approves a request. */
-export const approveCommand = (name: string): string => `kubectl certificate approve ${name}`;
+export const approveCommand = (name: string): Remedy => `kubectl certificate approve ${name}`;
 
 /** Who decides about a request: the stock approver by itself, or a person. */
 export interface ApprovalOutlook {

@@ -1,3 +1,4 @@
+import { type Remedy } from '../../remedy.ts';
 import { asCertletError, CertletError, type ErrorCode, errorFields, isCertletError } from '../../errors.ts';
 import { ERROR_RULES } from '../../error-rules.ts';
 import { refusedRemedy } from '../../csr/outcome.ts';
@@ -75,7 +76,7 @@ function usagesTriedTwice(
   const asked = record?.template.usages.includes('key encipherment');
   const asByDefault = asked === usages.includes('key encipherment');
   if (error.code !== 'ERR_CSR_USAGES' || (asByDefault && usagesNegotiable)) return error;
-  const remedy = usagesNegotiable
+  const remedy: Remedy = usagesNegotiable
     ? `certlet renew ${name}   # once the signer is mended, which takes neither set of usages`
     : `systemctl reload certlet   # after setting usages of ${name} in the settings to what the signer takes`;
   return new CertletError('ERR_CSR_FAILED', error.message, { cause: error, remedy });

@@ -1,3 +1,4 @@
+import type { Remedy } from '../../remedy.ts';
 import type { ClusterAccess, ClientConfig } from '../../kubeconfig/client-config.ts';
 import type { KubeconfigReading, ServerMove } from '../../ports.ts';
 import { credentialKey } from './asker.ts';
@@ -50,7 +51,7 @@ export interface KubeconfigNeed {
   /** What it lacks, one sentence. */
   readonly reason: string;
   /** What a person has to run. */
-  readonly command: string;
+  readonly command: Remedy;
 }
 
 /** Why the node's kubeconfig is not the one for this cluster and pair; empty means that it is. */

@@ -1,3 +1,4 @@
+import { type Instruction, type Remedy, byHand } from '../../remedy.ts';
 import type { CertificateSpec, RotationWindow } from '../../csr/spec.ts';
 import type { RequestHistory } from '../../csr/pending.ts';
 import type { CertificateFacts } from '../../pki/certificate.ts';
@@ -12,7 +13,7 @@ export interface ReserveFacts {
   /** The most that can always be left of a certificate of this lifetime: half of what it had left when it came. */
   readonly possibleMs: number;
   /** What to ask for, and of whom, where `possibleMs` is less than what is wanted. */
-  readonly ask: string | undefined;
+  readonly ask: Remedy | undefined;
 }
 
 type Reserved = Pick<
@@ -50,9 +51,11 @@ const isStock = (signerName: string): boolean => signerName.startsWith('kubernet
  * The signers of Kubernetes take the shorter of `--cluster-signing-duration` (`--experimental-cluster-signing-duration` before 1.19) and
  * `expirationSeconds` (from 1.22 on), and end no certificate after their CA.
  */
-function ask({ endsWith }: Held, spec: Reserved, wantedMs: number): string {
+function ask({ endsWith }: Held, spec: Reserved, wantedMs: number): Instruction {
   if (endsWith !== undefined)
-    return `ask the cluster's admin for a signer whose CA lives longer: ${endsWith} ends before the certificate does`;
+    return byHand(
+      `Ask the cluster's admin for a signer whose CA lives longer: ${endsWith} ends before the certificate does.`,
+    );
   const hours = String(lifetimeForMs(wantedMs) / HOUR_MS);
   const seconds = lifetimeForMs(wantedMs) / 1000;
   const setting = spec.files.kubelet === undefined ? `expirationSeconds of ${spec.name}` : 'expirationSeconds';
@@ -60,8 +63,12 @@ function ask({ endsWith }: Held, spec: Reserved, wantedMs: number): string {
   const signer = isStock(spec.signerName)
     ? `ask the cluster's admin for kube-controller-manager --cluster-signing-duration=${hours}h`
     : `ask whoever runs the signer ${spec.signerName} for lifetimes of ${hours} hours`;
-  if (tooShort) return `set ${setting}: ${String(seconds)}, and ${signer} where the signer gives less`;
-  return isStock(spec.signerName) ? signer : `${signer}, or set ${setting}: ${String(seconds)} where it honours that`;
+  if (tooShort) return byHand(`Set ${setting}: ${String(seconds)}, and ${signer} where the signer gives less.`);
+  return byHand(
+    isStock(spec.signerName)
+      ? `A${signer.slice(1)}.`
+      : `A${signer.slice(1)}, or set ${setting}: ${String(seconds)} where it honours that.`,
+  );
 }
 
 /** About how often a year a certificate of this lifetime is asked for, and so approved. Whole, and not below 1. */

@@ -1,3 +1,4 @@
+import type { Remedy } from '../../remedy.ts';
 import type { CertletError } from '../../errors.ts';
 import type { ErrorCode } from '../../error-rules.ts';
 import type { ServerMove } from '../../ports.ts';
@@ -24,7 +25,7 @@ export interface ServerFacts {
   readonly times: number;
   /** Left alone until this is over. */
   readonly pause?: Pause | undefined;
-  readonly error?: { readonly code: ErrorCode; readonly message: string; readonly remedy?: string | undefined };
+  readonly error?: { readonly code: ErrorCode; readonly message: string; readonly remedy?: Remedy | undefined };
 }
 
 /**

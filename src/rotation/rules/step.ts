@@ -1,3 +1,4 @@
+import type { Remedy } from '../../remedy.ts';
 import type { CertificateFacts } from '../../pki/certificate.ts';
 import { templateMismatches, type CertificateTemplate } from '../../csr/template.ts';
 import { timestamp } from '../../timestamp.ts';
@@ -15,7 +16,7 @@ export type Step =
       readonly cause: WaitCause;
       readonly until: Date | undefined;
       readonly reason: string;
-      readonly command?: string;
+      readonly command?: Remedy;
       /** Why a request is due all the same: it is made at `until`. Only where nothing but the spacing, or the spread of a start, holds it back. */
       readonly due?: readonly string[];
     };
@@ -56,7 +57,7 @@ export interface StepInput {
   readonly hold: { readonly cause: 'loading' | 'held' | 'blocked'; readonly reason: string } | undefined;
   /** Why nothing new may be asked for, while a request that is pending goes on. */
   readonly unasked?:
-    | { readonly cause: 'held' | 'cloud'; readonly reason: string; readonly until?: Date; readonly command?: string }
+    | { readonly cause: 'held' | 'cloud'; readonly reason: string; readonly until?: Date; readonly command?: Remedy }
     | undefined;
   /** Names that the node has gained and that are not asked for yet; `wanted` is without them. */
   readonly heldBack?: HeldBack | undefined;

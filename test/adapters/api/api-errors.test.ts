@@ -87,7 +87,7 @@ for (const row of [
     name: 'a token file',
     credential: { kind: 'tokenFile', path: '/run/token' } as const,
     label: 'token in /run/token',
-    remedy: /fresh token into \/run\/token/,
+    remedy: /^cat > \/run\/token   # paste a fresh token/,
   },
   {
     name: 'a certificate',

@@ -111,7 +111,7 @@ export class ScriptedHook implements Hook {
     ]);
     if (this.failures === 0) return;
     this.failures -= 1;
-    throw new CertletError('ERR_HOOK', `${this.id} failed`, { remedy: 'mend it' });
+    throw new CertletError('ERR_HOOK', `${this.id} failed`, { remedy: '# Mend it.' });
   }
 }
 

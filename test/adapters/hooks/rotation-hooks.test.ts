@@ -113,7 +113,7 @@ t.test(
         hook: 'reload',
         purpose: 'client',
         message: 'reload failed',
-        remedy: 'mend it',
+        remedy: '# Mend it.',
         since: began,
         attempts: 1,
         nextAttempt: new Date(began.getTime() + MINUTE / 2),

@@ -13,7 +13,12 @@ const record = (event: string, fields: LogFields = {}, level: LogRecord['level']
   fields,
 });
 
-for (const row of [
+const ROWS: readonly {
+  readonly name: string;
+  readonly event: string;
+  readonly fields: LogFields;
+  readonly line: string;
+}[] = [
   { name: 'an event without fields', event: 'Rotating certificates', fields: {}, line: '<6>Rotating certificates' },
   { name: 'plain values bare', event: 'e', fields: { n: 1, ok: true, s: 'a/b:c' }, line: '<6>e n=1 ok=true s=a/b:c' },
   { name: 'absent values not at all', event: 'e', fields: { a: undefined, b: 2 }, line: '<6>e b=2' },
@@ -47,8 +52,15 @@ for (const row of [
     fields: { why: 'expired', remedy: 'certlet check   # as root' },
     line: '<6>e why="expired; as root" fix: certlet check',
   },
+  {
+    name: 'what no command does is no fix, and a field as any other',
+    event: 'e',
+    fields: { remedy: '# Put a "kubeconfig" there.   # none is usable', n: 1 },
+    line: String.raw`<6>e n=1 do="Put a \"kubeconfig\" there." why="none is usable"`,
+  },
   { name: 'dates that are none', event: 'e', fields: { d: new Date(Number.NaN) }, line: '<6>e d=unknown' },
-]) {
+];
+for (const row of ROWS) {
   t.test(`journal: ${row.name}`, async (t) => {
     t.equal(journalLine(record(row.event, row.fields)), row.line);
   });

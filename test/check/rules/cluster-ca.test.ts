@@ -126,7 +126,7 @@ for (const row of [
     name: 'off: the setting, with the source that could be read',
     question: { following: OFF },
     id: 'follow',
-    want: /^followClusterCA: cluster-info   # /,
+    want: /^# Set followClusterCA: cluster-info in the settings\.   # /,
   },
   {
     name: 'off, and nobody may read it: the Role, then the setting',
@@ -138,7 +138,7 @@ for (const row of [
     name: 'off, and nothing is published',
     question: { following: OFF, published: failed('ERR_API_NOT_FOUND') },
     id: 'follow',
-    want: /^followClusterCA: cluster-info   # .*where the cluster publishes it/,
+    want: /^# Set followClusterCA: cluster-info in the settings\.   # .*where the cluster publishes it/,
   },
   {
     name: "root writes the kubeconfig: root's command",

@@ -153,6 +153,6 @@ for (const row of [
       foreign: [{ spec: clientSpec(), files: ['/pki/x'] }],
     });
     const remedy = found.find(({ id }) => id === 'kubelet.foreign-client')?.remedy ?? '';
-    t.match(adviceOf(remedy).fix, row.command);
+    t.match(adviceOf(remedy), { kind: 'command', fix: row.command });
   });
 }

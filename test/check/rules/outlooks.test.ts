@@ -1,4 +1,5 @@
 /** What check says of a change that is to come: tables over the rules. */
+import type { Remedy } from '../../../src/remedy.ts';
 import { X509Certificate } from 'node:crypto';
 import t from 'tap';
 import { caRotationFindings, type CaRotationQuestion } from '../../../src/check/rules/for-ca-rotation.ts';
@@ -243,7 +244,7 @@ const FOLLOWING: Following = {
 const OFF = { ...FOLLOWING, source: 'off' } as const;
 const BY_ROOT = { ...OFF, byRoot: true };
 const PUBLISHED: PublishedCas = { kind: 'read', source: 'cluster-info', cas: readTrustedCas(ca.pem + other.pem) };
-const failing = (code: 'ERR_API_FORBIDDEN' | 'ERR_API_NOT_FOUND', remedy: string): PublishedCas => ({
+const failing = (code: 'ERR_API_FORBIDDEN' | 'ERR_API_NOT_FOUND', remedy: Remedy): PublishedCas => ({
   kind: 'failed',
   source: 'cluster-info',
   error: new CertletError(code, 'it says no', { remedy }),
@@ -355,7 +356,7 @@ for (const row of [
   {
     name: 'the source that can be read is the setting',
     question: { following: OFF },
-    want: /^followClusterCA: cluster-info   # /,
+    want: /^# Set followClusterCA: cluster-info in the settings\.   # /,
   },
   {
     name: 'where nobody may read it, the Role comes first',
@@ -364,7 +365,7 @@ for (const row of [
   },
   {
     name: 'a cluster that publishes nothing is followed by hand',
-    question: { following: OFF, published: failing('ERR_API_NOT_FOUND', 'x') },
+    question: { following: OFF, published: failing('ERR_API_NOT_FOUND', '# X.') },
     want: /^certlet join HOST:PORT --token-file FILE --discovery-token-ca-cert-hash sha256:HASH --force   # /,
   },
   {

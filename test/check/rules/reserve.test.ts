@@ -31,7 +31,7 @@ t.test('a lifetime that does not allow the reserve: what is left, and what to as
       id: 'certificate.client-reserve',
       verdict: 'warning',
       what: /^a reserve of 21 days is set, and the client certificate came for 14 days: 7 days is what is always left, with about 50 approvals a year/,
-      remedy: "ask the cluster's admin for kube-controller-manager --cluster-signing-duration=1120h",
+      remedy: "# Ask the cluster's admin for kube-controller-manager --cluster-signing-duration=1120h.",
     },
   ]);
 });

@@ -13,7 +13,7 @@ for (const row of [
 ] as const) {
   t.test(`a further API server that ${row.name}`, async (t) => {
     const code: ErrorCode | undefined = row.code;
-    const error = code && new CertletError(code, 'why', { remedy: 'mend it' });
+    const error = code && new CertletError(code, 'why', { remedy: '# Mend it.' });
     const { id, verdict } = row;
     t.match(serverFinding('https://b:6443', error), { id, verdict, what: /https:\/\/b:6443/ });
   });

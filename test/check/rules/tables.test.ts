@@ -766,7 +766,7 @@ for (const row of [
   { name: 'nothing to say', question: {}, want: [] },
   {
     name: 'too many names',
-    question: { limit: new CertletError('ERR_NAMES', 'too many', { remedy: 'fewer' }) },
+    question: { limit: new CertletError('ERR_NAMES', 'too many', { remedy: '# Fewer.' }) },
     want: ['problem serving.limit'],
   },
   {
@@ -846,7 +846,7 @@ for (const { served, kubelet, id, what, remedy } of [
     kubelet: true,
     id: 'warning served.unclear',
     what: 'wrong version number',
-    remedy: /^kubelet: \{ port/,
+    remedy: /^# Set kubelet: \{ port/,
   },
 ] as const) {
   t.test(`what ${kubelet ? 'the kubelet' : 'a program'} serves: ${served.kind}`, async (t) => {

@@ -15,7 +15,7 @@ const FOLLOW: FollowOptions = {
   refreshMs: MINUTE,
   verifiedForMs: 10 * MINUTE,
   ownFile: '/pki/cluster-ca.crt',
-  rootCommand: () => '',
+  rootCommand: () => 'certlet join',
 };
 
 /** The power goes before (`lost`) or after this write is on the disk; every write after it fails until the next start. */

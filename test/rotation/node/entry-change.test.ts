@@ -15,7 +15,7 @@ const FOLLOWED: FollowOptions = {
   refreshMs: 1,
   verifiedForMs: 1,
   ownFile: CA_FILE,
-  rootCommand: () => '',
+  rootCommand: () => 'certlet join',
 };
 const OPTIONS = { manageKubeconfig: true, kubeconfigPath: NODE_PATH, followCa: undefined, caFile: undefined };
 const [STATIC, REREAD] = [Number.POSITIVE_INFINITY, 35];

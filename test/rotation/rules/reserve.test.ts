@@ -104,7 +104,7 @@ for (const row of [
     facts: {
       wantedMs: 21 * DAY,
       possibleMs: 12 * HOUR,
-      ask: "ask the cluster's admin for kube-controller-manager --cluster-signing-duration=1120h",
+      ask: "# Ask the cluster's admin for kube-controller-manager --cluster-signing-duration=1120h.",
     },
   },
   {
@@ -112,7 +112,7 @@ for (const row of [
     spec: clientSpec({ reserveMs: 21 * DAY, expirationSeconds: 86_400 }),
     held: held(DAY),
     facts: {
-      ask: "set expirationSeconds: 4032000, and ask the cluster's admin for kube-controller-manager --cluster-signing-duration=1120h where the signer gives less",
+      ask: "# Set expirationSeconds: 4032000, and ask the cluster's admin for kube-controller-manager --cluster-signing-duration=1120h where the signer gives less.",
     },
   },
   {
@@ -120,7 +120,7 @@ for (const row of [
     spec: { ...proxySpec(), signerName: 'example.com/monitoring', reserveMs: 21 * DAY },
     held: held(DAY),
     facts: {
-      ask: 'ask whoever runs the signer example.com/monitoring for lifetimes of 1120 hours, or set expirationSeconds of kube-proxy: 4032000 where it honours that',
+      ask: '# Ask whoever runs the signer example.com/monitoring for lifetimes of 1120 hours, or set expirationSeconds of kube-proxy: 4032000 where it honours that.',
     },
   },
   {
@@ -128,7 +128,7 @@ for (const row of [
     spec: clientSpec({ reserveMs: 21 * DAY }),
     held: held(DAY, 'CN=old-ca'),
     facts: {
-      ask: "ask the cluster's admin for a signer whose CA lives longer: CN=old-ca ends before the certificate does",
+      ask: "# Ask the cluster's admin for a signer whose CA lives longer: CN=old-ca ends before the certificate does.",
     },
   },
 ]) {
