@@ -2,6 +2,8 @@
 export const FIX = 'fix:';
 /** The word for what a person does where no command does it, on a terminal; `do` is the field of that in the journal. */
 export const DO = 'do:';
+/** The word for what is to be known of either. */
+export const WHY = 'why:';
 
 /** What a line for a shell begins with. A new one belongs here, so that no sentence passes for a command. */
 export type Program =

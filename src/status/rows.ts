@@ -1,4 +1,4 @@
-import { type Advice, adviceOf, DO, FIX } from '../remedy.ts';
+import { type Advice, adviceOf, DO, FIX, WHY } from '../remedy.ts';
 import { DIM, type Paint } from './paint.ts';
 import { wrapped } from './wrapped.ts';
 
@@ -33,8 +33,6 @@ export function adviceRows(remedy: string | undefined): readonly Row[] {
   const advice = adviceOf(remedy);
   return [labelled(advice), ...optional(WHY, advice.why)];
 }
-
-const WHY = 'why:';
 
 /** A command stands under its own word: what is to be done by hand is copied into no shell. */
 const labelled = (advice: Advice): Row => (advice.kind === 'command' ? [FIX, advice.fix] : [DO, advice.todo]);

@@ -1,3 +1,4 @@
+import { DO, FIX, WHY } from '../../remedy.ts';
 import { type CommandEnd, runCommand } from '../hooks/command-process.ts';
 
 /** What systemd says of one unit (systemctl(1), org.freedesktop.systemd1(5)). */
@@ -40,14 +41,23 @@ export async function askUnitStates(units: readonly string[], signal: AbortSigna
   return reason === undefined ? { kind: 'told', units: parseUnitStates(lines.join('\n')) } : { kind: 'untold', reason };
 }
 
-/** The last two lines at error or worse that certlet wrote in this start of a unit (`UnitState`); none where the journal may not be read. */
+/** A failed start of certlet says what is wrong in some lines, and in some more below them what a person does. */
+const ERRORS_READ = '20';
+const ERRORS_TOLD = 2;
+const ADVICE = new RegExp(`^certlet: +(?:${[FIX, DO, WHY].join('|')}) `);
+
+/** Of the lines at error or worse, oldest first, the last two that say what is wrong. */
+export const errorsIn = (lines: readonly string[]): readonly string[] =>
+  lines.filter((line) => !ADVICE.test(line)).slice(-ERRORS_TOLD);
+
+/** The last two lines at error or worse by which certlet said in this start of a unit (`UnitState`) what is wrong; none where the journal may not be read. */
 export async function lastErrors(invocation: string, signal: AbortSignal): Promise<readonly string[]> {
   const ofStart = `_SYSTEMD_INVOCATION_ID=${invocation}`;
   const { end, lines } = await output(
-    ['journalctl', '-q', '--no-pager', '-o', 'cat', '-n', '2', '-t', 'certlet', '-p', 'err', ofStart],
+    ['journalctl', '-q', '--no-pager', '-o', 'cat', '-n', ERRORS_READ, '-t', 'certlet', '-p', 'err', ofStart],
     signal,
   );
-  return reasonOf('journalctl', end, lines) === undefined ? lines : [];
+  return reasonOf('journalctl', end, lines) === undefined ? errorsIn(lines) : [];
 }
 
 async function output(

@@ -1,5 +1,5 @@
 import t from 'tap';
-import { askUnitStates, lastErrors, parseUnitStates } from '../../../src/adapters/systemd/unit-states.ts';
+import { askUnitStates, errorsIn, lastErrors, parseUnitStates } from '../../../src/adapters/systemd/unit-states.ts';
 
 const block = (fields: Readonly<Record<string, string>>): string =>
   Object.entries({
@@ -59,4 +59,20 @@ t.test('nobody waits for an answer that nobody wants any more', async (t) => {
   const signal = AbortSignal.abort();
   t.strictSame(await askUnitStates(['certlet.service'], signal), { kind: 'untold', reason: 'systemctl was ended' });
   t.strictSame(await lastErrors('0a1b', signal), []);
+});
+
+t.test('what is wrong stood before so much advice that the last lines of the journal were advice alone', async (t) => {
+  t.strictSame(
+    errorsIn([
+      'Cannot go on code=ERR_STORE_IO error=full fix: df -h /',
+      'certlet: settings: /etc/certlet/config.yaml:1: kubelet.unit: expected text, got 7',
+      'certlet: fix: ${EDITOR:-vi} +1 /etc/certlet/config.yaml',
+      'certlet: why: Mend what is listed.',
+      'certlet: do: Set it in the settings.',
+    ]),
+    [
+      'Cannot go on code=ERR_STORE_IO error=full fix: df -h /',
+      'certlet: settings: /etc/certlet/config.yaml:1: kubelet.unit: expected text, got 7',
+    ],
+  );
 });
