@@ -161,18 +161,6 @@ async function stageBelow(folder: string): Promise<string> {
   return join(folder, 'staged');
 }
 
-/** The sources as one file and what it loads beside it, which starts in half of their processor time. */
-async function bundleBelow(folder: string): Promise<string> {
-  const { bundleProgram } = await import('./bundle.ts');
-  const { stop } = await import('esbuild');
-  const file = join(folder, 'program/certlet.cjs');
-  await bundleProgram(file);
-  // Its service is a process that would wait beside the tests.
-  await stop();
-  chmodSync(dirname(file), FOLDER_MODE);
-  return file;
-}
-
 /** Packages for this run alone. Throws with the tool's words where one cannot be made. */
 function packageBelow(folder: string): string {
   const output = join(folder, 'packages');
@@ -203,8 +191,10 @@ async function runSuite(
   if (suite.apart) environment['XDG_CACHE_HOME'] = process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache');
   if (coverage === 'none') environment['NODE_COMPILE_CACHE'] = compileCache(folder);
   else environment['NODE_V8_COVERAGE'] = startCoverage();
-  if (suite.bundled === true && files.some((file) => file.startsWith('test/')))
-    environment['CERTLET_BUNDLE'] = await bundleBelow(folder);
+  if (suite.bundled === true && files.some((file) => file.startsWith('test/'))) {
+    const { programBelow } = await import('./test-program.ts');
+    environment['CERTLET_BUNDLE'] = await programBelow(folder, environment, files.length > suite.jobs);
+  }
   if (suite.staged === true) environment['CERTLET_PROGRAM'] ??= await stageBelow(folder);
   if (suite.packaged === true) environment['CERTLET_PACKAGES'] ??= packageBelow(folder);
   const log = (text: string): void => appendFileSync(logPath, text);

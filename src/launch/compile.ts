@@ -24,12 +24,8 @@ type Wrapped = (...parts: readonly [object, NodeJS.Require, { readonly exports: 
 
 /** Runs a program as Node's own loader would, from its compiled form where that is at hand. Returns what came of that, when the program's own top level is done. */
 export function runProgram(program: Program, cache: CacheReading): CacheVerdict {
-  const { path } = program;
-  const cachedData = 'data' in cache ? cache.data : undefined;
-  const script = scriptOf(program, cachedData);
-  const module = { exports: {} };
-  const main = script.runInThisContext() as Wrapped;
-  main(module.exports, createRequire(path), module, path, dirname(path));
+  const script = scriptOf(program, 'data' in cache ? cache.data : undefined);
+  runScript(script, program.path);
   if ('verdict' in cache) return cache.verdict;
   return script.cachedDataRejected === true ? 'refused' : 'used';
 }
@@ -45,7 +41,15 @@ export function compileWhole(program: Program): Buffer {
   return script.createCachedData();
 }
 
-function scriptOf({ path, bytes }: Program, cachedData: Buffer | undefined): Script {
+/** Runs the script of the program at `path`. Throws what the program's top level throws. */
+export function runScript(script: Script, path: string): void {
+  const module = { exports: {} };
+  const main = script.runInThisContext() as Wrapped;
+  main(module.exports, createRequire(path), module, path, dirname(path));
+}
+
+/** A program that has not run yet, from `cachedData` where V8 takes it. */
+export function scriptOf({ path, bytes }: Pick<Program, 'path' | 'bytes'>, cachedData: Buffer | undefined): Script {
   // esbuild writes ASCII, of which a string of one byte a character needs no decoding; the first line may name an interpreter.
   const text = bytes.toString('latin1').replace(/^#!.*/, '');
   return new Script(`(function (exports, require, module, __filename, __dirname) { ${text}\n})`, {
