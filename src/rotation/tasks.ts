@@ -1,5 +1,8 @@
 import type { Clock } from '../ports.ts';
 
+/** Why a sleep ends. Without a reason of its own each end would make an error with a stack, which nobody reads. */
+const WOKEN = 'woken';
+
 /** Named pieces of work that run beside the loop, one of each name at most, and the loop's sleep that each of them ends. */
 export class TaskSet {
   readonly #clock: Clock;
@@ -31,13 +34,13 @@ export class TaskSet {
 
   /** Ends the loop's sleep, now or as soon as it begins. */
   wake(): void {
-    this.#wake.abort();
+    this.#wake.abort(WOKEN);
   }
 
   /** Sleeps until `deadline`, a wake or a stop. Throws what a task threw. */
   async waitUntil(deadline: Date, signal: AbortSignal): Promise<void> {
     const wake = this.#wake;
-    const stop = (): void => wake.abort();
+    const stop = (): void => wake.abort(WOKEN);
     signal.addEventListener('abort', stop, { once: true });
     if (!signal.aborted) await this.#clock.sleepUntil(deadline, wake.signal);
     signal.removeEventListener('abort', stop);

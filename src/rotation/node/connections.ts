@@ -32,7 +32,9 @@ export class Connections {
 
   /** The node's pool; a new pair or cluster makes a new one and closes the old. */
   node(cluster: ClusterAccess, pair: CertificatePair): ApiConnection {
-    return this.#pooled('node', `${clusterKey(cluster)}|${pair.chain.leaf.fingerprint}`, cluster, credentialOf(pair));
+    const key = `${clusterKey(cluster)}|${pair.chain.leaf.fingerprint}`;
+    // Asked for at every round: the key is written out as text for a new pool alone.
+    return this.#pooled('node', key, cluster, () => credentialOf(pair));
   }
 
   bootstrap(config: ClientConfig): ApiConnection {
@@ -40,7 +42,7 @@ export class Connections {
       'bootstrap',
       `${clusterKey(config.cluster)}|${credentialKey(config.credential)}`,
       config.cluster,
-      config.credential,
+      () => config.credential,
     );
   }
 
@@ -88,11 +90,16 @@ export class Connections {
     await Promise.all(pools.map(({ api }) => dropQuietly(api)));
   }
 
-  #pooled(slot: 'node' | 'bootstrap', key: string, cluster: ClusterAccess, credential: Credential): ApiConnection {
+  #pooled(
+    slot: 'node' | 'bootstrap',
+    key: string,
+    cluster: ClusterAccess,
+    credential: () => Credential,
+  ): ApiConnection {
     const held = this.#pools.get(slot);
     if (held?.key === key) return held.api;
     if (held !== undefined) void dropQuietly(held.api);
-    const api = new DroppableConnection(this.#connector.connect(cluster, credential));
+    const api = new DroppableConnection(this.#connector.connect(cluster, credential()));
     this.#pools.set(slot, { key, api });
     return api;
   }

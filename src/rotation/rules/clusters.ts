@@ -11,12 +11,16 @@ export function clusterDifferences(
 ): readonly string[] {
   return [
     ...(left.server === right.server ? [] : [`server ${left.server} became ${right.server}`]),
-    ...(normalPem(left.caPem) === normalPem(right.caPem) ? [] : [`${authority} changed`]),
+    ...(samePem(left.caPem, right.caPem) ? [] : [`${authority} changed`]),
     ...(left.tlsServerName === right.tlsServerName ? [] : ['tls-server-name changed']),
     ...(left.proxyUrl?.reveal() === right.proxyUrl?.reveal() ? [] : ['proxy-url changed']),
     ...(left.insecureSkipTlsVerify === right.insecureSkipTlsVerify ? [] : ['insecure-skip-tls-verify changed']),
   ];
 }
+
+/** Asked at every round, mostly of the same text: only of another one blanks are taken out. */
+const samePem = (left: string | undefined, right: string | undefined): boolean =>
+  left === right || normalPem(left) === normalPem(right);
 
 const normalPem = (pem: string | undefined): string | undefined => pem?.replace(/\s+/g, '');
 

@@ -55,7 +55,7 @@ function nodeAddresses(sources: NameSources): NodeFacts['addresses'] {
 
 /** The addresses that this node has, in their order, when every one of them is ignored and the settings give none: nobody could dial it then. */
 export function allIgnored(sources: NameSources): readonly string[] {
-  if (givenNames(sources).some(looksLikeAddress)) return [];
+  if (sources.ignoreAddresses.length === 0 || givenNames(sources).some(looksLikeAddress)) return [];
   const ofNode = (sources.node?.addresses ?? [])
     .filter(({ type }) => addressKind(type) === 'address' && sources.addressTypes.some((wanted) => wanted === type))
     .map(({ address }) => address);
