@@ -47,9 +47,11 @@ const rounds = [...starts, ...(idleSeconds > 0 ? ['rest'] : [])];
 const measure = (round: string, subject: Subject): Promise<Figures> =>
   round === 'rest' ? measureRest(subject, idleSeconds) : measureStart(subject);
 
-function certlet(settings: string, rest: Omit<Subject, 'command' | 'args' | 'env'>): Subject {
+function certlet(settings: string, rest: Omit<Subject, 'command' | 'args' | 'env' | 'once'>): Subject {
   const [command = '', ...args] = launched(program, ['run', '--config', settings]);
-  return { command, args, env: { PATH: process.env['PATH'] }, ...rest };
+  const [onceCommand = '', ...onceArgs] = launched(program, ['once', '--config', settings]);
+  const once = { command: onceCommand, args: onceArgs };
+  return { command, args, env: { PATH: process.env['PATH'] }, ...rest, once };
 }
 
 /** The link names an issued pair, and no self-signed one. */
