@@ -1,6 +1,22 @@
 import t from 'tap';
-import { exists, installKubelet, noLab, put, read, reset, run, show, start, until, untilSaid } from './fixtures/lab.ts';
+import {
+  attempt,
+  exists,
+  installKubelet,
+  noLab,
+  put,
+  read,
+  reset,
+  run,
+  show,
+  start,
+  until,
+  untilSaid,
+} from './fixtures/lab.ts';
 import { LabCluster } from './fixtures/lab-cluster.ts';
+import { fixBelow, fixOf, Pastes } from './fixtures/paste.ts';
+
+const pastes = new Pastes('restart-window');
 
 const UNIT = 'certlet-kubelet-restart';
 const pidOf = (unit: string): string => show(unit, 'MainPID');
@@ -53,17 +69,22 @@ t.test(
     const told = await renewedAndHeld();
     t.ok(Date.parse(told.at) > Date.now(), told.at);
     t.equal(pidOf('kubelet'), pid);
-    await untilSaid('certlet', /^The restart of the kubelet (waits for|cannot wait for) its window/);
+    const waits = /^The restart of the kubelet (waits for|cannot wait for) its window/;
+    const line = await untilSaid('certlet', waits);
 
     run('systemctl', 'restart', 'certlet');
     await until('the restart to wait again', () => planned() !== undefined);
     t.strictSame(planned(), told, 'the moment that was told');
     t.equal(pidOf('kubelet'), pid);
 
-    t.match(run('certlet', 'renew', '--restart-now'), 'the kubelet is restarted now, for client');
+    t.match(pastes.paste('adapters/hooks/restart-hold.ts', fixOf(line)), 'the kubelet is restarted now, for client');
     await until('another kubelet', () => ![pid, '0'].includes(pidOf('kubelet')));
     await until('nothing to wait', () => planned() === undefined);
     t.match(run('certlet', 'renew', '--restart-now'), 'no restart of the kubelet waits');
+    const another = pidOf('kubelet');
+    await renewedAndHeld();
+    pastes.paste('status/planned-rows.ts', fixBelow(attempt('certlet', 'status').stdout));
+    await until('one more kubelet', () => ![another, '0'].includes(pidOf('kubelet')));
 
     await renewedAndHeld();
     t.ok(held());
@@ -77,3 +98,5 @@ t.test(
     t.notOk(exists('/run/certlet/restart-kubelet'));
   },
 );
+
+t.test('every remedy that the registry names this file for was pasted', { skip: noLab }, async (t) => pastes.all(t));

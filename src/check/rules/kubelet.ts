@@ -1,4 +1,4 @@
-import { type CommandText, type Remedy, inSettings } from '../../remedy.ts';
+import { type Remedy, inSettings } from '../../remedy.ts';
 import { join, resolve } from 'node:path';
 import type { HostKubelet } from '../../adapters/host-kubelet.ts';
 import { type CertificateSpec, rotatedByKubelet } from '../../csr/spec.ts';
@@ -23,9 +23,8 @@ export interface KubeletQuestion {
 }
 
 const SHOWN_FIRST = '   # without --write it shows what would change';
-const adopting = (unit: string): CommandText =>
-  `certlet adopt --write && systemctl daemon-reload && systemctl restart ${unitWord(unit)}`;
-const adopt = (unit: string): Remedy => `${adopting(unit)}${SHOWN_FIRST}`;
+const adopt = (unit: string): Remedy =>
+  `certlet adopt --write && systemctl daemon-reload && systemctl restart ${unitWord(unit)}${SHOWN_FIRST}`;
 
 /** How the kubelet of this host and certlet fit together. */
 export function kubeletFindings(question: KubeletQuestion): readonly Finding[] {
@@ -120,7 +119,7 @@ function foreignFindings({ foreign, unit }: KubeletQuestion, kubelet: 'seen' | '
           remedy:
             spec.files.kubelet === undefined || kubelet === 'unseen'
               ? `certlet renew ${purpose}   # takes the folder over; stop what else writes there before`
-              : `${adopting(unit)} && certlet renew ${purpose}${SHOWN_FIRST}`,
+              : `certlet adopt --write && systemctl daemon-reload && systemctl restart ${unitWord(unit)} && certlet renew ${purpose}${SHOWN_FIRST}`,
           evidence: { files },
         },
       ),
