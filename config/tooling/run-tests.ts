@@ -189,7 +189,9 @@ async function runSuite(
   const environment = surroundings(folder, process.env);
   // What the suites with real programs were given is kept there.
   if (suite.apart) environment['XDG_CACHE_HOME'] = process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache');
-  if (coverage === 'none') environment['NODE_COMPILE_CACHE'] = compileCache(folder);
+  // A run within a test has that of the tests; Node compares what lies there with the sources.
+  if (coverage === 'none')
+    environment['NODE_COMPILE_CACHE'] = process.env['NODE_COMPILE_CACHE'] ?? compileCache(folder);
   else environment['NODE_V8_COVERAGE'] = startCoverage();
   if (suite.bundled === true && files.some((file) => file.startsWith('test/'))) {
     const { programBelow } = await import('./test-program.ts');

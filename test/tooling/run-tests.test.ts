@@ -6,6 +6,7 @@ import t, { type Test } from 'tap';
 import { broken, endMark, type FileOutcome, outcomeIn } from '../../config/tooling/test-outcome.ts';
 import { surroundings } from '../../config/tooling/test-process.ts';
 import { closingLine, failureReport, fileLine } from '../../config/tooling/test-report.ts';
+import { bareEnvironment } from '../fixtures/environment.ts';
 
 const RUNNER = join(import.meta.dirname, '../../config/tooling/run-tests.ts');
 const HEAD = "import t from 'tap';\n";
@@ -17,7 +18,7 @@ function run(t: Test, texts: Readonly<Record<string, string>>, environment: Node
   const files = Object.keys(texts).map((name) => join(folder, name));
   const { status, stdout, stderr } = spawnSync(process.execPath, [RUNNER, '--jobs=1', `--log=${log}`, ...files], {
     encoding: 'utf8',
-    env: { PATH: process.env['PATH'], ...environment },
+    env: { ...bareEnvironment(), ...environment },
   });
   return { status, stdout, stderr, log: readFileSync(log, 'utf8'), last: stdout.trimEnd().split('\n').at(-1) };
 }
