@@ -48,7 +48,7 @@ t.test(
 
     const daemon = host.start(['run']);
     await host.until(({ process }) => process.command === 'run' && process.stoppedAt === undefined);
-    await host.run(['renew', 'serving']);
+    await host.ask(['renew', 'serving']);
     await host.until(({ certificates }) => certificates.some(({ phase }) => phase === 'waiting for approval'));
     const { code, stdout, stderr } = await host.run(['history']);
     await daemon.end('SIGTERM');
@@ -66,7 +66,7 @@ t.test(
 );
 
 t.test('one certificate alone, as a document', async (t) => {
-  const { code, stdout, stderr } = await host.run(['history', 'client', '-o', 'json']);
+  const { code, stdout, stderr } = await host.ask(['history', 'client', '-o', 'json']);
   t.equal(code, 0, stderr);
   const document = JSON.parse(stdout) as { readonly certificates: readonly object[] };
   t.equal(document.certificates.length, 1);
@@ -96,12 +96,12 @@ t.test('the records of an older certlet: what they know of the last certificate 
   const path = join(host.certDir, '.certlet/client-history.json');
   const { past: _none, ...older } = JSON.parse(readFileSync(path, 'utf8')) as { readonly past: unknown };
   writeFileSync(path, JSON.stringify(older));
-  const { stdout } = await host.run(['history', 'client']);
+  const { stdout } = await host.ask(['history', 'client']);
   t.match(shaped(stdout), /^WHEN CERTIFICATE RESULT ABOUT\nDATE client issued serial S\n$/);
 });
 
 t.test('a name that is not managed', async (t) => {
-  const { code, stderr } = await host.run(['history', 'servin']);
+  const { code, stderr } = await host.ask(['history', 'servin']);
   t.equal(code, 64);
   t.match(stderr, /no certificate is named "servin"[^]*fix: certlet history --config \S+ serving\n/);
 });

@@ -80,13 +80,13 @@ t.test('--dry-run tells of other usages than those that the signer took last', a
   const path = join(host.folder, 'pki/.certlet/client-history.json');
   const text = readFileSync(path, 'utf8');
   writeFileSync(path, JSON.stringify({ ...(JSON.parse(text) as object), keyEncipherment: false }));
-  const { stdout } = await host.run(['renew', 'client', '--dry-run']);
+  const { stdout } = await host.ask(['renew', 'client', '--dry-run']);
   writeFileSync(path, text);
   t.match(stdout, /^ {2}usages {6}digital signature, client auth$/m);
 });
 
 t.test('--dry-run as a document', async (t) => {
-  const { code, stdout, stderr } = await host.run(['renew', '--dry-run', '--output', 'json']);
+  const { code, stdout, stderr } = await host.ask(['renew', '--dry-run', '--output', 'json']);
   t.equal(code, 0);
   t.equal(stderr, '');
   t.match(JSON.parse(stdout), {
@@ -112,14 +112,14 @@ t.test('--dry-run of a node without anything', async (t) => {
     bootstrapKubeconfig: '/nonexistent/bootstrap.conf',
     expirationSeconds: 86_400,
   });
-  const { code, stdout } = await bare.run(['renew', '--dry-run']);
+  const { code, stdout } = await bare.ask(['renew', '--dry-run']);
   t.equal(code, 0);
   t.match(stdout, /asked by {4}nobody: no client certificate yet, and \/nonexistent\/bootstrap\.conf is missing/);
   t.match(stdout, /asked by {4}the node itself, once it has a client certificate/);
   t.match(stdout, /API server {2}none: no kubeconfig names one/);
   t.match(stdout, /lifetime {4}86400 s/);
   const fresh = new CertletHost(t, cluster);
-  const bootstrap = await fresh.run(['renew', 'client', '--dry-run']);
+  const bootstrap = await fresh.ask(['renew', 'client', '--dry-run']);
   t.match(
     bootstrap.stdout,
     /asked by {4}bootstrap token abcdef of .*bootstrap-kubelet\.conf \(no client certificate yet\)/,
@@ -168,7 +168,7 @@ t.test('by itself, waiting for an approval until the timeout: 75 and the command
     /serving: waiting for approval: the request waits for approval \[CSR\]\n {2}fix: kubectl certificate approve CSR\n/,
   );
   t.match(shaped(stderr), /not issued after \d+ s: serving: waiting for approval[^]*kubectl certificate approve CSR/);
-  const planned = await host.run(['renew', 'serving', '--dry-run']);
+  const planned = await host.ask(['renew', 'serving', '--dry-run']);
   t.match(shaped(planned.stdout), /under way {3}CSR: renew goes on waiting for this request\n/);
 });
 
@@ -233,7 +233,7 @@ t.test('through the daemon: asks and ends; with --wait follows it to its end', a
   t.match(shaped(followed.stdout), /client: new certificate SERIAL until DATE\n/);
   t.match(shaped(followed.stdout), /serving: new certificate SERIAL until DATE\n/);
 
-  const told = await host.run(['renew', 'client', '--output', 'json']);
+  const told = await host.ask(['renew', 'client', '--output', 'json']);
   t.equal(told.code, 0, told.stderr);
   t.strictSame(JSON.parse(told.stdout), { version: 1, asked: ['client'], through: 'daemon' });
   t.equal(told.stderr, 'asked the daemon for a new client certificate\n');

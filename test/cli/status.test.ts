@@ -86,7 +86,7 @@ serving  waiting for approval; a self-signed pair stands in until the first one 
   fix:            kubectl certificate approve CSR
 `,
   );
-  const one = await host.run(['status', 'client', '-o', 'text']);
+  const one = await host.ask(['status', 'client', '-o', 'text']);
   t.equal(one.code, 0, 'of the one that was asked for');
   t.equal(
     shaped(one.stdout).replaceAll(host.folder, ''),
@@ -109,7 +109,7 @@ client   valid (SPAN left)
   last success    SPAN ago (DATE)
 `,
   );
-  const unknown = await host.run(['status', 'servin']);
+  const unknown = await host.ask(['status', 'servin']);
   t.equal(unknown.code, 64);
   t.match(unknown.stderr, /no certificate is named "servin"[^]*fix: certlet status --config \S+ serving\n/);
   t.ok(text.stdout.includes(servingName(cluster)));
@@ -125,7 +125,7 @@ client   valid (SPAN left)
       { purpose: 'serving', pending: { name: servingName(cluster) } },
     ],
   });
-  const yaml = await host.run(['status', '--output', 'yaml']);
+  const yaml = await host.ask(['status', '--output', 'yaml']);
   t.match(parse(yaml.stdout), { state: 'waiting', node: { name: 'n1' } });
 });
 
@@ -179,14 +179,14 @@ t.test('--watch shows each change, and ends at a signal with the state', async (
     .map((line) => JSON.parse(line) as { state: string });
   t.equal(documents[0]?.state, 'waiting');
   t.equal(documents.at(-1)?.state, 'healthy');
-  t.equal((await host.run(['status'])).code, 0);
+  t.equal((await host.ask(['status'])).code, 0);
 });
 
 t.test('a daemon that stopped in order says when it did', async (t) => {
   t.equal((await daemon.end('SIGTERM')).code, 0);
   t.notOk(existsSync(join(host.runtimeDir, 'control.sock')));
   t.match(host.status(), { process: { stoppedAt: /Z$/ } });
-  t.match(shaped((await host.run(['status'])).stdout), /process PID is gone, stopped SPAN ago/);
+  t.match(shaped((await host.ask(['status'])).stdout), /process PID is gone, stopped SPAN ago/);
   t.equal(statSync(join(host.runtimeDir, 'status.json')).mode & 0o777, 0o644);
   t.equal(statSync(host.runtimeDir).mode & 0o777, 0o755);
   t.notMatch(readFileSync(join(host.runtimeDir, 'status.json'), 'utf8'), /PRIVATE KEY|0123456789abcdef/);
@@ -253,7 +253,7 @@ t.test(
 
     await daemon.end('SIGKILL');
     t.ok(existsSync(join(host.runtimeDir, 'control.sock')), 'the file of the socket stays behind');
-    const down = await host.run(['status']);
+    const down = await host.ask(['status']);
     t.equal(down.code, 6);
     t.match(
       shaped(down.stdout),
@@ -262,6 +262,6 @@ t.test(
     t.match(shaped(down.stdout), /^ {2}read from {7}\S+\/run\/status\.json, last changed SPAN ago \(DATE\)$/m);
     const next = host.start(['run']);
     await host.until(({ process }) => process.pid === next.child.pid);
-    t.match(JSON.parse((await host.run(['status', '--output', 'json'])).stdout), { source: 'socket' });
+    t.match(JSON.parse((await host.ask(['status', '--output', 'json'])).stdout), { source: 'socket' });
   },
 );
