@@ -1,4 +1,4 @@
-import { type Remedy, editing } from './remedy.ts';
+import { type Remedy, byHand, editing } from './remedy.ts';
 import { CertletError } from './errors.ts';
 import type { ErrorCode } from './errors.ts';
 import { isNoName } from './csr/node-name.ts';
@@ -78,7 +78,7 @@ export function loadApproverSettings(fileText: string | undefined, filePath: str
   const file = SETTINGS_CODEC.read(document?.value ?? {}, [], problems);
   if (file !== undefined && problems.length === 0) problems.push(...approveProblems(file.approve));
   if (file === undefined || problems.length > 0)
-    throw invalid(described(problems, { filePath, document, flags: [] }), filePath);
+    throw invalid(described(problems, { filePath, document, flags: [] }), filePath, inAnyHome);
   return { approve: approveSettings(file.approve), log: file.log };
 }
 
@@ -184,22 +184,24 @@ interface Blame {
   readonly remedy: Remedy;
 }
 
-const settingsWrong = (filePath: string, line: number | undefined): Blame => ({
-  code: 'ERR_CONFIG_INVALID',
-  remedy: editing(
-    filePath,
-    'Mend what is listed; certlet-config(5) and config.schema.json describe every setting.',
-    line,
-  ),
-});
+const DESCRIBED = 'certlet-config(5) and config.schema.json describe every setting.';
+
+type Mend = (filePath: string, line: number | undefined) => Remedy;
+
+const onHost: Mend = (filePath, line) => editing(filePath, `Mend what is listed; ${DESCRIBED}`, line);
+/** In a pod the file is a ConfigMap's, and no editor could write it. */
+const inAnyHome: Mend = (filePath) =>
+  byHand(`Mend what is listed, in ${filePath} or in the ConfigMap that it comes from; ${DESCRIBED}`);
 const FLAGS_WRONG: Blame = {
   code: 'ERR_USAGE',
   remedy: 'certlet run --help',
 };
 
-function invalid(problems: readonly Described[], filePath: string): CertletError {
+function invalid(problems: readonly Described[], filePath: string, mend: Mend = onHost): CertletError {
   const first = problems.find(({ line }) => line !== undefined)?.line;
-  const { code, remedy } = problems.every(({ byFlag }) => byFlag) ? FLAGS_WRONG : settingsWrong(filePath, first);
+  const { code, remedy }: Blame = problems.every(({ byFlag }) => byFlag)
+    ? FLAGS_WRONG
+    : { code: 'ERR_CONFIG_INVALID', remedy: mend(filePath, first) };
   const lines = problems.map(({ text }) => text);
   const [only] = lines;
   const message =

@@ -17,6 +17,9 @@ export interface OrderedParts {
   readonly restartNow: () => readonly string[];
 }
 
+/** Each shows more than the one before. */
+const SHOWS: readonly LogLevel[] = ['error', 'warn', 'info', 'debug'];
+
 type Orders = Pick<ControlHandlers, 'renew' | 'restartNow' | 'reload' | 'logLevel' | 'setLogLevel'>;
 
 /** What the control socket may have the daemon do; the journal tells each with who asked. */
@@ -39,12 +42,12 @@ export function controlOrders({ log, control, renew, restartNow }: OrderedParts)
     logLevel: () => control.logLevel(),
     setLogLevel: (level, by) => {
       const before = control.logLevel();
-      const tell = (): void => log.log('info', 'The log level is another one now', { by, level, before });
-      // Whoever reads the journal later must see why lines are missing from here on, or why there are so many.
-      const shown = before === 'info' || before === 'debug';
-      if (shown) tell();
-      control.setLogLevel(level);
-      if (!shown) tell();
+      if (level === before) return;
+      // Whoever reads the journal later must see why lines are missing from here on, or why there are so many: told while more is shown.
+      const fewer = SHOWS.indexOf(level) < SHOWS.indexOf(before);
+      if (!fewer) control.setLogLevel(level);
+      log.log('info', 'The log level is another one now', { by, level, before });
+      if (fewer) control.setLogLevel(level);
     },
   };
 }

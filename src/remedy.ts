@@ -6,46 +6,49 @@ export const DO = 'do:';
 export const WHY = 'why:';
 
 /** What a line for a shell begins with. A new one belongs here, so that no sentence passes for a command. */
-export type Program =
-  | '${EDITOR:-vi}'
-  | 'cat'
-  | 'certlet'
-  | 'chgrp'
-  | 'chmod'
-  | 'chown'
-  | 'curl'
-  | 'date'
-  | 'df'
-  | 'dmesg'
-  | 'echo'
-  | 'env'
-  | 'findmnt'
-  | 'fuser'
-  | 'getent'
-  | 'hostnamectl'
-  | 'iconv'
-  | 'install'
-  | 'journalctl'
-  | 'kubeadm'
-  | 'kubectl'
-  | 'ls'
-  | 'mkdir'
-  | 'mount'
-  | 'mv'
-  | 'namei'
-  | 'nc'
-  | 'openssl'
-  | 'quota'
-  | 'rm'
-  | 'runuser'
-  | 'ss'
-  | 'sudo'
-  | 'systemctl'
-  | 'systemd-analyze'
-  | 'systemd-creds'
-  | 'systemd-sysusers'
-  | 'timedatectl'
-  | 'tr';
+export const PROGRAMS = [
+  '${EDITOR:-vi}',
+  'cat',
+  'certlet',
+  'chgrp',
+  'chmod',
+  'chown',
+  'curl',
+  'date',
+  'df',
+  'dmesg',
+  'echo',
+  'env',
+  'findmnt',
+  'fuser',
+  'getent',
+  'hostnamectl',
+  'iconv',
+  'install',
+  'journalctl',
+  'kubeadm',
+  'kubectl',
+  'ls',
+  'mkdir',
+  'mount',
+  'mv',
+  'namei',
+  'nc',
+  'openssl',
+  'quota',
+  'rm',
+  'runuser',
+  'ss',
+  'sudo',
+  'systemctl',
+  'systemd-analyze',
+  'systemd-creds',
+  'systemd-sysusers',
+  'timedatectl',
+  'tr',
+] as const;
+
+type Program = (typeof PROGRAMS)[number];
 
 /** One line that a shell takes as it is. */
 export type CommandText = `${Program} ${string}`;

@@ -94,6 +94,19 @@ t.test('a token file that holds more than a token', async (t) => {
   t.equal(await mended('adapters/api/credential-source.ts', read, { typed: `${TOKEN}\n` }), TOKEN);
 });
 
+t.test('a token file that is not there was made so that every user of the host could read it', async (t) => {
+  const path = join(t.testdir({}), 'token');
+  const source = credentialSource({ kind: 'tokenFile', path, token: new Secret('') }, {
+    now: () => new Date(0),
+  } as Parameters<typeof credentialSource>[1]);
+  const read = async (): Promise<string | undefined> => {
+    const { token } = await source.present(new AbortController().signal);
+    return token?.reveal();
+  };
+  t.equal(await mended('adapters/api/credential-source.ts', read, { typed: `${TOKEN}\n` }), TOKEN);
+  t.equal(statSync(path).mode & 0o777, 0o600);
+});
+
 t.test('a token in a file that the API server refuses', async (t) => {
   const path = join(t.testdir({ 'a token': 'old' }), 'a token');
   const read = async (): Promise<string> => {

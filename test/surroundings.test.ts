@@ -107,11 +107,13 @@ t.test('nobody could tell who had asked for certificates, for the settings or fo
   const { context } = host.session();
   const settings = await context.loadSettings();
   const lines: LogFields[] = [];
+  const SHOWS: readonly LogLevel[] = ['error', 'warn', 'info', 'debug'];
   let level: LogLevel = 'info';
   const surroundings = await openSurroundings(settings, {
     command: 'run',
     log: {
-      log: (at, event, fields) => void (level === 'error' || lines.push({ at, event, ...fields })),
+      log: (at, event, fields) =>
+        void (SHOWS.indexOf(at) <= SHOWS.indexOf(level) && lines.push({ at, event, ...fields })),
     },
     clock: systemClock(),
     pid: 7,
@@ -125,13 +127,16 @@ t.test('nobody could tell who had asked for certificates, for the settings or fo
   await answer(host.socket, { method: 'POST', path: '/renew', by });
   await answer(host.socket, { method: 'POST', path: '/reload', by });
   await answer(host.socket, { method: 'PUT', path: '/log-level', body: { level: 'error' }, by });
+  await answer(host.socket, { method: 'PUT', path: '/log-level', body: { level: 'warn' } });
+  await answer(host.socket, { method: 'PUT', path: '/log-level', body: { level: 'warn' }, by });
   await answer(host.socket, { method: 'PUT', path: '/log-level', body: { level: 'debug' } });
   t.match(lines, [
     { at: 'info', event: 'Asked for new certificates', by, purposes: ['client', 'serving'] },
     { at: 'info', event: 'Asked to read the settings again', by },
     { event: 'The log level is another one now', by, level: 'error', before: 'info' },
-    { event: 'The log level is another one now', by: 'certlet', level: 'debug', before: 'error' },
+    { at: 'info', event: 'The log level is another one now', by: 'certlet', level: 'debug', before: 'warn' },
   ]);
+  t.equal(lines.length, 4, 'the same level again is no news');
   await surroundings.close();
 });
 

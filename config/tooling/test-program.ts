@@ -15,7 +15,7 @@ const FILE_MODE = 0o644;
 
 /**
  * One file and what it loads beside it, in a new folder `program` below `folder`; gives its path. For `many` test files it has run once before them and
- * starts from what that compiled: a quarter less of the processor time of a start, where the warm-up costs that of ten starts.
+ * starts from what that compiled: a fifth less of the processor time of a start, where the warm-up costs that of ten starts.
  */
 export async function programBelow(folder: string, environment: NodeJS.ProcessEnv, many: boolean): Promise<string> {
   const below = join(folder, 'program');

@@ -95,9 +95,9 @@ const VOLATILE: readonly number[] = [0x0102_1994, 0x8584_58f6];
 const synced = promisify(fsync);
 
 /**
- * The real disk. Whatever ends in the kernel's memory is done at once, since each call is microseconds and a way through Node's threads is many
- * times that; a start makes hundreds. Syncs, which wait for the disk itself, go through the threads, so that the loop and the watchdog go on
- * meanwhile.
+ * The real disk. All but fsync is done at once, since each call is microseconds and a way through Node's threads is many times that; a start makes
+ * hundreds. A journal that is full or a mount that hangs stops the loop (decision 39). Syncs wait for the disk by what they are for, and go
+ * through the threads.
  */
 export class NodeFileSystem implements FileSystem {
   async create(path: string, mode: number): Promise<OpenFile> {

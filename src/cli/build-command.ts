@@ -1,3 +1,4 @@
+import { resolve } from 'node:path';
 import {
   type AccessChoice,
   type AllowArguments,
@@ -17,6 +18,12 @@ import { settingFlags } from './flags.ts';
 import { Given, type LineParts, textOf } from './given.ts';
 import { checkedValues } from './line-values.ts';
 
+/** A file as every message names it, wherever whoever reads that stands. */
+const absolute = (path: string | undefined): string | undefined => (path === undefined ? undefined : resolve(path));
+
+const absoluteOrUrl = (place: string | undefined): string | undefined =>
+  place?.includes('://') === true ? place : absolute(place);
+
 /** The command that a parsed line asks for, or everything that is wrong with it. What settings flags hold is left to the settings. */
 export function buildCommand(spec: CommandSpec, parts: LineParts): ParsedLine {
   const problems = [...parts.problems];
@@ -26,7 +33,7 @@ export function buildCommand(spec: CommandSpec, parts: LineParts): ParsedLine {
     new Given(spec, { values, positional: parts.positional, words: parts.words, problems }),
   );
   const settings = {
-    settingsPath: spec.settings ? textOf(values['config']) : undefined,
+    settingsPath: spec.settings ? absolute(textOf(values['config'])) : undefined,
     settingFlags: Object.fromEntries(Object.entries(values).filter(([name]) => names.has(name))),
   };
   if (problems.length > 0) return { kind: 'wrong', command: spec.name, problems, settings };
@@ -77,7 +84,7 @@ const BUILDERS: { readonly [Name in CommandName]: (given: Given) => Extract<Comm
   completion: (given) => ({
     name: 'completion',
     wanted: given.positionalChoice(['bash', 'zsh', 'fish', 'certificates']),
-    settingsPath: given.text('config'),
+    settingsPath: absolute(given.text('config')),
   }),
 };
 
@@ -136,7 +143,7 @@ function joinCommand(given: Given): JoinCommandArguments {
       tokenFile: given.text('token-file'),
       caCertHashes: given.list('discovery-token-ca-cert-hash'),
       unsafeSkipCaVerification: given.boolean('discovery-token-unsafe-skip-ca-verification'),
-      discoveryFile: given.text('discovery-file'),
+      discoveryFile: absoluteOrUrl(given.text('discovery-file')),
       timeoutMs: given.durationMs('timeout'),
       force: given.boolean('force'),
       writeKubeconfig: given.boolean('write-kubeconfig'),
@@ -217,6 +224,6 @@ function approveCommand(given: Given): ApproveArguments {
     dryRun: given.boolean('dry-run'),
     access: accessOf(given),
     // The default file need not be there: approving runs anywhere.
-    settingsPath: given.saidText('config'),
+    settingsPath: absolute(given.saidText('config')),
   };
 }

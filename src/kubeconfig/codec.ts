@@ -1,3 +1,4 @@
+import { hash } from 'node:crypto';
 import { type Remedy, byHand, shellWord } from '../remedy.ts';
 import { readCluster } from './cluster-entry.ts';
 import { Field } from './fields.ts';
@@ -7,7 +8,8 @@ import { parseYaml } from './yaml.ts';
 import type { YamlDocument } from './yaml.ts';
 
 interface Parsed {
-  readonly text: string;
+  /** SHA-256: the text may hold a token, and its secrets are kept apart in `kubeconfig`. */
+  readonly digest: string;
   readonly chosen: string | undefined;
   readonly kubeconfig: Kubeconfig;
 }
@@ -24,10 +26,11 @@ const MOST_PARSED = 8;
  */
 export function parseKubeconfig(text: string, path: string, chosen?: string): Kubeconfig {
   const before = parsed.get(path);
-  if (before?.text === text && before.chosen === chosen) return before.kubeconfig;
+  const digest = hash('sha256', text);
+  if (before?.digest === digest && before.chosen === chosen) return before.kubeconfig;
   const kubeconfig = parse(text, path, chosen);
   if (parsed.size >= MOST_PARSED) parsed.clear();
-  parsed.set(path, { text, chosen, kubeconfig });
+  parsed.set(path, { digest, chosen, kubeconfig });
   return kubeconfig;
 }
 

@@ -1,6 +1,6 @@
 import type { Clock } from '../ports.ts';
 
-/** Why a sleep ends. Without a reason of its own each end would make an error with a stack, which nobody reads. */
+/** Why a sleep ends. Without a reason each end would make one more error with a stack, which nobody reads. */
 const WOKEN = 'woken';
 
 /** Named pieces of work that run beside the loop, one of each name at most, and the loop's sleep that each of them ends. */

@@ -49,7 +49,7 @@ function lookAtTheEnd(t: Test, node: NodeFolder): void {
 }
 
 /**
- * Loaded before the program: kills its own process when so many asynchronous operations have begun. What was written or sent by then is
+ * Loaded before the program: kills its own process when so many asynchronous operations have begun. What is synced or sent by then is
  * under way in other threads. Counted in work and not in time, the moments lie in the work however busy the machine is.
  */
 const KILLER = `

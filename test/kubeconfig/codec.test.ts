@@ -520,3 +520,20 @@ t.test('a kubeconfig with a trailing --- or further documents is read as kubectl
     ]);
   }
 });
+
+t.test('a kubeconfig that changed, or another context of it, was taken for the one before', async (t) => {
+  const text = (server: string): string =>
+    JSON.stringify({
+      'current-context': 'a',
+      clusters: ['a', 'b'].map((name) => ({ name, cluster: { server: `https://${name}${server}` } })),
+      users: [{ name: 'u', user: { token: 'abcdef.0123456789abcdef' } }],
+      contexts: ['a', 'b'].map((name) => ({ name, context: { cluster: name, user: 'u' } })),
+    });
+  const server = (...call: Parameters<typeof parseKubeconfig>): string => parseKubeconfig(...call).cluster.server;
+  t.equal(server(text('.one'), '/f'), 'https://a.one');
+  t.equal(server(text('.one'), '/f', 'b'), 'https://b.one');
+  t.equal(server(text('.one'), '/f'), 'https://a.one');
+  t.equal(server(text('.two'), '/f'), 'https://a.two');
+  t.equal(server(text('.one'), '/g'), 'https://a.one');
+  t.equal(parseKubeconfig(text('.one'), '/g'), parseKubeconfig(text('.one'), '/g'), 'not parsed again');
+});

@@ -89,17 +89,28 @@ class TokenFileSource implements CredentialSource {
         .trim();
     } catch (error) {
       if (errnoOf(error) === undefined) throw error;
-      throw this.#invalid('cannot be read', error);
+      throw this.#unreadable(error);
     }
     if (!/^[\x21-\x7e]+$/.test(text))
       throw this.#invalid(text === '' ? 'is empty' : 'holds more than one word of ASCII');
     return new Secret(text);
   }
 
-  #invalid(problem: string, cause?: unknown): CertletError {
-    return new CertletError('ERR_CREDENTIAL_INVALID', `token file ${this.#path} ${problem}`, {
-      remedy: `cat > ${shellWord(this.#path)}   # paste the token, one line, then Enter and Ctrl-D; the service must be able to read the file`,
+  #unreadable(cause: unknown): CertletError {
+    const path = shellWord(this.#path);
+    return new CertletError('ERR_CREDENTIAL_INVALID', `token file ${this.#path} cannot be read`, {
+      // `cat >` would make a file that every user of the host can read.
+      remedy:
+        errnoOf(cause) === 'ENOENT'
+          ? `install -m 0600 /dev/null ${path} && cat > ${path}   # paste the token, one line, then Enter and Ctrl-D; it is to be the service's user's`
+          : `namei -l ${path}   # it and the folders above`,
       cause,
+    });
+  }
+
+  #invalid(problem: string): CertletError {
+    return new CertletError('ERR_CREDENTIAL_INVALID', `token file ${this.#path} ${problem}`, {
+      remedy: `cat > ${shellWord(this.#path)}   # paste the token, one line, then Enter and Ctrl-D`,
     });
   }
 }

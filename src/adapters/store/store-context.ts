@@ -71,7 +71,7 @@ export async function attempted<T>(
       path,
       code: failure.code,
       error: failure.message,
-      remedy: failure.remedy ?? '',
+      ...(failure.remedy === undefined ? {} : { remedy: failure.remedy }),
     });
     return undefined;
   }
