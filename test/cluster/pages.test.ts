@@ -5,6 +5,7 @@ import t, { type Test } from 'tap';
 import { certletCommand, quoted } from '../fixtures/program.ts';
 import { noteSecret } from '../fixtures/record.ts';
 import { typedBy } from '../fixtures/typed-pages.ts';
+import { typedInTables } from '../fixtures/typed-tables.ts';
 import { ApproverHost } from './fixtures/approver.ts';
 import { asset } from './fixtures/assets.ts';
 import { createFileAuthority } from './fixtures/certificates.ts';
@@ -209,5 +210,17 @@ await withControlPlane({ clusterInfo: true, rbac: [] }, async (plane) => {
     ]);
     const data = /certificate-authority-data: (\S+)/.exec(text)?.[1] ?? '';
     t.equal(Buffer.from(data, 'base64').toString('utf8'), readFileSync(join(admin.folder, 'both.crt'), 'utf8'));
+  });
+
+  t.test('commands in tables of the pages', async (t) => {
+    await plane.kubectl(
+      ['create', '-f', '-'],
+      JSON.stringify({ apiVersion: 'v1', kind: 'Node', metadata: { name: 'of-a-table' } }),
+    );
+    for (const command of typedInTables(FILE)) {
+      const { status, stdout } = await admin.line(command, { NAME: 'of-a-table' });
+      // An answer that is no ends so.
+      t.ok(status === 0 || stdout.trim() === 'no', command);
+    }
   });
 });

@@ -2,6 +2,7 @@
 import t, { type Test } from 'tap';
 import { pageText } from '../fixtures/page.ts';
 import { typedBy } from '../fixtures/typed-pages.ts';
+import { typedInTables } from '../fixtures/typed-tables.ts';
 import { joinWords } from './fixtures/join-words.ts';
 import {
   attempt,
@@ -264,3 +265,20 @@ t.test(
     run('systemctl', 'stop', 'kube-proxy');
   },
 );
+
+t.test('commands in tables of the pages', { skip: noLab }, async (t) => {
+  await reset();
+  run('systemctl', 'start', 'certlet', 'certlet-kubelet-restart.path');
+  await until('its socket', () => exists('/run/certlet/control.sock'));
+  put(`${FOLDER}/FILE`, 'x');
+  // A group first, then what is for it.
+  const commands = [...typedInTables(FILE)].sort(
+    (a, b) => Number(b.includes('sysusers')) - Number(a.includes('sysusers')),
+  );
+  for (const command of commands)
+    if (has(command.split(' ')[0] ?? '')) type(t, [command]);
+    else t.comment(`without ${command}`);
+  t.equal(run('stat', '-c', '%a %G', '/etc/certlet/bootstrap-kubelet.conf'), '640 certlet');
+  t.equal(show('certlet-once.timer', 'ActiveState'), 'active');
+  run('systemctl', 'disable', '--now', 'certlet-once.timer');
+});
