@@ -23,7 +23,6 @@ export const PROGRAMS = [
   'fuser',
   'getent',
   'hostnamectl',
-  'iconv',
   'install',
   'journalctl',
   'kubeadm',

@@ -1,3 +1,4 @@
+import { editing, shellWord } from '../remedy.ts';
 import { CertletError } from '../errors.ts';
 
 const MARKS = [
@@ -16,7 +17,7 @@ export function decodeKubeconfig(bytes: Uint8Array, path: string): string {
     return decode(bytes, mark?.encoding).replaceAll(/\r(?!\n)/g, '\n');
   } catch (error) {
     throw new CertletError('ERR_KUBECONFIG_INVALID', `${path}: is no UTF-8 text`, {
-      remedy: `iconv -f ENCODING -t UTF-8   # writes it as UTF-8; which it is now: file -i`,
+      remedy: editing(path, `Save it as UTF-8; file -i ${shellWord(path)} tells what it is now.`),
       cause: error,
     });
   }
