@@ -78,7 +78,15 @@ function keyObject(pem: string, label: string): KeyObject {
 }
 
 function privateKey(object: KeyObject): PrivateKey {
-  return { object, publicKeyDer: createPublicKey(object).export({ type: 'spki', format: 'der' }) };
+  let der: Uint8Array | undefined;
+  return {
+    object,
+    // For a request or a self-signed pair; most keys are read to be compared with a certificate.
+    get publicKeyDer() {
+      der ??= createPublicKey(object).export({ type: 'spki', format: 'der' });
+      return der;
+    },
+  };
 }
 
 function invalidKey(message: string, cause?: unknown): CertletError {
