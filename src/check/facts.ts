@@ -43,6 +43,8 @@ export interface ViewedPair {
   readonly view: PairView;
   /** Empty where the record cannot be read. */
   readonly history: RequestHistory;
+  /** The link names a file of another program, so that certlet leaves the certificate alone. */
+  readonly foreign?: boolean;
 }
 
 /** What the steps have found out so far. Each stage of the way narrows the targets down to those that got through. */

@@ -28,6 +28,8 @@ export function flagName(path: SettingPath): string {
     .map((part) =>
       String(part)
         .replace(/([a-z0-9])([A-Z])/g, '$1-$2')
+        // An abbreviation ends where a word begins: clusterCARefresh.
+        .replace(/([A-Z])([A-Z][a-z])/g, '$1-$2')
         .toLowerCase(),
     )
     .join('-');

@@ -7,7 +7,7 @@ import type { ClusterAccess } from '../kubeconfig/client-config.ts';
 import { ApprovalReminder } from './request/approval.ts';
 import { type RotationContext, judgedNow } from './rotation-context.ts';
 import type { Asker } from './node/node-identity.ts';
-import { dueThing, endingOf } from './request/failure.ts';
+import { dueThing, endingOf, sayRequestWorks } from './request/failure.ts';
 import { checkIssued, issuedFingerprint, checkStaged } from './request/received.ts';
 import type { CertificateState } from './manager-state.ts';
 import type { CertificateRules } from './certificate-rules.ts';
@@ -190,7 +190,7 @@ export class Attempt {
 
   #seen(outcome: RequestOutcome, reminder: ApprovalReminder): void {
     if (outcome.kind !== 'pending') return;
-    this.#state.seen(outcome.approved);
+    if (this.#state.seen(outcome.approved)) sayRequestWorks(this.#context, this.#state.spec.name);
     if (outcome.approved) {
       this.#enter(
         'waiting for issuance',

@@ -2,10 +2,14 @@ import type { PastFailures } from '../csr/past-request.ts';
 import type { CertletError, ErrorCode } from '../errors.ts';
 import type { FailureSnapshot } from './snapshot.ts';
 
+/** Codes of what lies between this node and an answer of the cluster. */
+const TO_THE_CLUSTER = /^ERR_(?:API|CREDENTIAL|EXEC|KUBECONFIG)/;
+
 /** What went wrong with one certificate since it last went well, and how its attempts have ended since the process started. */
 export class Failures {
   #last: FailureSnapshot | undefined;
   #failing: { readonly since: Date; readonly tries: number } | undefined;
+  #past: PastFailures | undefined;
   readonly #attempts = new Map<string, number>();
 
   get last(): FailureSnapshot | undefined {
@@ -19,7 +23,7 @@ export class Failures {
 
   /** Tries that failed since the last success, for what is remembered of a request. */
   get past(): PastFailures | undefined {
-    return this.#failing && this.#last && { ...this.#failing, code: this.#last.code };
+    return this.#past;
   }
 
   /** Attempts by result. */
@@ -30,7 +34,16 @@ export class Failures {
   record({ code, message, remedy, path }: CertletError, at: Date): void {
     this.#last = { code, message, remedy, path, at };
     this.#failing = { since: this.#failing?.since ?? at, tries: (this.#failing?.tries ?? 0) + 1 };
+    this.#past = { since: this.#past?.since ?? at, tries: (this.#past?.tries ?? 0) + 1, code };
     this.count(code);
+  }
+
+  /** What kept the request from the cluster is over; that the cluster has yet to issue is no failure. Tells whether there was any. */
+  reached(): boolean {
+    if (this.#failing === undefined || this.#last === undefined || !TO_THE_CLUSTER.test(this.#last.code)) return false;
+    this.#last = undefined;
+    this.#failing = undefined;
+    return true;
   }
 
   /** What an earlier process was told. */
@@ -47,6 +60,7 @@ export class Failures {
   forget(): void {
     this.#last = undefined;
     this.#failing = undefined;
+    this.#past = undefined;
   }
 
   count(result: string): void {

@@ -137,8 +137,8 @@ export class ManagerState {
       await this.#rewrite({ ...this.history, renewWantedAt });
     });
     const problem = await problemOf(() => noted);
-    if (problem !== undefined)
-      log.log('warn', 'Could not write down that a new certificate is wanted', this.#about(problem));
+    const unwritten = 'Could not write down that a new certificate is wanted';
+    if (problem !== undefined) log.log('warn', unwritten, { purpose: this.spec.name, ...errorFields(problem) });
     await this.keepDecision();
   }
 
@@ -234,9 +234,10 @@ export class ManagerState {
     this.pending = record;
   }
 
-  /** The request was seen pending. */
-  seen(approved: boolean): void {
+  /** The request was seen pending. Tells whether that ends what kept it from the cluster. */
+  seen(approved: boolean): boolean {
     this.pendingApproved = approved;
+    return this.#failures.reached();
   }
 
   async dropPending(): Promise<void> {
@@ -338,11 +339,8 @@ export class ManagerState {
   }
 
   #tell(event: string, problem: CertletError | undefined): void {
-    if (problem !== undefined) this.#context.log.log('debug', event, this.#about(problem));
-  }
-
-  #about(problem: CertletError): { readonly purpose: string } & ReturnType<typeof errorFields> {
-    return { purpose: this.spec.name, ...errorFields(problem) };
+    if (problem !== undefined)
+      this.#context.log.log('debug', event, { purpose: this.spec.name, ...errorFields(problem) });
   }
 }
 

@@ -72,6 +72,17 @@ t.test('a fresh node with a good token: nothing wrong', async (t) => {
   t.ok(result.unchanged);
 });
 
+t.test('a cert-dir that is to be made below a file was found good, and the start then failed', async (t) => {
+  const cluster = await clusterFor(t);
+  const host = freshHost(t, cluster);
+  rmSync(host.certDir, { recursive: true, force: true });
+  host.write(host.certDir, 'a file');
+  host.settings({ certDir: `${host.certDir}/new/pki` });
+  const below = await host.check();
+  t.ok(below.ids('problem').includes('files.no-folder'), below.text);
+  t.equal(below.find('files.no-folder')?.remedy, `mv ${host.certDir} ${host.certDir}.old`);
+});
+
 t.test('a file in place of the cert-dir ended the look at files, and was told as two broken pairs', async (t) => {
   const cluster = await clusterFor(t);
   const host = freshHost(t, cluster);

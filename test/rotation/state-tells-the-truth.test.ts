@@ -52,6 +52,23 @@ t.test('a foreign file that went while something is due is not told as the reaso
   t.equal(host.manager('client').lastError, undefined);
 });
 
+t.test(
+  'the API server was away for a minute, and a request that waits for its approval was told as failing for days',
+  async (t) => {
+    const host = await freshHost(t);
+    host.api.approveServing = 'manual';
+    host.api.node = address('10.0.0.8');
+    await host.until(() => host.manager('serving').phase === 'waiting for approval', HOUR);
+    host.api.fault = () => apiFault('ERR_API_UNREACHABLE', 'down');
+    host.api.breakWatches(apiFault('ERR_API_UNREACHABLE', 'down'));
+    await host.until(() => host.manager('serving').failing !== undefined, HOUR);
+    host.api.fault = () => undefined;
+    await host.until(() => host.manager('serving').phase === 'waiting for approval', HOUR);
+    t.equal(host.manager('serving').failing, undefined);
+    t.equal(host.manager('serving').lastError, undefined);
+  },
+);
+
 t.test('a request that was denied before the names reverted leaves its denial in status', async (t) => {
   const host = await freshHost(t);
   host.api.approveServing = 'deny';

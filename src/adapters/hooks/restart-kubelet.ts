@@ -129,8 +129,8 @@ async function learned(
     if (decided.kind !== 'learn version' || signal.aborted) return decided;
   }
   const remedy = inSettings(
-    'kubelet: { version: v1.20.2 }',
-    'to the version of the kubelet of this node; then systemctl reload certlet',
+    'kubelet.version to what `kubelet --version` prints on this node',
+    'then systemctl reload certlet; nothing where no kubelet runs',
   );
   // Of the host, not of one certificate.
   const level = said.isNews('version', 'not known') ? 'info' : 'debug';

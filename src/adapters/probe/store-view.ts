@@ -1,4 +1,4 @@
-import { join, resolve } from 'node:path';
+import { resolve } from 'node:path';
 import { decodeHistory, decodePending, type PendingRequest, type RequestHistory } from '../../csr/pending.ts';
 import type { CertificateSpec, PlainFiles } from '../../csr/spec.ts';
 import { type CertletError, isCertletError } from '../../errors.ts';
@@ -76,7 +76,7 @@ export function viewStore(viewed: ViewedStore, fs: FileSystem, uid: number): Sto
     foreign: async (name) => {
       const context = await contextOf(name);
       const names = await orElse([], () => unknownNames(context));
-      return names.map((each) => join(context.folder, each));
+      return names.map((each) => resolve(context.folder, each));
     },
   };
 }

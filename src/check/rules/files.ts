@@ -4,7 +4,7 @@ import type { FileFacts } from '../../adapters/file-system.ts';
 import type { Meeting } from '../../adapters/probe/meeting-files.ts';
 import type { WrittenFolder } from '../../config/written-folders.ts';
 import { isSharedFolder } from '../../kubelet/shared-folders.ts';
-import { type Finding, finding } from '../finding.ts';
+import { type Evidence, type Finding, finding } from '../finding.ts';
 
 /** A file or folder that check looks at. */
 export interface LookedAt {
@@ -28,9 +28,7 @@ export function modeFindings(item: LookedAt, trusted: readonly number[], service
   const evidence = { path, mode: octal(facts.mode), owner: facts.uid };
   const findings: Finding[] = [];
   if (kind === 'folder' && facts.kind !== 'folder') {
-    return [
-      finding('problem', 'files.no-folder', `${path} is no folder`, { remedy: `mv ${word} ${word}.old`, evidence }),
-    ];
+    return [noFolderFinding(path, evidence)];
   }
   if (facts.uid !== 0 && !trusted.includes(facts.uid)) {
     const what = `${path} belongs to user ${String(facts.uid)}, who can change it`;
@@ -42,6 +40,12 @@ export function modeFindings(item: LookedAt, trusted: readonly number[], service
     findings.push(finding('problem', 'files.writable-by-others', what, { remedy: `chmod go-w ${word}`, evidence }));
   }
   return kind === 'secret' ? [...findings, ...readerFindings(item, service)] : findings;
+}
+
+/** What stands where a folder must be. */
+export function noFolderFinding(path: string, evidence: Evidence = { path }): Finding {
+  const word = shellWord(path);
+  return finding('problem', 'files.no-folder', `${path} is no folder`, { remedy: `mv ${word} ${word}.old`, evidence });
 }
 
 /** Who else can read a secret. */

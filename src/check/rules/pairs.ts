@@ -16,6 +16,7 @@ export interface PairQuestion {
   readonly view: PairView;
   /** What is noted of earlier requests. */
   readonly history: RequestHistory;
+  readonly foreign?: boolean;
   readonly nodeName: string;
   readonly now: Date;
   readonly looker: Looker;
@@ -61,8 +62,16 @@ export function pairFindings(question: PairQuestion): readonly Finding[] {
         ),
       ];
     case 'whole':
+      if (question.foreign === true) return [...form, foreignFinding(question)];
       return [...form, ...leafFindings(question, reading.pair.chain.leaf), ...plainFindings(question)];
   }
+}
+
+/** What it says is the other program's affair: a life, a name or a signer that does not do is no fault of certlet's. */
+function foreignFinding({ spec: { name: purpose }, view: { link, file } }: PairQuestion): Finding {
+  const what = `${link} names ${file ?? 'a file'}, which another program made: certlet leaves the ${purpose} certificate alone`;
+  const remedy: Remedy = `certlet renew ${purpose}   # takes the folder over; stop what else writes there before`;
+  return finding('problem', `certificate.${purpose}-foreign`, what, { remedy });
 }
 
 /** A program that reads two files goes on with an older pair, and nobody but this tells before that expires. */

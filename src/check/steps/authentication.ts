@@ -80,6 +80,12 @@ interface Why {
   readonly seen: { readonly text: string; readonly evidence: Evidence };
 }
 
+const FOREIGN_PAIR: Cause = {
+  what: "the pair in use is another program's",
+  sure: 'certain',
+  remedy: 'certlet renew client   # takes the folder over; stop what else writes there before',
+};
+
 async function whyRefused(context: CheckContext, target: Target): Promise<Why> {
   const { credential, cluster, source } = target;
   if (credential.kind === 'certificate') {
@@ -89,6 +95,9 @@ async function whyRefused(context: CheckContext, target: Target): Promise<Why> {
     const { caPem } = cluster;
     const evidence = { issuer: leaf.issuer, serial: leaf.serial, notAfter: timestamp(leaf.notAfter) };
     const kubeletUnit = context.facts.settings?.kubelet.unit ?? 'kubelet.service';
+    // What another program put there says nothing of this cluster.
+    if (context.facts.pairs?.some(({ spec, foreign }) => spec.isIdentity && foreign === true) === true)
+      return { causes: [FOREIGN_PAIR], seen: { text: '', evidence } };
     return {
       causes: certificateCauses({ leaf, chain, caPem, serverNow, source, kubeletUnit }),
       seen: { text: '', evidence },

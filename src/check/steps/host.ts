@@ -17,6 +17,7 @@ import { type Finding, finding, good } from '../finding.ts';
 import {
   fullFinding,
   meetingFinding,
+  noFolderFinding,
   type LookedAt,
   modeFindings,
   readOnlyFinding,
@@ -73,11 +74,11 @@ export const credentialsStep: Step = {
     const node = await readKubeconfig(settings.kubeconfig, trusted);
     const store = ports.openStore(settings);
     const pairs = await Promise.all(
-      settings.specs.map(async (spec) => ({
-        spec,
-        view: await store.pair(spec.name),
-        history: await historyOf(store, spec.name),
-      })),
+      settings.specs.map(async (spec) => {
+        const view = await store.pair(spec.name);
+        const foreign = (await store.foreign(spec.name)).some((file) => file === view.file);
+        return { spec, view, history: await historyOf(store, spec.name), foreign };
+      }),
     );
     const now = ports.now();
     const looker = await lookerOf(ports, settings.certDir);
@@ -167,7 +168,7 @@ export const filesStep: Step = {
       ...findings.flat(),
       ...(await groupFindings(context.ports, settings)),
       ...(await closedFindings(context.ports, used, { service, owner })),
-      ...(await writtenFindings(context.ports, written, service)),
+      ...news(await writtenFindings(context.ports, written, service), findings.flat()),
       ...(await sandboxFindings(context.ports, settings)),
       ...(await meetingFiles(context.ports.fs, filesOnDisk(settings))).map(meetingFinding),
     ];
@@ -176,6 +177,10 @@ export const filesStep: Step = {
     };
   },
 };
+
+/** Those that say something which the others do not. */
+const news = (found: readonly Finding[], others: readonly Finding[]): readonly Finding[] =>
+  found.filter(({ what }) => !others.some((other) => other.what === what));
 
 /** Folders whose group is to read the keys in them. */
 const groupFolders = ({ specs }: Settings): readonly string[] =>
@@ -229,11 +234,23 @@ async function writtenFindings(
   folders: readonly string[],
   uid: number,
 ): Promise<readonly Finding[]> {
-  const judged = [...new Set(folders)].map(async (path) => {
+  const judged = [...new Set(folders)].map(async (folder) => {
+    const { path, kind } = await nearest(ports, folder);
+    // What stands in the place of the folder itself is told with its mode and owner.
+    if (kind !== 'folder') return path === folder ? [] : [noFolderFinding(path)];
     if (await ports.isReadOnlyMount(path)) return [readOnlyFinding(path)];
     return (await ports.isFull(path, uid)) ? [fullFinding(path)] : [];
   });
   return (await Promise.all(judged)).flat();
+}
+
+/** The folder, or what is there of the way to it: certlet makes the rest. */
+async function nearest(ports: CheckPorts, folder: string): Promise<{ readonly path: string; readonly kind: string }> {
+  for (let path = folder; path !== dirname(path); path = dirname(path)) {
+    const facts = await factsOf(ports, path);
+    if (facts !== undefined) return { path, kind: facts.kind };
+  }
+  return { path: '/', kind: 'folder' };
 }
 
 /** A token file named by the bootstrap kubeconfig, and a kubeconfig of the node that embeds its key. */
