@@ -39,6 +39,7 @@ interface TimeOffStatus {
     readonly purpose: string;
     readonly placeholder: boolean;
     readonly certificate?: { readonly notAfter: string };
+    readonly lastError?: { readonly code: string };
   }[];
 }
 
@@ -46,7 +47,11 @@ interface TimeOffStatus {
 export function timeOffText({ node, certificates }: TimeOffStatus, now: Date): string {
   const own = certificates.find(({ purpose, placeholder }) => purpose === KUBELET_CLIENT && !placeholder);
   const until = node.survivesOffUntil ?? own?.certificate?.notAfter;
-  if (until === undefined) return 'survives none: there is no client certificate yet';
+  if (until === undefined) {
+    // Nobody could look at what lies there: a folder that is open to others, another program's pair.
+    const unseen = own?.lastError?.code.startsWith('ERR_STORE_') === true;
+    return unseen ? 'unknown: no client certificate can be used' : 'survives none: there is no client certificate yet';
+  }
   const date = new Date(until);
   if (date < now) return 'survived none of it: the client certificate is over, and a bootstrap credential is needed';
   return `survives being off until ${timestamp(date)} (${spanText(date.getTime() - now.getTime())})`;

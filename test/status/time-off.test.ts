@@ -36,6 +36,15 @@ for (const row of [
     until: undefined,
   },
   {
+    name: 'with a cert-dir that nobody may use, where a good pair may lie',
+    manager: {
+      certificate: undefined,
+      lastError: { code: 'ERR_STORE_UNSAFE', message: 'open to others', remedy: undefined, at: NOW } as const,
+    },
+    line: 'unknown: no client certificate can be used',
+    until: undefined,
+  },
+  {
     name: 'with one that is over',
     manager: { certificate: sampleFacts({ notAfter: new Date(NOW.getTime() - 1000) }) },
     line: 'survived none of it: the client certificate is over, and a bootstrap credential is needed',
