@@ -176,7 +176,11 @@ class OpenSurroundings implements Surroundings {
   async begin(): Promise<void> {
     // Whoever published may have ended meanwhile.
     await this.open();
-    if (this.#taken !== undefined) this.#warn('Another certlet publishes in the runtime folder', this.#taken);
+    if (this.#taken !== undefined) {
+      // Late: a host has one certlet as a rule.
+      const { takenBy } = await import('./foreign-daemon.ts');
+      this.#warn('Another certlet publishes in the runtime folder', await takenBy(this.#taken, this.#settings));
+    }
     await warnOfPaths(this.#settings, { fs: this.#fs, log: this.#parts.log });
     await this.#left.begin(this.#settings);
     const present = await presentPairs(this.#settings, { fs: this.#fs, ...this.#parts });

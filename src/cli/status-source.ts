@@ -13,6 +13,7 @@ import { diskStatus } from '../status/disk.ts';
 import type { Source, Trouble } from '../status/text.ts';
 import { typedLine } from './carried.ts';
 import type { ProcessEdge } from './command-context.ts';
+import { refuseForeign } from '../foreign-daemon.ts';
 import { VERSION } from './version.ts';
 
 /** A document and where it was found. */
@@ -34,7 +35,7 @@ const ROOT = 0;
 
 /**
  * The status from the daemon where its socket may be opened, else from the status file, else, for root, from the cert-dir itself. Changes nothing
- * and takes no lock. Throws `ERR_CONTROL` when a daemon is there and does not answer, and when there is nothing to read, and what the cert-dir refuses.
+ * and takes no lock. Throws `ERR_CONTROL` when a daemon is there and does not answer, or is another node's, and when there is nothing to read, and what the cert-dir refuses.
  */
 export async function findStatus(
   settings: Settings,
@@ -44,6 +45,7 @@ export async function findStatus(
   const reply = await callControl(socket, { method: 'GET', path: '/status' });
   if (reply.kind === 'answer' && reply.status === 200) {
     const document = decodeStatus(reply.text, socket);
+    await refuseForeign(document, settings, `what answers at ${socket}`);
     return { document, source: { kind: 'socket' }, missing: false, byTimer: false, trouble: document.trouble };
   }
   const trouble = troubleOf(reply);
@@ -51,6 +53,7 @@ export async function findStatus(
   const text = await readIfPresent(new NodeFileSystem(), path, STATUS_LIMIT_BYTES);
   if (text !== undefined) {
     const document = decodeStatus(text, path);
+    await refuseForeign(document, settings, path);
     // An answer of any kind comes from a daemon that lives.
     const running = reply.kind === 'answer' || (reply.kind === 'forbidden' && isProcessAlive(document.process.pid));
     return {

@@ -139,7 +139,7 @@ t.test('… nor where the last run of a timer left its status', async (t) => {
   const { enabled, plain } = hostRoots(t);
   const once = { command: 'once', pid: 1, version: '0', now: new Date(), hooks: [] } as const;
   const left = encodeStatus(statusDocument(sampleSnapshot({ managers: [client] }), once));
-  writeFileSync(join(host.runtimeDir, 'status.json'), left);
+  writeFileSync(join(host.runtimeDir, 'status.json'), host.own(left));
   t.equal(await runStatus(host.session({ hostRoot: plain }).context, status()), 0);
   const { context, stdout } = host.session({ hostRoot: enabled });
   t.equal(await runStatus(context, status({ output: 'json' })), 6);
@@ -266,7 +266,8 @@ for (const parts of [{ certificate: 'client' }, { wait: true }, { dryRun: true }
 t.test('renew --wait while the daemon starts, has nothing yet, and is told to stop waiting', async (t) => {
   const host = new CommandHost(t);
   const asked = Promise.withResolvers<void>();
-  await host.daemon({ status: () => undefined, renew: async () => asked.resolve() });
+  const looks = [undefined, text(sampleSnapshot({ managers: [] }))];
+  await host.daemon({ status: () => looks.shift(), renew: async () => asked.resolve() });
   const { context, stop, stdout } = host.session();
   const ended = runRenew(context, renew({ output: 'json' }));
   await asked.promise;
@@ -279,6 +280,55 @@ t.test('renew --wait while the daemon starts, has nothing yet, and is told to st
     inPlace: false,
     certificates: [],
   });
+});
+
+t.test(
+  'renew asks nothing of a daemon that cannot tell yet whose node it is, and ends when it is told to',
+  async (t) => {
+    const host = new CommandHost(t);
+    const looked = Promise.withResolvers<void>();
+    const status = (): undefined => {
+      looked.resolve();
+      return undefined;
+    };
+    await host.daemon({ status, renew: async () => void t.fail('asked') });
+    const { context, stop } = host.session();
+    const ended = runRenew(context, renew());
+    void ended.catch(() => undefined);
+    await looked.promise;
+    stop.abort();
+    await t.rejects(ended, { code: 'ERR_CONTROL', message: /the daemon refused: the daemon has just started/ });
+  },
+);
+
+const B = { nodeName: 'n2', certDir: '/nonexistent/b/pki' };
+const RUNTIME_DIR = { code: 'ERR_CONTROL', remedy: /^# Set runtimeDir: .* in the settings\./ };
+const OTHERS =
+  /control\.sock is of node n1 with the cert-dir .*\/pki; these settings are of node n2 with the cert-dir \/nonexistent\/b\/pki$/;
+
+for (const { name, parts } of [
+  { name: 'renew client', parts: {} },
+  { name: 'renew --restart-now', parts: { certificate: undefined, wait: false, restartNow: true } },
+]) {
+  t.test(`${name} with the settings of B went to the daemon of A, with which B shares its runtimeDir`, async (t) => {
+    const asked: string[] = [];
+    const host = new CommandHost(t, { certDir: B.certDir, hostnameOverride: B.nodeName });
+    await host.daemon({
+      renew: async () => void asked.push('renew'),
+      restartNow: () => (asked.push('restart'), []),
+    });
+    await t.rejects(runRenew(host.session().context, renew(parts)), { ...RUNTIME_DIR, message: OTHERS });
+    t.strictSame(asked, []);
+  });
+}
+
+t.test('status with the settings of B called A healthy, with which B shares its runtimeDir', async (t) => {
+  const host = new CommandHost(t, { certDir: B.certDir, hostnameOverride: B.nodeName });
+  await host.daemon({ status: () => healthy });
+  const { context, stdout, stderr } = host.session();
+  t.equal(await runStatus(context, status()), 6);
+  t.equal(stdout.text, '');
+  t.match(stderr.text, /is of node n1 with the cert-dir .* node n2 with the cert-dir .*\n {2}do: Set runtimeDir:/);
 });
 
 t.test('renew --wait of a daemon whose request is denied ends at once with the words of the denial', async (t) => {

@@ -1,13 +1,15 @@
 /** Where a status comes from: socket, file, disk; and what a daemon that answers something else is taken for. */
 import { createServer } from 'node:http';
 import { once } from 'node:events';
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { type FoundStatus, findStatus } from '../../src/cli/status-source.ts';
 import { encodeStatus, statusDocument } from '../../src/status/document.ts';
+import { CertletError } from '../../src/errors.ts';
+import { takenBy } from '../../src/foreign-daemon.ts';
 import { CommandHost } from '../fixtures/command-host.ts';
-import { sampleManager, sampleSnapshot } from '../fixtures/snapshots.ts';
+import { SAMPLE_CERT_DIR, sampleManager, sampleSnapshot } from '../fixtures/snapshots.ts';
 
 const AT = new Date('2026-11-21T04:11:00Z');
 /** No process has it: Linux gives no number so high. */
@@ -32,7 +34,9 @@ interface Answered {
 
 /** Whatever answers on the socket. */
 async function answering(t: Test, host: CommandHost, { status, body }: Answered): Promise<void> {
-  const server = createServer((_request, response) => response.writeHead(status).end(body)).listen(host.socket);
+  const server = createServer((_request, response) => response.writeHead(status).end(host.own(body))).listen(
+    host.socket,
+  );
   await once(server, 'listening');
   t.teardown(() => void server.close());
 }
@@ -133,7 +137,7 @@ for (const { name, answer, file, userId = ORDINARY, found, thrown } of rows) {
   t.test(`a status from: ${name}`, async (t) => {
     const host = new CommandHost(t);
     if (answer !== undefined) await answering(t, host, answer);
-    if (file !== undefined) writeFileSync(join(host.runtimeDir, 'status.json'), file);
+    if (file !== undefined) writeFileSync(join(host.runtimeDir, 'status.json'), host.own(file));
     if (thrown === undefined) t.match(await lookAt(host, userId), found ?? {});
     else await t.rejects(lookAt(host, userId), thrown);
   });
@@ -150,7 +154,61 @@ for (const { name, userId, file, answer, missing } of [
     mkdirSync(join(hostRoot, 'etc/systemd/system/multi-user.target.wants/certlet.service'));
     const host = new CommandHost(t);
     if (answer) await answering(t, host, { status: 503, body: refusal({ code: 'STARTING' }) });
-    if (file) writeFileSync(join(host.runtimeDir, 'status.json'), text(NOBODY));
+    if (file) writeFileSync(join(host.runtimeDir, 'status.json'), host.own(text(NOBODY)));
     t.match(await lookAt(host, userId, hostRoot), { missing, trouble: undefined });
   });
 }
+
+const ELSEWHERE = '/nonexistent/b/pki';
+
+for (const { name, settings, file, thrown } of [
+  {
+    name: 'the file of a node with another cert-dir',
+    settings: { certDir: ELSEWHERE, hostnameOverride: 'n2' },
+    file: true,
+    thrown: {
+      message: /status\.json is of node n1 with the cert-dir .*; these settings are of node n2/,
+      remedy: /runtimeDir/,
+    },
+  },
+  {
+    name: 'the daemon of the same name with another cert-dir',
+    settings: { certDir: ELSEWHERE },
+    file: false,
+    thrown: { message: /with the cert-dir \/nonexistent\/b\/pki$/, remedy: /runtimeDir/ },
+  },
+  {
+    name: 'the daemon of this cert-dir under another name',
+    settings: { hostnameOverride: 'n2' },
+    file: false,
+    thrown: { message: /is of node n1 .* of node n2/, remedy: /^# Set hostnameOverride: n1 in the settings\./ },
+  },
+]) {
+  t.test(`${name} was shown as this node`, async (t) => {
+    const host = new CommandHost(t, settings);
+    if (file) writeFileSync(join(host.runtimeDir, 'status.json'), host.own(text(NOBODY)));
+    else await answering(t, host, { status: 200, body: text(1) });
+    await t.rejects(lookAt(host, ORDINARY), { code: 'ERR_CONTROL', ...thrown });
+  });
+}
+
+t.test('a cert-dir under two names is one', async (t) => {
+  const host = new CommandHost(t);
+  const other = join(host.folder, 'link');
+  symlinkSync(host.certDir, other);
+  await answering(t, host, { status: 200, body: text(1).replaceAll(SAMPLE_CERT_DIR, other) });
+  t.match(await lookAt(host, ORDINARY), { source: { kind: 'socket' } });
+});
+
+t.test('whoever has the runtime folder is told with what to set, where it has another cert-dir', async (t) => {
+  const host = new CommandHost(t);
+  const settings = await host.session().context.loadSettings();
+  const held = new CertletError('ERR_LOCK_HELD', 'held', { remedy: 'certlet status' });
+  t.equal(await takenBy(held, settings), held, 'nothing is known of it');
+  writeFileSync(join(host.runtimeDir, 'status.json'), 'x');
+  t.equal(await takenBy(held, settings), held, 'what it wrote cannot be read');
+  writeFileSync(join(host.runtimeDir, 'status.json'), host.own(text(1)));
+  t.equal(await takenBy(held, settings), held, 'it is of this cert-dir');
+  const told = await takenBy(held, { ...settings, nodeName: 'n2', certDir: ELSEWHERE });
+  t.match(told, { code: 'ERR_LOCK_HELD', message: /^held; that one is of node n1 /, remedy: /^# Set runtimeDir:/ });
+});

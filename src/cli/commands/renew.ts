@@ -10,12 +10,15 @@ import { RenewalWatch } from '../../status/renewal.ts';
 import { ANSWER_VERSION, encodeAnswer, wordsFor } from '../answer.ts';
 import type { RenewArguments } from '../command.ts';
 import type { CommandContext } from '../command-context.ts';
+import { type Mine, refuseForeign } from '../../foreign-daemon.ts';
 import { typedLine } from '../carried.ts';
 import { managedPurposes } from '../managed-purposes.ts';
 import { VERSION } from '../version.ts';
 
 /** How often the daemon is asked how far it is. */
 const ASK_MS = 500;
+/** A daemon knows what it has as soon as the disk has been read; a slow disk takes its time. */
+const START_TRIES = 20;
 
 /**
  * `certlet renew`: through the daemon where one runs, by itself where not; by itself it always waits, since nobody else would go on. 0 when asked for
@@ -29,7 +32,7 @@ export async function runRenew(context: CommandContext, args: RenewArguments): P
   const say = wordsFor(context, args.output);
   const place = placeOf(context, settings);
   const { socket } = place;
-  const before = await daemonStatus(place);
+  const before = await knownDaemon(place, context.signal);
   const reply =
     before === 'absent'
       ? before
@@ -54,11 +57,11 @@ async function restartNow(context: CommandContext, settings: Settings, args: Ren
   if (args.dryRun || args.wait || args.certificate !== undefined)
     throw new CertletError('ERR_USAGE', '--restart-now renews nothing and goes with no name, --wait or --dry-run');
   const place = placeOf(context, settings);
-  const reply = await callControl(place.socket, {
-    method: 'POST',
-    path: '/restart-kubelet',
-    by: whoAsks(context.edge),
-  });
+  const before = await knownDaemon(place, context.signal);
+  const reply =
+    before === 'absent'
+      ? ({ kind: before } as const)
+      : await callControl(place.socket, { method: 'POST', path: '/restart-kubelet', by: whoAsks(context.edge) });
   if (reply.kind === 'absent')
     throw new CertletError('ERR_CONTROL', 'no daemon runs that could end the wait', {
       remedy: `systemctl restart ${shellWord(settings.kubelet.unit)}`,
@@ -121,21 +124,47 @@ function conclude(context: CommandContext, { output, timeoutMs }: RenewArguments
 
 /** What the daemon has now; empty while it starts. */
 async function daemonStatus(place: Place): Promise<readonly CertificateStatus[] | 'absent'> {
-  const { socket } = place;
-  const reply = await callControl(socket, { method: 'GET', path: '/status' });
+  const reply = await askStatus(place);
+  if (reply === 'absent') return reply;
+  return reply.status === 200 ? certificatesOf(place, reply) : [];
+}
+
+async function askStatus(place: Place): Promise<Answer | 'absent'> {
+  const reply = await callControl(place.socket, { method: 'GET', path: '/status' });
   if (reply.kind === 'absent') return 'absent';
   refuseForbidden(reply, place);
-  return reply.status === 200 ? decodeStatus(reply.text, socket).certificates : [];
+  return reply;
+}
+
+/** Throws `ERR_CONTROL` where it is another node's daemon: nothing may be asked of that one. */
+async function certificatesOf({ socket, mine }: Place, { text }: Answer): Promise<readonly CertificateStatus[]> {
+  const document = decodeStatus(text, socket);
+  await refuseForeign(document, mine, `what answers at ${socket}`);
+  return document.certificates;
+}
+
+/** What the daemon has before anything is asked of it. One that has just started is waited for: it cannot tell yet whose node it is. */
+async function knownDaemon(place: Place, signal: AbortSignal): Promise<readonly CertificateStatus[] | 'absent'> {
+  for (let tries = 1; ; tries += 1) {
+    const reply = await askStatus(place);
+    if (reply === 'absent') return reply;
+    if (reply.status === 200) return certificatesOf(place, reply);
+    if (signal.aborted || tries >= START_TRIES) throw refused(reply.text);
+    await delay(ASK_MS, undefined, { signal }).catch(() => undefined);
+  }
 }
 
 /** Where the daemon is asked, and what is typed to ask again. */
 interface Place {
   readonly socket: string;
   readonly again: string;
+  /** Whose daemon it should be. */
+  readonly mine: Mine;
 }
 
-const placeOf = ({ edge }: CommandContext, { runtimeDir }: Settings): Place => ({
-  socket: controlSocketPath(runtimeDir),
+const placeOf = ({ edge }: CommandContext, settings: Settings): Place => ({
+  socket: controlSocketPath(settings.runtimeDir),
+  mine: settings,
   again: typedLine(edge.argv),
 });
 
