@@ -3,6 +3,7 @@ import { NodeFileSystem } from './adapters/file-system.ts';
 import { readIfPresent } from './adapters/files.ts';
 import { STATUS_LIMIT_BYTES, statusFilePath } from './adapters/status-file.ts';
 import type { Settings } from './config.ts';
+import { KUBELET_CLIENT } from './csr/spec.ts';
 import { CertletError, isCertletError, unlessDefect } from './errors.ts';
 import { explained, inSettings, type Remedy } from './remedy.ts';
 import { decodeStatus, type StatusDocument } from './status/document.ts';
@@ -17,20 +18,16 @@ const OWN_RUNTIME_DIR: Remedy = inSettings(
 );
 
 /**
- * Nothing where the document is that of the node that the settings are about. Throws `ERR_CONTROL` where it is another one's, by its name or its
- * cert-dir: two settings files with one `runtimeDir` lead to one daemon, which would show, and renew, what nobody asked for. `source` says
- * whose words the document is.
+ * Nothing where the document is that of the cert-dir that the settings are about; the name may differ, which the daemon may have from its command
+ * line or from before the host was renamed. Throws `ERR_CONTROL` where it is of another cert-dir: two settings files with one `runtimeDir` lead to
+ * one daemon, which would show, and renew, what nobody asked for. `source` says whose words the document is.
  */
 export async function refuseForeign(document: StatusDocument, mine: Mine, source: string): Promise<void> {
-  const elsewhere = await isElsewhere(document, mine.certDir);
-  const { name } = document.node;
-  if (!elsewhere && name === mine.nodeName) return;
-  const theirs = certDirOf(document);
-  const folder = theirs === undefined ? '' : ` with the cert-dir ${theirs}`;
+  if (!(await isElsewhere(document, mine.certDir))) return;
   throw new CertletError(
     'ERR_CONTROL',
-    `${source} is of node ${name}${folder}; these settings are of node ${mine.nodeName} with the cert-dir ${mine.certDir}`,
-    { remedy: elsewhere ? OWN_RUNTIME_DIR : otherName(name) },
+    `${source} is of node ${document.node.name} with the cert-dir ${String(certDirOf(document))}; these settings are of node ${mine.nodeName} with the cert-dir ${mine.certDir}`,
+    { remedy: explained(OWN_RUNTIME_DIR, 'or give this command the --cert-dir that the daemon was given') },
   );
 }
 
@@ -56,15 +53,11 @@ async function isElsewhere(document: StatusDocument, certDir: string): Promise<b
   return theirs !== undefined && (await placeOf(theirs)) !== (await placeOf(certDir));
 }
 
-/** Pairs lie in the cert-dir itself. A daemon that knows of no certificate yet tells none. */
-const certDirOf = ({ certificates: [first] }: StatusDocument): string | undefined => first && dirname(first.path);
+/** The node's own pair lies in the cert-dir itself; others may have folders of their own. A daemon that knows of no certificate yet tells none. */
+function certDirOf({ certificates }: StatusDocument): string | undefined {
+  const own = certificates.find(({ purpose }) => purpose === KUBELET_CLIENT);
+  return own && dirname(own.path);
+}
 
 /** One folder may have several names. What may not be looked at goes by its own. */
 const placeOf = (path: string): Promise<string> => new NodeFileSystem().realpath(path).catch(unlessDefect(path));
-
-/** One cert-dir has one daemon, which may have its name from its own command line. */
-const otherName = (name: string): Remedy =>
-  explained(
-    inSettings(`hostnameOverride: ${name}`, 'where this is that node'),
-    'another node needs another certDir and runtimeDir',
-  );

@@ -177,12 +177,6 @@ for (const { name, settings, file, thrown } of [
     file: false,
     thrown: { message: /with the cert-dir \/nonexistent\/b\/pki$/, remedy: /runtimeDir/ },
   },
-  {
-    name: 'the daemon of this cert-dir under another name',
-    settings: { hostnameOverride: 'n2' },
-    file: false,
-    thrown: { message: /is of node n1 .* of node n2/, remedy: /^# Set hostnameOverride: n1 in the settings\./ },
-  },
 ]) {
   t.test(`${name} was shown as this node`, async (t) => {
     const host = new CommandHost(t, settings);
@@ -191,6 +185,15 @@ for (const { name, settings, file, thrown } of [
     await t.rejects(lookAt(host, ORDINARY), { code: 'ERR_CONTROL', ...thrown });
   });
 }
+
+t.test(
+  'a daemon that has its name from its own command line, or from before the host was renamed, is this one',
+  async (t) => {
+    const host = new CommandHost(t, { hostnameOverride: 'n2' });
+    await answering(t, host, { status: 200, body: text(1) });
+    t.match(await lookAt(host, ORDINARY), { document: { node: { name: 'n1' } } });
+  },
+);
 
 t.test('a cert-dir under two names is one', async (t) => {
   const host = new CommandHost(t);
