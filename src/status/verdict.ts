@@ -91,7 +91,7 @@ export function intervalProblems({ process: { everySeconds }, certificates }: St
 /** One certificate by its dates first, then by what it waits for. */
 export function certificateVerdict(status: CertificateStatus, now: Date): Verdict {
   const { purpose, certificate, placeholder, phase, reason } = status;
-  const waits = `${purpose}: ${phase === reason ? phase : `${phase}: ${reason}`}`;
+  const waits = unkept(status) ?? `${purpose}: ${phase === reason ? phase : `${phase}: ${reason}`}`;
   if (certificate === undefined || placeholder)
     return { state: 'waiting', reasons: [`${purpose}: not issued; ${phase}: ${reason}`] };
   const leftMs = Date.parse(certificate.notAfter) - now.getTime();
@@ -106,8 +106,13 @@ export function certificateVerdict(status: CertificateStatus, now: Date): Verdic
 }
 
 /** With a good certificate in place these pass by themselves. A daemon of 0.1.0 told a pause without a failure as one to retry. */
-const passes = ({ phase, lastError }: CertificateStatus): boolean =>
-  PASSING.has(phase) || (phase === 'waiting to retry' && lastError === undefined);
+const passes = (status: CertificateStatus): boolean =>
+  unkept(status) === undefined &&
+  (PASSING.has(status.phase) || (status.phase === 'waiting to retry' && status.lastError === undefined));
+
+/** Nothing is due and the pair is good, but what certlet keeps beside it (the kubeconfig, records) is not in order, and somebody has to mend it. */
+const unkept = ({ purpose, phase, lastError }: CertificateStatus): string | undefined =>
+  phase === 'valid' && lastError !== undefined ? `${purpose}: ${lastError.message}` : undefined;
 
 const PASSING: ReadonlySet<string> = new Set([
   'starting',

@@ -33,6 +33,16 @@ const SHORT = sampleFacts({ notBefore: NOW, notAfter: new Date(NOW.getTime() + H
 const rows: readonly Row[] = [
   { name: 'a good certificate is healthy', managers: [sampleManager()], verdict: { state: 'healthy', reasons: [] } },
   {
+    name: 'a kubeconfig that is broken beside a good pair was called healthy',
+    managers: [
+      sampleManager({
+        phase: 'valid',
+        lastError: { code: 'ERR_KUBECONFIG_INVALID', message: '/k:4:1: not YAML', remedy: undefined, at: NOW },
+      }),
+    ],
+    verdict: { state: 'waiting', reasons: ['client: /k:4:1: not YAML'] },
+  },
+  {
     name: 'a rotation under way is healthy',
     managers: [sampleManager({ phase: 'proving', reason: 'showing it' })],
     verdict: { state: 'healthy', reasons: [] },
