@@ -251,3 +251,6 @@ export const ERROR_RULES = {
 } as const satisfies Record<string, ErrorRule>;
 
 export type ErrorCode = keyof typeof ERROR_RULES;
+
+/** Codes of what lies between this node and an answer of the cluster: over as soon as there is one. */
+export const isOnTheWay = (code: ErrorCode): boolean => /^ERR_(?:API|CREDENTIAL|EXEC|KUBECONFIG)_/.test(code);

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import t from 'tap';
 import { failuresPage } from '../config/tooling/failures.ts';
-import { ERROR_RULES } from '../src/error-rules.ts';
+import { ERROR_RULES, type ErrorCode, isOnTheWay } from '../src/error-rules.ts';
 import { asCertletError, CertletError, isCertletError } from '../src/errors.ts';
 import { Secret } from '../src/secret.ts';
 import { inspect } from 'node:util';
@@ -16,6 +16,22 @@ t.test('every code tells what it means and what a person should do, in sentences
     t.match(meaning, /^[A-Z'`][^|]*\.$/, `${code}: meaning`);
     t.match(person, /^[A-Z'`][^|]*[.`)]$/, `${code}: person`);
   }
+});
+
+t.test('an answer of the cluster ends what kept it away, and no refusal and no trouble of the disk', async (t) => {
+  for (const code of [
+    'ERR_API_UNREACHABLE',
+    'ERR_API_TLS',
+    'ERR_CREDENTIAL_MISSING',
+    'ERR_EXEC_PLUGIN',
+    'ERR_KUBECONFIG_INVALID',
+  ] as const)
+    t.ok(isOnTheWay(code), code);
+  const others = Object.keys(ERROR_RULES).filter((code) =>
+    /^ERR_(?:CSR|ISSUED|STORE|NAMES|KEY|HOOK|INTERNAL)/.test(code),
+  );
+  t.ok(others.length > 10);
+  for (const code of others) t.notOk(isOnTheWay(code as ErrorCode), code);
 });
 
 t.test('an error carries code, remedy, status, pause and cause', async (t) => {

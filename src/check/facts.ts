@@ -109,7 +109,7 @@ export interface CheckPorts {
   readonly readKubelet: (settings: Settings) => Promise<HostKubelet>;
   /** Whether a daemon holds the cert-dir now: a text that names it, undefined when none does or nobody can tell. */
   readonly daemon: (settings: Settings) => Promise<DaemonState>;
-  /** What the daemon says of itself; undefined where it may not be asked or has just started. */
+  /** What the daemon says of itself; undefined where it may not be asked or has just started. Throws `ERR_CONTROL` where it has another cert-dir. */
   readonly daemonStatus: (settings: Settings) => Promise<StatusDocument | undefined>;
   /** What the last run that ended by itself left; undefined where there is none, or a daemon wrote last. */
   readonly lastRun: (settings: Settings) => Promise<StatusDocument | undefined>;

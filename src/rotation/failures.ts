@@ -1,9 +1,7 @@
 import type { PastFailures } from '../csr/past-request.ts';
 import type { CertletError, ErrorCode } from '../errors.ts';
+import { isOnTheWay } from '../error-rules.ts';
 import type { FailureSnapshot } from './snapshot.ts';
-
-/** Codes of what lies between this node and an answer of the cluster. */
-const TO_THE_CLUSTER = /^ERR_(?:API|CREDENTIAL|EXEC|KUBECONFIG)/;
 
 /** What went wrong with one certificate since it last went well, and how its attempts have ended since the process started. */
 export class Failures {
@@ -40,7 +38,7 @@ export class Failures {
 
   /** What kept the request from the cluster is over; that the cluster has yet to issue is no failure. Tells whether there was any. */
   reached(): boolean {
-    if (this.#failing === undefined || this.#last === undefined || !TO_THE_CLUSTER.test(this.#last.code)) return false;
+    if (this.#failing === undefined || this.#last === undefined || !isOnTheWay(this.#last.code)) return false;
     this.#last = undefined;
     this.#failing = undefined;
     return true;

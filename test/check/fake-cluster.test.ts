@@ -94,6 +94,22 @@ t.test('a file in place of the cert-dir ended the look at files, and was told as
   t.ok(result.unchanged);
 });
 
+t.test("another program's pair was told as a bad one of certlet's, to be mended by a reset", async (t) => {
+  const cluster = await clusterFor(t);
+  const host = freshHost(t, cluster);
+  const theirs = host.pair(createAuthority({ name: 'other' }), 'client');
+  host.pair(cluster.clientCa, 'serving');
+  host.nodeKubeconfig(cluster.url, cluster.serverCa.pem);
+  folder(join(host.certDir, '.certlet'));
+  const ledger = { version: 1, files: ['kubelet-client-2020-01-01-00-00-00.pem'] };
+  host.write(join(host.certDir, '.certlet/client-ledger.json'), JSON.stringify(ledger));
+  const result = await host.check({ daemon: () => Promise.resolve('running') });
+  t.equal(result.ids('problem')[0], 'certificate.client-foreign', result.text);
+  t.match(result.find('certificate.client-foreign'), { what: theirs, remedy: /^certlet renew client / });
+  t.match(result.find('authentication.node-refused'), { remedy: /^certlet renew client / });
+  t.notOk(result.text.includes('certlet reset'), result.text);
+});
+
 t.test('a VIP that the settings ignore as the first address of the Node, and more names than they allow', async (t) => {
   const addresses = ['192.0.2.100', '127.0.0.1'].map((address) => ({ type: 'InternalIP', address }));
   const cluster = await clusterFor(t, { nodes: [{ name: 'n1', addresses }] });

@@ -322,6 +322,18 @@ for (const { name, parts } of [
   });
 }
 
+t.test('check with the settings of B said that its daemon runs, which is that of A', async (t) => {
+  const host = new CommandHost(t, { certDir: B.certDir, hostnameOverride: B.nodeName });
+  await host.daemon({ status: () => healthy });
+  const { context, stdout } = host.session();
+  t.equal(await runCheck(context, { name: 'check', output: 'json' }), 1);
+  const { findings } = JSON.parse(stdout.text) as { readonly findings: readonly { readonly id: string }[] };
+  t.match(
+    findings.find(({ id }) => id.startsWith('daemon.')),
+    { id: 'daemon.elsewhere', verdict: 'problem', what: OTHERS, remedy: /^# Set runtimeDir:/ },
+  );
+});
+
 t.test('status with the settings of B called A healthy, with which B shares its runtimeDir', async (t) => {
   const host = new CommandHost(t, { certDir: B.certDir, hostnameOverride: B.nodeName });
   await host.daemon({ status: () => healthy });

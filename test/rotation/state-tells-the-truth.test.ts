@@ -61,11 +61,17 @@ t.test(
     await host.until(() => host.manager('serving').phase === 'waiting for approval', HOUR);
     host.api.fault = () => apiFault('ERR_API_UNREACHABLE', 'down');
     host.api.breakWatches(apiFault('ERR_API_UNREACHABLE', 'down'));
-    await host.until(() => host.manager('serving').failing !== undefined, HOUR);
+    await host.until(() => (host.manager('serving').failing?.tries ?? 0) > 2, HOUR);
     host.api.fault = () => undefined;
     await host.until(() => host.manager('serving').phase === 'waiting for approval', HOUR);
     t.equal(host.manager('serving').failing, undefined);
     t.equal(host.manager('serving').lastError, undefined);
+    await host.clock.advance(DAY);
+    t.match(
+      host.log.of('Requesting a signed certificate works again'),
+      [{ fields: { tries: 3 } }],
+      'told once, when it did',
+    );
   },
 );
 

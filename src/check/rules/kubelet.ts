@@ -1,3 +1,4 @@
+import { takeOver } from './pairs.ts';
 import { type Remedy, inSettings } from '../../remedy.ts';
 import { join, resolve } from 'node:path';
 import type { HostKubelet } from '../../adapters/host-kubelet.ts';
@@ -118,7 +119,7 @@ function foreignFindings({ foreign, unit }: KubeletQuestion, kubelet: 'seen' | '
         {
           remedy:
             spec.files.kubelet === undefined || kubelet === 'unseen'
-              ? `certlet renew ${purpose}   # takes the folder over; stop what else writes there before`
+              ? takeOver(purpose)
               : `certlet adopt --write && systemctl daemon-reload && systemctl restart ${unitWord(unit)} && certlet renew ${purpose}${SHOWN_FIRST}`,
           evidence: { files },
         },

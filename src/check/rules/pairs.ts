@@ -70,9 +70,12 @@ export function pairFindings(question: PairQuestion): readonly Finding[] {
 /** What it says is the other program's affair: a life, a name or a signer that does not do is no fault of certlet's. */
 function foreignFinding({ spec: { name: purpose }, view: { link, file } }: PairQuestion): Finding {
   const what = `${link} names ${file ?? 'a file'}, which another program made: certlet leaves the ${purpose} certificate alone`;
-  const remedy: Remedy = `certlet renew ${purpose}   # takes the folder over; stop what else writes there before`;
-  return finding('problem', `certificate.${purpose}-foreign`, what, { remedy });
+  return finding('problem', `certificate.${purpose}-foreign`, what, { remedy: takeOver(purpose) });
 }
+
+/** How certlet comes to manage a certificate whose files another program writes. */
+export const takeOver = (purpose: string): Remedy =>
+  `certlet renew ${purpose}   # takes the folder over; stop what else writes there before`;
 
 /** A program that reads two files goes on with an older pair, and nobody but this tells before that expires. */
 function plainFindings({ spec: { name: purpose }, view: { plainBehind: plain } }: PairQuestion): readonly Finding[] {

@@ -1,4 +1,5 @@
 import { byHand, shellWord } from '../../remedy.ts';
+import { takeOver } from '../rules/pairs.ts';
 import { timestamp } from '../../timestamp.ts';
 import { type CertletError, isCertletError } from '../../errors.ts';
 import { parseBootstrapToken } from '../../discovery/bootstrap-token.ts';
@@ -80,11 +81,12 @@ interface Why {
   readonly seen: { readonly text: string; readonly evidence: Evidence };
 }
 
-const FOREIGN_PAIR: Cause = {
+/** What another program put there says nothing of this cluster. */
+const foreignPair = (name: string): Cause => ({
   what: "the pair in use is another program's",
   sure: 'certain',
-  remedy: 'certlet renew client   # takes the folder over; stop what else writes there before',
-};
+  remedy: takeOver(name),
+});
 
 async function whyRefused(context: CheckContext, target: Target): Promise<Why> {
   const { credential, cluster, source } = target;
@@ -95,9 +97,8 @@ async function whyRefused(context: CheckContext, target: Target): Promise<Why> {
     const { caPem } = cluster;
     const evidence = { issuer: leaf.issuer, serial: leaf.serial, notAfter: timestamp(leaf.notAfter) };
     const kubeletUnit = context.facts.settings?.kubelet.unit ?? 'kubelet.service';
-    // What another program put there says nothing of this cluster.
-    if (context.facts.pairs?.some(({ spec, foreign }) => spec.isIdentity && foreign === true) === true)
-      return { causes: [FOREIGN_PAIR], seen: { text: '', evidence } };
+    const theirs = context.facts.pairs?.find(({ spec, foreign }) => spec.isIdentity && foreign === true);
+    if (theirs !== undefined) return { causes: [foreignPair(theirs.spec.name)], seen: { text: '', evidence } };
     return {
       causes: certificateCauses({ leaf, chain, caPem, serverNow, source, kubeletUnit }),
       seen: { text: '', evidence },

@@ -4,7 +4,7 @@ import type { NodeFacts } from '../../ports.ts';
 import { receivedAt } from '../../rotation/rules/schedule.ts';
 import type { OwnUnits } from '../../adapters/own-units.ts';
 import type { Settings } from '../../config.ts';
-import type { CheckContext, Facts, Step, StepOutcome } from '../facts.ts';
+import type { CheckContext, DaemonState, Facts, Step, StepOutcome } from '../facts.ts';
 import { type Finding, finding, good } from '../finding.ts';
 import { daemonFindings, restartedUnitFindings } from '../rules/daemon.ts';
 import { kubeletFindings } from '../rules/kubelet.ts';
@@ -20,6 +20,7 @@ import {
 } from '../rules/units.ts';
 import { timerFindings } from '../rules/timer.ts';
 import { withApi } from '../targets.ts';
+import { fromError } from '../walk.ts';
 import { serviceName } from '../../kubelet/restart-unit-file.ts';
 import { NO_SETTINGS } from './host.ts';
 
@@ -94,6 +95,20 @@ export const kubeletStep: Step = {
   },
 };
 
+async function ofDaemon(
+  ports: CheckContext['ports'],
+  settings: Settings,
+  { state, units }: { readonly state: DaemonState; readonly units: OwnUnits },
+): Promise<readonly Finding[]> {
+  try {
+    const document = await (state === 'running' ? ports.daemonStatus(settings) : ports.lastRun(settings));
+    return daemonFindings({ state, units, document, now: ports.now() });
+  } catch (error) {
+    if (!isCertletError(error, 'ERR_CONTROL')) throw error;
+    return [fromError('daemon.elsewhere', error)];
+  }
+}
+
 /** Whether anybody renews. */
 export const daemonStep: Step = {
   id: 'daemon',
@@ -105,8 +120,7 @@ export const daemonStep: Step = {
     const timer = timerFindings(units, pairs === undefined ? [] : wholePairs(pairs));
     const { ports } = context;
     const state = await ports.daemon(settings);
-    const document = await (state === 'running' ? ports.daemonStatus(settings) : ports.lastRun(settings));
-    const own = daemonFindings({ state, units, document, now: ports.now() });
+    const own = await ofDaemon(ports, settings, { state, units });
     const bySystemd = await unitsFound(context, settings, units);
     const restarted = await kubeletUnit(context, settings, { units, failed: own.some(isRestart) });
     return {

@@ -10,6 +10,7 @@ import { readOwnUnits } from '../../adapters/own-units.ts';
 import { isFull } from '../../adapters/probe/free-space.ts';
 import { lookUpName } from '../../adapters/probe/name-lookup.ts';
 import { readOnly } from '../../adapters/probe/read-only-file-system.ts';
+import { refuseForeign } from '../../foreign-daemon.ts';
 import { isReadOnlyMount } from '../../adapters/probe/read-only-mount.ts';
 import { lookServed } from '../../adapters/probe/served-certificate.ts';
 import { viewStore } from '../../adapters/probe/store-view.ts';
@@ -126,8 +127,14 @@ async function lastRun(fs: FileSystem, { runtimeDir }: Settings): Promise<Status
   }
 }
 
-async function daemonStatus({ runtimeDir }: Settings): Promise<StatusDocument | undefined> {
-  const socket = controlSocketPath(runtimeDir);
+async function daemonStatus(settings: Settings): Promise<StatusDocument | undefined> {
+  const socket = controlSocketPath(settings.runtimeDir);
+  const document = await answered(socket);
+  if (document !== undefined) await refuseForeign(document, settings, `what answers at ${socket}`);
+  return document;
+}
+
+async function answered(socket: string): Promise<StatusDocument | undefined> {
   try {
     const reply = await callControl(socket, { method: 'GET', path: '/status' });
     return reply.kind === 'answer' && reply.status === 200 ? decodeStatus(reply.text, socket) : undefined;
