@@ -3,7 +3,7 @@ import type { KubeletPlan } from '../../kubelet/restart.ts';
 import type { PairInUse } from '../../kubelet/restart-window.ts';
 import type { Served } from '../../kubelet/served.ts';
 import type { Clock, Logger, RestartFlag } from '../../ports.ts';
-import { inSettings, shellWord } from '../../remedy.ts';
+import { byHand, explained, shellWord } from '../../remedy.ts';
 import { SaidOnce } from '../../said-once.ts';
 import type { Hook, HookEvent } from './hook.ts';
 import { type HookRecord, RESTART_HOOK } from './hook-record.ts';
@@ -128,8 +128,8 @@ async function learned(
     const decided = plan(event);
     if (decided.kind !== 'learn version' || signal.aborted) return decided;
   }
-  const remedy = inSettings(
-    'kubelet.version to what `kubelet --version` prints on this node',
+  const remedy = explained(
+    byHand('Set kubelet.version in the settings to what kubelet --version prints on this node.'),
     'then systemctl reload certlet; nothing where no kubelet runs',
   );
   // Of the host, not of one certificate.

@@ -60,6 +60,17 @@ t.test('a command that ends by itself waits for nobody who does not listen', asy
   t.equal(all.clock.now().getTime() - began, 300);
 });
 
+t.test('a run with nothing due waited three tenths of a second before it looked at what is served', async (t) => {
+  const all = bench(t);
+  await rotate(all, all.start());
+  const [began, looks] = [all.clock.now().getTime(), all.node.looks];
+  const hooks = all.start('auto', 10_000);
+  await hooks.begin([serving('2')], all.stop.signal);
+  await all.settle(hooks);
+  t.equal(all.clock.now().getTime() - began, 0);
+  t.equal(all.node.looks - looks, 1);
+});
+
 t.test(
   'a kubelet that serves other files is restarted once, and what is wrong is said, hour by hour, until it is mended',
   async (t) => {
