@@ -63,9 +63,7 @@ export class ServedPairs {
     const givenMs = by === 'kubelet' ? this.#parts.kubeletWithinMs : by.withinMs;
     const withinMs = patience === 'restart' ? givenMs : Math.min(givenMs, patienceMs ?? givenMs);
     let served: Served = { kind: 'absent' };
-    // A command that ends by itself and only asks what is served has swapped nothing that would take its time.
-    const atOnce = patience === 'first answer' && patienceMs !== undefined;
-    for (const afterMs of atOnce ? [0] : lookMoments(withinMs)) {
+    for (const afterMs of this.#moments(patience, withinMs)) {
       await clock.sleepUntil(new Date(began + afterMs), signal);
       signal.throwIfAborted();
       const last = afterMs === withinMs || patienceMs !== undefined;
@@ -76,6 +74,12 @@ export class ServedPairs {
       if (served.kind === 'absent' && patienceMs !== undefined && patience === 'reload') break;
     }
     return served;
+  }
+
+  /** A command that ends by itself and only asks what is served has swapped nothing that would take its time. */
+  #moments(patience: Patience, withinMs: number): readonly number[] {
+    const atOnce = patience === 'first answer' && this.#parts.patienceMs !== undefined;
+    return atOnce ? [0] : lookMoments(withinMs);
   }
 
   /** Undefined where nobody knows yet where to look. */
