@@ -122,7 +122,7 @@ t.test('another program writes pairs', { skip: noLab }, async (t) => {
   const foreign = (year: number): string =>
     shell(`cp -L ${PKI}/kubelet-client-current.pem ${PKI}/kubelet-client-${String(year)}-01-01-00-00-00.pem`);
   foreign(2031);
-  await mended('kubelet.foreign-client', 'check/rules/kubelet.ts');
+  await mended('kubelet.foreign-client', 'check/rules/pairs.ts');
   installServer('kubelet.service', '/usr/local/bin/kubelet', 10_250, SERVING);
   put('/var/lib/kubelet/config.yaml', 'rotateCertificates: true\n');
   start('kubelet');
