@@ -9,7 +9,7 @@ import { availableParallelism, homedir, tmpdir } from 'node:os';
 import { dirname, join, relative, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { COVERAGE_TABLE, coverageReport, startCoverage } from './test-coverage.ts';
-import { broken, type FileOutcome } from './test-outcome.ts';
+import { broken, type FileOutcome, skippedFiles } from './test-outcome.ts';
 import { compileCache, surroundings, TestProcess } from './test-process.ts';
 import { closingLine, failureReport, fileLine } from './test-report.ts';
 
@@ -161,13 +161,23 @@ async function stageBelow(folder: string): Promise<string> {
   return join(folder, 'staged');
 }
 
-/** Packages for this run alone. Throws with the tool's words where one cannot be made. */
-function packageBelow(folder: string): string {
-  const output = join(folder, 'packages');
+/** Packages for this run alone: their folder, or what this machine lacks to make them. Throws with the tool's words where one cannot be made. */
+function packageBelow(folder: string): { readonly made: string } | { readonly missing: string } {
+  const made = join(folder, 'packages');
   const tool = join(import.meta.dirname, 'package/package.ts');
-  const { status } = spawnSync(process.execPath, [tool, output, '--quick'], { stdio: ['ignore', 'ignore', 'inherit'] });
-  if (status !== 0) throw new Error('the packages could not be made');
-  return output;
+  const { status, stderr } = spawnSync(process.execPath, [tool, made, '--quick'], {
+    stdio: ['ignore', 'ignore', 'pipe'],
+    encoding: 'utf8',
+  });
+  if (status === SKIPPED_STATUS) return { missing: stderr.trim() };
+  if (status !== 0) throw new Error(`the packages could not be made: ${stderr.trim()}`);
+  return { made };
+}
+
+/** What is shown of a suite that this machine lacks something for: a line for its files, and the figures. */
+function showSkipped(files: string, reason: string): void {
+  const outcome = skippedFiles(files, reason);
+  console.log(`${fileLine(outcome)}\n${closingLine([outcome])}`);
 }
 
 function removeAndEnd(run: Run): void {
@@ -198,7 +208,15 @@ async function runSuite(
     environment['CERTLET_BUNDLE'] = await programBelow(folder, environment, files.length > suite.jobs);
   }
   if (suite.staged === true) environment['CERTLET_PROGRAM'] ??= await stageBelow(folder);
-  if (suite.packaged === true) environment['CERTLET_PACKAGES'] ??= packageBelow(folder);
+  if (suite.packaged === true && environment['CERTLET_PACKAGES'] === undefined) {
+    const packages = packageBelow(folder);
+    if ('missing' in packages) {
+      rmSync(folder, { recursive: true, force: true });
+      showSkipped(suite.files, packages.missing);
+      return 0;
+    }
+    environment['CERTLET_PACKAGES'] = packages.made;
+  }
   const log = (text: string): void => appendFileSync(logPath, text);
   const run: Run = { suite, queue: files, folder, environment, log, processes: new Set() };
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => removeAndEnd(run));
@@ -246,7 +264,7 @@ if (suite.wrapper !== undefined && !values.inside) {
     '--inside',
   ];
   const { status } = spawnSync(program, command, { stdio: 'inherit' });
-  if (status === SKIPPED_STATUS) console.log('0 passed, 0 failed, 1 skipped');
+  if (status === SKIPPED_STATUS) showSkipped(suite.files, 'the line above says what is missing');
   process.exitCode = status ?? 1;
 } else {
   const whole = named.length === 0 && name === 'unit' && !values['disable-coverage'];

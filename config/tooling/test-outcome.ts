@@ -23,6 +23,8 @@ export interface FileOutcome {
   readonly passed: number;
   readonly failed: number;
   readonly skipped: number;
+  /** Why, each reason once. */
+  readonly reasons: readonly string[];
   readonly milliseconds: number;
   /** What such a file started may still be running. */
   readonly timedOut: boolean;
@@ -32,7 +34,12 @@ export interface FileOutcome {
 /** A file, or what belongs to no file, that broke in another way than by an assertion. */
 export function broken(file: string, reason: string, lastLines: readonly string[] = []): FileOutcome {
   const failures = [{ name: reason, detail: lastLines.length === 0 ? {} : { printed: lastLines.join('\n') } }];
-  return { file, passed: 0, failed: 1, skipped: 0, milliseconds: 0, timedOut: false, failures };
+  return { file, passed: 0, failed: 1, skipped: 0, reasons: [], milliseconds: 0, timedOut: false, failures };
+}
+
+/** Files of a suite that this machine lacks something for. */
+export function skippedFiles(file: string, reason: string): FileOutcome {
+  return { file, passed: 0, failed: 0, skipped: 1, reasons: [reason], milliseconds: 0, timedOut: false, failures: [] };
 }
 
 const MARK = '# certlet test file: ';

@@ -1,6 +1,7 @@
 /** What a run of tests shows: a line a file, then what failed and the command to see it again, then the figures. */
 import type { Failure, FileOutcome } from './test-outcome.ts';
 
+const WORD_WIDTH = 8;
 const NAME_WIDTH = 52;
 const DETAIL_LINES = 25;
 /** Not of use to a reader: they stand in the log. */
@@ -9,10 +10,15 @@ const HIDDEN = new Set(['source', 'at', 'tapCaught', 'test', 'testdir']);
 const seconds = (milliseconds: number): string => `${(milliseconds / 1000).toFixed(1)} s`;
 const skips = (skipped: number): string => (skipped === 0 ? '' : `, ${String(skipped)} skipped`);
 
-/** The line of one file. */
-export function fileLine({ file, passed, failed, skipped, milliseconds }: FileOutcome): string {
-  const figures = failed === 0 ? `${String(passed)} passed` : `${String(failed)} of ${String(passed + failed)} failed`;
-  return `${failed === 0 ? 'ok    ' : 'FAILED'}  ${file.padEnd(NAME_WIDTH)} ${seconds(milliseconds).padStart(7)}  ${figures}${skips(skipped)}`;
+/** The line of one file: what it asserted, and why what it skipped is skipped. A file that asserted nothing is not `ok`. */
+export function fileLine({ file, passed, failed, skipped, reasons, milliseconds }: FileOutcome): string {
+  const begin = (word: string): string =>
+    `${word.padEnd(WORD_WIDTH)}${file.padEnd(NAME_WIDTH)} ${seconds(milliseconds).padStart(7)}  `;
+  const why = reasons.join('; ');
+  if (failed === 0 && passed === 0) return begin('skipped') + (why === '' ? 'no reason is told' : why);
+  const told = skips(skipped) + (why === '' ? '' : `: ${why}`);
+  if (failed === 0) return `${begin('ok')}${String(passed)} passed${told}`;
+  return `${begin('FAILED')}${String(failed)} of ${String(passed + failed)} failed${told}`;
 }
 
 /** Processor time: of the process that runs tests, and of the programs that they started and that ended. */

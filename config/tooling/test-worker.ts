@@ -10,7 +10,7 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import type { Test } from 'tap';
 import { compileCache } from './test-process.ts';
-import { endMark, type FileOutcome, type WorkerOrder } from './test-outcome.ts';
+import { broken, endMark, type FileOutcome, type WorkerOrder } from './test-outcome.ts';
 
 const FOLDER_MODE = 0o755;
 /** For connections that are being closed. */
@@ -48,8 +48,12 @@ async function runFile({ name, file, folder, timeoutMs }: WorkerOrder): Promise<
   });
   rmSync(folder, { recursive: true, force: true });
   const failures = own?.lists.fail ?? [];
+  const skips = [...(own?.lists.skip ?? []), ...(own?.lists.todo ?? [])];
+  // Such a file would be green for ever, whatever became of what it is about.
+  if (own?.counts.total === 0) return broken(name, 'it asserted nothing, and told no reason to skip');
   return {
     file: name,
+    reasons: [...new Set(skips.flatMap(({ skip, todo }) => [skip, todo]).filter((why) => typeof why === 'string'))],
     passed: own?.counts.pass ?? 0,
     failed: own?.counts.fail ?? 1,
     skipped: (own?.counts.skip ?? 0) + (own?.counts.todo ?? 0),

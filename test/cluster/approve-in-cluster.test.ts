@@ -46,7 +46,7 @@ async function tokenBoundTo(plane: ControlPlane, secret: string): Promise<string
 /** Settings as the ConfigMap has them, served on this port. */
 const settingsOn = (text: string, port: number): string => text.replace(':9099', `:${String(port)}`);
 
-await withControlPlane({ rbac: [] }, async (plane) => {
+await withControlPlane(t, { rbac: [] }, async (plane) => {
   const host = await ApproverHost.create(plane);
   await bindSelfNodeServer(plane);
   await host.node('n1', ['192.0.2.1']);

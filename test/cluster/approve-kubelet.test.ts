@@ -14,7 +14,7 @@ const NODE = 'plain-kubelet';
 const missing = controlPlaneMissing() === undefined ? kubeletMissing() : undefined;
 
 if (missing === undefined) {
-  await withControlPlane({ rbac: [] }, async (plane) => {
+  await withControlPlane(t, { rbac: [] }, async (plane) => {
     const host = await ApproverHost.create(plane);
     await host.apply(await host.roles());
     await bindSelfNodeServer(plane);

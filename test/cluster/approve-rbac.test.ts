@@ -29,7 +29,7 @@ const BREAKS: readonly {
   { role: 'certlet-approver-events', rule: 0, says: /Event was not recorded.*events/, isApproved: true },
 ];
 
-await withControlPlane({ rbac: [], controllerManager: false }, async (plane) => {
+await withControlPlane(t, { rbac: [], controllerManager: false }, async (plane) => {
   const host = await ApproverHost.create(plane, { maxPerNodeAndHour: 100 });
   const roles = await host.roles();
   await bindSelfNodeServer(plane);

@@ -8,7 +8,7 @@ import { eventually } from '../fixtures/eventually.ts';
 import { runWell } from './fixtures/processes.ts';
 import { hostFor, withControlPlane } from './fixtures/suite.ts';
 
-await withControlPlane({ rbac: [] }, async (plane) => {
+await withControlPlane(t, { rbac: [] }, async (plane) => {
   const host = await ApproverHost.create(plane, { clientBootstrap: 'bound', deleteTokens: true });
   await host.apply(await host.roles());
   await bindSelfNodeServer(plane);

@@ -16,7 +16,7 @@ async function cannot(): Promise<string | undefined> {
 
 const reason = await cannot();
 if (reason === undefined) {
-  await withControlPlane({ v1beta1Only: true, controllerManager: false, rbac: [] }, async (plane) => {
+  await withControlPlane(t, { v1beta1Only: true, controllerManager: false, rbac: [] }, async (plane) => {
     const host = await ApproverHost.create(plane);
     await host.apply(await host.roles());
     await bindSelfNodeServer(plane);

@@ -11,7 +11,7 @@ import { staticUsers } from './fixtures/control-plane-programs.ts';
 const BURST_NODES = 200;
 const REQUESTS_EACH = 10;
 
-await withControlPlane({ rbac: ['static-token', 'auto-approve'] }, async (plane) => {
+await withControlPlane(t, { rbac: ['static-token', 'auto-approve'] }, async (plane) => {
   const host = await ApproverHost.create(plane, { never: ['10.96.0.0/16', '192.0.2.100'], maxPerNodeAndHour: 100 });
   await host.apply(await host.roles());
   await host.node('n1', ['192.0.2.1']);

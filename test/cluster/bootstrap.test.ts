@@ -25,7 +25,7 @@ async function approveServing(plane: ControlPlane, host: TestHost): Promise<stri
   return metadata.name;
 }
 
-await withControlPlane({}, (plane) => {
+await withControlPlane(t, {}, (plane) => {
   t.jobs = 3;
 
   t.test('a static token: client approved automatically, serving by kubectl, kubeconfig accepted', async (t) => {

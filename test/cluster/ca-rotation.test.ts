@@ -126,7 +126,7 @@ async function all(what: string, nodes: readonly FleetNode[], holds: (node: Flee
 
 const fingerprintOf = (pem: string): string => readTrustedCas(pem)[0]?.fingerprint ?? '';
 
-await withControlPlane({ clusterInfo: true }, (plane) => {
+await withControlPlane(t, { clusterInfo: true }, (plane) => {
   t.test(
     'a fleet follows the rotation of the CA, and a node that was off names what it misses and keeps its key',
     async (t) => {

@@ -143,7 +143,7 @@ const issued = (name: string, read: () => CurrentPair | undefined, notThis?: Cur
     USABLE_SECONDS,
   );
 
-await withControlPlane({ usableSeconds: USABLE_SECONDS }, async (plane) => {
+await withControlPlane(t, { usableSeconds: USABLE_SECONDS }, async (plane) => {
   for (const manifest of ['rbac/kube-proxy.yaml', 'certificates/custom-signer-rbac.yaml'])
     await plane.kubectl(['apply', '-f', join(config, manifest)]);
   const signer = await startCustomSigner(plane, {

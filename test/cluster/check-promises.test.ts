@@ -53,7 +53,7 @@ async function follow(plane: ControlPlane, remedy: string | undefined): Promise<
   await plane.kubectl(words);
 }
 
-await withControlPlane({ clusterInfo: true, rbac: [] }, (plane) => {
+await withControlPlane(t, { clusterInfo: true, rbac: [] }, (plane) => {
   t.test('a deleted token is told apart by the missing signature', async (t) => {
     const host = hostFor(t, plane, 'token-gone');
     await plane.createBootstrapToken({ id: 'checkb', secret: 'fedcba9876543210' });

@@ -61,7 +61,7 @@ const nodeSubject = (name: string): { commonName: string; organizations: string[
   organizations: ['system:nodes'],
 });
 
-await withControlPlane({ bootstrapTokenAuth: false, clusterInfo: true }, async (plane) => {
+await withControlPlane(t, { bootstrapTokenAuth: false, clusterInfo: true }, async (plane) => {
   t.test('401 because bootstrap tokens are off: told apart from a bad token by the signed cluster-info', async (t) => {
     const host = hostFor(t, plane, 'tokens-off');
     const id = 'ckcktk';

@@ -12,7 +12,7 @@ interface EventObject {
   readonly source: { readonly component: string; readonly host: string };
 }
 
-await withControlPlane({}, (plane) => {
+await withControlPlane(t, {}, (plane) => {
   const eventsOf = async (node: string): Promise<readonly EventObject[]> => {
     const selector = encodeURIComponent(`involvedObject.kind=Node,involvedObject.name=${node}`);
     const { json } = await plane.admin.want(`/api/v1/namespaces/default/events?fieldSelector=${selector}`);

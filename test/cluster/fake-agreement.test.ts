@@ -78,7 +78,7 @@ async function cannot(): Promise<string | undefined> {
 const reason = await cannot();
 if (reason === undefined) {
   // Nobody approves or signs while the rows are sent.
-  await withControlPlane({ rbac: [], users, controllerManager: false, clusterInfo: true }, async (plane) => {
+  await withControlPlane(t, { rbac: [], users, controllerManager: false, clusterInfo: true }, async (plane) => {
     await setUp(plane);
     t.test(TITLE, async (t) => {
       for (const row of conversations()) {

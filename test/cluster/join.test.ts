@@ -26,7 +26,7 @@ async function codeOf(t: Test, certlet: Certlet): Promise<number | null> {
   return code;
 }
 
-await withControlPlane({ clusterInfo: true }, (plane) => {
+await withControlPlane(t, { clusterInfo: true }, (plane) => {
   t.test('join, certificate, reset', async (t) => {
     const host = hostFor(t, plane, 'joins');
     const token = await plane.createBootstrapToken({

@@ -32,7 +32,7 @@ async function outlook(host: TestHost, caFile: string): Promise<readonly string[
 }
 
 if (missing === undefined) {
-  await withControlPlane({}, (plane) => {
+  await withControlPlane(t, {}, (plane) => {
     t.test(TITLE, async (t) => {
       await plane.stopApiServer();
       await plane.startApiServer({ kubeletAuthority: plane.caPath });

@@ -22,7 +22,7 @@ function ownAddresses(): readonly string[] {
 }
 
 if (missing === undefined) {
-  await withControlPlane({}, (plane) => {
+  await withControlPlane(t, {}, (plane) => {
     t.test(TITLE, async (t) => {
       const containerd = await startContainerd(join(plane.folder, 'containerd'));
       t.teardown(() => containerd.stop());

@@ -14,7 +14,7 @@ const USABLE_SECONDS = 310;
 const BACKDATED_SECONDS = 300;
 const RESERVE_SECONDS = 300;
 
-await withControlPlane({ usableSeconds: USABLE_SECONDS }, (plane) => {
+await withControlPlane(t, { usableSeconds: USABLE_SECONDS }, (plane) => {
   t.test('the API server stops and comes back during a wait: the same request is watched on', async (t) => {
     const host = hostFor(t, plane, 'outage');
     host.bootstrapWith(staticUsers.manual.token);

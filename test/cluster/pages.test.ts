@@ -69,7 +69,7 @@ class Admin {
   }
 }
 
-await withControlPlane({ clusterInfo: true, rbac: [] }, async (plane) => {
+await withControlPlane(t, { clusterInfo: true, rbac: [] }, async (plane) => {
   const admin = new Admin(plane);
   const host = await ApproverHost.create(plane);
 

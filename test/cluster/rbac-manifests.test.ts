@@ -11,7 +11,7 @@ const group = 'certificates.k8s.io';
 const requests = { group, resource: 'certificatesigningrequests' };
 const signers = { group, resource: 'signers' };
 
-await withControlPlane({ rbac: [], controllerManager: false }, (plane) => {
+await withControlPlane(t, { rbac: [], controllerManager: false }, (plane) => {
   /** Asks as the approver of the controller manager does. */
   const may = async (member: string, resourceAttributes: object, user = 'somebody'): Promise<string> =>
     plane.kubectl(

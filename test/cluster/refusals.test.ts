@@ -5,7 +5,7 @@ import { staticUsers } from './fixtures/control-plane-programs.ts';
 import { never } from '../fixtures/eventually.ts';
 import { hostFor, withControlPlane } from './fixtures/suite.ts';
 
-await withControlPlane({ bootstrapTokenAuth: false }, (plane) => {
+await withControlPlane(t, { bootstrapTokenAuth: false }, (plane) => {
   t.jobs = 3;
 
   t.test('403: no role for the bootstrap identity', async (t) => {

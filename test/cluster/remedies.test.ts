@@ -49,7 +49,7 @@ const WORDS: Readonly<Record<string, readonly string[]>> = {
 /** What is nothing of the cluster's: a search that finds nothing ends so. */
 const FINDS_NOTHING = /\| grep /;
 
-await withControlPlane({ rbac: [] }, (plane) => {
+await withControlPlane(t, { rbac: [] }, (plane) => {
   t.test('every command for kubectl works as it is printed', async (t) => {
     const folder = t.testdir();
     const kubeconfig = join(folder, 'admin.conf');

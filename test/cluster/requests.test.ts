@@ -45,7 +45,7 @@ async function problems(
   return issuedProblems(parseChain(certificatePem), { template, key, now: new Date(), toleranceMs: 0 });
 }
 
-await withControlPlane({}, (plane) => {
+await withControlPlane(t, {}, (plane) => {
   for (const algorithm of KEY_ALGORITHMS) {
     const options = { nodeName: `n-${algorithm.toLowerCase()}`, keyEncipherment: true };
 

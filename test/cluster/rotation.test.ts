@@ -51,7 +51,7 @@ function rejected(plane: ControlPlane): number {
   return plane.requests({ user: '' }).filter(({ status }) => status === 401).length;
 }
 
-await withControlPlane({ usableSeconds: USABLE_SECONDS }, (plane) => {
+await withControlPlane(t, { usableSeconds: USABLE_SECONDS }, (plane) => {
   t.jobs = 4;
 
   t.test('renewal of both certificates, twice in a row, under the identity of the node', async (t) => {

@@ -8,7 +8,7 @@ import { hostFor, withControlPlane } from './fixtures/suite.ts';
 
 t.setTimeout(5 * 60_000);
 
-await withControlPlane({}, (plane) => {
+await withControlPlane(t, {}, (plane) => {
   t.test(
     'a server ends while its request is pending: watched on at the other, one request; then the kubeconfig follows',
     async (t) => {

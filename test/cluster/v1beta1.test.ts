@@ -19,7 +19,7 @@ async function cannot(): Promise<string | undefined> {
 
 const reason = await cannot();
 if (reason === undefined) {
-  await withControlPlane({ v1beta1Only: true, controllerManager: false }, (plane) => {
+  await withControlPlane(t, { v1beta1Only: true, controllerManager: false }, (plane) => {
     t.test(TITLE, async (t) => {
       t.equal((await plane.admin.call('/apis/certificates.k8s.io/v1')).status, 404, 'v1 is not served');
       const host = hostFor(t, plane, 'beta');

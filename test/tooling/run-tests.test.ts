@@ -3,7 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
-import { broken, endMark, type FileOutcome, outcomeIn } from '../../config/tooling/test-outcome.ts';
+import { broken, endMark, type FileOutcome, outcomeIn, skippedFiles } from '../../config/tooling/test-outcome.ts';
 import { surroundings } from '../../config/tooling/test-process.ts';
 import { closingLine, failureReport, fileLine } from '../../config/tooling/test-report.ts';
 import { bareEnvironment } from '../fixtures/environment.ts';
@@ -32,13 +32,46 @@ t.test('files that pass: a line each, the figures last, the output in the log', 
   t.equal(status, 0, stdout + stderr);
   t.match(
     stdout,
-    /^ok {6}\S*one\.test\.ts +[\d.]+ s {2}2 passed\nok {6}\S*two\.test\.ts +[\d.]+ s {2}1 passed, 1 skipped\n/,
+    /^ok {6}\S*one\.test\.ts +[\d.]+ s {2}2 passed\nok {6}\S*two\.test\.ts +[\d.]+ s {2}1 passed, 1 skipped: not here\n/,
   );
   t.equal(last, '3 passed, 0 failed, 1 skipped');
   t.match(log, /# Subtest: adds up\n[^]*# SKIP not here\n[^]*# figure of two: 2\n/);
 });
 
+t.test('a file that skips all that it has is shown as skipped, with the reason, and not as ok', async (t) => {
+  const { status, stdout, last } = run(t, {
+    'pass.test.ts': "t.pass('a control plane', { skip: 'no control plane here' });",
+    'tests.test.ts':
+      "for (const name of ['a', 'b']) t.test(name, { skip: 'no booted system' }, async () => undefined);",
+    'good.test.ts': 't.pass();',
+  });
+  t.equal(status, 0, stdout);
+  t.match(stdout, /^skipped \S*pass\.test\.ts +[\d.]+ s {2}no control plane here$/m);
+  t.match(stdout, /^skipped \S*tests\.test\.ts +[\d.]+ s {2}no booted system$/m);
+  t.equal(last, '1 passed, 0 failed, 3 skipped');
+});
+
+t.test('a suite of clusters names what this machine lacks, and is not green with nothing asserted', async (t) => {
+  const folder = t.testdir();
+  const suite = (...args: readonly string[]) => {
+    const { status, stdout, stderr } = spawnSync(
+      process.execPath,
+      [RUNNER, ...args.slice(0, 1), `--log=${join(folder, 'run.log')}`, ...args.slice(1)],
+      {
+        encoding: 'utf8',
+        env: { ...bareEnvironment(), PATH: folder, CERTLET_PACKAGES: undefined, KUBEBUILDER_ASSETS: undefined },
+      },
+    );
+    return { status, stdout, stderr };
+  };
+  const cluster = suite('cluster', join(import.meta.dirname, '../cluster/approve.test.ts'));
+  t.equal(cluster.status, 0, cluster.stdout + cluster.stderr);
+  t.match(cluster.stdout, /^skipped test\/cluster\/approve\.test\.ts +[\d.]+ s {2}KUBEBUILDER_ASSETS is not set/m);
+  t.match(cluster.stdout, /\n0 passed, 0 failed, 1 skipped\n$/);
+});
+
 for (const { name, text, told } of [
+  { name: 'a file that asserts nothing and tells no reason', text: '', told: /it asserted nothing/ },
   {
     name: 'an assertion that fails',
     text: "t.test('sums', async (t) => t.equal(1 + 1, 3, 'one and one'));",
@@ -137,4 +170,8 @@ t.test('the report of a failure is bounded, and leaves out what tap keeps for it
   t.notMatch(lines.join('\n'), 'SECRETLY');
   t.match(fileLine(outcome), /^FAILED {2}test\/a\.test\.ts +0\.0 s {2}1 of 1 failed$/);
   t.equal(closingLine([outcome, { ...outcome, passed: 4, failed: 0 }]), '4 passed, 1 failed');
+  t.match(
+    fileLine(skippedFiles('test/packages/*.test.ts', 'no rpmbuild')),
+    /^skipped test\/packages\/\*\.test\.ts .* {2}no rpmbuild$/,
+  );
 });

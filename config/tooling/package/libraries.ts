@@ -6,7 +6,7 @@ import { thirdPartyLicenses } from '../licenses.ts';
 import { sbom, shippedPackages, type SystemLibrary } from '../sbom.ts';
 import type { Architecture } from './architecture.ts';
 import { nodePackage } from './node-package.ts';
-import { runProgram } from './run-program.ts';
+import { NotInstalled, runProgram } from './run-program.ts';
 import { put } from './tree.ts';
 
 /** File names, by Debian's package of them. */
@@ -32,7 +32,7 @@ export function libraryPath(file: string, architecture: Architecture): string {
   const path = join(folder, file);
   if (existsSync(path)) return realpathSync(path);
   const names = ['libc6', ...Object.keys(RUNTIME_LIBRARIES)].map((name) => packageFor(name, architecture));
-  throw new Error(`no ${path} on this machine: apt-get install ${names.join(' ')}`);
+  throw new NotInstalled(`no ${path} on this machine: apt-get install ${names.join(' ')}`);
 }
 
 /** Copies libraries into a folder, under the names that programs ask for. */

@@ -2,13 +2,16 @@
 import { spawn } from 'node:child_process';
 import { closeSync, openSync } from 'node:fs';
 
+/** What packages are made with is not on this machine; the message names the Debian package. */
+export class NotInstalled extends Error {}
+
 export interface ProgramOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** Path of the file that gets what it prints. */
   readonly output?: string;
 }
 
-/** Runs a program to its end and gives what it printed. Throws an `Error` with its words when it fails, and one that names the Debian package when it is not there. */
+/** Runs a program to its end and gives what it printed. Throws an `Error` with its words when it fails, and `NotInstalled` when it is not there. */
 export async function runProgram(
   program: string,
   args: readonly string[],
@@ -24,7 +27,7 @@ export async function runProgram(
     child.stderr?.on('data', (data: Buffer) => (said.error += data.toString()));
     const status = await new Promise<number | null>((done, failed) => {
       child.once('error', (cause: NodeJS.ErrnoException) =>
-        failed(cause.code === 'ENOENT' ? new Error(missing(program)) : cause),
+        failed(cause.code === 'ENOENT' ? new NotInstalled(missing(program)) : cause),
       );
       child.once('close', done);
     });
