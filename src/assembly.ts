@@ -2,7 +2,7 @@ import type { Remedy } from './remedy.ts';
 import { join } from 'node:path';
 import { caFilePath, createClusterCaFiles } from './adapters/cluster-ca-files.ts';
 import { FileCertificateStore } from './adapters/store/file-certificate-store.ts';
-import { NodeFileSystem } from './adapters/file-system.ts';
+import { nodeFileSystem } from './adapters/file-system.ts';
 import { createApiConnector } from './adapters/api/connector.ts';
 import { createKubeconfigFiles } from './adapters/kubeconfig-files.ts';
 import { meetingGuard } from './adapters/probe/meeting-files.ts';
@@ -56,17 +56,17 @@ export function assembleAgent(settings: Settings, parts: AgentParts): Agent {
   const store: FileCertificateStore = openStore(settings, log, parts.confirmLock, (name, pairPath) =>
     tellMended(parts.after, settings, store, { name, pairPath }),
   );
-  const told = afterKubeconfigs(parts.after, settings, { fs: new NodeFileSystem(), store });
+  const told = afterKubeconfigs(parts.after, settings, { fs: nodeFileSystem, store });
   const after = afterPlainFiles(told, settings.specs, store);
   const kubeconfigs = createKubeconfigFiles({
-    fs: new NodeFileSystem(),
+    fs: nodeFileSystem,
     bootstrapPath: settings.bootstrapKubeconfig,
     nodePath: settings.kubeconfig,
     uid: parts.userId,
     searchPath: environment['PATH'] ?? '',
     recordPath: join(settings.stateDir, 'kubeconfig-write.json'),
     ownCaPath: caFilePath(settings.certDir),
-    refuseMeeting: meetingGuard(new NodeFileSystem(), filesOnDisk(settings)),
+    refuseMeeting: meetingGuard(nodeFileSystem, filesOnDisk(settings)),
     onWarning: (event, fields) => log.log('warn', event, fields),
   });
   const route = createRouteProbe();
@@ -116,8 +116,8 @@ const serverPorts = (
   clock: Clock,
   confirmLock?: () => Promise<void>,
 ): Pick<RotationPorts, 'serversFile' | 'restartFlag'> => ({
-  serversFile: createServersFile(new NodeFileSystem(), stateDir, confirmLock),
-  restartFlag: restartFlag({ fs: new NodeFileSystem(), clock, runtimeDir }),
+  serversFile: createServersFile(nodeFileSystem, stateDir, confirmLock),
+  restartFlag: restartFlag({ fs: nodeFileSystem, clock, runtimeDir }),
 });
 
 /** Longer than the operations of a round that waits for nothing. */
@@ -139,8 +139,8 @@ export function openStore(
     pruneGraceMs,
     confirmLock,
     onPlainFilesMended,
-    refuseMeeting: meetingGuard(new NodeFileSystem(), filesOnDisk(settings)),
-    fs: new NodeFileSystem(),
+    refuseMeeting: meetingGuard(nodeFileSystem, filesOnDisk(settings)),
+    fs: nodeFileSystem,
     judgement: { holdsMs: FOLDERS_JUDGED_FOR_MS, monotonicMs },
     onWarning: (event, fields) => log.log('warn', event, fields),
   });
@@ -150,7 +150,7 @@ function clusterCaFiles(
   { stateDir, kubelet }: Settings,
   confirmLock: (() => Promise<void>) | undefined,
 ): ReturnType<typeof createClusterCaFiles> {
-  return createClusterCaFiles({ fs: new NodeFileSystem(), stateDir, unit: kubelet.unit, confirmLock });
+  return createClusterCaFiles({ fs: nodeFileSystem, stateDir, unit: kubelet.unit, confirmLock });
 }
 
 /** A day: nodes, load balancers and backends behind them have all been asked by then. */

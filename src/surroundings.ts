@@ -1,7 +1,7 @@
 import type { OpenServer } from './adapters/control/http-server.ts';
 import type { ControlHandlers } from './adapters/control/routes.ts';
 import { openControlServer } from './adapters/control/server.ts';
-import { NodeFileSystem } from './adapters/file-system.ts';
+import { nodeFileSystem } from './adapters/file-system.ts';
 import type { FlagHaste } from './adapters/hooks/create-rotation-hooks.ts';
 import { UNIT_FOLDERS } from './adapters/host-files.ts';
 import type { RotationHooks } from './adapters/hooks/rotation-hooks.ts';
@@ -94,7 +94,7 @@ class OpenSurroundings implements Surroundings {
   readonly observer: Observer;
   readonly #settings: Settings;
   readonly #parts: SurroundingsParts;
-  readonly #fs = new NodeFileSystem();
+  readonly #fs = nodeFileSystem;
   readonly #counters = new EventCounters();
   readonly #ended = new AbortController();
   readonly #hooks: RotationHooks;

@@ -191,6 +191,9 @@ export class NodeFileSystem implements FileSystem {
   }
 }
 
+/** The one of this process, for whatever goes by what the process knows to be durable (`madeHere`). */
+export const nodeFileSystem: FileSystem = new NodeFileSystem();
+
 function openFile(file: number): OpenFile {
   return {
     write: async (bytes) => writeFileSync(file, bytes),

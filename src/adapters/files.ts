@@ -126,6 +126,21 @@ export const noFolder = (path: string): CertletError =>
     remedy: `mv ${shellWord(path)} ${shellWord(`${path}.old`)}   # moves it away`,
   });
 
+/** Folders that this process has made, whose names are durable, by the disk that has them. */
+const MADE = new WeakMap<FileSystem, Set<string>>();
+
+function madeOn(fs: FileSystem): Set<string> {
+  const made = MADE.get(fs) ?? new Set();
+  MADE.set(fs, made);
+  return made;
+}
+
+/**
+ * Whether this process made a folder by `ensureFolder`: then its name is durable, and nothing in it is of a process before, which may have been
+ * killed between making a name and syncing it.
+ */
+export const madeHere = (fs: FileSystem, path: string): boolean => MADE.get(fs)?.has(path) === true;
+
 async function makeFolder(fs: FileSystem, path: string, mode: number): Promise<boolean> {
   try {
     const facts = await fs.stat(path);
@@ -135,6 +150,7 @@ async function makeFolder(fs: FileSystem, path: string, mode: number): Promise<b
     await fs.mkdir(path, mode & 0o700);
     await fs.chmod(path, mode);
     await fs.syncFolder(dirname(path));
+    madeOn(fs).add(path);
     return true;
   } catch (error) {
     if (errnoOf(error) === 'EEXIST') return false;

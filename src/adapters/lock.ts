@@ -6,7 +6,7 @@ import { dirname, join, resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { CertletError, defectIn, isDefect } from '../errors.ts';
 import { errnoOf, fileError } from './file-errors.ts';
-import { NodeFileSystem } from './file-system.ts';
+import { type FileSystem, nodeFileSystem } from './file-system.ts';
 import { ensureFolder, readIfPresent, replaceVolatile } from './files.ts';
 import { isProcessAlive } from './process-alive.ts';
 import { refuseClosed } from './store/folders.ts';
@@ -55,7 +55,7 @@ export async function acquireLock(
   certDir: string,
   options: { readonly label: string; readonly file?: string },
 ): Promise<Lock> {
-  const fs = new NodeFileSystem();
+  const fs = nodeFileSystem;
   await ensureFolder(fs, resolve(certDir), 0o755);
   const path = join(await disk.realpath(certDir), options.file ?? '.certlet.lock');
   const note: LockHolder = { pid: process.pid, label: options.label, since: new Date().toISOString() };
@@ -104,7 +104,7 @@ function drop(path: string): void {
   held?.database?.close();
 }
 
-async function lockedDatabase(fs: NodeFileSystem, certDir: string, path: string): Promise<DatabaseSync> {
+async function lockedDatabase(fs: FileSystem, certDir: string, path: string): Promise<DatabaseSync> {
   // Loaded here, since commands that take no lock need no SQLite.
   const { DatabaseSync } = await import('node:sqlite');
   for (let attempt = 1; ; attempt += 1) {
@@ -119,7 +119,7 @@ async function lockedDatabase(fs: NodeFileSystem, certDir: string, path: string)
 }
 
 /** Where the system lets nobody in, its folder has the reason and the way out. Rejects always. */
-async function toldOfFolder(fs: NodeFileSystem, folder: string, error: unknown): Promise<never> {
+async function toldOfFolder(fs: FileSystem, folder: string, error: unknown): Promise<never> {
   if (errnoOf(error) === 'EACCES') await refuseClosed({ fs, uid: process.geteuid?.() ?? 0 }, folder);
   throw error;
 }
@@ -215,7 +215,7 @@ function tryLock(database: DatabaseSync, path: string): DatabaseSync | undefined
   }
 }
 
-async function readNote(fs: NodeFileSystem, path: string): Promise<LockHolder | undefined> {
+async function readNote(fs: FileSystem, path: string): Promise<LockHolder | undefined> {
   try {
     const value: unknown = JSON.parse((await readIfPresent(fs, notePath(path), NOTE_LIMIT_BYTES)) ?? 'null');
     if (typeof value !== 'object' || value === null) return undefined;

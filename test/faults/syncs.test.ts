@@ -95,5 +95,5 @@ t.test('a first issuance costs no more syncs than promises', async (t) => {
   const { changes } = await recordBootstrap({});
   const syncs = changes.filter(isSync).length;
   t.comment(`${String(syncs)} syncs with two plain files for each pair`);
-  t.ok(syncs <= 55, String(syncs));
+  t.ok(syncs <= 47, String(syncs));
 });

@@ -7,7 +7,7 @@ import type { CertificatePair } from '../../pki/certificate.ts';
 import type { CertificateStore, StoredPair } from '../../ports.ts';
 import { SaidOnce } from '../../said-once.ts';
 import type { FileSystem } from '../file-system.ts';
-import { sweepTemporaries } from '../files.ts';
+import { madeHere, sweepTemporaries } from '../files.ts';
 import { attempted, mapped, type StoreContext, storeContext, type WarningSink } from './store-context.ts';
 import { JudgedFolders, type JudgementTerm } from './folders.ts';
 import { inspectPairs } from './inspection.ts';
@@ -268,11 +268,17 @@ async function madeDurable(context: StoreContext, path: string): Promise<string>
 
 /**
  * A folder, and those above it with names that certlet may have made: whoever makes a folder on the way to another puts nothing else into it, so
- * what has more than one name in it was there before.
+ * what has more than one name in it was there before. Left out is what holds nothing but names that this process has made durable.
  */
 async function perhapsMade(fs: FileSystem, folder: string): Promise<readonly string[]> {
+  const own = madeHere(fs, folder) ? [] : [folder];
+  return [...own, ...(await aboveWhatMayBeMade(fs, folder))];
+}
+
+async function aboveWhatMayBeMade(fs: FileSystem, folder: string): Promise<readonly string[]> {
   const above = dirname(folder);
-  if (above === folder) return [folder];
+  if (above === folder) return [];
   const names = await fs.readdir(above).catch(onErrno<readonly string[]>([]));
-  return names.length === 1 ? [folder, ...(await perhapsMade(fs, above))] : [folder, above];
+  const own = madeHere(fs, folder) ? [] : [above];
+  return names.length === 1 ? [...own, ...(await aboveWhatMayBeMade(fs, above))] : own;
 }
