@@ -207,6 +207,6 @@ function invalid(problems: readonly Described[], filePath: string, mend: Mend = 
   const message =
     lines.length === 1 && only !== undefined
       ? `settings: ${only}`
-      : [`settings: ${String(lines.length)} problems`, ...lines].join('\n');
+      : [`settings: ${String(lines.length)} problems:`, ...lines].join('\n');
   return new CertletError(code, message, { remedy });
 }

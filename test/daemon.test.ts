@@ -227,6 +227,12 @@ t.test('the same complaint about an edited settings file is told once, an order 
   replace(host, 'nodeIp: x\n');
   await stderr.shows(/The new settings cannot be used.*nodeIp/);
   t.equal(complaints(), 2);
+  replace(host, 'nodeIp: x\ncertDri: /x\n');
+  await stderr.shows(/settings: 2 problems: \S+:1: nodeIp: is not .*; \S+:2: certDri: is not .*/);
+  t.notMatch(stderr.text, '\\n');
+  replace(host, 'certDir: "/x\n');
+  await stderr.shows(/The new settings cannot be used.*\S+:\d+:\d+: .* fix: \$\{EDITOR:-vi\} \+\d+ /);
+  t.notMatch(stderr.text, '\\n');
   reload();
   await stderr.shows(/(?:The new settings cannot be used[^]*){3}/);
   const reply = await callControl(host.socket, { method: 'POST', path: '/reload' });

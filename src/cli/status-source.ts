@@ -3,7 +3,7 @@ import { answeredError, callControl, type ControlReply } from '../adapters/contr
 import { controlSocketPath } from '../adapters/control/server.ts';
 import { NodeFileSystem } from '../adapters/file-system.ts';
 import { readIfPresent } from '../adapters/files.ts';
-import { escaped } from '../adapters/log/printable.ts';
+import { escaped, inOneLine } from '../adapters/log/printable.ts';
 import { isProcessAlive } from '../adapters/process-alive.ts';
 import { STATUS_LIMIT_BYTES, statusFilePath } from '../adapters/status-file.ts';
 import type { Settings } from '../config.ts';
@@ -78,7 +78,7 @@ function troubleOf(reply: ControlReply): Trouble | undefined {
   if (reply.kind !== 'answer') return undefined;
   const { code, message = 'the daemon tells no reason', remedy } = answeredError(reply.text);
   if (code === 'STARTING') return undefined;
-  return { message: escaped(message), ...(remedy !== undefined && { remedy: reworded(remedy, escaped) }) };
+  return { message: escaped(inOneLine(message)), ...(remedy !== undefined && { remedy: reworded(remedy, escaped) }) };
 }
 
 async function startedHow(

@@ -13,7 +13,7 @@ export async function wrongLineError(line: WrongLine, loadSettings: () => Promis
   const settings = spec?.settings === true ? await failureOf(loadSettings) : undefined;
   const problems = [...line.problems, ...(settings === undefined ? [] : linesOf(settings))];
   const [only = ''] = problems;
-  const words = problems.length === 1 ? only : [`${String(problems.length)} problems`, ...problems].join('\n');
+  const words = problems.length === 1 ? only : [`${String(problems.length)} problems:`, ...problems].join('\n');
   const usage = usageError(words, spec);
   if (settings === undefined || settings.code === 'ERR_USAGE') return usage;
   const mend = settings.remedy ?? '# Mend what is listed.';

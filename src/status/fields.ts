@@ -1,4 +1,4 @@
-import { escaped } from '../adapters/log/printable.ts';
+import { escaped, inOneLine } from '../adapters/log/printable.ts';
 import { redact } from '../adapters/log/redact.ts';
 import { timestamp } from '../timestamp.ts';
 
@@ -6,7 +6,7 @@ import { timestamp } from '../timestamp.ts';
 export type Timestamp = string;
 
 /** Text that others may have written (an approver, a server, a hook): without secrets, on one line, nothing in it that steers a terminal. */
-export const foreign = (text: string): string => escaped(redact(text));
+export const foreign = (text: string): string => escaped(inOneLine(redact(text)));
 
 /** Of a date that may be missing. */
 export const optionalTimestamp = (date: Date | undefined): Timestamp | undefined =>

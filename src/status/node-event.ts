@@ -1,3 +1,4 @@
+import { inOneLine } from '../adapters/log/printable.ts';
 import { redact } from '../adapters/log/redact.ts';
 import type { AgentEvent } from '../ports.ts';
 
@@ -29,9 +30,11 @@ export function nodeEventOf({ kind, purpose, text, at }: AgentEvent): NodeEvent 
   return { ...REASONS[kind], message: eventText(redact(named)), at };
 }
 
-/** The message of an Event, cut where nobody would read on. */
-export const eventText = (text: string): string =>
-  text.length <= MAX_MESSAGE ? text : `${text.slice(0, MAX_MESSAGE - 1)}…`;
+/** The message of an Event: on one line, as `kubectl describe` shows it, and cut where nobody would read on. */
+export function eventText(text: string): string {
+  const line = inOneLine(text);
+  return line.length <= MAX_MESSAGE ? line : `${line.slice(0, MAX_MESSAGE - 1)}…`;
+}
 
 /** What to send: a new object, or a new count for one that exists. */
 export interface EventCall {

@@ -115,7 +115,7 @@ t.test('settings with several problems are told one a line, and end with 78', as
   t.equal(code, 78);
   t.match(
     edge.stderr.text,
-    /^certlet: settings: 2 problems\n {2}.*:1: a: is not a setting\n {2}.*:2: b: is.*\n {2}fix: /,
+    /^certlet: settings: 2 problems:\n {2}.*:1: a: is not a setting\n {2}.*:2: b: is.*\n {2}fix: /,
   );
 });
 
@@ -154,7 +154,7 @@ for (const row of [
       return 0;
     });
     const [head, ...lines] = edge.stderr.text.trimEnd().split('\n');
-    t.match(head, `${String(row.names.length)} problems`);
+    t.match(head, `${String(row.names.length)} problems:`);
     const told =
       row.file === undefined
         ? [/fix: .*--help/]
@@ -178,11 +178,11 @@ t.test('for the journal each of these lines has its priority', async (t) => {
   edge.environment['JOURNAL_STREAM'] = `${String(identity?.dev)}:${String(identity?.ino)}`;
   t.ok(writesToJournal(edge));
   await withCommand(edge, async () => {
-    throw new CertletError('ERR_CONFIG_INVALID', 'settings: 2 problems\nfirst\nsecond', { remedy: '# Mend it.' });
+    throw new CertletError('ERR_CONFIG_INVALID', 'settings: 2 problems:\nfirst\nsecond', { remedy: '# Mend it.' });
   });
   t.equal(
     edge.stderr.text,
-    '<3>certlet: settings: 2 problems\n<3>certlet: first\n<3>certlet: second\n<3>certlet: do: Mend it.\n',
+    '<3>certlet: settings: 2 problems:\n<3>certlet: first\n<3>certlet: second\n<3>certlet: do: Mend it.\n',
   );
 });
 

@@ -27,7 +27,7 @@ const rows: readonly {
     problems: ['--timeout: no duration', '--every: no duration'],
     expected: {
       code: 'ERR_USAGE',
-      message: '2 problems\n--timeout: no duration\n--every: no duration',
+      message: '2 problems:\n--timeout: no duration\n--every: no duration',
       remedy: 'certlet once --help',
     },
   },
@@ -38,7 +38,7 @@ const rows: readonly {
     settings: invalid('settings: nodeIP: no address', '# Mend the file.'),
     expected: {
       code: 'ERR_CONFIG_INVALID',
-      message: '2 problems\n--timeout: no duration\nnodeIP: no address',
+      message: '2 problems:\n--timeout: no duration\nnodeIP: no address',
       remedy: '# Mend the file.   # the command line: certlet renew --help',
     },
   },
@@ -46,10 +46,10 @@ const rows: readonly {
     name: 'a flag and several settings: the line that counts them goes',
     command: 'renew',
     problems: ['--timeout: no duration'],
-    settings: invalid('settings: 2 problems\nnodeIP: no address\ncertDir: not absolute'),
+    settings: invalid('settings: 2 problems:\nnodeIP: no address\ncertDir: not absolute'),
     expected: {
       code: 'ERR_CONFIG_INVALID',
-      message: '3 problems\n--timeout: no duration\nnodeIP: no address\ncertDir: not absolute',
+      message: '3 problems:\n--timeout: no duration\nnodeIP: no address\ncertDir: not absolute',
       remedy: '# Mend what is listed.   # the command line: certlet renew --help',
     },
   },
@@ -60,7 +60,7 @@ const rows: readonly {
     settings: new CertletError('ERR_USAGE', '--node-ip: no address'),
     expected: {
       code: 'ERR_USAGE',
-      message: '2 problems\n--timeout: no duration\n--node-ip: no address',
+      message: '2 problems:\n--timeout: no duration\n--node-ip: no address',
       remedy: 'certlet renew --help',
     },
   },

@@ -29,6 +29,15 @@ for (const { kind, text, event } of [
     event: { type: 'Warning', reason: 'CertificateRequestDenied', message: 'the client request is denied' },
   },
   {
+    kind: 'denied',
+    text: 'denied, message: 2 rules:\nno such host\nno such name\n',
+    event: {
+      type: 'Warning',
+      reason: 'CertificateRequestDenied',
+      message: 'client certificate: denied, message: 2 rules: no such host; no such name',
+    },
+  },
+  {
     kind: 'failed',
     text: 'the client request failed',
     event: { type: 'Warning', reason: 'CertificateRequestFailed', message: 'the client request failed' },

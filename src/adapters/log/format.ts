@@ -1,7 +1,7 @@
 import type { LogFields, LogLevel } from '../../ports.ts';
 import { FIX, type CommandText, adviceOf } from '../../remedy.ts';
 import { timestamp } from '../../timestamp.ts';
-import { escaped } from './printable.ts';
+import { escaped, inOneLine } from './printable.ts';
 import { redact } from './redact.ts';
 
 /** One line to be written. */
@@ -51,8 +51,8 @@ function eventAndFields({ event, fields }: LogRecord): string {
     .filter(([, value]) => value !== undefined)
     .map(([key, value]) => `${key}=${quoted(plainText(value))}`);
   // What a person runs stands last and as it is, so that it can be copied to the end of the line.
-  const fixes = remedy === undefined ? [] : [`${FIX} ${printable(plainText(remedy))}`];
-  return [printable(event), ...pairs, ...fixes].join(' ');
+  const fixes = remedy === undefined ? [] : [`${FIX} ${printable(inOneLine(plainText(remedy)))}`];
+  return [printable(inOneLine(event)), ...pairs, ...fixes].join(' ');
 }
 
 /** A remedy taken apart: what is to be known of it joins what else explains the line. */
@@ -70,8 +70,8 @@ function adviceApart(fields: LogFields): LogFields {
 
 /** Text as it is where it cannot be misread, else as a JSON string. */
 function quoted(text: string): string {
-  const line = printable(text);
-  return line !== '' && line === text && !/[\s"=\\]/.test(line) ? line : `"${escapeQuotes(text)}"`;
+  const line = printable(inOneLine(text));
+  return line !== '' && line === text && !/[\s"=\\]/.test(line) ? line : `"${escapeQuotes(inOneLine(text))}"`;
 }
 
 function escapeQuotes(text: string): string {

@@ -14,6 +14,14 @@ export function escaped(text: string): string {
   });
 }
 
+/** Text of several lines as one, for where a line break would be shown as `\n`: `3 problems: a; b; c`. Text of one line stays as it is. */
+export function inOneLine(text: string): string {
+  if (!text.includes('\n')) return text;
+  const lines = text.split(/\s*\n\s*/).filter((line) => line !== '');
+  // What heads a list ends with a colon.
+  return lines.map((line, index) => (index === lines.length - 1 || /[:;,]$/.test(line) ? line : `${line};`)).join(' ');
+}
+
 /** Lines for a person, whoever wrote the words in them: everything that could steer a terminal is escaped, but for our own colours. */
 export function forTerminal(text: string): string {
   return text

@@ -1,15 +1,15 @@
+import { inOneLine } from '../log/printable.ts';
+
 /** Longest status text sent, in characters: `systemctl status` shows one line of it. */
 const STATUS_LIMIT = 1000;
 
 /** Assignments of sd_notify(3), one a line in the datagram. Values never hold a line break. */
 export type NotifyLines = readonly string[];
 
-/** `STATUS=` with line breaks written as `\n` (a bare one would start another assignment) and other control characters dropped. */
+/** `STATUS=` on one line (a bare line break would start another assignment), without control characters. */
 export function statusLine(text: string): string {
-  const flat = text
-    .replaceAll(/\r\n|\r|\n/g, '\\n')
-    // oxlint-disable-next-line no-control-regex
-    .replaceAll(/[\u0000-\u001f\u007f]/g, ' ');
+  // oxlint-disable-next-line no-control-regex
+  const flat = inOneLine(text).replaceAll(/[\u0000-\u001f\u007f]/g, ' ');
   return `STATUS=${flat.slice(0, STATUS_LIMIT)}`;
 }
 

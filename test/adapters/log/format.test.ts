@@ -26,7 +26,19 @@ const ROWS: readonly {
   { name: 'text with blanks quoted', event: 'e', fields: { s: 'a b' }, line: '<6>e s="a b"' },
   { name: 'quotes and backslashes escaped', event: 'e', fields: { s: 'a"\\b' }, line: String.raw`<6>e s="a\"\\b"` },
   { name: 'an equals sign quoted', event: 'e', fields: { s: 'CN=n1' }, line: '<6>e s="CN=n1"' },
-  { name: 'line breaks escaped', event: 'a\nb', fields: { s: 'c\r\n\td' }, line: String.raw`<6>a\nb s="c\r\n\td"` },
+  { name: 'lines become one, in words', event: 'a\nb', fields: { s: 'c\r\n\td' }, line: '<6>a; b s="c; d"' },
+  {
+    name: 'a list of problems on one line, and no \\n in it',
+    event: 'e',
+    fields: { error: 'settings: 2 problems:\n  /c.yaml:1: a: "x" is none\n  /c.yaml:2: b: is none\n' },
+    line: String.raw`<6>e error="settings: 2 problems: /c.yaml:1: a: \"x\" is none; /c.yaml:2: b: is none"`,
+  },
+  {
+    name: 'a lone carriage return and a separator of lines escaped',
+    event: 'a\rb\u2028c',
+    fields: {},
+    line: String.raw`<6>a\rb\u2028c`,
+  },
   {
     name: 'terminal escapes and reading marks shown, not obeyed',
     event: '\u001b[31m',

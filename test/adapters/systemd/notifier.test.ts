@@ -47,7 +47,7 @@ async function everyMessage(t: Test, socket: string, open: typeof openDatagramSe
 }
 
 const expected = [
-  'READY=1|STATUS=client until 2027\\\\nserving waits',
+  'READY=1|STATUS=client until 2027; serving waits',
   'STATUS=zwölf → 12',
   'RELOADING=1|MONOTONIC_USEC=0',
   'WATCHDOG=1',
