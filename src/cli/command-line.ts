@@ -4,10 +4,10 @@ import { nearest } from '../config/nearest.ts';
 import type { CertletError } from '../errors.ts';
 import { buildCommand } from './build-command.ts';
 import type { ParsedLine } from './command.ts';
-import { COMMANDS, COMMON_EXITS, findCommand } from './commands.ts';
-import { COMMAND_NAMES, type CommandSpec, flagsOf } from './command-spec.ts';
-import { GLOBAL_FLAGS } from './flags.ts';
-import type { FlagSpec } from './flags.ts';
+import { COMMANDS, findCommand } from './commands.ts';
+import { COMMAND_NAMES, type CommandSpec, flagsOf, formOf } from './command-spec.ts';
+import { type FlagSpec, GLOBAL_FLAGS } from './flags.ts';
+import { commandHelp, programHelp } from './help.ts';
 import { longFlags, plainBooleans, usageError } from './line-values.ts';
 
 /** The kubelet's habits: the last one wins, nothing is guessed from the look of a value. */
@@ -28,22 +28,21 @@ interface LineLook {
   readonly columns: number;
 }
 
-/** The library renders the help of every command that it finds, wanted or not: half of what a line costs. `bare` gives it no words to render. */
-type HelpLook = LineLook | 'bare';
-
 /** Reads a command line (without node and program). Prints and ends nothing. Throws `ERR_USAGE` for a line that has no sense; wrong values come as `wrong`. */
 export async function parseCommandLine(argv: readonly string[], look: LineLook = { columns: 80 }): Promise<ParsedLine> {
   const line = argv[0] === 'help' ? [...argv.slice(1), '--help'] : argv;
   const everyFlag = [...GLOBAL_FLAGS, ...COMMANDS.flatMap((command) => flagsOf(command))];
   const problems: string[] = [];
   const words = plainBooleans(longFlags(line, everyFlag), everyFlag, problems);
-  const bare = await ask(words, 'bare');
-  const { values, help, failure } = bare.help === '' ? bare : await ask(words, look);
+  const { values, asksForHelp, failure } = await ask(words);
   if (failure !== undefined) throw explained(failure, words);
-  if (help !== '') return { kind: 'help', text: `${help.trimEnd()}\n` };
-  if (values['version'] === true) return { kind: 'version' };
   const [name, ...rest] = wordsOf(values['_']);
   const command = findCommand(name);
+  if (asksForHelp) {
+    const { columns } = look;
+    return { kind: 'help', text: command === undefined ? programHelp(columns) : commandHelp(command, columns) };
+  }
+  if (values['version'] === true) return { kind: 'version' };
   if (command === undefined) throw usageError('which command? See the list with --help', undefined);
   if (rest.length > 0) throw usageError(`${JSON.stringify(rest[0])} is one word too many`, command);
   const positional = command.positional === undefined ? undefined : values[command.positional.name];
@@ -57,105 +56,63 @@ export async function parseCommandLine(argv: readonly string[], look: LineLook =
 
 interface Answer {
   readonly values: Readonly<Record<string, unknown>>;
-  readonly help: string;
+  readonly asksForHelp: boolean;
   readonly failure: string | undefined;
 }
 
 /** The library's callback form neither prints nor ends the process. */
-async function ask(words: readonly string[], look: HelpLook): Promise<Answer> {
+async function ask(words: readonly string[]): Promise<Answer> {
   return new Promise((resolve) => {
-    void parser(look).parse([...words], {}, (error, values, output) => {
+    void parser().parse([...words], {}, (error, values, output) => {
       const failure = error === undefined || error === null ? undefined : error.message;
-      resolve({ values: { ...(values as object) }, help: failure === undefined ? output : '', failure });
+      resolve({ values: { ...(values as object) }, asksForHelp: failure === undefined && output !== '', failure });
     });
   });
 }
 
-function parser(look: HelpLook): Argv {
+/** It gets no words for help: rendering them, wanted or not, would be half of what a line costs (`help.ts` has the words). */
+function parser(): Argv {
   let line: Argv = yargs()
     .scriptName('certlet')
     .parserConfiguration(KUBELET_HABITS)
     // Messages of other languages would be read from files beside the library's source.
     .detectLocale(false)
-    .wrap(look === 'bare' ? null : Math.max(40, Math.min(look.columns, 110)))
-    .usage('certlet: the certificates of a Kubernetes node\n\nUsage: $0 COMMAND [FLAGS]')
-    .help('help', 'Show what the command does and takes.')
+    .wrap(null)
+    .help('help')
     .alias('help', 'h')
     .version(false)
-    .option('version', { type: 'boolean', description: 'Show the version.' })
+    .option('version', { type: 'boolean' })
     .strict()
-    .exitProcess(false)
-    .epilogue('certlet COMMAND --help tells more. Manual: certlet(8), certlet-config(5).');
-  for (const command of COMMANDS) line = withCommand(line, command, look);
+    .exitProcess(false);
+  for (const command of COMMANDS) line = withCommand(line, command);
   return line;
 }
 
-function withCommand(line: Argv, command: CommandSpec, look: HelpLook): Argv {
+function withCommand(line: Argv, command: CommandSpec): Argv {
   const { positional, words } = command;
-  const form = [
-    command.name,
-    ...(positional === undefined ? [] : [`[${positional.name}]`]),
-    ...(words === undefined ? [] : [`[${words.name}..]`]),
-  ].join(' ');
   return line.command({
-    command: form,
+    command: formOf(command),
     describe: command.summary,
     builder: (inner: Argv) => {
-      const about = [command.summary, ...command.description].join('\n\n');
-      let built = inner.usage(`Usage: certlet ${form} [FLAGS]\n\n${about}`);
-      if (positional !== undefined) {
-        const choices = positional.choices === undefined ? '' : ` (${positional.choices.join('|')})`;
-        built = built.positional(positional.name, {
-          type: 'string',
-          describe: `${positional.summary}${choices}`,
-          ...(positional.fallback === undefined ? {} : { defaultDescription: positional.fallback }),
-        });
-      }
-      if (words !== undefined)
-        built = built.positional(words.name, { type: 'string', array: true, describe: words.summary });
-      for (const flag of flagsOf(command)) {
-        const option = optionOf(flag, command);
-        if (!GLOBAL_FLAGS.includes(flag))
-          built = built.option(flag.name, look === 'bare' ? { ...option, hidden: true } : option);
-      }
-      if (look === 'bare') return built;
-      for (const example of command.examples) built = built.example(example, '');
-      return built.epilogue(endOfHelp(command));
+      let built = inner;
+      if (positional !== undefined) built = built.positional(positional.name, { type: 'string' });
+      if (words !== undefined) built = built.positional(words.name, { type: 'string', array: true });
+      for (const flag of flagsOf(command))
+        if (!GLOBAL_FLAGS.includes(flag)) built = built.option(flag.name, optionOf(flag));
+      return built;
     },
     handler: () => {},
   });
 }
 
 /** Allowed words are told, not enforced: the checks that follow have better words for it. */
-function optionOf(flag: FlagSpec, command: CommandSpec): Options {
-  const value = flag.choices?.join('|') ?? flag.value;
+function optionOf(flag: FlagSpec): Options {
   return {
     type: flag.kind === 'boolean' ? 'boolean' : 'string',
     ...(flag.short === undefined ? {} : { alias: flag.short }),
-    description: value === undefined ? flag.summary : `${flag.summary} (${value})`,
     ...(flag.kind === 'boolean' ? {} : { nargs: 1 }),
-    ...(flag.fallback === undefined ? {} : { defaultDescription: flag.fallback }),
-    group: flag.setting === undefined ? 'Flags:' : 'Settings:',
-    hidden: flag.setting !== undefined && !showsSettings(command),
+    hidden: true,
   };
-}
-
-/** Their flags are many; where they are seldom used the help only says so. */
-function showsSettings(command: CommandSpec): boolean {
-  return command.name === 'run' || command.name === 'once';
-}
-
-function endOfHelp(command: CommandSpec): string {
-  const note = 'The flags for settings are taken too: certlet run --help lists them.';
-  return [...(command.settings && !showsSettings(command) ? [note, ''] : []), exitText(command)].join('\n');
-}
-
-function exitText(command: CommandSpec): string {
-  const exits = [...COMMON_EXITS.filter(([code]) => command.exits.every(([own]) => own !== code)), ...command.exits];
-  const lines = exits
-    .toSorted(([a], [b]) => a - b)
-    .map(([code, meaning]) => `  ${String(code).padStart(3)}  ${meaning}`);
-  return ['Exit codes:', ...lines].join('\n');
 }
 
 /** The library's words made ours, with what was probably meant. */

@@ -56,3 +56,12 @@ export interface CommandSpec {
 export function flagsOf(command: CommandSpec): readonly FlagSpec[] {
   return [...command.flags, ...(command.settings ? [CONFIG_FLAG, ...settingFlags()] : []), ...GLOBAL_FLAGS];
 }
+
+/** The command with the words behind it, as help and parser write it. */
+export function formOf({ name, positional, words }: CommandSpec): string {
+  return [
+    name,
+    ...(positional === undefined ? [] : [`[${positional.name}]`]),
+    ...(words === undefined ? [] : [`[${words.name}..]`]),
+  ].join(' ');
+}

@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import t from 'tap';
 import type { Command, ParsedLine } from '../../src/cli/command.ts';
 import { parseCommandLine } from '../../src/cli/command-line.ts';
+import { flagsOf } from '../../src/cli/command-spec.ts';
 import { COMMANDS } from '../../src/cli/commands.ts';
 import { settingFlags } from '../../src/cli/flags.ts';
 import { wrongLineError } from '../../src/cli/wrong-line.ts';
@@ -247,9 +248,49 @@ for (const command of COMMANDS) {
   });
 }
 
+for (const columns of [80, 50]) {
+  t.test(
+    `help in ${String(columns)} columns: no flag is broken, no description squeezed beside a long one`,
+    async (t) => {
+      for (const command of COMMANDS) {
+        const line = await parseCommandLine([command.name, '--help'], { columns });
+        if (line.kind !== 'help') throw new Error(line.kind);
+        const shown = ['run', 'once'].includes(command.name);
+        const flags = flagsOf(command).filter(({ setting }) => setting === undefined || shown);
+        const lines = line.text.slice(0, line.text.indexOf('\nExamples:')).split('\n');
+        for (const { name, summary } of flags) {
+          const at = lines.findIndex((text) => new RegExp(`^ {2}(?: {4}|-\\w, )?--${name}(?= |$)`).test(text));
+          t.ok(at >= 0, `${command.name}: --${name} stands whole at the beginning of a line`);
+          const word = summary.split(' ')[0] ?? '';
+          const beside = [lines[at] ?? '', lines[at + 1] ?? ''].map((text) => text.lastIndexOf(` ${word}`, 40) + 1);
+          t.ok(
+            beside.some((begin) => begin > 0 && begin <= columns * 0.4),
+            `${command.name}: --${name} has its description in a wide column`,
+          );
+        }
+        t.strictSame(
+          lines.filter(
+            (text) =>
+              text.length > columns &&
+              /\s/.test(
+                text
+                  .trim()
+                  .replace('[default: ', '[')
+                  .replace(/^(--\S+) (\S+)$/, '$1=$2'),
+              ),
+          ),
+          [],
+          command.name,
+        );
+      }
+    },
+  );
+}
+
 t.test('help of run lists every setting that has a flag', async (t) => {
   const line = await parseCommandLine(['run', '--help']);
-  for (const flag of settingFlags()) t.ok(line.kind === 'help' && line.text.includes(`--${flag.name} `), flag.name);
+  for (const flag of settingFlags())
+    t.ok(line.kind === 'help' && new RegExp(`--${flag.name}(?= |\n)`).test(line.text), flag.name);
 });
 
 t.test('--version, also after a command', async (t) => {
