@@ -8,7 +8,7 @@ import { patternOf, REMEDIES } from './fixtures/remedies/registry.ts';
 const SOURCES = join(import.meta.dirname, '../src');
 /** Texts of help, of completion, of printed manifests and of reports about what is to be done next, which are no remedies. */
 const NO_REMEDIES =
-  /^(?:cli\/(?:commands|cluster-commands|completion|flags|adopt|allow-report|join|reset|renewal-plan|command-line)|config\/|kubelet\/|error-rules|token\/roles)/;
+  /^(?:cli\/(?:commands|cluster-commands|completion|flags|adopt|allow-report|join|reset|renewal-plan|command-line|help)|config\/|kubelet\/|error-rules|token\/roles)/;
 
 const PROGRAMS =
   'kubectl|kubeadm|certlet|systemctl|openssl|journalctl|namei|chown|chmod|date -u|timedatectl|hostnamectl|findmnt|mount|curl|nc|getent|runuser|rm|mv|ls|ss|fuser|df|find|iconv|install';
@@ -44,6 +44,22 @@ for (const name of readdirSync(SOURCES, { recursive: true, encoding: 'utf8' }).f
     t.strictSame(literalsOf(readFileSync(join(SOURCES, name), 'utf8')).filter(isMixed), []);
   });
 }
+
+t.test(
+  'a command that mends nothing before something was changed by hand is no fix: it stands behind what is to be changed',
+  async (t) => {
+    for (const name of readdirSync(SOURCES, { recursive: true, encoding: 'utf8' }).filter((file) =>
+      file.endsWith('.ts'),
+    ))
+      t.strictSame(
+        literalsOf(readFileSync(join(SOURCES, name), 'utf8')).filter((text) =>
+          /^.(?:certlet|systemctl|kubectl) [^#]* {3}# (?:after|once the) /.test(text),
+        ),
+        [],
+        name,
+      );
+  },
+);
 
 t.test('commands are found in every way that a source writes them', async (t) => {
   t.strictSame(

@@ -1,4 +1,4 @@
-import type { Remedy } from '../remedy.ts';
+import { type Remedy, byHand } from '../remedy.ts';
 import { timestamp } from '../timestamp.ts';
 import { CertletError } from '../errors.ts';
 import { parseChain } from '../pki/certificate.ts';
@@ -75,8 +75,10 @@ export function refusedRemedy(
   message: string,
 ): Remedy {
   if (expirationSeconds !== undefined && /expirationSeconds/i.test(message))
-    return `systemctl reload certlet   # after leaving expirationSeconds of the ${purpose} certificate out of the settings`;
-  return `certlet renew ${purpose}   # after mending what the reason names`;
+    return byHand(
+      `Leave expirationSeconds of the ${purpose} certificate out of the settings.   # then systemctl reload certlet`,
+    );
+  return byHand(`Mend what the reason names.   # then certlet renew ${purpose}`);
 }
 
 function expiredProblems(certificatePem: string, now: Date): readonly string[] {

@@ -80,7 +80,7 @@ t.test('two certificates that wrote one file through a link were no problem to c
   t.match((await host.check()).find('files.meeting'), {
     verdict: 'problem',
     what: `${link}/tls.crt of certificates[1].certFile (two) and ${real}/tls.crt of certificates[0].certFile (one) are one`,
-    remedy: `systemctl reload certlet   # after another file is set in certificates[1].certFile (two), or the link is gone that leads there: namei -l ${link}/tls.crt`,
+    remedy: `# Set another file in certificates[1].certFile (two), or remove the link that leads there.   # namei -l ${link}/tls.crt shows it; then systemctl reload certlet`,
   });
   rmSync(link);
   t.equal((await host.check()).find('files.meeting'), undefined);

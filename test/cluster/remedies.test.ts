@@ -39,7 +39,6 @@ const WORDS: Readonly<Record<string, readonly string[]>> = {
   'kubectl certificate approve {}': ['CSR'],
   'kubectl certificate approve NAME': ['CSR'],
   'kubectl certificate deny {}': ['CSR'],
-  'kubectl delete csr {}; certlet renew {}': ['CSR', 'serving --help'],
   'kubectl --kubeconfig {} config use-context NAME': ['KUBECONFIG', 'CONTEXT'],
   'kubectl --kubeconfig {} config get-contexts': ['KUBECONFIG'],
   'kubectl config view --kubeconfig FILE --raw --flatten > FLAT': ['KUBECONFIG', 'FLAT'],

@@ -165,18 +165,18 @@ for (const { asked, message, remedy } of [
   {
     asked: undefined,
     message: 'not allowed',
-    remedy: /^certlet renew exporter {3}# after mending what the reason names$/,
+    remedy: /^# Mend what the reason names\. {3}# then certlet renew exporter$/,
   },
   {
     asked: undefined,
     message: 'no expirationSeconds',
-    remedy: /certlet renew exporter {3}# after mending what the reason names$/,
+    remedy: /^# Mend what the reason names\. {3}# then certlet renew exporter$/,
   },
-  { asked: 3600, message: 'not allowed', remedy: /certlet renew exporter {3}# after mending what the reason names$/ },
+  { asked: 3600, message: 'not allowed', remedy: /^# Mend what the reason names\. {3}# then certlet renew exporter$/ },
   {
     asked: 3600,
     message: 'no expirationSeconds',
-    remedy: /after leaving expirationSeconds of the exporter certificate out/,
+    remedy: /^# Leave expirationSeconds of the exporter certificate out .* {3}# then systemctl reload certlet$/,
   },
 ])
   t.test(`refused with "${message}", a lifetime ${asked === undefined ? 'not ' : ''}asked for`, async (t) => {

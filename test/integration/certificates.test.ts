@@ -109,8 +109,8 @@ t.test(
     cluster.fail(own()[0]?.name ?? '', 'Policy', 'spec.expirationSeconds is not taken by this signer');
     await program.said('Certificate request was not signed');
     t.match(program.of('Certificate request was not signed')[0], {
-      remedy: 'systemctl reload certlet',
-      why: /^after leaving expirationSeconds of the agent certificate out of the settings/,
+      do: 'Leave expirationSeconds of the agent certificate out of the settings.',
+      why: 'then systemctl reload certlet',
     });
     node.writeSettings(entry(''));
     program.signal('SIGHUP');
@@ -159,8 +159,8 @@ t.test('a kubeconfig of an entry overwrote that of the kubelet through a link, a
       setting: 'certificates[0].kubeconfig (kube-proxy)',
       otherFile: node.file('kubelet.conf'),
       otherSetting: 'kubeconfig',
-      remedy: 'systemctl reload certlet',
-      why: /^after another file is set in certificates\[0\]\.kubeconfig \(kube-proxy\), or the link/,
+      do: 'Set another file in certificates[0].kubeconfig (kube-proxy), or remove the link that leads there.',
+      why: /^namei -l \S+ shows it; then systemctl reload certlet$/,
     },
   ]);
   await program.said('Certificate is current', 2);

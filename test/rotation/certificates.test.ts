@@ -106,7 +106,7 @@ t.test(
     t.match(host.manager('exporter').lastError, {
       code: 'ERR_CSR_FAILED',
       remedy:
-        /^systemctl reload certlet {3}# after setting usages of exporter in the settings to what the signer takes/,
+        /^# Set usages of exporter in the settings to what the signer takes\. {3}# then systemctl reload certlet$/,
     });
   },
 );

@@ -210,7 +210,7 @@ t.test('the unit to restart: root’s file and the settings have to name the sam
   put('/etc/certlet/config.yaml', '{}\n');
   const remedy = remedyOf('kubelet.two-units');
   put('/etc/certlet/config.yaml', `${/kubelet: \{.*\}/.exec(remedy)?.[0] ?? ''}\n`);
-  pastes.paste(DAEMON, remedy);
+  run('systemctl', 'reload', 'certlet');
   t.strictSame([...findingsOf('kubelet.no-unit'), ...findingsOf('kubelet.two-units')], []);
   await until('certlet with those settings', () => show('certlet', 'ActiveState') === 'active');
 });

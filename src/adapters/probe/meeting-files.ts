@@ -1,5 +1,5 @@
 import { basename, dirname } from 'node:path';
-import { type Remedy, shellWord } from '../../remedy.ts';
+import { type Remedy, shellWord, byHand } from '../../remedy.ts';
 import { CertletError } from '../../errors.ts';
 import { onErrno } from '../file-errors.ts';
 import type { FileFacts, FileSystem } from '../file-system.ts';
@@ -77,4 +77,6 @@ async function placesOf(fs: Pick<FileSystem, 'stat' | 'lstat'>, path: string): P
 const idOf = ({ device, inode }: FileFacts): string => `${String(device)}:${String(inode)}`;
 
 const remedyOf = ({ path, setting }: FileOfSetting): Remedy =>
-  `systemctl reload certlet   # after another file is set in ${setting}, or the link is gone that leads there: namei -l ${shellWord(path)}`;
+  byHand(
+    `Set another file in ${setting}, or remove the link that leads there.   # namei -l ${shellWord(path)} shows it; then systemctl reload certlet`,
+  );

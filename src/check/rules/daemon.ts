@@ -2,7 +2,7 @@ import type { OwnUnits } from '../../adapters/own-units.ts';
 import type { CertificateStatus, StatusDocument } from '../../status/document.ts';
 import { spanText } from '../../timestamp.ts';
 import type { DaemonState } from '../facts.ts';
-import { type Remedy, shellWord } from '../../remedy.ts';
+import { type Remedy, shellWord, inSettings } from '../../remedy.ts';
 import { NAME_THE_UNIT, RESTART_UNIT_FILE } from '../../kubelet/restart-unit-file.ts';
 import { type Finding, finding, good } from '../finding.ts';
 
@@ -135,7 +135,7 @@ export function restartedUnitFindings({ restarted, named, hasUnit, wanted }: Res
   const what = `${restarted} is restarted after a rotation (by ${RESTART_UNIT_FILE}, or for want of it)${there ? '' : ', which is no unit of this host'}; the settings call the kubelet ${named}${hasUnit(named) ? '' : ', which is no unit of this host'}`;
   const set = `kubelet: { unit: ${restarted} }`;
   const remedy: Remedy = !hasUnit(named)
-    ? `systemctl reload certlet   # after ${set} in the settings`
+    ? inSettings(set)
     : there
       ? `echo KUBELET_UNIT=${shellWord(named)} > ${RESTART_UNIT_FILE}   # or, where ${restarted} is the kubelet, in the settings: ${set}`
       : `echo KUBELET_UNIT=${shellWord(named)} > ${RESTART_UNIT_FILE}`;

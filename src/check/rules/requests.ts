@@ -1,4 +1,4 @@
-import { type Remedy, shellWord } from '../../remedy.ts';
+import { type Remedy, shellWord, byHand } from '../../remedy.ts';
 import { refusedRemedy, requestOutcome } from '../../csr/outcome.ts';
 import { isStockSigner } from '../../csr/signer-names.ts';
 import { type CertificateSpec, NODE_NAME, withNodeName, servesWith } from '../../csr/spec.ts';
@@ -80,7 +80,9 @@ function ownFinding(csr: CertificateSigningRequest, spec: CertificateSpec, seen:
   switch (outcome.kind) {
     case 'denied': {
       const what = `the ${purpose} request ${csr.name} was denied: ${words(outcome)}`;
-      const remedy: Remedy = `kubectl delete csr ${word}; certlet renew ${purpose}   # after mending what the approver names`;
+      const remedy: Remedy = byHand(
+        `Mend what the approver names.   # then kubectl delete csr ${word}; certlet renew ${purpose}`,
+      );
       return finding('problem', `${id}-denied`, what, {
         remedy,
         evidence: { ...evidence, reason: outcome.reason, message: outcome.message },
@@ -108,7 +110,7 @@ function failedRemedy(spec: CertificateSpec, { usages, message }: { usages: bool
   if (usages && usagesNegotiable)
     return '# Nothing must be done: certlet asks once with the other set of usages; keyEncipherment in the settings makes it the default.';
   if (usages)
-    return `systemctl reload certlet   # after setting usages of ${name} in the settings to what the signer takes`;
+    return byHand(`Set usages of ${name} in the settings to what the signer takes.   # then systemctl reload certlet`);
   return refusedRemedy({ purpose: name, expirationSeconds }, message);
 }
 

@@ -1,4 +1,4 @@
-import type { Remedy } from '../../remedy.ts';
+import { type Remedy, byHand } from '../../remedy.ts';
 import { type CsrServer, reachesSigner, unreachedSigner } from '../../csr/signer-names.ts';
 import type { CertificateSpec } from '../../csr/spec.ts';
 import { type Finding, finding } from '../finding.ts';
@@ -35,7 +35,9 @@ export function signersFindings(
       return [finding('skipped', id, what, { evidence })];
     }
     const what = `the ${name} certificate is not asked for: ${unreachedSigner(signerName)}`;
-    const remedy: Remedy = `certlet renew ${name}   # once the API server is 1.18 or later; take it out of certificates in the settings until then`;
+    const remedy: Remedy = byHand(
+      `Upgrade the API server to 1.18 or later, or take ${name} out of certificates in the settings.   # then certlet renew ${name}, or systemctl reload certlet`,
+    );
     return [finding('problem', id, what, { remedy, evidence })];
   });
 }

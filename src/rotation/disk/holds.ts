@@ -2,6 +2,7 @@ import { timestamp } from '../../timestamp.ts';
 import { isNoName } from '../../csr/node-name.ts';
 import type { CertificateSpec } from '../../csr/spec.ts';
 import { CertletError } from '../../errors.ts';
+import { byHand } from '../../remedy.ts';
 import type { CertificateFacts } from '../../pki/certificate.ts';
 
 /** Why a certificate is left alone while another program writes `files` under its prefix; undefined when there are none. */
@@ -13,8 +14,10 @@ export function writersHold(
   return new CertletError('ERR_STORE_FOREIGN', `another program writes here too: ${files.join(', ')}`, {
     remedy:
       kubelet === undefined
-        ? `certlet renew ${name}   # after stopping what writes there`
-        : `certlet renew ${name}   # after setting ${kubelet.rotatedBy}: false in the kubelet's configuration and restarting it`,
+        ? byHand(`Stop what writes there.   # then certlet renew ${name}`)
+        : byHand(
+            `Set ${kubelet.rotatedBy}: false in the kubelet's configuration and restart it.   # then certlet renew ${name}`,
+          ),
   });
 }
 

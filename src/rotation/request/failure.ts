@@ -1,4 +1,4 @@
-import { type Remedy } from '../../remedy.ts';
+import { type Remedy, byHand } from '../../remedy.ts';
 import { asCertletError, CertletError, type ErrorCode, errorFields, isCertletError } from '../../errors.ts';
 import { ERROR_RULES } from '../../error-rules.ts';
 import { refusedRemedy } from '../../csr/outcome.ts';
@@ -77,8 +77,8 @@ function usagesTriedTwice(
   const asByDefault = asked === usages.includes('key encipherment');
   if (error.code !== 'ERR_CSR_USAGES' || (asByDefault && usagesNegotiable)) return error;
   const remedy: Remedy = usagesNegotiable
-    ? `certlet renew ${name}   # once the signer is mended, which takes neither set of usages`
-    : `systemctl reload certlet   # after setting usages of ${name} in the settings to what the signer takes`;
+    ? byHand(`Mend the signer, which takes neither set of usages.   # then certlet renew ${name}`)
+    : byHand(`Set usages of ${name} in the settings to what the signer takes.   # then systemctl reload certlet`);
   return new CertletError('ERR_CSR_FAILED', error.message, { cause: error, remedy });
 }
 

@@ -1,4 +1,5 @@
 import { CertletError, type ErrorCode, isCertletError } from '../../errors.ts';
+import { byHand } from '../../remedy.ts';
 import { refusedRemedy, requestIncompatibilities, type RequestOutcome } from '../../csr/outcome.ts';
 import { keptApproval } from '../../csr/past-request.ts';
 import type { PendingRequest } from '../../csr/pending.ts';
@@ -32,7 +33,9 @@ export async function requireSigner(
   // The cluster may be upgraded before this is looked at again.
   connections.forgetVersion(asker.cluster);
   throw new CertletError('ERR_CSR_SIGNER', unreachedSigner(signerName), {
-    remedy: `certlet renew ${name}   # once the API server is 1.18 or later; until then take ${name} out of certificates in the settings`,
+    remedy: byHand(
+      `Upgrade the API server to 1.18 or later, or take ${name} out of certificates in the settings.   # then certlet renew ${name}, or systemctl reload certlet`,
+    ),
   });
 }
 

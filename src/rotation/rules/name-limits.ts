@@ -1,5 +1,6 @@
 import type { CertificateTemplate } from '../../csr/template.ts';
 import { CertletError } from '../../errors.ts';
+import { byHand } from '../../remedy.ts';
 
 /** So many names in a message; the rest is counted. */
 const SHOWN = 20;
@@ -16,14 +17,16 @@ export function nameLimit(
   const { maxNames, allIgnored } = limits;
   if (allIgnored.length > 0) {
     return new CertletError('ERR_NAMES', `ignoreAddresses holds every address of this node: ${listed(allIgnored)}`, {
-      remedy: `systemctl reload certlet   # after narrowing ignoreAddresses in the settings, or setting nodeIP`,
+      remedy: byHand('Narrow ignoreAddresses in the settings, or set nodeIP.   # then systemctl reload certlet'),
     });
   }
   const names = [...dnsNames, ...ipAddresses];
   if (maxNames === undefined || names.length <= maxNames) return undefined;
   const message = `the ${purpose} certificate would have ${String(names.length)} names, and maxNames is ${String(maxNames)}: ${listed(names)}`;
   return new CertletError('ERR_NAMES', message, {
-    remedy: `systemctl reload certlet   # after raising maxNames in the settings, or leaving some out with addressTypes or ignoreAddresses`,
+    remedy: byHand(
+      'Raise maxNames in the settings, or leave some out with addressTypes or ignoreAddresses.   # then systemctl reload certlet',
+    ),
   });
 }
 

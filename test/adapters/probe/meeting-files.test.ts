@@ -75,7 +75,7 @@ t.test('two files of which none is written for a certificate are not told', asyn
   );
   t.match(
     met[0]?.remedy,
-    /^systemctl reload certlet {3}# after another file is set in certificates\[0\]\.kubeconfig \(kube-proxy\), .*namei -l/,
+    /^# Set another file in certificates\[0\]\.kubeconfig \(kube-proxy\), .* {3}# namei -l .* shows it; then systemctl reload certlet$/,
   );
 });
 

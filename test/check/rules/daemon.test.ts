@@ -122,7 +122,7 @@ for (const { name, restarted = 'kubelet.service', named = 'kubelet.service', wan
     restarted: 'k3s-agent.service',
     units: ['k3s-agent.service'],
     found: [
-      /^warning kubelet\.two-units: systemctl reload certlet {3}# after kubelet: \{ unit: k3s-agent\.service \} in the settings$/,
+      /^warning kubelet\.two-units: # Set kubelet: \{ unit: k3s-agent\.service \} in the settings\. {3}# then systemctl reload certlet$/,
     ],
   },
   {

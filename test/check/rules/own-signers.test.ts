@@ -106,14 +106,17 @@ for (const { name, conditions, expected } of [
   {
     name: 'failed for its usages: there is no other set that is tried',
     conditions: [APPROVED, condition('Failed', 'usages did not match')],
-    expected: { id: 'requests.exporter-failed', remedy: /^systemctl reload certlet .*setting usages of exporter/ },
+    expected: {
+      id: 'requests.exporter-failed',
+      remedy: /^# Set usages of exporter .* {3}# then systemctl reload certlet$/,
+    },
   },
   {
     name: 'failed for its lifetime: only the settings can leave it out',
     conditions: [APPROVED, condition('Failed', 'this signer takes no expirationSeconds')],
     expected: {
       id: 'requests.exporter-failed',
-      remedy: /after leaving expirationSeconds of the exporter certificate out/,
+      remedy: /^# Leave expirationSeconds of the exporter certificate out/,
     },
   },
   {
@@ -121,7 +124,7 @@ for (const { name, conditions, expected } of [
     conditions: [APPROVED, condition('Failed', 'unknown host')],
     expected: {
       id: 'requests.exporter-failed',
-      remedy: /certlet renew exporter {3}# after mending what the reason names$/,
+      remedy: /^# Mend what the reason names\. {3}# then certlet renew exporter$/,
     },
   },
 ])
