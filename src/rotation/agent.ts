@@ -122,17 +122,21 @@ export class Agent {
     const credential = bootstrap.kind === 'usable' ? bootstrap.config.credential : undefined;
     // A fresh token in the same file changes nothing in the kubeconfig itself.
     if (credential?.kind === 'tokenFile' && paths.includes(credential.path)) this.#identity.release();
-    this.#upkeep.expire();
+    const swapped = this.#managers.filter(({ currentPath }) => paths.includes(currentPath));
+    if (swapped.length > 0 && swapped.length === paths.length)
+      this.#upkeep.suspect(swapped.map((each) => each.purpose));
+    else this.#upkeep.expire();
     this.#tasks.wake();
   }
 
-  /** Files whose change matters: both kubeconfigs and what they name. */
+  /** Files whose change matters: both kubeconfigs and what they name, and the link of each certificate. */
   get watchedFiles(): readonly string[] {
     const { node, bootstrap } = this.#node.kubeconfigs;
-    return [node, bootstrap].flatMap((reading) => {
+    const named = [node, bootstrap].flatMap((reading) => {
       if (reading.kind === 'absent') return [reading.path];
       return [reading.path, ...(reading.kind === 'usable' ? reading.config.files : (reading.files ?? []))];
     });
+    return [...named, ...this.#managers.map(({ currentPath }) => currentPath)];
   }
 
   /** The `Date` header of an answer. A skew above two minutes is named once an hour. */

@@ -52,6 +52,11 @@ export class CertificateManager {
     return this.rules.spec.name;
   }
 
+  /** Where the link to the pair in use lies. */
+  get currentPath(): string {
+    return this.#context.store.currentPath(this.purpose);
+  }
+
   get current(): CertificatePair | undefined {
     return this.#state.current;
   }
@@ -241,7 +246,7 @@ export class CertificateManager {
 
   /** What there is to tell of it. */
   snapshot(): ManagerSnapshot {
-    const { clock, store } = this.#context;
+    const { clock } = this.#context;
     const state = this.#state;
     const { pending, phase } = state;
     const leaf = state.current?.chain.leaf;
@@ -259,7 +264,7 @@ export class CertificateManager {
           : state.command,
       since: state.since,
       certificate: leaf,
-      currentPath: store.currentPath(this.purpose),
+      currentPath: this.currentPath,
       placeholder: leaf?.selfSigned === true,
       receivedAt: leaf && receivedAt(leaf, state.history),
       rotationDeadline: this.deadline(),

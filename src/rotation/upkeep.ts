@@ -30,6 +30,8 @@ export class Upkeep {
   /** What was found at the start is noted as certlet's to manage; what could not be is tried again. */
   readonly #unaccepted = new Set<string>();
   #expired = false;
+  /** Certificates whose link was seen to change: by certlet itself, perhaps. */
+  #suspects: ReadonlySet<string> = new Set();
   #quiet: Pause | undefined;
 
   constructor(context: RotationContext, kept: Kept) {
@@ -62,7 +64,16 @@ export class Upkeep {
     this.#expired = true;
   }
 
+  /** The links of these certificates changed: a round is due now unless that was certlet's own doing. */
+  suspect(certificates: readonly string[]): void {
+    this.#suspects = new Set([...this.#suspects, ...certificates]);
+  }
+
   due(now: Date): Date {
+    return this.#suspects.size > 0 ? now : this.#roundDue(now);
+  }
+
+  #roundDue(now: Date): Date {
     if (this.#expired) return now;
     if (!this.#started || this.failing) return this.#backoff.until(now) ?? now;
     const refresh = this.#kept.node.reader.nextRefresh();
@@ -72,6 +83,10 @@ export class Upkeep {
 
   /** One round. Store errors are told and tried again; only defects are thrown. */
   async run(signal: AbortSignal): Promise<void> {
+    const suspects = this.#suspects;
+    this.#suspects = new Set();
+    const now = this.#context.clock.now();
+    if (this.#roundDue(now) > now && (await this.#areAsLeft(suspects))) return;
     const first = !this.#started;
     this.#expired = false;
     try {
@@ -86,6 +101,19 @@ export class Upkeep {
       if (!isCertletError(thrown)) throw thrown;
       this.#failed(this.#kept.managers.map((manager) => ({ manager, error: thrown })));
     }
+  }
+
+  /** A swap of our own has been followed by all that follows one. What cannot be looked at is told by the round. */
+  async #areAsLeft(certificates: ReadonlySet<string>): Promise<boolean> {
+    const { store } = this.#context;
+    for (const name of certificates) {
+      let asLeft = false;
+      const problem = await problemOf(async () => {
+        asLeft = await store.isLinkAsLeft(name);
+      });
+      if (problem !== undefined || !asLeft) return false;
+    }
+    return true;
   }
 
   /** Link, pairs and kubeconfig as they should be; also what somebody deleted in the meantime. What fails for one does not keep the others. */

@@ -1,4 +1,4 @@
-import { writeFileSync } from 'node:fs';
+import { mkdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import { watchFiles } from '../../src/adapters/watcher.ts';
@@ -55,4 +55,37 @@ t.test('a folder that is of no interest any more does not silence the folders be
   watcher.update([path]);
   writeFileSync(path, '');
   t.strictSame(await told.promise, [path]);
+});
+
+t.test('a file in a folder that was made later, or made anew, was never told', async (t) => {
+  const folder = t.testdir({ etc: {} });
+  const path = join(folder, 'certs', 'proxy-current.pem');
+  let next = Promise.withResolvers<readonly string[]>();
+  const ready = Promise.withResolvers<void>();
+  const watcher = watchFiles(
+    { log: (_level, event) => t.fail(event) },
+    (paths) => next.resolve(paths),
+    () => ready.resolve(),
+  );
+  t.teardown(() => watcher.close());
+  const told = async (change: () => void): Promise<readonly string[]> => {
+    next = Promise.withResolvers();
+    change();
+    return await next.promise;
+  };
+  let swaps = 0;
+  const swap = (): void => {
+    symlinkSync(`${String(++swaps)}.pem`, `${path}.new`);
+    renameSync(`${path}.new`, path);
+  };
+  const files = [join(folder, 'etc', 'config.yaml'), path];
+  watcher.update(files);
+  await ready.promise;
+  for (const what of ['later', 'anew']) {
+    mkdirSync(join(folder, 'certs'));
+    swap();
+    t.strictSame(await told(() => watcher.update(files)), [path], `${what}: what came in before it was watched`);
+    t.strictSame(await told(swap), [path], `${what}: and since`);
+    await told(() => rmSync(join(folder, 'certs'), { recursive: true }));
+  }
 });

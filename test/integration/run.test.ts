@@ -1,4 +1,4 @@
-import { readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { copyFileSync, readFileSync, renameSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import t, { type Test } from 'tap';
 import { type FakeClusterOptions, startFakeCluster } from '../fixtures/cluster/fake-cluster.ts';
 import { untilTimeLimit } from '../fixtures/time-limit.ts';
@@ -73,6 +73,21 @@ t.test('run: a fresh token dropped into the bootstrap kubeconfig is noticed with
   node.writeBootstrap(cluster.bootstrapKubeconfig());
   await program.said('Certificate is current', 2);
   t.equal(program.of('The bootstrap kubeconfig or a file that it names changed').length, 1);
+});
+
+t.test('run: a serving link that names another file was noticed after minutes', async (t) => {
+  const { node } = await prepare(t);
+  const program = ended(t, node.run('run'));
+  await program.said('Certificate is current', 2);
+  await program.said('Hook done');
+  const link = node.file('pki/kubelet-server-current.pem');
+  const other = node.file('other.pem');
+  copyFileSync(link, other);
+  symlinkSync(other, `${link}.new`);
+  renameSync(`${link}.new`, link);
+  const told = 'The kubelet rotates here too; leaving this certificate alone';
+  await program.said(told);
+  t.match(program.of(told), [{ purpose: 'serving', files: [other] }]);
 });
 
 t.test('run: starts without a bootstrap kubeconfig and goes on when it appears', async (t) => {

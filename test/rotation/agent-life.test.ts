@@ -1,5 +1,6 @@
 import t from 'tap';
 import { DAY, FakeHost, HOUR, MINUTE } from '../fixtures/fakes/host.ts';
+import { kubeletSpecs, proxySpec } from '../fixtures/specs.ts';
 
 t.test('a node with a token gets both certificates at once, with seven requests', async (t) => {
   const host = new FakeHost();
@@ -99,4 +100,45 @@ t.test('a renewal that fails is still wanted when the server is back', async (t)
   host.api.fault = fault;
   await host.clock.advance(10 * MINUTE);
   t.not(host.leaf('client').serial, serial);
+});
+
+t.test('a link that somebody swapped by hand was noticed after minutes, but for the client one', async (t) => {
+  const host = new FakeHost({ specs: [...kubeletSpecs(), proxySpec()] });
+  t.teardown(() => host.stop());
+  await host.bootstrap();
+  await host.clock.advance(MINUTE);
+  for (const purpose of ['client', 'serving', 'kube-proxy']) {
+    const link = host.store.currentPath(purpose);
+    t.ok(host.agent?.watchedFiles.includes(link), purpose);
+    const { serial } = host.leaf(purpose);
+    await host.agent?.renew([purpose]);
+    await host.until(() => host.isUpToDate && host.leaf(purpose).serial !== serial, MINUTE);
+    const { pairs } = host.store.shelves[purpose] ?? { pairs: [] };
+    for (const pair of pairs)
+      Object.assign(pair, { origin: pair.pair.chain.leaf.serial === serial ? 'current' : 'timestamped' });
+    host.agent?.filesChanged([link]);
+    await host.clock.settle();
+    t.equal(host.leaf(purpose).serial, serial, purpose);
+  }
+});
+
+t.test('the swap of a link by certlet itself is followed by no second round over the disk', async (t) => {
+  const host = new FakeHost();
+  t.teardown(() => host.stop());
+  await host.bootstrap();
+  await host.clock.advance(MINUTE);
+  const looks = (): number => host.store.calls.filter((call) => call.startsWith('inspect')).length;
+  for (const purpose of ['client', 'serving']) {
+    const { serial } = host.leaf(purpose);
+    await host.agent?.renew([purpose]);
+    await host.until(() => host.isUpToDate && host.leaf(purpose).serial !== serial, MINUTE);
+    const before = looks();
+    host.agent?.filesChanged([host.store.currentPath(purpose)]);
+    await host.clock.settle();
+    t.equal(looks(), before, purpose);
+  }
+  const before = looks();
+  host.agent?.filesChanged([host.store.currentPath('client'), host.kubeconfigs.node.path]);
+  await host.clock.settle();
+  t.equal(looks(), before + 2, 'what changed besides has its round');
 });

@@ -62,6 +62,8 @@ export class FileCertificateStore implements CertificateStore {
   readonly #swept = new Set<string>();
   /** Fingerprints of the pairs that watchers have been told of, by certificate. */
   readonly #touchedFor = new Map<string, string>();
+  /** What each link named when this process saw it or swapped it last, by certificate; undefined: there was no link. */
+  readonly #linksLeft = new Map<string, string | undefined>();
 
   constructor(options: FileStoreOptions) {
     this.#options = options;
@@ -84,6 +86,8 @@ export class FileCertificateStore implements CertificateStore {
   inspect(name: string): Promise<readonly StoredPair[]> {
     return this.#prepared(name, async (context) => {
       await this.#sweepOnce(context);
+      // Before the pairs are read: what is put there meanwhile has not been seen.
+      const left = await linkTarget(context, currentPath(context));
       const pairs = await inspectPairs(context);
       const [first] = pairs;
       if (first?.origin === 'current') {
@@ -96,6 +100,7 @@ export class FileCertificateStore implements CertificateStore {
             await this.#options.onPlainFilesMended?.(name, first.path);
         });
       }
+      this.#linksLeft.set(name, left);
       return pairs;
     });
   }
@@ -111,6 +116,13 @@ export class FileCertificateStore implements CertificateStore {
 
   async current(name: string): Promise<CertificatePair | undefined> {
     return currentPair(this.#of(name));
+  }
+
+  isLinkAsLeft(name: string): Promise<boolean> {
+    return this.#inTurn(name, async (context) => {
+      const target = await linkTarget(context, currentPath(context));
+      return this.#linksLeft.has(name) && this.#linksLeft.get(name) === target;
+    });
   }
 
   install(name: string, pair: CertificatePair, now: Date): Promise<string> {
@@ -129,6 +141,7 @@ export class FileCertificateStore implements CertificateStore {
       await settleCurrent(context);
       const previous = await linkTarget(context, currentPath(context));
       await pointTo(context, stored.path);
+      this.#linksLeft.set(name, stored.path);
       await this.#afterSwap(context, stored.pair, previous);
     });
   }
@@ -183,6 +196,7 @@ export class FileCertificateStore implements CertificateStore {
       previous !== undefined && current !== undefined && samePair(current, pair)
         ? await madeDurable(context, previous)
         : await swapTo(context, { pair, at: now });
+    this.#linksLeft.set(context.name, path);
     await this.#afterSwap(context, pair, previous);
     return path;
   }

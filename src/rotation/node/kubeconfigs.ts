@@ -295,17 +295,14 @@ export class NodeKubeconfigs {
     const { kubeconfigs, log, options } = this.#context;
     const reading = await kubeconfigs.readNode();
     const needs = [...kubeconfigNeeds(reading, cluster, pairPath), ...this.#formNeeds(reading)];
-    if (!options.manageKubeconfig) {
-      this.#leaveToRoot(needs);
-      await this.reload();
-      return;
+    if (!options.manageKubeconfig) this.#leaveToRoot(needs);
+    else if (needs.length > 0) {
+      if (isUnsafe(reading) && this.said.isNews(reading.error.message, ''))
+        log.log('warn', 'The kubeconfig is not believed and is written anew', { why: reading.error.message });
+      const changed = await kubeconfigs.writeNode(cluster, pairPath);
+      if (changed) log.log('info', 'Wrote the kubeconfig', { file, server: cluster.server });
     }
-    if (needs.length === 0) return;
-    if (isUnsafe(reading) && this.said.isNews(reading.error.message, '')) {
-      log.log('warn', 'The kubeconfig is not believed and is written anew', { why: reading.error.message });
-    }
-    const changed = await kubeconfigs.writeNode(cluster, pairPath);
-    if (changed) log.log('info', 'Wrote the kubeconfig', { file, server: cluster.server });
+    // Nothing to be written, too: one that names the link could not be used as long as nothing was behind that.
     await this.reload();
   }
 

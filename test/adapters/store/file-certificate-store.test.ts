@@ -158,6 +158,33 @@ t.test('relink points at a file on disk, copies a legacy pair, and refuses a fil
   t.equal((await store.current('client'))?.chain.pem, p2.chain.pem);
 });
 
+t.test(
+  'a link is as it was left after each swap of the store, and not after one by hand until it was looked at',
+  async (t) => {
+    const bench = new Bench(t.testdir());
+    const store = bench.store();
+    const swap = (target: string): void => {
+      real.rmSync(bench.path('kubelet-client-current.pem'), { force: true });
+      real.symlinkSync(target, bench.path('kubelet-client-current.pem'));
+    };
+    bench.put('kubelet-client-2029-01-01-00-00-00.pem', pemOf(p1));
+    t.equal(await store.isLinkAsLeft('client'), false, 'nobody has looked yet');
+    const [stamped] = await store.inspect('client');
+    t.equal(await store.isLinkAsLeft('client'), true, 'there is none');
+    await store.install('client', p2, later(1));
+    t.equal(await store.isLinkAsLeft('client'), true, 'installed');
+    const mine = bench.target('client') ?? '';
+    await store.relink('client', stamped!);
+    t.equal(await store.isLinkAsLeft('client'), true, 'relinked');
+    swap(mine);
+    t.equal(await store.isLinkAsLeft('client'), false, 'by hand');
+    await store.inspect('client');
+    t.equal(await store.isLinkAsLeft('client'), true, 'looked at');
+    real.rmSync(bench.path('kubelet-client-current.pem'));
+    t.equal(await store.isLinkAsLeft('client'), false, 'removed');
+  },
+);
+
 t.test('relink to a pair in another folder brings it into ours', async (t) => {
   const bench = new Bench(t.testdir());
   const outside = join(bench.beside('other'), 'pair.pem');
