@@ -58,7 +58,8 @@ export function loadSettings(sources: SettingsSources): Settings {
   if (file === undefined || problems.length > 0) throw invalid(problems, filePath);
 
   const name = nodeName(file, sources.osHostname);
-  const settings = settingsOf(file, name ?? '', fileText === undefined ? undefined : filePath);
+  const byDefault = Object.hasOwn(Object(merged.tree) as object, 'certDir') ? {} : { certDirByDefault: true };
+  const settings = { ...settingsOf(file, name ?? '', fileText === undefined ? undefined : filePath), ...byDefault };
   const conflicts = described([...combinationProblems(settings), ...certificateProblems(file, name ?? '')], places);
   if (conflicts.length > 0) throw invalid(conflicts, filePath);
   if (name === undefined) throw noNodeName(sources.osHostname);

@@ -23,11 +23,18 @@ function problems(fileText: string | undefined, flags: FlagValues = {}): readonl
   }
 }
 
+t.test('a cert-dir of file or flag is none by default', async (t) => {
+  t.equal(load(undefined, { 'cert-dir': '/srv/pki' }).certDirByDefault, undefined);
+  t.equal(load('certDir: /var/lib/kubelet/pki').certDirByDefault, undefined);
+  t.equal(load('maxNames: 5').certDirByDefault, true);
+});
+
 t.test('without file and flags everything has the default of kubeadm or the kubelet', async (t) => {
   t.strictSame(load(undefined), {
     source: undefined,
     nodeName: 'node-1',
     namedByHost: true,
+    certDirByDefault: true,
     bootstrapKubeconfig: '/etc/kubernetes/bootstrap-kubelet.conf',
     kubeconfig: '/etc/kubernetes/kubelet.conf',
     manageKubeconfig: true,

@@ -14,6 +14,8 @@ export interface Settings {
   readonly namedByHost?: boolean;
   /** Digest of this machine's id, where the host's name counts and the id is known. */
   readonly machine?: string;
+  /** Nothing in the settings names the cert-dir: a daemon may have been given another on its command line. */
+  readonly certDirByDefault?: boolean;
   readonly bootstrapKubeconfig: string;
   readonly kubeconfig: string;
   /** Whether the service writes the node's kubeconfig; else root does, outside of its sandbox. */

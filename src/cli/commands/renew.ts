@@ -10,7 +10,8 @@ import { RenewalWatch } from '../../status/renewal.ts';
 import { ANSWER_VERSION, encodeAnswer, wordsFor } from '../answer.ts';
 import type { RenewArguments } from '../command.ts';
 import type { CommandContext } from '../command-context.ts';
-import { type Mine, refuseForeign } from '../../foreign-daemon.ts';
+import { daemonsCertDirWords } from '../daemons-cert-dir.ts';
+import { daemonsCertDir, type Mine, refuseForeign } from '../../foreign-daemon.ts';
 import { typedLine } from '../carried.ts';
 import { managedPurposes } from '../managed-purposes.ts';
 import { VERSION } from '../version.ts';
@@ -43,13 +44,18 @@ export async function runRenew(context: CommandContext, args: RenewArguments): P
   }
   refuseForbidden(reply, place);
   if (reply.status !== 202) throw refused(reply.text);
-  const what = purposes.length === 1 ? 'a new' : 'new';
-  say(
-    `asked the daemon for ${what} ${purposes.join(' and ')} ${purposes.length === 1 ? 'certificate' : 'certificates'}\n`,
-  );
+  say(await askedWords(settings, purposes));
   const watch = new RenewalWatch(purposes, before === 'absent' ? [] : before);
   if (args.wait) await follow(context, place, watch, args);
   return conclude(context, args, { purposes, through: 'daemon', watch: args.wait ? watch : undefined });
+}
+
+/** What was asked of the daemon, and of which where the settings do not say. */
+async function askedWords(settings: Settings, purposes: readonly string[]): Promise<string> {
+  const elsewhere = await daemonsCertDir(settings);
+  const [what, noun] = purposes.length === 1 ? ['a new', 'certificate'] : ['new', 'certificates'];
+  const asked = `asked the daemon for ${what} ${purposes.join(' and ')} ${noun}\n`;
+  return elsewhere === undefined ? asked : daemonsCertDirWords(elsewhere) + asked;
 }
 
 /** Of a timer's runs the next one sees that the kubelet was restarted by hand. */
