@@ -34,6 +34,8 @@ export interface HostHooksParts {
   readonly store: HookStore;
   /** What the cluster has said of the kubelet so far; undefined before there is an agent. */
   readonly kubelet: () => KubeletSeen | undefined;
+  /** Aborts when `kubelet` gives nothing new any more. */
+  readonly allKnown?: AbortSignal | undefined;
   readonly observer?: Observer | undefined;
   /** What `served` or `planned` gives is another than before. */
   readonly onServed?: () => void;
@@ -93,6 +95,7 @@ export function hostHooks(settings: Settings, parts: HostHooksParts): HostHooks 
     kubeconfigId: (event) => kubeconfigId(fs, settings, event),
     kubelet: {
       unit: kubelet.unit,
+      allKnown: parts.allKnown,
       plan: (event) => kubeletPlan({ ...event, kubeletVersion: event.kubeletVersion ?? version() }, kubelet.restart),
     },
     hold: (record) => {

@@ -41,7 +41,10 @@ export interface Surroundings {
   begin(): Promise<void>;
   /** Called after each round of the loop. */
   publish(snapshot: AgentSnapshot): void;
-  /** Resolves when what the last rotation set off has had its first try: what a command waits for before it ends. */
+  /**
+   * Resolves when what the last rotation set off has had its first try: what a command waits for before it ends. Its agent has ended, so what the
+   * cluster has not said by now is not waited for.
+   */
   settled(): Promise<void>;
   /** The document of this moment; undefined before the first round. */
   status(): StatusDocument | undefined;
@@ -97,6 +100,7 @@ class OpenSurroundings implements Surroundings {
   readonly #fs = nodeFileSystem;
   readonly #counters = new EventCounters();
   readonly #ended = new AbortController();
+  readonly #allKnown = new AbortController();
   readonly #hooks: RotationHooks;
   readonly #host: HostHooks;
   readonly #left: LeftBehind;
@@ -138,6 +142,7 @@ class OpenSurroundings implements Surroundings {
       fs: this.#fs,
       ...parts,
       flagHaste,
+      allKnown: parts.control === undefined ? this.#allKnown.signal : undefined,
       kubelet,
       observer,
       onServed: () => this.#republish(),
@@ -205,6 +210,7 @@ class OpenSurroundings implements Surroundings {
   }
 
   async settled(): Promise<void> {
+    this.#allKnown.abort();
     await this.#hooks.settled();
     await this.#events?.settled();
   }

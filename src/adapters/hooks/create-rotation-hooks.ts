@@ -25,7 +25,7 @@ export interface RotationHooksOptions {
   readonly retryAfterMs: RotationHooksParts['retryAfterMs'];
   readonly kubeconfigId?: RotationHooksParts['kubeconfigId'];
   /** The kubelet's unit, and which pair it must be restarted for. */
-  readonly kubelet: Pick<KubeletRestartParts, 'unit' | 'plan'>;
+  readonly kubelet: Pick<KubeletRestartParts, 'unit' | 'plan' | 'allKnown'>;
   /** Holds restarts of the kubelet for their window. */
   readonly hold?: ((record: HookRecord) => KubeletRestartParts['hold']) | undefined;
   readonly datesOf?: RotationHooksParts['datesOf'];
@@ -62,10 +62,9 @@ export function createRotationHooks(options: RotationHooksOptions): RotationHook
   } = options;
   const host = { fs, clock, runtimeDir, ...flagHaste };
   const record = new HookRecord(fs, stateDir, confirmLock);
-  const patienceMs = flagHaste?.patienceMs;
   const hold = holdWith?.(record);
   const hooks = [
-    restartKubeletHook({ ...kubelet, clock, log, flag: restartFlag(host), proof, record, patienceMs, hold }),
+    restartKubeletHook({ ...kubelet, clock, log, flag: restartFlag(host), proof, record, hold }),
     ...reloads.map((name) => provedReload(reloadHook(host, name), proof, record)),
     ...privileged.map((name) => privilegedHook(host, name)),
     ...commands.map((settings) => commandHook(settings, log)),

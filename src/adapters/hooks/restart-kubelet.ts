@@ -21,8 +21,8 @@ export interface KubeletRestartParts {
   readonly plan: (event: HookEvent) => KubeletPlan;
   readonly proof: Proof;
   readonly record: Pick<HookRecord, 'isAsked' | 'noteAsked' | 'noteRefused'>;
-  /** Of a command that ends by itself: it waits no longer to learn the kubelet's version. */
-  readonly patienceMs?: number | undefined;
+  /** Aborts when nobody asks the cluster any more, as in a command whose work is done: the kubelet's version will not be learnt by a wait. */
+  readonly allKnown?: AbortSignal | undefined;
   /** Holds restarts for their window; undefined where the settings have none. */
   readonly hold?: Pick<RestartHold, 'until'> | undefined;
 }
@@ -117,16 +117,18 @@ function reasonsOf(plan: KubeletPlan): readonly string[] {
 
 /** The plan with the version of the kubelet, which may become known only now that the node has a certificate. */
 async function learned(
-  { clock, log, plan, patienceMs }: KubeletRestartParts,
+  { clock, log, plan, allKnown }: KubeletRestartParts,
   said: SaidOnce,
   event: HookEvent,
   signal: AbortSignal,
 ): Promise<KubeletPlan> {
   const began = clock.now().getTime();
-  for (const afterMs of LEARN_AFTER_MS.filter((ms) => ms <= (patienceMs ?? Number.POSITIVE_INFINITY))) {
-    await clock.sleepUntil(new Date(began + afterMs), signal);
+  const until = allKnown === undefined ? signal : AbortSignal.any([signal, allKnown]);
+  for (const afterMs of LEARN_AFTER_MS) {
+    await clock.sleepUntil(new Date(began + afterMs), until);
     const decided = plan(event);
     if (decided.kind !== 'learn version' || signal.aborted) return decided;
+    if (until.aborted) break;
   }
   const remedy = explained(
     byHand('Set kubelet.version in the settings to what kubelet --version prints on this node.'),

@@ -76,6 +76,8 @@ export interface Bench {
   version: string | undefined;
   /** A process of certlet. */
   start(setting?: RestartSetting, patienceMs?: number): RotationHooks;
+  /** Aborts when the version will not become known any more. */
+  readonly allKnown: AbortController;
   /** Fields of crontab: Saturdays (the next one is 2030-01-05), 02:00 UTC, for two hours; this node's moment is in the middle. */
   windowStart: string;
   /** Of the files of earlier pairs. */
@@ -121,7 +123,7 @@ export function bench(t: Test, parts: Partial<Node> = {}): Bench {
       plan: (event) => kubeletPlan({ ...event, kubeletVersion: all.version }, setting),
       proof,
       record,
-      patienceMs,
+      allKnown: all.allKnown.signal,
       hold,
     });
     const { datesOf } = all;
@@ -148,6 +150,7 @@ export function bench(t: Test, parts: Partial<Node> = {}): Bench {
     stateDir,
     flagFile,
     stop,
+    allKnown: new AbortController(),
     unit: true,
     version: 'v1.20.2',
     start: (setting = 'auto', patienceMs) => make(setting, patienceMs, () => undefined).hooks,

@@ -177,6 +177,28 @@ t.test('a client certificate: the version decides, and is waited for where it is
   t.same(other.problems(), []);
 });
 
+t.test('a command whose work was done waited ten seconds more for a version that nobody asked for', async (t) => {
+  const all = bench(t);
+  all.version = undefined;
+  const hooks = all.start();
+  const began = all.clock.now();
+  await hooks.rotated(client(), all.stop.signal);
+  while (all.clock.untilNextMs === undefined) await new Promise(setImmediate);
+  all.allKnown.abort();
+  await hooks.settled();
+  t.strictSame(all.clock.now(), began, 'no time has passed');
+  t.equal(all.log.lines.filter(({ event }) => event.includes('version is not known')).length, 1);
+  const later = all.start();
+  await later.rotated({ ...client(), pairPath: '/x/3.pem' }, all.stop.signal);
+  await later.settled();
+  t.strictSame(all.clock.now(), began, 'nor where it was done before');
+  all.version = 'v1.17.2';
+  const told = all.start();
+  await told.rotated({ ...client(), pairPath: '/x/4.pem' }, all.stop.signal);
+  await all.settle(told);
+  t.equal(all.node.restarts, 1, 'what is known counts');
+});
+
 t.test('a flag that could not be raised at first counted as taken, and the kubelet was never restarted', async (t) => {
   const all = bench(t);
   all.version = 'v1.17.2';
