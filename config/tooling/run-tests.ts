@@ -4,9 +4,10 @@
  * output, TAP, is in `.tap/SUITE.log` or FILE.
  */
 import { spawnSync } from 'node:child_process';
-import { appendFileSync, chmodSync, globSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, closeSync, globSync, mkdirSync, mkdtempSync, openSync, rmSync, writeFileSync } from 'node:fs';
 import { availableParallelism, homedir, tmpdir } from 'node:os';
 import { dirname, join, relative, resolve } from 'node:path';
+import { rootCertificates } from 'node:tls';
 import { parseArgs } from 'node:util';
 import { COVERAGE_TABLE, coverageReport, startCoverage } from './test-coverage.ts';
 import { broken, type FileOutcome, skippedFiles } from './test-outcome.ts';
@@ -154,6 +155,15 @@ function makeFolder(): string {
   return folder;
 }
 
+/** In place of the CAs that the machine trusts: one, as hosts have them in a file and in a folder. Hundreds would be read for each connection by them. */
+function rootsBelow(folder: string): Pick<NodeJS.ProcessEnv, 'SSL_CERT_FILE' | 'SSL_CERT_DIR'> {
+  const roots = join(folder, 'roots');
+  mkdirSync(roots, { mode: FOLDER_MODE });
+  const path = join(roots, 'root.pem');
+  writeFileSync(path, rootCertificates[0] ?? '');
+  return { SSL_CERT_FILE: path, SSL_CERT_DIR: roots };
+}
+
 /** The program as it ships, for this run. */
 async function stageBelow(folder: string): Promise<string> {
   const { stage } = await import('./stage.ts');
@@ -194,11 +204,12 @@ async function runSuite(
   coverage: 'none' | 'file' | 'shown',
 ): Promise<number> {
   mkdirSync(dirname(logPath), { recursive: true });
-  writeFileSync(logPath, '');
+  const logFile = openSync(logPath, 'w');
   const folder = makeFolder();
   const environment = surroundings(folder, process.env);
   // What the suites with real programs were given is kept there.
   if (suite.apart) environment['XDG_CACHE_HOME'] = process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache');
+  else Object.assign(environment, rootsBelow(folder));
   // A run within a test has that of the tests; Node compares what lies there with the sources.
   if (coverage === 'none')
     environment['NODE_COMPILE_CACHE'] = process.env['NODE_COMPILE_CACHE'] ?? compileCache(folder);
@@ -217,10 +228,11 @@ async function runSuite(
     }
     environment['CERTLET_PACKAGES'] = packages.made;
   }
-  const log = (text: string): void => appendFileSync(logPath, text);
+  const log = (text: string): void => writeFileSync(logFile, text);
   const run: Run = { suite, queue: files, folder, environment, log, processes: new Set() };
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => removeAndEnd(run));
   const lanes = await Promise.all(Array.from({ length: Math.min(suite.jobs, files.length) }, () => runLane(run)));
+  closeSync(logFile);
   rmSync(folder, { recursive: true, force: true });
   const outcomes = lanes.flat();
   for (const line of failureReport(outcomes, suite.command)) console.log(line);

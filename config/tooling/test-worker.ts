@@ -16,6 +16,9 @@ const FOLDER_MODE = 0o755;
 /** For connections that are being closed. */
 const PATIENCE_MS = 10_000;
 const UMASK = 0o022;
+/** Files below it are where they seem to be: no links. */
+const OURS = `${pathToFileURL(join(import.meta.dirname, '../..')).href}/`;
+const OUR_FILE = /^\.\.?\/.*\.ts$/;
 const DOMAIN = pathToFileURL(join(import.meta.dirname, 'test-domain.ts')).href;
 
 /** The subtest that a file gets as its `t`, by the file's URL. */
@@ -29,12 +32,48 @@ const tapOf = (file: string): string =>
 // A test file imports `t` from tap. With several files in a process that has to be the file's own test and not tap's root.
 registerHooks({
   resolve: (specifier, context, next) => {
-    if (specifier === 'tap' && context.parentURL !== undefined && tests.has(context.parentURL))
-      return { url: tapOf(context.parentURL), format: 'module', shortCircuit: true };
+    const { parentURL } = context;
+    if (parentURL === undefined) return next(specifier, context);
+    if (specifier === 'tap' && tests.has(parentURL))
+      return { url: tapOf(parentURL), format: 'module', shortCircuit: true };
+    // What node would find by looking at each folder on the way, for each import of each file.
+    if (OUR_FILE.test(specifier) && parentURL.startsWith(OURS))
+      return { url: new URL(specifier, parentURL).href, format: 'module-typescript', shortCircuit: true };
     return next(specifier === 'async-hook-domain' ? DOMAIN : specifier, context);
   },
 });
+joinOutput();
 const { t: root } = await import('tap');
+
+/**
+ * What is printed in one go is written at once: tap writes each line by itself, which is a call of the system each, and one more in the parent
+ * that reads it. Only what kills this process from outside finds something unwritten.
+ */
+function joinOutput(): void {
+  const { stdout } = process;
+  const write = stdout.write.bind(stdout);
+  let waiting = '';
+  const flush = (): void => {
+    const text = waiting;
+    waiting = '';
+    if (text !== '') write(text);
+  };
+  const joined = (chunk: string | Uint8Array, ...more: readonly unknown[]): boolean => {
+    if (typeof chunk !== 'string' || more.length > 0) {
+      flush();
+      return Reflect.apply(write, stdout, [chunk, ...more]);
+    }
+    if (waiting === '') setImmediate(flush);
+    waiting += chunk;
+    return true;
+  };
+  stdout.write = joined;
+  process.once('exit', () => {
+    flush();
+    // What is printed by those that are told of the end after this.
+    stdout.write = write;
+  });
+}
 
 async function runFile({ name, file, folder, timeoutMs }: WorkerOrder): Promise<FileOutcome> {
   const url = pathToFileURL(file).href;

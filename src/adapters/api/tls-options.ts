@@ -43,7 +43,7 @@ export function serverTls(trust: TlsTrust, host: string): PeerTls {
   return {
     ...peerNames(tlsServerName ?? host),
     insecure: trust.insecureSkipTlsVerify,
-    ca: caPem ?? hostRoots(),
+    ca: caPem ?? hostRoots(trust),
     bundlePem: caPem,
     cert: pair?.chainPem,
     key: pair?.keyPem.reveal(),
@@ -58,7 +58,7 @@ export function proxyTls(proxy: ProxyUrl, trust: TlsTrust): PeerTls {
   return {
     ...peerNames(proxy.host),
     insecure: trust.insecureSkipTlsVerify,
-    ca: [...(trust.caPem === undefined ? [] : [trust.caPem]), ...hostRoots()],
+    ca: [...(trust.caPem === undefined ? [] : [trust.caPem]), ...hostRoots(trust)],
     bundlePem: trust.caPem,
     cert: undefined,
     key: undefined,
@@ -69,8 +69,12 @@ function peerNames(name: string): Pick<PeerTls, 'name' | 'servername'> {
   return { name: bareHost(name), servername: serverNameIndication(name) };
 }
 
-/** The roots that the host's admin installed, as Go takes them; Node's own list where the host has none. */
-function hostRoots(): string[] {
+/**
+ * The roots that the host's admin installed, as Go takes them; Node's own list where the host has none. Each once: hosts have them in a file and
+ * twice in a folder, and OpenSSL reads for each connection what it is given. None where nobody is refused.
+ */
+function hostRoots({ insecureSkipTlsVerify }: TlsTrust): string[] {
+  if (insecureSkipTlsVerify) return [];
   const system = getCACertificates('system');
-  return system.length > 0 ? system : getCACertificates('default');
+  return [...new Set(system.length > 0 ? system : getCACertificates('default'))];
 }
