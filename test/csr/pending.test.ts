@@ -12,8 +12,9 @@ import {
 import type { PastRequest } from '../../src/csr/past-request.ts';
 import { isCertletError } from '../../src/errors.ts';
 import { Secret } from '../../src/secret.ts';
+import { ANY_CHARACTER } from '../fixtures/any-character.ts';
 
-const filled = fc.string({ minLength: 1, unit: 'binary' });
+const filled = fc.string({ minLength: 1, unit: ANY_CHARACTER });
 const moment = fc.date({ noInvalidDate: true });
 const usage = fc.constantFrom('digital signature', 'key encipherment', 'client auth', 'server auth');
 const purpose = fc.constantFrom('client', 'serving');
