@@ -3,6 +3,7 @@ import { type HowItRuns, remedyFor, reworded } from '../remedy.ts';
 import { asCertletError, type CertletError } from '../errors.ts';
 import { userOfService } from './service-user.ts';
 import type { CheckContext, CheckPorts, Facts, Step, StepOutcome } from './facts.ts';
+import { referring } from './rules/told-above.ts';
 import { type Cause, type Evidence, type Finding, finding, type StepReport } from './finding.ts';
 
 /**
@@ -21,7 +22,8 @@ export async function walk(
     const outcome = await take(step, { ports, facts, signal });
     facts = { ...facts, ...outcome.facts };
     if (outcome.findings.length === 0) continue;
-    const found = await forHost(outcome.findings, ports, facts);
+    const told = outcome.findings.map((each) => referring(each, reports));
+    const found = await forHost(told, ports, facts);
     reports.push({ step: step.id, title: step.title, findings: found.map(withoutSecrets) });
   }
   return { reports, facts };

@@ -62,6 +62,23 @@ t.test('a cert-dir that is mounted read-only was no problem to check', async (t)
   t.match(result.find('files.read-only'), { verdict: 'problem', what: `${certDir} is on a file system` }, result.text);
 });
 
+t.test('one mount was told once for each folder on it', async (t) => {
+  const { cluster, host } = await scene(t);
+  settle(cluster, host);
+  const certificatesDir = join(host.root, 'later', 'certs');
+  const common = { signerName: 'example.com/x', commonName: 'x', usages: ['server auth'], names: ['a.example'] };
+  host.settings({ certificatesDir, certificates: ['one', 'two'].map((name) => ({ ...common, name })) });
+  const result = await host.check({ isReadOnlyMount: () => Promise.resolve(true) });
+  const read = result.findings.filter(({ id }) => id === 'files.read-only');
+  const paths = read.map(({ evidence }) => String(evidence?.['path']));
+  t.ok(paths.length > 0);
+  t.strictSame(
+    paths.filter((path, index) => paths.some((other, at) => at !== index && `${path}/`.startsWith(`${other}/`))),
+    [],
+    paths.join(),
+  );
+});
+
 t.test('two certificates that wrote one file through a link were no problem to check', async (t) => {
   const { cluster, host } = await scene(t);
   settle(cluster, host);

@@ -241,8 +241,20 @@ async function writtenFindings(
     if (await ports.isReadOnlyMount(path)) return [readOnlyFinding(path)];
     return (await ports.isFull(path, uid)) ? [fullFinding(path)] : [];
   });
-  return (await Promise.all(judged)).flat();
+  return oncePerTree((await Promise.all(judged)).flat());
 }
+
+/** Folders below one that is told of have the same trouble, and so have several that are to be made in one folder. */
+const oncePerTree = (found: readonly Finding[]): readonly Finding[] =>
+  found.filter(
+    (each, index) =>
+      !found.some((other, at) => {
+        const [path, above] = [pathOf(each), pathOf(other)];
+        return at !== index && other.id === each.id && (path === above ? at < index : path.startsWith(`${above}/`));
+      }),
+  );
+
+const pathOf = ({ evidence }: Finding): string => String(evidence?.['path']);
 
 /** The folder, or what is there of the way to it: certlet makes the rest. */
 async function nearest(ports: CheckPorts, folder: string): Promise<{ readonly path: string; readonly kind: string }> {
