@@ -389,6 +389,36 @@ for (const { name, settings = {}, kubelet = NO_KUBELET, hook = false, unit } of 
   });
 }
 
+t.test('a restart service whose last run had failed was nothing to check', async (t) => {
+  const { cluster, host } = await scene(t);
+  settle(cluster, host);
+  const entry = { signerName: 'example.com/x', commonName: 'x', usages: ['client auth'], reload: 'proxy' };
+  host.settings({
+    certificates: [{ name: 'proxy', ...entry }],
+    certificatesDir: join(host.root, 'certs'),
+    privilegedHooks: ['site'],
+  });
+  const results = folder(join(folder(join(host.root, 'run')), 'results'));
+  const at = new Date(Math.floor(Date.now() / 1000) * 1000).toISOString().replace('.000', '');
+  const failed = (unit: string) => `Phase=ended\nRun=a\nService=exit-code\nAt=${at}\nUnit=${unit}\nLoadState=loaded\n`;
+  host.write(join(results, 'restart-kubelet'), failed('kubelet.service'), 0o644);
+  host.write(join(results, 'reload-proxy'), failed('kube-proxy.service'), 0o644);
+  host.write(join(results, 'hook-site'), failed('certlet-hook@site.service'), 0o644);
+  host.write(join(results, 'reload-gone'), failed('gone.service'), 0o644);
+  const found = async (settings: object = {}) => {
+    const result = await host.check(settings);
+    return result.ids('warning').filter((id) => id.endsWith('-failed') || id.endsWith('.failed'));
+  };
+  t.strictSame(await found(), ['kubelet.restart-failed', 'reload.failed', 'hook.failed']);
+  t.match((await host.check()).find('kubelet.restart-failed'), {
+    what: `kubelet.service could not be restarted at ${at}: result exit-code`,
+    remedy: 'journalctl -u certlet-kubelet-restart.service -e',
+    evidence: { at, unit: 'kubelet.service' },
+  });
+  host.settings({ kubelet: { restart: 'never' } });
+  t.strictSame(await found(), [], 'what the settings do not ask for any more is nobody’s trouble');
+});
+
 t.test('settings that cannot be used were seventeen lines of "skipped"', async (t) => {
   const host = new CheckHost(t);
   host.write(host.settingsPath, 'nodeIP: [x');

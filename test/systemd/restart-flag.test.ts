@@ -20,6 +20,7 @@ import {
 } from './fixtures/lab.ts';
 import { type FlagKind, judgeFlagResult, parseFlagResult } from '../../src/kubelet/flag-result.ts';
 import { LabCluster } from './fixtures/lab-cluster.ts';
+import { findingsOf } from './fixtures/paste.ts';
 
 const FLAG = '/run/certlet/restart-kubelet';
 const UNIT = 'certlet-kubelet-restart';
@@ -193,6 +194,27 @@ for (const row of [
     shell('systemctl unmask --runtime kubelet || :');
   });
 }
+
+t.test('check tells of a restart that failed, until somebody starts the kubelet', { skip: noLab }, async (t) => {
+  await reset();
+  const unit = '[Service]\nExecStart=sh -c "test ! -e /run/broken && exec sleep infinity"\n';
+  put('/run/systemd/system/kubelet.service', unit);
+  shell('systemctl daemon-reload; rm -f /run/broken; systemctl start kubelet; touch /run/broken');
+  start(`${UNIT}.path`);
+  raise();
+  await until('a result', () => !exists(FLAG) && ended('restart-kubelet'));
+  const at = Date.parse(parseFlagResult(read('/run/certlet/results/restart-kubelet'))?.at ?? '');
+  t.match(findingsOf('kubelet.restart-failed'), [
+    {
+      verdict: 'warning',
+      what: /kubelet\.service was to be restarted at .*Z and has failed/,
+      remedy: /^systemctl status kubelet\.service .* journalctl -u certlet-kubelet-restart\.service -e$/,
+    },
+  ]);
+  await until('another second', () => Date.now() >= at + 1_000);
+  shell('rm /run/broken; systemctl start kubelet');
+  t.strictSame(findingsOf('kubelet.restart-failed'), []);
+});
 
 t.test('the unit of the kubelet is a setting of the host', { skip: noLab }, async (t) => {
   await reset();

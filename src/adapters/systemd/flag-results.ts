@@ -100,11 +100,21 @@ export class FlagResults {
     });
   }
 
-  /** What cannot be read counts as not written: nothing of the host's is made to wait for that. */
-  async #read(): Promise<FlagResult | undefined> {
-    const text = await readIfPresent(this.#host.fs, this.#path, LIMIT_BYTES).catch(onErrno(undefined));
-    return text === undefined ? undefined : parseFlagResult(text);
+  #read(): Promise<FlagResult | undefined> {
+    return readResult(this.#host.fs, this.#path);
   }
+}
+
+/** What the service that takes a flag wrote of its last run; undefined where it has written nothing that can be read. `name` as of `FlagResults`. */
+export const lastResult = (
+  { fs, runtimeDir }: Pick<ResultsHost, 'fs' | 'runtimeDir'>,
+  name: string,
+): Promise<FlagResult | undefined> => readResult(fs, join(runtimeDir, 'results', name));
+
+/** What cannot be read counts as not written: nothing of the host's is made to wait for that. */
+async function readResult(fs: FileSystem, path: string): Promise<FlagResult | undefined> {
+  const text = await readIfPresent(fs, path, LIMIT_BYTES).catch(onErrno(undefined));
+  return text === undefined ? undefined : parseFlagResult(text);
 }
 
 const failedAs = ({ why, remedy }: Extract<FlagEnd, { kind: 'failed' }>): CertletError =>

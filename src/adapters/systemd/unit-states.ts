@@ -19,6 +19,8 @@ export interface UnitState {
   readonly invocation: string | undefined;
   /** Its files are newer than what systemd has loaded. */
   readonly needsReload: boolean;
+  /** When it became active the last time; undefined where it was not since the boot. */
+  readonly activeSince: Date | undefined;
   /** Of a timer, the next moment by the calendar; undefined where there is none. */
   readonly nextRun: Date | undefined;
 }
@@ -29,7 +31,7 @@ export type UnitStates =
   | { readonly kind: 'untold'; readonly reason: string };
 
 const PROPERTIES =
-  'Id,LoadState,ActiveState,SubState,UnitFileState,Result,ExecMainStatus,ExecMainCode,InvocationID,NeedDaemonReload,NextElapseUSecRealtime';
+  'Id,LoadState,ActiveState,SubState,UnitFileState,Result,ExecMainStatus,ExecMainCode,InvocationID,NeedDaemonReload,ActiveEnterTimestamp,NextElapseUSecRealtime';
 /** Moments are written in the zone of who asks, words in its language. */
 const ENVIRONMENT = { PATH: '/usr/bin:/bin:/usr/sbin:/sbin', LC_ALL: 'C', TZ: 'UTC', SYSTEMD_COLORS: '0' };
 const TIMEOUT_MS = 5_000;
@@ -106,6 +108,7 @@ export function parseUnitStates(text: string): ReadonlyMap<string, UnitState> {
       exitStatus: ['', '0'].includes(value('ExecMainCode')) ? undefined : Number(value('ExecMainStatus')),
       invocation: value('InvocationID') === '' ? undefined : value('InvocationID'),
       needsReload: value('NeedDaemonReload') === 'yes',
+      activeSince: momentOf(value('ActiveEnterTimestamp')),
       nextRun: momentOf(value('NextElapseUSecRealtime')),
     });
   }

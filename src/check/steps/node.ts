@@ -9,6 +9,7 @@ import { type Finding, finding, good } from '../finding.ts';
 import { daemonFindings, restartedUnitFindings } from '../rules/daemon.ts';
 import { kubeletFindings } from '../rules/kubelet.ts';
 import { certificateNameFindings } from '../rules/names.ts';
+import { lastRuns } from './last-runs.ts';
 import {
   DAEMON_UNIT,
   failedStart,
@@ -123,11 +124,15 @@ export const daemonStep: Step = {
     const own = await ofDaemon(ports, settings, { state, units });
     const bySystemd = await unitsFound(context, settings, units);
     const restarted = await kubeletUnit(context, settings, { units, failed: own.some(isRestart) });
+    const told = new Set(
+      own.flatMap(({ evidence }) => (typeof evidence?.['hook'] === 'string' ? [evidence['hook']] : [])),
+    );
+    const runs = await lastRuns(context, settings, told);
     return {
       findings: [
         ...bySystemd,
         // Why it is stopped is said already, and so is a unit that cannot be restarted.
-        ...own
+        ...[...own, ...runs]
           .filter(({ id }) => !tellsOfDaemon(bySystemd) || !['daemon.stopped', 'daemon.down'].includes(id))
           .filter((found) => !isRestart(found) || !tellsOfKubeletUnit([...bySystemd, ...restarted])),
         ...timer,

@@ -11,6 +11,7 @@ const running: UnitState = {
   exitStatus: undefined,
   invocation: 'good start',
   needsReload: false,
+  activeSince: undefined,
   nextRun: undefined,
 };
 const failed: UnitState = {
