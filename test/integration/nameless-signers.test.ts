@@ -57,8 +57,8 @@ for (const version of ['1.9', '1.17'])
     t.match(held(program)[0], {
       purpose: 'node-exporter',
       error: /knows no signer names .* example\.com\/monitoring would never see the request/,
-      remedy: /^certlet renew --config \S+ node-exporter$/,
-      why: /^once the API server is 1\.18 or later/,
+      do: 'Upgrade the API server to 1.18 or later, or take node-exporter out of certificates in the settings.',
+      why: /^then certlet renew --config \S+ node-exporter, or systemctl reload certlet$/,
     });
     const retry = new Date(String(held(program)[0]?.['retry'])).getTime() - Date.now();
     t.ok(retry > 30 * 60_000, 'it is looked at again after the best part of an hour');
