@@ -70,7 +70,7 @@ t.test('a suite of clusters names what this machine lacks, and is not green with
   t.match(cluster.stdout, /\n0 passed, 0 failed, 1 skipped\n$/);
 });
 
-for (const { name, text, told } of [
+const BAD = [
   { name: 'a file that asserts nothing and tells no reason', text: '', told: /it asserted nothing/ },
   {
     name: 'an assertion that fails',
@@ -103,17 +103,37 @@ for (const { name, text, told } of [
     text: "process.kill(process.pid, 'SIGKILL'); await new Promise(() => {});",
     told: /its process ended with SIGKILL/,
   },
-]) {
-  t.test(`${name}: told at the end with the command to see it again, and the other file runs`, async (t) => {
-    const { status, stdout, last } = run(t, { 'bad.test.ts': text, 'good.test.ts': 't.pass();' });
-    t.equal(status, 1, stdout);
-    t.match(stdout, /^FAILED {2}\S*bad\.test\.ts/m);
-    t.match(stdout, /^ok {6}\S*good\.test\.ts/m);
-    t.match(stdout.slice(stdout.indexOf('\nFAILED ') + 1), told);
-    t.match(stdout, /\n {2}again: npm test -- \S*bad\.test\.ts\n/);
-    t.match(last, /^\d+ passed, [1-9]\d* failed$/);
-  });
+] as const;
+
+/** `bad0` and what is wrong with it, `good0`, `bad1`, …: a good file behind each bad one. One run, for a run is two processes. */
+const badFile = (index: number): string => `bad${String(index)}.test.ts`;
+const goodFile = (index: number): string => `good${String(index)}.test.ts`;
+
+/** What is told at the end of one file, without the blank line around it. */
+function reportOf(stdout: string, file: string): string {
+  const reports = stdout.slice(stdout.indexOf('\nFAILED ') + 1).split(/\n\n(?=FAILED )/);
+  return reports.filter((report) => report.split('\n', 1)[0]?.endsWith(`/${file}`)).join('\n\n');
 }
+
+t.test('a bad file', async (t) => {
+  const texts = BAD.flatMap(({ text }, index) => [
+    [badFile(index), text],
+    [goodFile(index), 't.pass();'],
+  ]);
+  const { status, stdout, last } = run(t, Object.fromEntries(texts));
+  t.equal(status, 1, stdout);
+  t.match(last, /^\d+ passed, \d+ failed$/);
+  const failed = Number(/(\d+) failed$/.exec(last ?? '')?.[1]);
+  t.ok(failed >= BAD.length, last);
+  for (const [index, { name, told }] of BAD.entries())
+    t.test(`${name}: told at the end with the command to see it again, and the other file runs`, async (t) => {
+      t.match(stdout, new RegExp(`^FAILED {2}\\S*${badFile(index)} `, 'm'));
+      t.match(stdout, new RegExp(`^ok {6}\\S*${goodFile(index)} `, 'm'));
+      const report = reportOf(stdout, badFile(index));
+      t.match(report, told);
+      t.match(report, new RegExp(`\\n {2}again: npm test -- \\S*${badFile(index)}(\\n|$)`));
+    });
+});
 
 t.test('a file knows nothing of what the file before it did with tap', async (t) => {
   const { stdout, last } = run(t, {
