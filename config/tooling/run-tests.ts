@@ -144,9 +144,11 @@ function filesOf(suite: Suite, named: readonly string[]): string[] {
     .sort((one, other) => Number(isLong(other)) - Number(isLong(one)) || (one < other ? -1 : 1));
 }
 
-/** Files that start many programs or play months come first: the last to end would run alone. */
+/** Files that start many programs, play months or wait come first: the last to end would run alone. */
 const isLong = (file: string): boolean =>
-  /^test\/(integration|tooling|config|rotation\/ca)\/|^test\/rotation\/hundred\./.test(file);
+  /^test\/(integration|tooling|config|rotation\/ca)\/|^test\/(main|surroundings|rotation\/hundred|cli\/(interrupt|once|own-agent|renew|status))\./.test(
+    file,
+  );
 
 /** Private, short (sockets want that), and in no folder that another user may change. */
 function makeFolder(): string {
@@ -204,7 +206,9 @@ async function runSuite(
   coverage: 'none' | 'file' | 'shown',
 ): Promise<number> {
   mkdirSync(dirname(logPath), { recursive: true });
-  const logFile = openSync(logPath, 'w');
+  writeFileSync(logPath, '');
+  // Behind whatever is there: another run may have begun the same file anew.
+  const logFile = openSync(logPath, 'a');
   const folder = makeFolder();
   const environment = surroundings(folder, process.env);
   // What the suites with real programs were given is kept there.

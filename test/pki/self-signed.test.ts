@@ -21,10 +21,12 @@ const content = {
 const ecKey = await generatePrivateKey('ECDSA-P256');
 
 for (const algorithm of KEY_ALGORITHMS) {
+  // Once: one of RSA may take a second.
+  const key = await generatePrivateKey(algorithm);
+
   t.test(
     `a TLS server serves with a ${algorithm} pair, and a client that trusts it verifies name and address`,
     async (t) => {
-      const key = await generatePrivateKey(algorithm);
       const certificate = createSelfSigned({ ...content, key });
       const server = createServer({ cert: certificate, key: encodePrivateKey(key).reveal() }, (socket) => socket.end());
       await once(server.listen(0, '127.0.0.1'), 'listening');
@@ -46,7 +48,6 @@ for (const algorithm of KEY_ALGORITHMS) {
   );
 
   t.test(`OpenSSL verifies a ${algorithm} certificate for servers only`, { skip: withoutOpenssl }, async (t) => {
-    const key = await generatePrivateKey(algorithm);
     const file = join(t.testdir(), 'cert.pem');
     const certificate = createSelfSigned({ ...content, key });
     writeFileSync(file, certificate);

@@ -8,6 +8,7 @@ import { bundle } from '../../config/tooling/bundle.ts';
 import { thirdPartyLicenses } from '../../config/tooling/licenses.ts';
 import { shippedPackages } from '../../config/tooling/sbom.ts';
 import { stripElf } from '../../config/tooling/strip-elf.ts';
+import { bareEnvironment } from '../fixtures/environment.ts';
 
 const root = resolve(import.meta.dirname, '../..');
 const stageTool = join(root, 'config/tooling/stage.ts');
@@ -22,7 +23,7 @@ function staged(name: string, umask: string, programs: Readonly<Record<string, s
   for (const [program, text] of Object.entries(programs)) writeFileSync(join(bin, program), text, { mode: 0o755 });
   const script = 'umask "$0"; exec "$@"';
   const command = [script, umask, process.execPath, stageTool, join(folder, name)];
-  execFileSync('/bin/sh', ['-c', ...command], { env: { PATH: bin }, stdio: 'pipe' });
+  execFileSync('/bin/sh', ['-c', ...command], { env: { ...bareEnvironment(), PATH: bin }, stdio: 'pipe' });
   return join(folder, name);
 }
 
