@@ -124,7 +124,7 @@ t.test('a bad file', async (t) => {
   t.equal(status, 1, stdout);
   t.match(last, /^\d+ passed, \d+ failed$/);
   const failed = Number(/(\d+) failed$/.exec(last ?? '')?.[1]);
-  t.ok(failed >= BAD.length, last);
+  t.ok(failed >= BAD.length, `${String(failed)} failed`);
   for (const [index, { name, told }] of BAD.entries())
     t.test(`${name}: told at the end with the command to see it again, and the other file runs`, async (t) => {
       t.match(stdout, new RegExp(`^FAILED {2}\\S*${badFile(index)} `, 'm'));
