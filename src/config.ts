@@ -1,4 +1,4 @@
-import { type Remedy, byHand, editing } from './remedy.ts';
+import { filledIn, type Remedy, byHand, editing } from './remedy.ts';
 import { CertletError } from './errors.ts';
 import type { ErrorCode } from './errors.ts';
 import { isNoName } from './csr/node-name.ts';
@@ -102,8 +102,10 @@ function noNodeName(osHostname: string): CertletError {
   const none = seen === '' ? 'this host has no name' : `this host has no name of its own yet (it is called ${given})`;
   const why = isNoName(seen.toLowerCase()) ? none : `the name of this host (${given}) is no DNS name`;
   return new CertletError('ERR_NODE_NAME', `no usable node name: ${why} and hostnameOverride is not set`, {
-    remedy:
-      'hostnamectl set-hostname NAME   # or set hostnameOverride (--hostname-override) to the name of the Node object',
+    remedy: filledIn(
+      'hostnamectl set-hostname NAME',
+      'or set hostnameOverride (--hostname-override) to the name of the Node object',
+    ),
   });
 }
 

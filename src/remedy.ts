@@ -25,7 +25,6 @@ export const PROGRAMS = [
   'hostnamectl',
   'install',
   'journalctl',
-  'kubeadm',
   'kubectl',
   'ls',
   'mkdir',
@@ -82,6 +81,21 @@ export function adviceOf(remedy: string): Advice {
 /** The sentence as what is to be done where no command does it. */
 export const byHand = (sentence: string): Instruction => `${COMMENT}${sentence}`;
 
+const ELSEWHERE = 'Run on a control plane node: ';
+const FILL_IN = 'Run with the words in capitals filled in: ';
+
+/** A command that is run elsewhere than here: where it is pasted, it fails. */
+export const onControlPlane = (command: string, more?: string): Instruction => doing(ELSEWHERE, command, more);
+
+/** A command with words in capitals that only a person knows, such as the name of a file: as it stands it fails. */
+export const filledIn = (command: string, more?: string): Instruction => doing(FILL_IN, command, more);
+
+const doing = (how: string, command: string, more?: string): Instruction =>
+  byHand(`${how}${command}${more === undefined ? '' : BETWEEN + more}`);
+
+/** What is to be done ends in a command, which is copied from there. */
+export const endsInCommand = (todo: string): boolean => todo.startsWith(ELSEWHERE) || todo.startsWith(FILL_IN);
+
 /** A setting that is to be written into the settings, beside what stands there; `more` is what is to be known. */
 export const inSettings = (text: string, more = 'then systemctl reload certlet'): Instruction =>
   byHand(`Set ${text} in the settings.${BETWEEN}${more}`);
@@ -100,8 +114,9 @@ export const explained = (remedy: Remedy, more: string): Remedy =>
 /** The remedy in other words (without secrets, with a host's options): what it begins with stays what it is. */
 export const reworded = (remedy: Remedy, by: (text: string) => string): Remedy => by(remedy) as Remedy;
 
-/** How a node gets a bootstrap kubeconfig. The words in capitals are the cluster's. */
-export const JOIN_COMMAND: Remedy = 'certlet join ENDPOINT --token-file FILE --discovery-token-ca-cert-hash sha256:...';
+/** How a node gets a bootstrap kubeconfig. The words in capitals are the cluster's. `options`: more of them; `more`: what is to be known besides. */
+export const joinRemedy = (more?: string, options = ''): Instruction =>
+  filledIn(`certlet join ENDPOINT --token-file FILE --discovery-token-ca-cert-hash sha256:HASH${options}`, more);
 
 /** A node that is of the cluster already and is to trust other CAs of it. */
 export interface Rejoin {
@@ -114,11 +129,14 @@ export interface Rejoin {
 }
 
 /** How a node comes by another CA of its cluster and keeps identity and key: the pair is shown to the cluster under it, and what accepts that is taken over. */
-export function rejoinCommand({ endpoint = 'HOST:PORT', pins = [], byRoot }: Rejoin): Remedy {
+export function rejoinWords({ endpoint = 'HOST:PORT', pins = [], byRoot }: Rejoin): string {
   const named = pins.length === 0 ? ['sha256:HASH'] : pins;
   const hashes = named.map((pin) => ` --discovery-token-ca-cert-hash ${pin}`).join('');
   return `certlet join ${endpoint} --token-file FILE${hashes} --force${byRoot ? ' --write-kubeconfig' : ''}`;
 }
+
+/** The same as a remedy: nobody but a person has the token. */
+export const rejoinRemedy = (rejoin: Rejoin, more?: string): Instruction => filledIn(rejoinWords(rejoin), more);
 
 /** Follow what the cluster publishes of its CAs. `why`: what is to be known. */
 export const followSetting = (source: string, why: string): Instruction =>

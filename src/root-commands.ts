@@ -1,12 +1,12 @@
 import { resolve } from 'node:path';
 import { DEFAULT_SETTINGS_PATH, type Settings } from './config.ts';
-import { type Remedy, rejoinCommand, shellWord } from './remedy.ts';
+import { type Remedy, filledIn, rejoinWords, shellWord } from './remedy.ts';
 
 type Host = Pick<Settings, 'source' | 'kubelet'>;
 
 /** Root comes by the CAs as it did at first: by a token, and by the pins of those that the cluster publishes. Without pins a word stands for one. */
 export const rootJoinCommand = (settings: Host, pins: readonly string[]): Remedy =>
-  `${rejoinCommand({ pins, byRoot: true })}${restartWords(settings)}`;
+  filledIn(`${rejoinWords({ pins, byRoot: true })}${restartWords(settings)}`);
 
 /** From the bootstrap kubeconfig, which the service cannot write, by the settings in force here. A running kubelet does not read it again. */
 export const kubeconfigCommand = (settings: Host): Remedy => `certlet join --write-kubeconfig${restartWords(settings)}`;

@@ -115,6 +115,30 @@ function testThatPastes(by: string): string {
 
 const isPasted = (by: string): boolean => testThatPastes(by) !== '';
 
+/** In capitals, and no column of findmnt, no variable and no part of a quoted program. */
+const WORDS = /(?<=[ :])(?!SOURCE\b|TARGET\b)[A-Z][A-Z:]{2,}(?![\w=])/;
+/** Listed in their order, and done by several people. */
+const STEPS_OF_ADOPT = ['cli/adopted-kube-proxy.ts'];
+
+/** Whether the source hands the command to this function of remedy.ts. */
+const isGivenTo = (name: string, source: string, command: string): boolean =>
+  readFileSync(join(SOURCES, source), 'utf8')
+    .split(`${name}(`)
+    .slice(1)
+    .some((text) => commandsOf(text.slice(0, 400)).includes(command));
+
+t.test('words to fill in are found', async (t) => {
+  for (const command of ['certlet join ENDPOINT --token-file {}', 'x sha256:HASH', 'chgrp GROUP {}', 'cat > FILE'])
+    t.match(command, WORDS);
+  for (const command of [
+    'findmnt -n -o SOURCE {}',
+    'echo KUBELET_UNIT={} > x',
+    '${EDITOR:-vi} {}',
+    'systemctl show -p LimitNOFILE',
+  ])
+    t.notMatch(command, WORDS);
+});
+
 t.test('what the list says of a command holds', async (t) => {
   const kinds = ['shows', 'cluster', 'control plane', 'person', 'text'];
   for (const { source, command, by } of rows()) {
@@ -132,5 +156,9 @@ t.test('what the list says of a command holds', async (t) => {
     } else t.ok(kinds.includes(by), `${what}: ${by}`);
     if (/\bkubectl\b/.test(command)) t.equal(by, 'cluster', what);
     if (command.startsWith('kubeadm ')) t.equal(by, 'control plane', what);
+    // A `fix:` works as it is pasted, here.
+    if (by === 'control plane') t.ok(isGivenTo('onControlPlane', source, command), `${what} is run elsewhere`);
+    const wantsWords = by !== 'text' && WORDS.test(command) && !STEPS_OF_ADOPT.includes(source);
+    if (wantsWords) t.ok(isGivenTo('filledIn', source, command), `${what} has words to fill in`);
   }
 });

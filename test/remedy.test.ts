@@ -6,18 +6,21 @@ import {
   adviceOf,
   editing,
   explained,
+  filledIn,
   inSettings,
+  onControlPlane,
   PROGRAMS,
   type Remedy,
   remedyFor,
   shellWord,
   withCarried,
 } from '../src/remedy.ts';
+import { adviceLines } from '../src/status/rows.ts';
 
 t.test('a remedy is a command, and behind it what is to be known', async (t) => {
-  t.strictSame(adviceOf('kubeadm token create   # on a control plane node # really'), {
+  t.strictSame(adviceOf('certlet check   # on a control plane node # really'), {
     kind: 'command',
-    fix: 'kubeadm token create',
+    fix: 'certlet check',
     why: 'on a control plane node # really',
   });
   t.strictSame(adviceOf('certlet check'), { kind: 'command', fix: 'certlet check', why: undefined });
@@ -39,7 +42,17 @@ t.test('what no command does was called a fix, and a shell refused it', async (t
   const sentence: Remedy = 'Put a kubeconfig there.';
   // @ts-expect-error Nor is a program that nobody has named yet.
   const stranger: Remedy = 'emacs FILE';
-  t.notOk([sentence, stranger].some((text) => PROGRAMS.some((program) => text.startsWith(`${program} `))));
+  // @ts-expect-error Nor what works on another machine alone.
+  const elsewhere: Remedy = 'kubeadm token create';
+  t.strictSame(adviceOf(onControlPlane('kubeadm token create', 'then join')), {
+    kind: 'instruction',
+    todo: 'Run on a control plane node: kubeadm token create',
+    why: 'then join',
+  });
+  const [line, ...more] = adviceLines(filledIn(`certlet join ENDPOINT ${'x'.repeat(80)} FILE`), 60);
+  t.match(line, /^do: .*: certlet join ENDPOINT x+ FILE$/, 'in one line, to be copied');
+  t.strictSame(more, []);
+  t.notOk([sentence, stranger, elsewhere].some((text) => PROGRAMS.some((program) => text.startsWith(`${program} `))));
 });
 
 t.test('more that is to be known stands behind what is known', async (t) => {

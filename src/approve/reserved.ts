@@ -1,4 +1,4 @@
-import type { Remedy } from '../remedy.ts';
+import { type Remedy, onControlPlane } from '../remedy.ts';
 import { JsonFields } from '../csr/json-fields.ts';
 import { type CertletError, isCertletError } from '../errors.ts';
 import { parseOnlyYaml } from '../kubeconfig/yaml.ts';
@@ -179,5 +179,7 @@ function unknownRange(
 }
 
 /** Where kube-apiserver has it (its reference): kubeadm in a static pod, others in a unit. */
-export const SERVICE_RANGE_REMEDY: Remedy =
-  "tr '\\0' '\\n' < /proc/$(pgrep -o kube-apiserver)/cmdline | grep service-cluster-ip-range   # on a control plane host; its value belongs into approve.never";
+export const SERVICE_RANGE_REMEDY: Remedy = onControlPlane(
+  "tr '\\0' '\\n' < /proc/$(pgrep -o kube-apiserver)/cmdline | grep service-cluster-ip-range",
+  'its value belongs into approve.never',
+);

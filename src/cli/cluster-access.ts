@@ -1,3 +1,4 @@
+import { filledIn } from '../remedy.ts';
 import { delimiter, join, resolve } from 'node:path';
 import { createClusterConnector } from '../adapters/api/connector.ts';
 import { NodeFileSystem } from '../adapters/file-system.ts';
@@ -53,7 +54,7 @@ function spread(first: Error, files: number): CertletError {
     'ERR_KUBECONFIG_INVALID',
     `none of the ${String(files)} files in KUBECONFIG has the whole context: ${first.message}`,
     {
-      remedy: 'kubectl config view --flatten --minify > FILE && chmod 600 FILE   # and then --kubeconfig FILE',
+      remedy: filledIn('kubectl config view --flatten --minify > FILE && chmod 600 FILE', 'and then --kubeconfig FILE'),
       cause: first,
     },
   );

@@ -1,5 +1,5 @@
 import { adviceLines } from '../status/rows.ts';
-import { FIX, shellWord } from '../remedy.ts';
+import { filledIn, FIX, shellWord } from '../remedy.ts';
 import { basename, dirname } from 'node:path';
 import type { FileSystem } from '../adapters/file-system.ts';
 import { ensureFolder, readIfPresent, replaceFile, sweepTemporaries } from '../adapters/files.ts';
@@ -193,7 +193,7 @@ async function fromFile(plan: PlanOf<'file'>, ports: JoinPorts, signal: AbortSig
     plan.token === undefined ? tokenFromKubeconfig(document) : bearerToken(await readToken(plan.token, ports));
   if (token === undefined) {
     throw new CertletError('ERR_USAGE', `${plan.file} has no token in its only user: --token-file is missing`, {
-      remedy: 'certlet join --discovery-file FILE --token-file FILE',
+      remedy: filledIn('certlet join --discovery-file FILE --token-file FILE'),
     });
   }
   return { cluster, token };

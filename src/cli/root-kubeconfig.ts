@@ -1,4 +1,4 @@
-import { JOIN_COMMAND, inSettings, shellWord } from '../remedy.ts';
+import { joinRemedy, inSettings, shellWord } from '../remedy.ts';
 import { join } from 'node:path';
 import type { FileSystem } from '../adapters/file-system.ts';
 import { CertletError, isCertletError } from '../errors.ts';
@@ -51,7 +51,7 @@ export async function writeRootKubeconfig(
 export function clusterOfBootstrap(reading: KubeconfigReading, kubeconfig: RootKubeconfig): ClusterAccess {
   if (reading.kind === 'absent') {
     throw new CertletError('ERR_CREDENTIAL_MISSING', `there is no bootstrap kubeconfig at ${reading.path}`, {
-      remedy: `${JOIN_COMMAND} --write-kubeconfig`,
+      remedy: joinRemedy(undefined, ' --write-kubeconfig'),
     });
   }
   if (reading.kind === 'unusable') throw reading.error;

@@ -10,7 +10,7 @@ import {
 } from '../discovery/cluster-info.ts';
 import { signatureProblems } from '../discovery/cluster-info-signature.ts';
 import { CertletError, isCertletError } from '../errors.ts';
-import { shellWord } from '../remedy.ts';
+import { filledIn, onControlPlane, shellWord } from '../remedy.ts';
 import { parseYaml } from '../kubeconfig/yaml.ts';
 import { parseChain } from '../pki/certificate.ts';
 import { encodePem } from '../pki/pem.ts';
@@ -121,7 +121,7 @@ function checkSignature(info: ClusterInfo, token: BootstrapToken, url: string): 
   const jws = info.signatures.get(token.id);
   if (jws === undefined) {
     throw new CertletError('ERR_TIMEOUT', `${url}: cluster-info is not signed for token id ${token.id} yet`, {
-      remedy: `kubeadm token list   # on a control plane node: is ${token.id} there, not expired, with usage "signing"?`,
+      remedy: onControlPlane('kubeadm token list', `is ${token.id} there, not expired, with usage "signing"?`),
     });
   }
   const problems = signatureProblems(info.kubeconfig, jws, token);
@@ -148,13 +148,15 @@ function statusError(answer: FetchedDocument, url: string): CertletError {
       `${url}: ${String(status)}, anonymous users may not read cluster-info here`,
       {
         status,
-        remedy:
-          'certlet join --discovery-file FILE --token-file FILE   # FILE: a kubeconfig with server and CA of the cluster',
+        remedy: filledIn(
+          'certlet join --discovery-file FILE --token-file FILE',
+          'the first FILE: a kubeconfig with server and CA of the cluster',
+        ),
       },
     );
   }
   if (status === 404) {
-    const remedy = 'kubeadm init phase bootstrap-token   # on a control plane node, publishes cluster-info';
+    const remedy = onControlPlane('kubeadm init phase bootstrap-token', 'publishes cluster-info');
     return new CertletError('ERR_API_NOT_FOUND', `${url}: 404, there is no cluster-info ConfigMap yet`, {
       status,
       remedy,
@@ -192,8 +194,7 @@ const probed = (url: string): string => shellWord(`${new URL(url).origin}/versio
 
 function untrusted(message: string): CertletError {
   return new CertletError('ERR_DISCOVERY', message, {
-    remedy:
-      'kubeadm token create --print-join-command   # on a control plane node: compare endpoint, token and CA hash',
+    remedy: onControlPlane('kubeadm token create --print-join-command', 'compare endpoint, token and CA hash'),
   });
 }
 

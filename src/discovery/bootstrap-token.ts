@@ -1,3 +1,4 @@
+import { onControlPlane } from '../remedy.ts';
 import { CertletError } from '../errors.ts';
 import { Secret } from '../secret.ts';
 
@@ -23,7 +24,7 @@ export function parseBootstrapToken(text: string, source: string): BootstrapToke
       'ERR_USAGE',
       `${source}: not a bootstrap token (want 6 and 16 of a-z and 0-9, a dot between)`,
       {
-        remedy: 'kubeadm token create --print-join-command   # on a control plane node',
+        remedy: onControlPlane('kubeadm token create --print-join-command'),
       },
     );
   }

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { X509Certificate } from 'node:crypto';
+import { onControlPlane } from '../remedy.ts';
 import { CertletError } from '../errors.ts';
 import { readCertificate } from '../pki/x509-reader.ts';
 
@@ -20,7 +21,9 @@ export function parseCaPin(text: string): CaPin {
       {
         remedy: BARE_DIGEST.test(given)
           ? `# Write --discovery-token-ca-cert-hash sha256:${given}`
-          : "openssl x509 -pubkey -noout -in /etc/kubernetes/pki/ca.crt | openssl pkey -pubin -outform der | sha256sum | sed 's/^/sha256:/; s/ .*//'   # on a control plane node",
+          : onControlPlane(
+              "openssl x509 -pubkey -noout -in /etc/kubernetes/pki/ca.crt | openssl pkey -pubin -outform der | sha256sum | sed 's/^/sha256:/; s/ .*//'",
+            ),
       },
     );
   }

@@ -1,4 +1,4 @@
-import { byHand } from '../remedy.ts';
+import { filledIn, onControlPlane, byHand } from '../remedy.ts';
 import { CertletError } from '../errors.ts';
 import { type Fault, readHost, splitUrl } from '../kubeconfig/url-host.ts';
 import { Secret } from '../secret.ts';
@@ -34,7 +34,7 @@ export function clusterInfoOf(configMap: unknown, source: string): ClusterInfo {
   const kubeconfig = data?.['kubeconfig'];
   if (data === undefined || typeof kubeconfig !== 'string' || kubeconfig === '') {
     throw new CertletError('ERR_DISCOVERY', `${source}: the cluster-info ConfigMap has no text under data.kubeconfig`, {
-      remedy: 'kubeadm init phase bootstrap-token   # on a control plane node, publishes it again',
+      remedy: onControlPlane('kubeadm init phase bootstrap-token', 'publishes it again'),
     });
   }
   const signatures = new Map<string, string>();
@@ -61,7 +61,10 @@ export function clusterFromKubeconfig(document: unknown, source: string): Discov
   const caData = cluster?.['certificate-authority-data'];
   if (typeof caData !== 'string' || caData === '') {
     throw new CertletError('ERR_DISCOVERY', `${source}: clusters[0].cluster has no certificate-authority-data`, {
-      remedy: 'kubectl config view --kubeconfig FILE --raw --flatten > FLAT   # where the CA is named by a path',
+      remedy: filledIn(
+        'kubectl config view --kubeconfig FILE --raw --flatten > FLAT',
+        'where the CA is named by a path',
+      ),
     });
   }
   const caPem = Buffer.from(caData, 'base64').toString('utf8');
@@ -138,8 +141,10 @@ function parseJson(body: string, source: string): unknown {
       `${source}: the answer is no JSON; something else than an API server answers there`,
       {
         cause: error,
-        remedy:
-          'kubeadm token create --print-join-command   # on a control plane node: compare its endpoint with the one given; a proxy may answer in its place',
+        remedy: onControlPlane(
+          'kubeadm token create --print-join-command',
+          'compare its endpoint with the one given; a proxy may answer in its place',
+        ),
       },
     );
   }

@@ -1,4 +1,4 @@
-import type { Remedy } from '../remedy.ts';
+import { filledIn, type Remedy } from '../remedy.ts';
 import { createPrivateKey, X509Certificate } from 'node:crypto';
 import type { KeyObject } from 'node:crypto';
 import { CertletError } from '../errors.ts';
@@ -105,7 +105,7 @@ function encrypted(origin: Origin): CertletError {
   return invalid(
     origin,
     'the private key is encrypted',
-    'openssl pkey -in OLD -out NEW   # stores it without a passphrase; readable by root only',
+    filledIn('openssl pkey -in OLD -out NEW', 'stores it without a passphrase; readable by root only'),
   );
 }
 

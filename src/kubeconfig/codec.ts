@@ -1,5 +1,5 @@
 import { hash } from 'node:crypto';
-import { type Remedy, byHand, shellWord } from '../remedy.ts';
+import { filledIn, type Remedy, byHand, shellWord } from '../remedy.ts';
 import { readCluster } from './cluster-entry.ts';
 import { Field } from './fields.ts';
 import type { Kubeconfig } from './model.ts';
@@ -46,7 +46,7 @@ function parse(text: string, path: string, chosen: string | undefined): Kubeconf
   if (context === undefined) {
     throw root
       .at('current-context')
-      .wrong('missing', `kubectl --kubeconfig ${shellWord(path)} config use-context NAME   # chooses one`);
+      .wrong('missing', filledIn(`kubectl --kubeconfig ${shellWord(path)} config use-context NAME`, 'chooses one'));
   }
   const entry = named(root, 'contexts', 'context', context);
   if (entry === undefined && chosen !== undefined) {
@@ -58,7 +58,7 @@ function parse(text: string, path: string, chosen: string | undefined): Kubeconf
       .at('current-context')
       .wrong(
         `names the context "${context}", which is not in contexts`,
-        `kubectl --kubeconfig ${shellWord(path)} config use-context NAME   # chooses one`,
+        filledIn(`kubectl --kubeconfig ${shellWord(path)} config use-context NAME`, 'chooses one'),
       );
   }
   const cluster = readClusterOf(root, entry);

@@ -1,3 +1,4 @@
+import { onControlPlane } from '../remedy.ts';
 import { Secret } from '../secret.ts';
 import { originOf, readMaterial, resolveBeside } from './cluster-entry.ts';
 import { readExec } from './exec-entry.ts';
@@ -32,7 +33,7 @@ export function readUser(user: Field, cluster: Field): UserEntry {
 }
 
 function refuseWhatCannotWork(user: Field): void {
-  const bootstrap = 'kubeadm token create   # on a control plane node: use a bootstrap token, or a client certificate';
+  const bootstrap = onControlPlane('kubeadm token create', 'use a bootstrap token, or a client certificate');
   for (const key of ['username', 'password']) {
     const field = user.at(key);
     if (field.text() !== undefined)

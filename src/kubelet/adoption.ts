@@ -3,7 +3,7 @@ import { type KubeletUnit, kubeletDropIn, pathsDropIns, type SandboxNeeds, takes
 import { rotatedByKubelet } from '../csr/spec.ts';
 import type { Distribution } from './distribution.ts';
 import { type KubeletFacts, minorOf } from './facts.ts';
-import { rejoinCommand, shellWord } from '../remedy.ts';
+import { rejoinWords, shellWord } from '../remedy.ts';
 import { restartUnitFile } from './restart-unit-file.ts';
 import { KUBELET_PORT } from './served.ts';
 import type { PlannedFile } from './sandbox-drop-in.ts';
@@ -105,7 +105,7 @@ function servingLink(facts: KubeletFacts): string {
 /** Following changes whom the node believes, so it is told and not set. */
 function followNotes({ followDecided, kubeconfigByRoot, unit }: AdoptionInput): readonly string[] {
   if (kubeconfigByRoot) {
-    const command = `${rejoinCommand({ byRoot: true })} && systemctl restart ${shellWord(unit?.name ?? DEFAULT_UNIT)}`;
+    const command = `${rejoinWords({ byRoot: true })} && systemctl restart ${shellWord(unit?.name ?? DEFAULT_UNIT)}`;
     return [`cluster CA: root writes the kubeconfig, so another CA of the cluster is root's to bring: ${command}`];
   }
   if (followDecided) return [];

@@ -1,4 +1,4 @@
-import { type Advice, adviceOf, DO, FIX, WHY } from '../remedy.ts';
+import { endsInCommand, type Advice, adviceOf, DO, FIX, WHY } from '../remedy.ts';
 import { DIM, type Paint } from './paint.ts';
 import { wrapped } from './wrapped.ts';
 
@@ -41,7 +41,8 @@ const labelled = (advice: Advice): Row => (advice.kind === 'command' ? [FIX, adv
 export function adviceLines(remedy: string | undefined, width?: number): readonly string[] {
   if (remedy === undefined) return [];
   return adviceRows(remedy).flatMap(([label, value]) => {
-    const space = width === undefined || label === FIX ? undefined : Math.max(LEAST_VALUE, width - label.length - 1);
+    const whole = label === FIX || (label === DO && endsInCommand(value));
+    const space = width === undefined || whole ? undefined : Math.max(LEAST_VALUE, width - label.length - 1);
     const [first, ...rest] = wrapped(value, space);
     return [`${label} ${first}`, ...rest.map((line) => ' '.repeat(label.length + 1) + line)];
   });

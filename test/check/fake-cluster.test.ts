@@ -205,7 +205,7 @@ t.test(
     host.settings({ manageKubeconfig: false });
     t.match(
       (await looked()).find('cluster-ca.untrusted')?.remedy,
-      /^certlet join HOST:PORT .*sha256:\w{64} .*sha256:\w{64} --force --write-kubeconfig/,
+      /: certlet join HOST:PORT .*sha256:\w{64} .*sha256:\w{64} --force --write-kubeconfig/,
     );
   },
 );

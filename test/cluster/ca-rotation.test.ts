@@ -177,8 +177,8 @@ await withControlPlane(t, { clusterInfo: true }, (plane) => {
         /is signed by CN=kubernetes-ca-2.*which this node does not trust; it trusts CN=kubernetes-ca /,
       );
       t.match(
-        String(said.fields['remedy']),
-        /^certlet join --config \S+ 127\.0\.0\.1:\d+ --token-file FILE --discovery-token-ca-cert-hash sha256:HASH --force/,
+        String(said.fields['do'] ?? said.fields['remedy']),
+        /: certlet join --config \S+ 127\.0\.0\.1:\d+ --token-file FILE --discovery-token-ca-cert-hash sha256:HASH --force/,
       );
       t.strictSame(trustedIn(late.kubeconfig), [first]);
       const token = await plane.createBootstrapToken({

@@ -1,4 +1,4 @@
-import { type Remedy, explained, shellWord } from '../../remedy.ts';
+import { filledIn, onControlPlane, type Remedy, explained, shellWord } from '../../remedy.ts';
 import { CertletError, type ErrorCode, type ErrorReason } from '../../errors.ts';
 import { parseJson } from './body.ts';
 import type { Identity } from './credential-label.ts';
@@ -113,7 +113,7 @@ function unauthorizedRemedy(identity: Identity): Remedy {
     case 'tokenFile':
       return tokenFileRemedy(identity.label.replace(/^token in /, ''));
     case 'certificate':
-      return explained(
+      return filledIn(
         'openssl x509 -noout -subject -issuer -dates -in CERTIFICATE',
         'most likely first: the certificate has expired; its CA is not in the --client-ca-file of every API server; ' +
           'the kubeconfig is from another cluster; a load balancer ends TLS and anonymous access is off',
@@ -121,7 +121,7 @@ function unauthorizedRemedy(identity: Identity): Remedy {
     case 'exec':
       return '# Run the plugin by hand and look at its account and cluster: the credential that it printed is refused.';
     case 'none':
-      return 'kubeadm token create   # on a control plane node, prints a token; then put a bootstrap kubeconfig with it in place';
+      return onControlPlane('kubeadm token create', 'prints a token; then put a bootstrap kubeconfig with it in place');
   }
 }
 
@@ -135,9 +135,9 @@ const tokenFileRemedy = (path: string): Remedy =>
   `cat > ${shellWord(path)}   # paste a fresh token, then Enter and Ctrl-D: this one has expired, was revoked or is from another cluster`;
 
 function bootstrapTokenRemedy(id: string): Remedy {
-  return explained(
+  return onControlPlane(
     'kubeadm token list',
-    `on a control plane node: is ${id} there? Most likely first: it has expired or was deleted; kubeadm token create makes a new one; ` +
+    `is ${id} there? Most likely first: it has expired or was deleted; kubeadm token create makes a new one; ` +
       'its secret half is wrong; the API server runs without --enable-bootstrap-token-auth; the kubeconfig is from another cluster',
   );
 }
@@ -200,8 +200,10 @@ function forbiddenDetails(
   // Never a role for nobody: that would let anybody on the network ask for certificates.
   if (words.user === 'system:anonymous') {
     return {
-      remedy:
-        'kubeadm token create   # on a control plane node, prints a bootstrap token; give the kubeconfig one as its credential',
+      remedy: onControlPlane(
+        'kubeadm token create',
+        'prints a bootstrap token; give the kubeconfig one as its credential',
+      ),
     };
   }
   const csrs = words.resource === 'certificatesigningrequests' && BOOTSTRAPPER_VERBS.includes(words.verb);

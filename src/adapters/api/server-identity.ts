@@ -1,4 +1,4 @@
-import { explained } from '../../remedy.ts';
+import { onControlPlane } from '../../remedy.ts';
 import { isIP } from 'node:net';
 import { bareHost } from '../../pki/ip-address.ts';
 import { serverNameProblem, withoutFinalDots } from '../../pki/server-names.ts';
@@ -9,9 +9,9 @@ export const NO_NAMES = 'CERTLET_CERTIFICATE_WITHOUT_NAMES';
 export const OTHER_NAMES = 'ERR_TLS_CERT_ALTNAME_INVALID';
 
 /** What to do about `NO_NAMES`. */
-export const NO_NAMES_REMEDY = explained(
+export const NO_NAMES_REMEDY = onControlPlane(
   'kubeadm init phase certs apiserver',
-  "on each control plane node, after deleting apiserver.crt and .key: issues the API server's certificate anew with " +
+  "and on each other, after deleting apiserver.crt and .key: issues the API server's certificate anew with " +
     "its names and addresses as subjectAltName (openssl: -addext 'subjectAltName=DNS:NAME,IP:ADDRESS'). certlet 0.1.0 took the common name; Kubernetes stopped that with Go 1.15.",
 );
 

@@ -1,4 +1,4 @@
-import type { Remedy } from '../../remedy.ts';
+import { onControlPlane, type Remedy } from '../../remedy.ts';
 
 /** Who named a server and the CAs that it is judged by: what messages and remedies call them. */
 export interface TrustWords {
@@ -53,7 +53,7 @@ export const JOIN_ENDPOINT: TrustWords = {
   },
   unsignedProxy: 'is signed neither by a pinned CA of cluster-info nor by one that this host trusts',
   otherNames: "# Give join one of the certificate's names or addresses as ENDPOINT.",
-  presentCa: "kubeadm init phase bootstrap-token   # on a control plane node: publishes the cluster's present CA",
+  presentCa: onControlPlane('kubeadm init phase bootstrap-token', "publishes the cluster's present CA"),
   address: 'host and port of ENDPOINT',
   proxySetting: 'HTTPS_PROXY',
 };

@@ -1,4 +1,4 @@
-import { type CommandText, shellWord } from '../../remedy.ts';
+import { filledIn, shellWord } from '../../remedy.ts';
 import { CertletError } from '../../errors.ts';
 import type { FileFacts } from '../file-system.ts';
 import type { GroupMode } from '../files.ts';
@@ -29,8 +29,11 @@ export const handsGroupOn = (facts: FileFacts | undefined): facts is FileFacts =
 export function noSetgid(folder: string, facts: FileFacts | undefined): CertletError {
   const what = facts === undefined ? 'is not there, and would be made without the setgid bit' : 'has no setgid bit';
   const word = shellWord(folder);
-  const open: CommandText = `chgrp GROUP ${word} && chmod 2750 ${word}   # as root, with the group that may read`;
+  const more = 'as root, with the group that may read';
   return new CertletError('ERR_STORE_UNSAFE', `${folder} ${what}, which groupReadable needs`, {
-    remedy: facts === undefined ? `mkdir -p ${word} && ${open}` : open,
+    remedy:
+      facts === undefined
+        ? filledIn(`mkdir -p ${word} && chgrp GROUP ${word} && chmod 2750 ${word}`, more)
+        : filledIn(`chgrp GROUP ${word} && chmod 2750 ${word}`, more),
   });
 }

@@ -1,4 +1,4 @@
-import { type Remedy, shellWord } from '../../remedy.ts';
+import { filledIn, type Remedy, shellWord } from '../../remedy.ts';
 import { whoApproves } from '../../csr/signer-names.ts';
 import { type CertificateSpec, KUBELET_SERVING } from '../../csr/spec.ts';
 import type { CertletError } from '../../errors.ts';
@@ -115,7 +115,7 @@ export function servingApprovalFindings(
       'approval.serving',
       'serving certificates: no controller of Kubernetes approves them since 1.11; a person does, or a separate approver',
       {
-        remedy: 'kubectl certificate approve NAME   # or with checks, and as a service: certlet approve',
+        remedy: filledIn('kubectl certificate approve NAME', 'with checks, and as a service, certlet approve does it'),
       },
     ),
     ...(legacyBound === true && !stillWorks
@@ -137,7 +137,10 @@ export function servingApprovalFindings(
 export function entryApprovalFindings(specs: readonly CertificateSpec[]): readonly Finding[] {
   return specs.flatMap(({ name, signerName, approval, isIdentity }) => {
     if (isIdentity || name === KUBELET_SERVING || approval.by === 'subresource') return [];
-    const remedy: Remedy = `kubectl certificate approve NAME   # takes the verb approve on signers, resourceNames: ${signerName}`;
+    const remedy: Remedy = filledIn(
+      'kubectl certificate approve NAME',
+      `takes the verb approve on signers, resourceNames: ${signerName}`,
+    );
     const what = `the ${name} certificate: ${whoApproves(signerName, approval.by)}, each time that it is renewed`;
     return [finding('note', `approval.${name}`, what, { remedy, evidence: { signer: signerName } })];
   });

@@ -1,4 +1,4 @@
-import type { CommandText } from '../../remedy.ts';
+import { onControlPlane, type CommandText } from '../../remedy.ts';
 import type { BootstrapToken } from '../../discovery/bootstrap-token.ts';
 import type { ClusterInfo } from '../../discovery/cluster-info.ts';
 import { signatureProblems } from '../../discovery/cluster-info-signature.ts';
@@ -38,7 +38,7 @@ export function traceText(trace: TokenTrace): string {
   }
 }
 
-const NEW_TOKEN = 'kubeadm token create   # on a control plane node, then certlet join';
+const NEW_TOKEN = onControlPlane('kubeadm token create', 'then certlet join on this node');
 const GONE: Cause = { what: 'the token has expired or was deleted', sure: 'likely', remedy: NEW_TOKEN };
 const OTHER_CLUSTER: Cause = { what: 'the token is of another cluster', sure: 'possible', remedy: NEW_TOKEN };
 const OFF: Cause = {

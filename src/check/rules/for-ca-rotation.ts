@@ -1,7 +1,7 @@
 import { isCertletError } from '../../errors.ts';
 import { minorOf } from '../../kubelet/facts.ts';
 import type { RestartSetting } from '../../kubelet/restart.ts';
-import { type CommandText, type Remedy, explained, inSettings, rejoinCommand } from '../../remedy.ts';
+import { type CommandText, type Remedy, explained, inSettings, rejoinRemedy } from '../../remedy.ts';
 import { withoutCas } from '../../rotation/rules/cluster-ca.ts';
 import { spanText } from '../../timestamp.ts';
 import type { CaFile, PublishedCas } from '../facts.ts';
@@ -93,8 +93,8 @@ function followFinding({ following, published }: CaRotationQuestion, { path }: T
   if (source === 'off') {
     const what = `followClusterCA is off: the new CA has to be put into ${path} by hand, and the kubelet restarted, before the servers switch`;
     const nowhere = published.kind === 'failed' && !isCertletError(published.error, 'ERR_API_FORBIDDEN');
-    const rejoin = explained(
-      rejoinCommand({ byRoot }),
+    const rejoin = rejoinRemedy(
+      { byRoot },
       'on this node, with the hashes of both CAs, once cluster-info has them; identity and key stay',
     );
     return finding('warning', id, what, { remedy: nowhere ? rejoin : remedy });
@@ -169,8 +169,8 @@ function bootstrapFindings(
   const what = `${bootstrap.path} lacks what the node's kubeconfig trusts: ${namesAndEnds(missing)}; once the servers switch, this node cannot come back by it`;
   return [
     finding('warning', 'ca-rotation.bootstrap', what, {
-      remedy: explained(
-        rejoinCommand({ byRoot }),
+      remedy: rejoinRemedy(
+        { byRoot },
         'with the hash of the new CA and the next token; certlet never writes that file',
       ),
       evidence: { missing: caMarks(missing) },

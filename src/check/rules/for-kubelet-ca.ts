@@ -1,4 +1,4 @@
-import { type Remedy, inSettings } from '../../remedy.ts';
+import { filledIn, type Remedy, inSettings } from '../../remedy.ts';
 import type { X509Certificate } from 'node:crypto';
 import { timestamp } from '../../timestamp.ts';
 import { NODE_ADDRESS_TYPES, type NodeAddressType } from '../../kubelet/node-addresses.ts';
@@ -54,7 +54,10 @@ function chainFinding({ cas, caSource, assumed, now }: KubeletCaQuestion, chain:
   if (signer === undefined) {
     const what = `no CA of ${caSource} has signed the serving certificate, which ${leaf.issuer} issued: an API server that trusts these alone refuses it`;
     const remedy: Remedy = assumed
-      ? `certlet check --for kubelet-ca --kubelet-certificate-authority FILE   # the file that --kubelet-certificate-authority will name; the signer's CA belongs into it`
+      ? filledIn(
+          'certlet check --for kubelet-ca --kubelet-certificate-authority FILE',
+          "the file that --kubelet-certificate-authority will name; the signer's CA belongs into it",
+        )
       : `# Add the CA of ${leaf.issuer} to that file.`;
     return finding('problem', 'kubelet-ca.chain', what, { remedy, evidence: { issuer: leaf.issuer, cas: known } });
   }

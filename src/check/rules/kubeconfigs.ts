@@ -1,4 +1,4 @@
-import { JOIN_COMMAND, type Remedy } from '../../remedy.ts';
+import { joinRemedy, onControlPlane, type Remedy } from '../../remedy.ts';
 import type { KubeconfigReading } from '../../ports.ts';
 import { asCertletError } from '../../errors.ts';
 import { errnoOf } from '../../adapters/file-errors.ts';
@@ -12,7 +12,7 @@ export interface Looker {
   readonly seesAll: boolean;
 }
 
-const FRESH: Remedy = `${JOIN_COMMAND}   # or put a bootstrap kubeconfig there`;
+const FRESH: Remedy = joinRemedy('or put a bootstrap kubeconfig there');
 
 /** What could not be read for want of permission: no fault of the node where an ordinary user looks. */
 export function unreadable(id: string, path: string, looker: Looker): Finding {
@@ -58,7 +58,7 @@ function bootstrapFindings(reading: KubeconfigReading, looker: Looker, hasOther:
     const what = `${path} names no credential`;
     return [
       finding(hasOther ? 'warning' : 'problem', `${id}-empty`, what, {
-        remedy: 'kubeadm token create   # then put the token into that file',
+        remedy: onControlPlane('kubeadm token create', 'then put the token into that file'),
       }),
     ];
   }

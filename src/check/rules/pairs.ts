@@ -1,4 +1,4 @@
-import { type Remedy, shellWord } from '../../remedy.ts';
+import { onControlPlane, type Remedy, shellWord } from '../../remedy.ts';
 import { spanText, timestamp } from '../../timestamp.ts';
 import type { PairView } from '../../adapters/probe/store-view.ts';
 import type { RequestHistory } from '../../csr/pending.ts';
@@ -140,7 +140,10 @@ const NAME_REMEDY =
   'kubectl get nodes   # then set hostnameOverride to the name of the Node object; if this host has become another node: certlet renew client';
 const lostRemedy = ({ name, isIdentity }: CertificateSpec): Remedy =>
   isIdentity
-    ? 'kubeadm token create   # on a control plane node, then certlet join; certlet asks with the bootstrap credential by itself'
+    ? onControlPlane(
+        'kubeadm token create',
+        'then certlet join on this node; certlet asks with the bootstrap credential by itself',
+      )
     : `certlet renew ${name} --wait   # then approve the request that it names`;
 
 /** kubelet and certlet renew between 70 and 90 % of the life; what is older than its deadline has been tried in vain. */

@@ -1,4 +1,4 @@
-import { type Remedy, shellWord, byHand } from '../../remedy.ts';
+import { type Remedy, shellWord, byHand, onControlPlane } from '../../remedy.ts';
 import { refusedRemedy, requestOutcome } from '../../csr/outcome.ts';
 import { isStockSigner } from '../../csr/signer-names.ts';
 import { type CertificateSpec, NODE_NAME, withNodeName, servesWith } from '../../csr/spec.ts';
@@ -209,7 +209,7 @@ function stockCauses({ isIdentity, signerName }: CertificateSpec): readonly Caus
     {
       what: 'the CA that signs has expired: its log says "the signer has expired"',
       sure: 'possible',
-      remedy: 'openssl x509 -noout -enddate -in /etc/kubernetes/pki/ca.crt   # on the control plane',
+      remedy: onControlPlane('openssl x509 -noout -enddate -in /etc/kubernetes/pki/ca.crt'),
     },
   ];
 }

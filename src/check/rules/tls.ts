@@ -1,4 +1,4 @@
-import type { Remedy } from '../../remedy.ts';
+import { onControlPlane, type Remedy } from '../../remedy.ts';
 import { X509Certificate } from 'node:crypto';
 import { type CertletError, isCertletError } from '../../errors.ts';
 import { hostPort } from '../../kubeconfig/url-host.ts';
@@ -68,7 +68,7 @@ function certificateFindings({ target, glimpse, at: now }: TlsSeen): readonly Fi
     const what = `the certificate of ${server} expires in ${spanText(certificate.notAfter.getTime() - now.getTime())}`;
     return [
       finding('warning', 'tls.expires-soon', what, {
-        remedy: 'kubeadm certs renew apiserver   # on each control plane node',
+        remedy: onControlPlane('kubeadm certs renew apiserver', 'and on each other'),
         evidence,
       }),
     ];
@@ -233,7 +233,7 @@ function serverDatesFinding(
   if (at > notAfter) {
     const age = spanText(at.getTime() - notAfter.getTime());
     const what = `the certificate of ${server} expired ${age} ago (${timestamp(notAfter)})${agreed}`;
-    const remedy: Remedy = 'kubeadm certs renew apiserver   # on the control plane node, then restart kube-apiserver';
+    const remedy: Remedy = onControlPlane('kubeadm certs renew apiserver', 'then restart kube-apiserver');
     return finding(weight, 'tls.server-expired', what, { ...details, remedy });
   }
   const what = `the certificate of ${server} is not valid before ${timestamp(notBefore)}, in ${spanText(notBefore.getTime() - at.getTime())}${agreed}`;

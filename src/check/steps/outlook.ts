@@ -1,3 +1,4 @@
+import { filledIn } from '../../remedy.ts';
 import { X509Certificate } from 'node:crypto';
 import { isCertletError, unlessDefect } from '../../errors.ts';
 import { errnoOf } from '../../adapters/file-errors.ts';
@@ -48,7 +49,10 @@ async function kubeletCa({ ports, facts }: CheckContext, caFile: string | undefi
     return {
       findings: [
         finding('problem', 'kubelet-ca.ca-file', named, {
-          remedy: 'certlet check --for kubelet-ca --kubelet-certificate-authority FILE',
+          remedy: filledIn(
+            'certlet check --for kubelet-ca --kubelet-certificate-authority FILE',
+            'FILE: the CAs, as PEM',
+          ),
         }),
       ],
     };

@@ -1,4 +1,4 @@
-import { type Remedy, rejoinCommand } from '../../remedy.ts';
+import { type Remedy, rejoinRemedy } from '../../remedy.ts';
 import { CertletError, isCertletError } from '../../errors.ts';
 import { hostPort } from '../../kubeconfig/url-host.ts';
 import type { ClusterAccess } from '../../kubeconfig/client-config.ts';
@@ -31,7 +31,10 @@ export async function missingCa(
 
 /** Identity and key stay: the pair is shown to the cluster under the new CA, and what it accepts is taken over. */
 export const joinAgain = ({ server }: Pick<ClusterAccess, 'server'>, byRoot: boolean): Remedy =>
-  `${rejoinCommand({ endpoint: hostPort(new URL(server)), byRoot })}   # kubeadm token create --print-join-command, on a control plane node, shows a token and the new hash; the node keeps its identity and key`;
+  rejoinRemedy(
+    { endpoint: hostPort(new URL(server)), byRoot },
+    'a token and the new hash are shown by kubeadm token create --print-join-command on a control plane node; the node keeps its identity and key',
+  );
 
 /** The CA that a server's certificate says it is of: name, and what tells it from others of that name. */
 export function signerOf({ certificate }: ServerGlimpse): string {

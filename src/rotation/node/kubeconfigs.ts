@@ -1,4 +1,4 @@
-import { JOIN_COMMAND } from '../../remedy.ts';
+import { joinRemedy, onControlPlane } from '../../remedy.ts';
 import { CertletError, errorFields, isCertletError, problemOf } from '../../errors.ts';
 import type { CertificateSpec } from '../../csr/spec.ts';
 import type { ClientConfig, ClusterAccess } from '../../kubeconfig/client-config.ts';
@@ -175,13 +175,15 @@ export class NodeKubeconfigs {
       const { active = reading.config.cluster, offered = active } = this.cluster;
       if (reading.config.credential.kind !== 'none') return { ...reading.config, cluster: offered };
       throw new CertletError('ERR_CREDENTIAL_MISSING', `${reading.path} names no credential, and ${reason}`, {
-        remedy: 'kubeadm token create   # on a control plane node; then put the token into that file',
+        remedy: onControlPlane('kubeadm token create', 'then put the token into that file'),
       });
     }
     if (reading.kind === 'unusable') throw reading.error;
     if (reading.linksTo !== undefined) throw unopened({ path: reading.path, linksTo: reading.linksTo }, reason);
     throw new CertletError('ERR_CREDENTIAL_MISSING', `no bootstrap kubeconfig at ${reading.path}, and ${reason}`, {
-      remedy: `${JOIN_COMMAND}   # with what kubeadm token create --print-join-command shows on a control plane node; or put a bootstrap kubeconfig with a fresh token at ${reading.path}: certlet notices it by itself`,
+      remedy: joinRemedy(
+        `with what kubeadm token create --print-join-command shows on a control plane node; or put a bootstrap kubeconfig with a fresh token at ${reading.path}: certlet notices it by itself`,
+      ),
     });
   }
 

@@ -1,3 +1,4 @@
+import { onControlPlane } from '../../remedy.ts';
 import { CertletError, isCertletError } from '../../errors.ts';
 import type { ClusterAccess } from '../../kubeconfig/client-config.ts';
 import { timestamp } from '../../timestamp.ts';
@@ -46,7 +47,7 @@ async function aboutDates(
       cause: error,
       remedy: ours
         ? 'timedatectl set-ntp true   # sets the clock; without a time server: hwclock'
-        : 'kubeadm certs renew apiserver   # on the control plane node, then restart kube-apiserver',
+        : onControlPlane('kubeadm certs renew apiserver', 'then restart kube-apiserver'),
     });
   } catch (failure) {
     if (!isCertletError(failure) && !signal.aborted) throw failure;

@@ -75,7 +75,7 @@ for (const row of [
     credential: bootstrap,
     label: 'bootstrap token abcdef',
     remedy:
-      /^kubeadm token list {3}# .*is abcdef there.*expired or was deleted.*secret half.*--enable-bootstrap-token-auth.*another cluster/,
+      /: kubeadm token list {3}# is abcdef there.*expired or was deleted.*secret half.*--enable-bootstrap-token-auth.*another cluster/,
   },
   {
     name: 'another token',
@@ -190,7 +190,7 @@ for (const row of [
     name: 'nobody where nobody was sent',
     credential: none,
     message: csrs('system:anonymous', 'create'),
-    remedy: /^kubeadm token create {3}# .*credential/,
+    remedy: /: kubeadm token create {3}# .*credential/,
   },
   { name: 'a path', message: 'forbidden: User "u" cannot get path "/apis"', remedy: /ClusterRole that allows/ },
   { name: 'an empty body', body: '', remedy: /ClusterRole that allows/ },

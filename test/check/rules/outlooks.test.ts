@@ -366,7 +366,7 @@ for (const row of [
   {
     name: 'a cluster that publishes nothing is followed by hand',
     question: { following: OFF, published: failing('ERR_API_NOT_FOUND', '# X.') },
-    want: /^certlet join HOST:PORT --token-file FILE --discovery-token-ca-cert-hash sha256:HASH --force   # /,
+    want: /: certlet join HOST:PORT --token-file FILE --discovery-token-ca-cert-hash sha256:HASH --force   # /,
   },
   {
     name: 'where root writes the kubeconfig, the command is root’s, with the pins of what is published',

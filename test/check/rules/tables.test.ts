@@ -516,7 +516,7 @@ t.test('a node whose cluster has another CA was told to throw its identity and k
   const glimpse = { certificate: { ...GLIMPSE, serial: '01', fingerprint: 'AA:BB', issuerKeyId: 'AB:CD' } };
   const bad = { target, error, glimpse, at: NOW, weight: 'problem' } as const;
   const good = { ...bad, target: TARGET, error: undefined };
-  const join = /^certlet join a:1 --token-file FILE --discovery-token-ca-cert-hash sha256:HASH --force/;
+  const join = /: certlet join a:1 --token-file FILE --discovery-token-ca-cert-hash sha256:HASH --force/;
   for (const { seen, byRoot, causes } of [
     { seen: [bad], byRoot: false, causes: [{ what: /from CN=b with key id AB:CD$/, remedy: join }] },
     { seen: [bad], byRoot: true, causes: [{ remedy: / --force --write-kubeconfig   # / }] },

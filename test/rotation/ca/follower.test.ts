@@ -331,7 +331,7 @@ t.test(
       code: 'ERR_API_TLS',
       message:
         /signed by CN=kubernetes \(key id AB:CD\), which this node does not trust; it trusts CN=kubernetes \(sha256/,
-      remedy: /^certlet join cluster\.test:6443 --token-file FILE --discovery-token-ca-cert-hash sha256:HASH --force /,
+      remedy: /: certlet join cluster\.test:6443 --token-file FILE --discovery-token-ca-cert-hash sha256:HASH --force /,
     });
     t.strictSame(trusted(host), [fingerprint(OLD)], 'what a stranger publishes is not taken over');
     // That is what certlet join writes.

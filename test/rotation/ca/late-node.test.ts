@@ -13,7 +13,7 @@ const OLD = createAuthority({ name: 'kubernetes' }).pem;
 const NEW = createAuthority({ name: 'kubernetes' }).pem;
 const MISSED =
   /the certificate of https:\/\/cluster\.test:6443 is signed by CN=kubernetes \(key id AB:CD\), which this node does not trust; it trusts CN=kubernetes \(sha256 /;
-const JOIN = /^certlet join cluster\.test:6443 --token-file FILE --discovery-token-ca-cert-hash sha256:HASH --force /;
+const JOIN = /: certlet join cluster\.test:6443 --token-file FILE --discovery-token-ca-cert-hash sha256:HASH --force /;
 const SEEN = {
   certificate: {
     subject: 'CN=kube-apiserver',
