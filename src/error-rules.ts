@@ -6,7 +6,8 @@
  * - `waitForPerson`: only somebody can mend it; look again at a slow pace and at once when a watched file changes;
  * - `waitForHours`: the cluster said no; a new request only after hours or when something changed;
  * - `waitForClock`: dates cannot be trusted; judge again when the clock has been set;
- * - `stop`: the process cannot go on (settings, lock); a restart alone does not mend it.
+ * - `waitForHolder`: another process of this host has it and may be done at any moment; a daemon looks again within seconds, a command ends;
+ * - `stop`: the process cannot go on (settings); a restart alone does not mend it.
  */
 export type ErrorAction =
   | 'retrySoon'
@@ -15,6 +16,7 @@ export type ErrorAction =
   | 'waitForPerson'
   | 'waitForHours'
   | 'waitForClock'
+  | 'waitForHolder'
   | 'stop';
 
 /** One row of the table of failures; `docs/failures.md` is generated from it. */
@@ -36,7 +38,7 @@ export const ERROR_RULES = {
     'Mend every field the message lists; `certlet check` reads them again.',
   ),
   ERR_LOCK_HELD: rule(
-    'stop',
+    'waitForHolder',
     'Another certlet already manages this cert-dir.',
     'Use that one (`certlet status`, `certlet renew`), or stop it first.',
   ),

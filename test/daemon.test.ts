@@ -128,6 +128,42 @@ t.test(
   },
 );
 
+t.test('a daemon that met a once of three seconds stood still for three minutes', async (t) => {
+  const clock = new FakeClock();
+  const told: { readonly at: Date; readonly retry: Date; readonly level: string }[] = [];
+  let again: Date | undefined;
+  const log: LevelledLogger = {
+    level: () => 'info',
+    setLevel: () => undefined,
+    log: (level, event, fields) => {
+      if (event === 'The cert-dir can be used again') again = clock.now();
+      const retry = fields?.['retry'];
+      if (event === 'Cannot use the cert-dir' && retry instanceof Date) told.push({ at: clock.now(), retry, level });
+    },
+  };
+  const host = new CommandHost(t);
+  const held = await acquireLock(host.certDir, { label: 'certlet once' });
+  await running(t, {}, host, { clock, log, environment: { NOTIFY_SOCKET: 'nobody' } });
+  const passes = async (ms: number, until: () => boolean): Promise<void> => {
+    const begun = clock.now().getTime();
+    while (clock.now().getTime() - begun < ms && !until()) {
+      // Its turn on the real disk is over when it sleeps.
+      while (clock.sleeping === 0) await new Promise(setImmediate);
+      await clock.advance(500);
+    }
+  };
+  await passes(3_000, () => false);
+  t.ok(told.length >= 2, 'it has looked again while the once lasts');
+  await passes(30 * 60_000, () => false);
+  const pauses = told.map(({ at, retry }) => retry.getTime() - at.getTime());
+  t.ok(Math.max(...pauses) <= 30_000, `${String(Math.max(...pauses))} ms`);
+  t.equal(told.filter(({ level }) => level === 'error').length, 4, 'at once, after 1, 5 and 15 minutes');
+  await held.release();
+  const free = clock.now().getTime();
+  await passes(5 * 60_000, () => again !== undefined);
+  t.ok((again?.getTime() ?? Number.NaN) - free <= 30_000, 'it has the lock within seconds');
+});
+
 t.test('status called a daemon that cannot use its cert-dir not running, and told to start it', async (t) => {
   const { host, stderr, reload } = await running(t, { certDir: '/proc/version/pki' });
   await stderr.shows(/Cannot use the cert-dir/);

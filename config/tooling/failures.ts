@@ -12,6 +12,7 @@ const NEXT: Readonly<Record<ErrorAction, string>> = {
   waitForHours:
     'asks again after an hour, then 2, 4 and 8 hours; at once after `certlet renew`, with another template or credential',
   waitForClock: 'looks again every 5 minutes; asks for nothing meanwhile',
+  waitForHolder: 'the service tries again after 1 to 30 seconds; a command ends',
   stop: 'ends the command',
 };
 

@@ -9,8 +9,6 @@ const BY_CODE: Readonly<Partial<Record<ErrorCode, number>>> = {
   ERR_NODE_NAME: EXIT.config,
   ERR_KUBECONFIG_INVALID: EXIT.config,
   ERR_KUBECONFIG_UNSAFE: EXIT.config,
-  // Whoever holds the lock does the work; a later try finds it free.
-  ERR_LOCK_HELD: EXIT.tempFail,
   ERR_CREDENTIAL_MISSING: EXIT.tempFail,
   ERR_INTERNAL: EXIT.failed,
   ERR_HOOK: EXIT.failed,
@@ -28,6 +26,8 @@ export function exitCodeOf(error: CertletError): number {
     case 'fallBackToBootstrap':
     case 'waitForHours':
     case 'waitForClock':
+    // Whoever holds the lock does the work; a later try finds it free.
+    case 'waitForHolder':
       return EXIT.tempFail;
     case 'waitForPerson':
     case 'stop':

@@ -18,6 +18,7 @@ const PACES: Readonly<Record<Exclude<ErrorAction, 'stop' | 'waitForHours'>, Pace
   retrySlowly: { baseMs: 30_000, capMs: 15 * MINUTE_MS, floorMs: 10_000 },
   waitForPerson: { baseMs: 30_000, capMs: 10 * MINUTE_MS, floorMs: 10_000 },
   waitForClock: { baseMs: 30_000, capMs: 5 * MINUTE_MS, floorMs: 10_000 },
+  waitForHolder: { baseMs: 2_000, capMs: 30_000, floorMs: 1_000 },
 };
 
 /**

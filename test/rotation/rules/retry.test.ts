@@ -15,6 +15,7 @@ const CAPS: Readonly<Record<string, readonly [floorMs: number, capMs: number]>> 
   retrySlowly: [10 * SECOND, 15 * MINUTE],
   waitForPerson: [10 * SECOND, 10 * MINUTE],
   waitForClock: [10 * SECOND, 5 * MINUTE],
+  waitForHolder: [SECOND, 30 * SECOND],
   waitForHours: [0.75 * HOUR, LONGEST_REFUSAL * HOUR],
   stop: [0.75 * HOUR, LONGEST_REFUSAL * HOUR],
 };
