@@ -243,6 +243,11 @@ export const ERROR_RULES = {
     'Look at `systemctl status certlet`.',
   ),
   ERR_TIMEOUT: rule('retrySoon', 'Not done within the time given.', 'Run it again: it resumes where it stopped.'),
+  ERR_OUTPUT: rule(
+    'stop',
+    'What a command printed was not taken: standard output leads to a full disk, or to one that fails.',
+    'Give it another place, and run the command again; see first whether it has done its work (a token is in the cluster all the same).',
+  ),
   ERR_USAGE: rule('stop', 'The command line cannot be used.', 'See `certlet --help`.'),
   ERR_DISCOVERY: rule(
     'stop',

@@ -12,7 +12,7 @@ export function startProcess(): ProcessEdge {
 
 /** Ends this process with that code. */
 export function endProcess(code: number): void {
-  // Not process.exit at once: standard output may still hold what was printed.
+  // Not process.exit at once: standard error may still hold what was told.
   process.exitCode = code;
   setTimeout(() => process.exit(), GRACE_MS).unref();
 }

@@ -36,7 +36,7 @@ export interface ProcessEdge {
 /** What every command gets. */
 export interface CommandContext {
   readonly edge: ProcessEdge;
-  /** Aborts at SIGINT, SIGTERM and when the reader of standard output goes away. */
+  /** Aborts at SIGINT, SIGTERM and when standard output takes no more: its reader has gone, its disk is full. */
   readonly signal: AbortSignal;
   /** What commands that it prints need of its own command line. */
   readonly carried: readonly Carried[];

@@ -2,7 +2,7 @@ import { adviceLines } from '../status/rows.ts';
 import { journalLine } from '../adapters/log/format.ts';
 import { forTerminal } from '../adapters/log/printable.ts';
 import { redact } from '../adapters/log/redact.ts';
-import { asCertletError, EXIT, type CertletError } from '../errors.ts';
+import { asCertletError, CertletError, EXIT } from '../errors.ts';
 import type { Logger } from '../ports.ts';
 import { type Carried, type Remedy, reworded, withCarried } from '../remedy.ts';
 import type { Command, ParsedLine } from './command.ts';
@@ -16,6 +16,7 @@ import {
 import { exitCodeOf } from './exit-code.ts';
 import { CONFIG_FLAG } from './flags.ts';
 import { carriedBy } from './carried.ts';
+import { lostOutput } from './lost-output.ts';
 import { VERSION } from './version.ts';
 import { withDaemonsCertDir } from './daemons-cert-dir.ts';
 import { wrongLineError } from './wrong-line.ts';
@@ -30,18 +31,17 @@ export async function runLine(
   dispatch: Dispatch,
 ): Promise<number> {
   const session = new Session(edge);
-  try {
+  const carryOut = async (): Promise<number> => {
     const line = await read();
-    if (line.kind === 'command')
-      return await dispatch(line.command, session.context(await withDaemonsCertDir(line, edge)));
+    if (line.kind === 'command') return dispatch(line.command, session.context(await withDaemonsCertDir(line, edge)));
     if (line.kind === 'wrong') throw await wrongLineError(line, () => loadChosenSettings(line.settings, edge));
     edge.stdout.write(line.kind === 'help' ? line.text : `certlet ${VERSION}\n`);
     return EXIT.ok;
-  } catch (error) {
-    return session.stoppedBy(error) ? EXIT.tempFail : session.fail(asCertletError(error));
-  } finally {
-    session.end();
-  }
+  };
+  const code = await carryOut().catch((error: unknown) =>
+    session.stoppedBy(error) ? EXIT.tempFail : session.fail(asCertletError(error)),
+  );
+  return session.end(code);
 }
 
 /** One run of the program: its signals and where its failures are told. */
@@ -51,13 +51,14 @@ class Session {
   readonly #undo: (() => void)[] = [];
   #log: Logger | undefined;
   #carried: readonly Carried[] = [];
+  #lost: CertletError | undefined;
 
   constructor(edge: ProcessEdge) {
     this.#edge = edge;
     for (const signal of ['SIGINT', 'SIGTERM'] as const) this.#stopAt(signal);
     this.#undo.push(edge.onUncaught((error) => edge.exit(this.fail(asCertletError(error)))));
-    // `certlet status | head`: the reader has seen enough. Standard error has no other place to complain.
-    edge.stdout.on('error', () => this.#stop.abort());
+    edge.stdout.on('error', (error) => this.#loses(error));
+    // It has no other place to complain.
     edge.stderr.on('error', () => {});
   }
 
@@ -103,8 +104,32 @@ class Session {
     return exitCodeOf(error);
   }
 
-  end(): void {
+  /** Ends the run, which a signal ends from here on; gives the exit code. */
+  async end(code: number): Promise<number> {
     for (const undo of this.#undo.splice(0)) undo();
+    await this.#printed();
+    if (this.#lost === undefined) return code;
+    const failed = this.fail(this.#lost);
+    // Neither may pass for what units and scripts take for a success; every other code says more.
+    return code === EXIT.ok || code === EXIT.tempFail ? failed : code;
+  }
+
+  /** Settles when all that was printed is taken or known to be lost: a pipe takes 64 KiB, and the rest as its reader reads. */
+  async #printed(): Promise<void> {
+    const { stdout } = this.#edge;
+    if (stdout.errored !== null) return this.#loses(stdout.errored);
+    if (stdout.writableLength === 0) return;
+    const { promise, resolve } = Promise.withResolvers<Error | null | undefined>();
+    stdout.write('', resolve);
+    const error = await promise;
+    if (error) this.#loses(error);
+  }
+
+  #loses(error: Error): void {
+    const words = lostOutput(error);
+    const remedy: Remedy = '# Give standard output a place that takes it all; what was to be done may be done already.';
+    if (words !== undefined) this.#lost ??= new CertletError('ERR_OUTPUT', words, { remedy, cause: error });
+    this.#stop.abort();
   }
 
   /** The first signal asks to stop; a second one of its kind finds nobody listening and ends the process. */

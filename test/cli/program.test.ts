@@ -1,6 +1,7 @@
 import { chmodSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { PassThrough, Writable } from 'node:stream';
+import { setImmediate } from 'node:timers/promises';
 import t, { type Test } from 'tap';
 import {
   loadChosenSettings,
@@ -61,9 +62,15 @@ class Sink extends Writable {
   isTTY = false;
   columns = 90;
   fd?: number;
-  override _write(chunk: Buffer, _encoding: string, done: () => void): void {
+  /** What the system answers to every write. */
+  refuses?: Error;
+  /** Gets what says that the reader has taken what is written. */
+  reader?: (taken: () => void) => void;
+  override _write(chunk: Buffer, _encoding: string, done: (error?: Error) => void): void {
+    if (this.refuses !== undefined) return done(this.refuses);
     this.text += chunk.toString();
-    done();
+    if (this.reader === undefined) done();
+    else this.reader(done);
   }
 }
 
@@ -308,6 +315,61 @@ t.test('a reader of standard output that goes away stops the command', async (t)
     return 0;
   });
   t.equal(edge.stdout.text, 'line\n');
+});
+
+t.test('a reader of standard output that goes away is no failure', async (t) => {
+  const edge = new FakeProcess('status');
+  edge.stdout.refuses = Object.assign(new Error('write EPIPE'), { code: 'EPIPE', errno: -32 });
+  t.equal(await withCommand(edge, async ({ print }) => (print('line\n'), 0)), 0);
+  t.equal(edge.stderr.text, '');
+});
+
+for (const row of [
+  { name: 'success', ends: 0, code: 1 },
+  { name: '"try again later", which units take for success', ends: 75, code: 1 },
+  { name: 'a state that the code tells', ends: 5, code: 5 },
+]) {
+  t.test(`what standard output did not take is told, and ${row.name} is then ${String(row.code)}`, async (t) => {
+    const edge = new FakeProcess('status');
+    edge.stdout.refuses = Object.assign(new Error('ENOSPC: no space left on device, write'), {
+      code: 'ENOSPC',
+      errno: -28,
+    });
+    // In the very moment of the end: nobody has told of it yet.
+    t.equal(await withCommand(edge, async ({ print }) => (print('line\n'), row.ends)), row.code);
+    t.match(edge.stderr.text, /^certlet: standard output: no space left on device \(ENOSPC\)\n {2}do: [^\n]+\n$/);
+  });
+}
+
+t.test('standard output that is lost while a command works stops it, and is told once', async (t) => {
+  const edge = new FakeProcess('status');
+  const code = await withCommand(edge, async ({ print, signal }) => {
+    print('line\n');
+    for (const _ of [1, 2])
+      edge.stdout.emit('error', Object.assign(new Error('EIO: i/o error, write'), { code: 'EIO', errno: -5 }));
+    signal.throwIfAborted();
+    return 0;
+  });
+  t.equal(code, 1);
+  t.equal(edge.stderr.text.match(/standard output: i\/o error \(EIO\)/g)?.length, 1);
+});
+
+t.test('what a slow reader has not taken was cut off a second after the end', async (t) => {
+  const edge = new FakeProcess('status');
+  let ended = false;
+  const { promise: reads, resolve: reader } = Promise.withResolvers<() => void>();
+  edge.stdout.reader = reader;
+  const run = withCommand(edge, async ({ print }) => (print('line\n'), 0)).then((code) => {
+    ended = true;
+    return code;
+  });
+  const taken = await reads;
+  await setImmediate();
+  t.equal(ended, false, 'it waits');
+  t.strictSame(edge.listeners, [], 'and a signal ends it');
+  delete edge.stdout.reader;
+  taken();
+  t.equal(await run, 0);
 });
 
 t.test('settings come from the file that --config names, the flags and the host name', async (t) => {

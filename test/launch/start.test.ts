@@ -2,6 +2,7 @@
 import { spawnSync } from 'node:child_process';
 import {
   chmodSync,
+  closeSync,
   cpSync,
   mkdirSync,
   mkdtempSync,
@@ -16,6 +17,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import t from 'tap';
 import { bundle, NODE_FLAGS } from '../../config/tooling/bundle.ts';
+import { fullOutput, leftPipe } from '../fixtures/lost-outputs.ts';
 
 const node = resolve(import.meta.dirname, '../../node_modules/.bin/node');
 const isRoot = process.geteuid?.() === 0;
@@ -59,13 +61,15 @@ class Installed {
   #node(
     file: string,
     args: readonly string[],
+    stdout: number | 'pipe' = 'pipe',
   ): { readonly status: number | null; readonly out: string; readonly err: string } {
     const program = this.path(`usr/lib/certlet/${file}`);
-    const { status, stdout, stderr } = spawnSync(node, [...NODE_FLAGS, program, ...args], {
+    const ended = spawnSync(node, [...NODE_FLAGS, program, ...args], {
       encoding: 'utf8',
       cwd: '/',
+      stdio: ['ignore', stdout, 'pipe'],
     });
-    return { status, out: stdout, err: stderr };
+    return { status: ended.status, out: ended.stdout, err: ended.stderr };
   }
 
   build(): ReturnType<Installed['start']> {
@@ -74,6 +78,13 @@ class Installed {
 
   start(...args: readonly string[]): { readonly status: number | null; readonly out: string; readonly err: string } {
     return this.#node('start.cjs', args);
+  }
+
+  /** With standard output in another place than a pipe. */
+  startInto(stdout: number, ...args: readonly string[]): Omit<ReturnType<Installed['start']>, 'out'> {
+    const { status, err } = this.#node('start.cjs', args, stdout);
+    closeSync(stdout);
+    return { status, err };
   }
 
   /** The one cached program, in the place of what the next text gives. */
@@ -105,6 +116,15 @@ t.test('--version alone starts no program', async (t) => {
   const { status, out } = installed.start('--version');
   t.equal(status, 0);
   t.match(out, /^certlet \d+\.\d+\.\d+\n$/);
+});
+
+t.test('--version that cannot be printed ended with a stack of Node', async (t) => {
+  const installed = new Installed('lost version');
+  t.strictSame(installed.startInto(fullOutput(), '--version'), {
+    status: 1,
+    err: 'certlet: standard output: no space left on device (ENOSPC)\n',
+  });
+  t.strictSame(installed.startInto(leftPipe(), '--version'), { status: 0, err: '' });
 });
 
 t.test(
