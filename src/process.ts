@@ -7,6 +7,8 @@ const GRACE_MS = 1000;
 export function startProcess(): ProcessEdge {
   // Node opens its debugger on a TCP port at this signal, unless somebody listens. Until here `--disable-sigusr1` of the launcher prevents it.
   process.on('SIGUSR1', () => undefined);
+  // Node prints warnings of libraries as they are, and no journal knows what they are.
+  process.removeAllListeners('warning');
   return realProcess();
 }
 

@@ -12,6 +12,7 @@ import {
   readdirSync,
   readFileSync,
   readlinkSync,
+  readSync,
   realpathSync,
   renameSync,
   type Stats,
@@ -120,8 +121,9 @@ export class NodeFileSystem implements FileSystem {
     try {
       const facts = fstatSync(file);
       if (!facts.isFile()) throw refusal('EINVAL', 'not a regular file', path);
-      if (facts.size > limitBytes) throw refusal('EFBIG', `larger than ${String(limitBytes)} bytes`, path);
-      return readFileSync(file);
+      const bytes = readAtMost(file, facts.size, limitBytes);
+      if (bytes === undefined) throw refusal('EFBIG', `larger than ${String(limitBytes)} bytes`, path);
+      return bytes;
     } finally {
       closeSync(file);
     }
@@ -202,6 +204,28 @@ function openFile(file: number): OpenFile {
     sync: () => synced(file),
     close: async () => closeSync(file),
   };
+}
+
+const CHUNK_BYTES = 64 * 1024;
+
+/**
+ * The whole of an open file that says it has `size` bytes, from where it stands; undefined above `limitBytes`. What a file says of itself is no
+ * limit: those of the kernel have no size, and some of them no end.
+ */
+export function readAtMost(file: number, size: number, limitBytes: number): Buffer | undefined {
+  if (size > limitBytes) return undefined;
+  const chunks: Buffer[] = [];
+  let total = 0;
+  for (;;) {
+    // A byte more than there should be: fewer than that is the end.
+    const wanted = size > total ? size - total + 1 : CHUNK_BYTES;
+    const chunk = Buffer.allocUnsafe(wanted);
+    const count = readSync(file, chunk, 0, wanted, null);
+    chunks.push(chunk.subarray(0, count));
+    total += count;
+    if (total > limitBytes) return undefined;
+    if (count === 0 || (total === size && count < wanted)) return Buffer.concat(chunks, total);
+  }
 }
 
 /** For looks. Below what is no folder there is nothing, too; whoever needs the folder itself sees what stands in its place. */

@@ -5,6 +5,7 @@ import type { FileHandle } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { CertletError } from '../errors.ts';
 import { errnoOf, fileError } from './file-errors.ts';
+import { readAtMost } from './file-system.ts';
 
 export interface SettingsFileRequest {
   readonly path: string;
@@ -45,8 +46,10 @@ export async function readSettingsFile(request: SettingsFileRequest): Promise<st
     });
   }
   try {
-    await refuseUnsafe(file, request);
-    return await file.readFile('utf8');
+    const size = await refuseUnsafe(file, request);
+    const bytes = readAtMost(file.fd, size, MAX_BYTES);
+    if (bytes === undefined) throw tooLarge(request);
+    return bytes.toString('utf8');
   } catch (error) {
     throw error instanceof CertletError ? error : fileError(error, path);
   } finally {
@@ -63,13 +66,19 @@ export async function readInventoryFile(request: Omit<SettingsFileRequest, 'must
   });
 }
 
-async function refuseUnsafe(file: FileHandle, request: SettingsFileRequest): Promise<void> {
+const tooLarge = ({ path, what }: SettingsFileRequest): CertletError =>
+  new CertletError('ERR_CONFIG_INVALID', `${what ?? 'settings'}: ${path} is larger than 1 MiB`, {
+    remedy: `# Check that ${path} is the right file.`,
+  });
+
+/** Its size in bytes, as it says itself. */
+async function refuseUnsafe(file: FileHandle, request: SettingsFileRequest): Promise<number> {
   const { path, userId, what = 'settings' } = request;
   const refused = (why: string, remedy: Remedy): CertletError =>
     new CertletError('ERR_CONFIG_INVALID', `${what}: ${path} ${why}`, { remedy });
   const found = await file.stat();
   if (!found.isFile()) throw refused('is not a regular file', '# Put a file in its place.');
-  if (found.size > MAX_BYTES) throw refused('is larger than 1 MiB', `# Check that ${path} is the right file.`);
+  if (found.size > MAX_BYTES) throw tooLarge(request);
   if (found.uid !== 0 && found.uid !== userId) {
     throw refused(`belongs to user ${String(found.uid)}, who could change it`, `chown root ${shellWord(path)}`);
   }
@@ -83,4 +92,5 @@ async function refuseUnsafe(file: FileHandle, request: SettingsFileRequest): Pro
       throw refused(`lies in ${folder}, which every user may write`, `chmod o-w ${shellWord(folder)}`);
     }
   }
+  return found.size;
 }

@@ -29,6 +29,8 @@ export interface ProcessEdge {
   readonly onSignal: (signal: 'SIGINT' | 'SIGTERM' | 'SIGHUP', listener: () => void) => () => void;
   /** Calls `listener` with what nobody caught. */
   readonly onUncaught: (listener: (error: unknown) => void) => () => void;
+  /** What Node and libraries warn of, which is printed by nobody else. Returns how to stop. */
+  readonly onWarning: (listener: (warning: Error) => void) => () => void;
   /** Ends the process at once. */
   readonly exit: (code: number) => void;
 }
@@ -129,6 +131,10 @@ export function realProcess(): ProcessEdge {
     onUncaught: (listener) => {
       process.on('uncaughtException', listener);
       return () => process.off('uncaughtException', listener);
+    },
+    onWarning: (listener) => {
+      process.on('warning', listener);
+      return () => process.off('warning', listener);
     },
     exit: (code) => process.exit(code),
   };

@@ -1,6 +1,6 @@
 import { adviceLines } from '../status/rows.ts';
 import { journalLine } from '../adapters/log/format.ts';
-import { forTerminal } from '../adapters/log/printable.ts';
+import { forTerminal, plainLines } from '../adapters/log/printable.ts';
 import { redact } from '../adapters/log/redact.ts';
 import { asCertletError, CertletError, EXIT } from '../errors.ts';
 import type { Logger } from '../ports.ts';
@@ -57,6 +57,8 @@ class Session {
     this.#edge = edge;
     for (const signal of ['SIGINT', 'SIGTERM'] as const) this.#stopAt(signal);
     this.#undo.push(edge.onUncaught((error) => edge.exit(this.fail(asCertletError(error)))));
+    // Its text is not told: a library puts into it what it warns of, such as a part of a file with a token.
+    this.#undo.push(edge.onWarning(({ name }) => this.#log?.log('debug', 'Warning of a library', { name })));
     edge.stdout.on('error', (error) => this.#loses(error));
     // It has no other place to complain.
     edge.stderr.on('error', () => {});
@@ -157,7 +159,8 @@ function failureText(
   }
   const [first = '', ...rest] = facts;
   const lines = [`certlet: ${first}`, ...rest.map((fact) => `  ${fact}`), ...(stack === undefined ? [] : [stack])];
-  return `${forTerminal(redact(lines.join('\n')))}\n`;
+  // Nothing in them is of a colour of ours.
+  return `${plainLines(redact(lines.join('\n')))}\n`;
 }
 
 /** Where a defect happened: what a report needs. */

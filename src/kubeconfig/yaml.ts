@@ -66,6 +66,8 @@ function parse(text: string, path: string, code: ErrorCode, more: readonly Scala
     strict: true,
     uniqueKeys: true,
     prettyErrors: false,
+    // Warnings are refused below; the parser would also print them, with the text that they are about.
+    logLevel: 'error' as const,
     merge: true,
     lineCounter: lines,
     customTags: [...more],

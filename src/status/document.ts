@@ -1,3 +1,4 @@
+import { escaped, inOneLine } from '../adapters/log/printable.ts';
 import { type Remedy, reworded } from '../remedy.ts';
 import { CertletError } from '../errors.ts';
 import type { AgentSnapshot, FailureSnapshot, ManagerSnapshot, PendingSnapshot, Phase } from '../rotation/snapshot.ts';
@@ -334,9 +335,13 @@ export function decodeStatus(text: string, source: string): StatusDocument {
   return value as StatusDocument;
 }
 
+/** Whoever may write in the runtime folder speaks to root by this: no text has a line of its own, such as one that looks like a command to paste. */
+const harmless = (_name: string, value: unknown): unknown =>
+  typeof value === 'string' ? escaped(inOneLine(value)) : value;
+
 function parsed(text: string, source: string): unknown {
   try {
-    return JSON.parse(text);
+    return JSON.parse(text, harmless);
   } catch (cause) {
     throw new CertletError('ERR_CONTROL', `${source} is no JSON`, { cause });
   }

@@ -165,6 +165,12 @@ t.test('reading tells absence from failure and never blocks or fills memory', as
     });
 });
 
+t.test('a file without a size, as those of the kernel, filled the memory whatever the limit', async (t) => {
+  const path = `/proc/${String(process.pid)}/maps`;
+  await t.rejects(readIfPresent(fs, path, 200), { code: 'ERR_STORE_IO', message: /EFBIG/ });
+  t.match(await readIfPresent(fs, path, 10_000_000), /^[0-9a-f]+-[0-9a-f]+ .*\n$/s);
+});
+
 t.test('the facts of what is on disk', async (t) => {
   const dir = t.testdir({
     file: 'text',

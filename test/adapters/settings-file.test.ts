@@ -103,6 +103,12 @@ t.test('a file of more than 1 MiB is not read', async (t) => {
   await t.rejects(readSettingsFile({ path, mustExist: true, userId }), { message: /larger than 1 MiB/ });
 });
 
+t.test('settings without a size and without an end filled the memory', async (t) => {
+  // 128 GiB of zeros, and the size is told as 0.
+  const path = '/proc/self/pagemap';
+  await t.rejects(readSettingsFile({ path, mustExist: true, userId }), { message: /larger than 1 MiB/ });
+});
+
 t.test('a path through a file is told as a file error', async (t) => {
   const path = `${settingsFile(t, 0o644)}/x`;
   await t.rejects(readSettingsFile({ path, mustExist: false, userId }), { code: 'ERR_STORE_IO', message: /ENOTDIR/ });

@@ -127,6 +127,7 @@ t.test('the real process: listeners come and go with what was given back', async
   for (const [event, listen] of [
     ['SIGHUP', (listener: () => void) => edge.onSignal('SIGHUP', listener)],
     ['uncaughtException', (listener: () => void) => edge.onUncaught(listener)],
+    ['warning', (listener: () => void) => edge.onWarning(listener)],
   ] as const) {
     const before = process.listenerCount(event);
     let heard = 0;

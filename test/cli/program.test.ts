@@ -40,6 +40,8 @@ class FakeProcess implements ProcessEdge {
   };
   readonly onSignal = (signal: Signal, listener: () => void): (() => void) => this.#on(signal, listener);
   readonly onUncaught = (listener: (error: unknown) => void): (() => void) => this.#on('uncaught', listener);
+  readonly onWarning = (listener: (warning: Error) => void): (() => void) =>
+    this.#on('warning', listener as (error?: unknown) => void);
 
   send(name: string, error?: unknown): number {
     const heard = this.listeners.filter((entry) => entry.name === name);
@@ -303,6 +305,27 @@ t.test('what nobody caught is told and ends the process', async (t) => {
   });
   t.strictSame(edge.exits, [1]);
   t.match(edge.stderr.text, /certlet: unexpected: lost/);
+});
+
+t.test('a warning of a library was printed with the token that it is about; its name is told at debug', async (t) => {
+  const edge = new FakeProcess('run', '--log-level', 'debug');
+  await withCommand(edge, async ({ openLog, loadSettings }) => {
+    edge.send('warning', new Error('before there is a log'));
+    const { log } = await loadSettings();
+    await openLog(log);
+    edge.send('warning', Object.assign(new Error('a key with { secret }'), { name: 'DeprecationWarning' }));
+    return 0;
+  });
+  t.match(edge.stderr.text, /Warning of a library.*DeprecationWarning/);
+  t.notMatch(edge.stderr.text, /secret|before there/);
+});
+
+t.test("an error whose words are another's coloured the terminal", async (t) => {
+  const edge = new FakeProcess('run');
+  await withCommand(edge, async () => {
+    throw new CertletError('ERR_CONTROL', 'of node \u001b[31mevil\u001b[2J');
+  });
+  t.equal(edge.stderr.text, 'certlet: of node \\u001b[31mevil\\u001b[2J\n');
 });
 
 t.test('a reader of standard output that goes away stops the command', async (t) => {

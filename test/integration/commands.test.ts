@@ -46,6 +46,16 @@ for (const row of [
   });
 }
 
+t.test('a warning that a library emits while a command runs is no line of it', async (t) => {
+  const { cluster, node } = await prepare(t);
+  node.writeBootstrap(cluster.bootstrapKubeconfig());
+  const warn = 'setInterval(() => process.emitWarning("about a secret"), 5).unref()';
+  const nodeFlags = [`--import=data:text/javascript,${encodeURIComponent(warn)}`];
+  const { code, text } = await said(node.runWith({ nodeFlags }, 'once'));
+  t.equal(code, 0, text);
+  t.notMatch(text, 'about a secret');
+});
+
 t.test('an exec plugin that fails is told, and not what it said', async (t) => {
   const { cluster, node } = await prepare(t);
   const exec = `{apiVersion: client.authentication.k8s.io/v1, command: /bin/false, interactiveMode: Never}`;

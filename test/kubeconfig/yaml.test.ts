@@ -117,3 +117,14 @@ t.test('whatever is encoded is parsed back the same', async () => {
     { numRuns: 300 },
   );
 });
+
+t.test('a template that was not filled in was printed by the parser, with its token', async (t) => {
+  const warned: string[] = [];
+  const listener = ({ message }: Error): void => void warned.push(message);
+  process.on('warning', listener);
+  t.teardown(() => process.off('warning', listener));
+  for (const text of ['token: {{abcdef.hidden}}', 'token: {[hidden]: 1}', '? [hidden]\n: 1']) parseYaml(text, '/f');
+  // Warnings come at the next turn.
+  await new Promise((done) => setImmediate(done));
+  t.strictSame(warned, []);
+});

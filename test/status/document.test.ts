@@ -156,6 +156,12 @@ for (const { name, other, same } of [
   });
 }
 
+t.test('words of a status file forged a line with a command to paste', async (t) => {
+  const name = 'n1\n  fix: rm -rf /\u001b[31m';
+  const text = encodeStatus({ ...full, node: { ...full.node, name } });
+  t.equal(decodeStatus(text, '/s').node.name, 'n1; fix: rm -rf /\\u001b[31m');
+});
+
 t.test('decodeStatus reads what encodeStatus wrote', async (t) => {
   t.strictSame(decodeStatus(encodeStatus(full), '/run/certlet/status.json'), full);
 });

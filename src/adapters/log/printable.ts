@@ -22,10 +22,13 @@ export function inOneLine(text: string): string {
   return lines.map((line, index) => (index === lines.length - 1 || /[:;,]$/.test(line) ? line : `${line};`)).join(' ');
 }
 
+/** Lines for a person without a colour: everything that could steer a terminal is escaped. */
+export const plainLines = (text: string): string => text.replaceAll(/[^\n\t]+/g, escaped);
+
 /** Lines for a person, whoever wrote the words in them: everything that could steer a terminal is escaped, but for our own colours. */
 export function forTerminal(text: string): string {
   return text
     .split(OURS)
-    .map((part, index) => (index % 2 === 1 ? part : part.replaceAll(/[^\n\t]+/g, escaped)))
+    .map((part, index) => (index % 2 === 1 ? part : plainLines(part)))
     .join('');
 }
