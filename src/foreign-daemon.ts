@@ -8,7 +8,8 @@ import type { Settings } from './config.ts';
 import { KUBELET_CLIENT } from './csr/spec.ts';
 import { CertletError, isCertletError, unlessDefect } from './errors.ts';
 import { explained, inSettings, type Remedy } from './remedy.ts';
-import { decodeStatus, type StatusDocument } from './status/document.ts';
+import { decodeStatus } from './status/codec.ts';
+import { type StatusDocument } from './status/document.ts';
 
 /** What the settings of a command say of the node that it is about. */
 export type Mine = Pick<Settings, 'nodeName' | 'certDir' | 'runtimeDir' | 'certDirByDefault' | 'namedByHost'>;

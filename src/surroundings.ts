@@ -20,8 +20,8 @@ import type { Agent } from './rotation/agent.ts';
 import { type Carried, withCarried } from './remedy.ts';
 import type { AgentSnapshot } from './rotation/snapshot.ts';
 import { EventCounters } from './status/counters.ts';
+import { encodeStatus } from './status/codec.ts';
 import {
-  encodeStatus,
   type ProcessStatus,
   type StatusDocument,
   statusDocument,

@@ -4,7 +4,8 @@ import { writeFileSync } from 'node:fs';
 import t, { type Test } from 'tap';
 import { runProgram } from '../../src/cli/program.ts';
 import type { Dispatch } from '../../src/cli/session.ts';
-import { encodeStatus, statusDocument } from '../../src/status/document.ts';
+import { encodeStatus } from '../../src/status/codec.ts';
+import { statusDocument } from '../../src/status/document.ts';
 import { CommandHost } from '../fixtures/command-host.ts';
 import { NOW, sampleManager, sampleSnapshot } from '../fixtures/snapshots.ts';
 

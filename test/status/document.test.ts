@@ -1,13 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import t from 'tap';
-import {
-  decodeStatus,
-  encodeStatus,
-  type StatusDocument,
-  statusDocument,
-  statusMark,
-} from '../../src/status/document.ts';
+import { decodeStatus, encodeStatus } from '../../src/status/codec.ts';
+import { type StatusDocument, statusDocument, statusMark } from '../../src/status/document.ts';
 import type { AgentSnapshot, FailureSnapshot } from '../../src/rotation/snapshot.ts';
 import { NOW, sampleManager, sampleSnapshot } from '../fixtures/snapshots.ts';
 
