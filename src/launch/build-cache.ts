@@ -15,12 +15,13 @@ function buildCaches(): void {
   mkdirSync(folder, { recursive: true, mode: 0o755 });
   const programs = PROGRAMS.map((name) => readProgram(join(import.meta.dirname, name)));
   const owner = process.geteuid?.() ?? 0;
-  const missing = programs.filter(({ cacheName }) => !('data' in readCache(folder, cacheName, owner)));
-  for (const program of missing) writeCache(folder, program.cacheName, compileWhole(program));
+  // First: it may be what fills the disk.
   removeOtherCaches(
     folder,
     programs.map(({ cacheName }) => cacheName),
   );
+  const missing = programs.filter(({ cacheName }) => !('data' in readCache(folder, cacheName, owner)));
+  for (const program of missing) writeCache(folder, program.cacheName, compileWhole(program));
   const left = programs.map(({ cacheName }) => readCache(folder, cacheName, 0)).find((reading) => 'verdict' in reading);
   if (left !== undefined)
     throw new Error(`no start will use what was written: ${'verdict' in left ? left.verdict : ''}`);
@@ -30,7 +31,8 @@ try {
   buildCaches();
 } catch (error) {
   const words = error instanceof Error ? error.message : String(error);
-  const hint = 'certlet starts without it, more slowly. As root, in a folder that root alone can write: certlet-cache';
+  const hint =
+    'certlet starts without it, more slowly. Mend what is named (only root may write the folder and those above it), then as root: /usr/lib/certlet/certlet-cache';
   process.stderr.write(`certlet-cache: ${folder}: ${words}\n  ${hint}\n`);
   process.exitCode = 1;
 }

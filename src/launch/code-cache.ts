@@ -3,13 +3,14 @@ import {
   closeSync,
   constants,
   fstatSync,
+  lstatSync,
   openSync,
   readdirSync,
   readFileSync,
   realpathSync,
   renameSync,
+  rmSync,
   statSync,
-  unlinkSync,
   writeFileSync,
 } from 'node:fs';
 import type { Stats } from 'node:fs';
@@ -72,17 +73,31 @@ export function readCache(folder: string, name: string, owner: number): CacheRea
   }
 }
 
-/** Puts a compiled program into `folder`, which exists: readers find all of it or nothing. Throws errno errors. */
+/** Puts a compiled program into `folder`, which exists: readers find all of it or nothing, and what fails leaves nothing. Throws errno errors. */
 export function writeCache(folder: string, name: string, data: Uint8Array): void {
+  const path = join(folder, name);
   const staged = join(folder, `.${name}.${String(process.pid)}`);
-  writeFileSync(staged, Buffer.concat([hash('sha256', data, 'buffer'), data]), { flag: 'wx', mode: 0o644 });
-  renameSync(staged, join(folder, name));
+  // A crash may have left it: process ids come again, in a container at every start.
+  remove(staged);
+  try {
+    writeFileSync(staged, Buffer.concat([hash('sha256', data, 'buffer'), data]), { flag: 'wx', mode: 0o644 });
+    // Of all that may have this name only a folder cannot be replaced.
+    if (lstatSync(path, { throwIfNoEntry: false })?.isDirectory() === true) remove(path);
+    renameSync(staged, path);
+  } catch (error) {
+    remove(staged);
+    throw error;
+  }
 }
 
-/** Removes what other versions left, and what a crash cut short. Throws errno errors. */
+/** Removes what other versions left, what a crash cut short, and whatever else has such a name. Throws errno errors. */
 export function removeOtherCaches(folder: string, kept: readonly string[]): void {
-  for (const name of readdirSync(folder))
-    if (name.includes(SUFFIX) && !kept.includes(name)) unlinkSync(join(folder, name));
+  for (const name of readdirSync(folder)) if (name.includes(SUFFIX) && !kept.includes(name)) remove(join(folder, name));
+}
+
+/** Whatever it is; a link and not what it leads to. */
+function remove(path: string): void {
+  rmSync(path, { recursive: true, force: true });
 }
 
 function isClosed({ uid, mode }: Stats, owner: number): boolean {

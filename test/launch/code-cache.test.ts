@@ -2,6 +2,7 @@ import {
   chmodSync,
   mkdirSync,
   mkdtempSync,
+  readdirSync,
   readFileSync,
   rmSync,
   symlinkSync,
@@ -143,11 +144,41 @@ t.test('the name changes with program, Node and flags', async (t) => {
 t.test('what other versions and a crash left goes, and nothing else', async (t) => {
   const path = folder();
   for (const name of ['b.v8-cache', '.c.v8-cache.17', 'README']) writeFileSync(join(path, name), '');
+  for (const name of ['d.v8-cache', '.e.v8-cache.17']) mkdirSync(join(path, name, 'in it'), { recursive: true });
   removeOtherCaches(path, ['a.v8-cache']);
   t.strictSame(readCache(path, 'a.v8-cache', SELF), { data: DATA });
   t.equal(readFileSync(join(path, 'README'), 'utf8'), '');
   t.strictSame(readCache(path, 'b.v8-cache', SELF), { verdict: 'absent' });
-  t.throws(() => readFileSync(join(path, '.c.v8-cache.17')));
+  t.strictSame(readdirSync(path).sort(), ['README', 'a.v8-cache'], 'folders of such names, too');
+});
+
+t.test('what a crash of the same process id left behind stopped every later run', async (t) => {
+  const path = folder();
+  const left = join(path, `.b.v8-cache.${String(process.pid)}`);
+  for (const plant of [
+    () => writeFileSync(left, 'cut sh'),
+    () => mkdirSync(join(left, 'in it'), { recursive: true }),
+  ]) {
+    plant();
+    writeCache(path, 'b.v8-cache', DATA);
+    t.strictSame(readCache(path, 'b.v8-cache', SELF), { data: DATA });
+    t.strictSame(readdirSync(path).sort(), ['a.v8-cache', 'b.v8-cache']);
+  }
+});
+
+t.test('a link under the name of what is being written is not followed', async (t) => {
+  const path = folder();
+  writeFileSync(join(path, 'elsewhere'), 'theirs');
+  symlinkSync('elsewhere', join(path, `.b.v8-cache.${String(process.pid)}`));
+  writeCache(path, 'b.v8-cache', DATA);
+  t.equal(readFileSync(join(path, 'elsewhere'), 'utf8'), 'theirs');
+});
+
+t.test('a folder that has the name of a cache gives way to it', async (t) => {
+  const path = folder();
+  mkdirSync(join(path, 'b.v8-cache/in it'), { recursive: true });
+  writeCache(path, 'b.v8-cache', DATA);
+  t.strictSame(readCache(path, 'b.v8-cache', SELF), { data: DATA });
 });
 
 t.test('a cache lies in /var/cache/certlet, and the daemon has a program of its own', async (t) => {

@@ -61,10 +61,11 @@ class Installed {
   #node(
     file: string,
     args: readonly string[],
-    stdout: number | 'pipe' = 'pipe',
+    { stdout = 'pipe', wrap = [] }: { readonly stdout?: number | 'pipe'; readonly wrap?: readonly string[] } = {},
   ): { readonly status: number | null; readonly out: string; readonly err: string } {
     const program = this.path(`usr/lib/certlet/${file}`);
-    const ended = spawnSync(node, [...NODE_FLAGS, program, ...args], {
+    const [started = '', ...words] = [...wrap, node, ...NODE_FLAGS, program, ...args];
+    const ended = spawnSync(started, words, {
       encoding: 'utf8',
       cwd: '/',
       stdio: ['ignore', stdout, 'pipe'],
@@ -72,8 +73,8 @@ class Installed {
     return { status: ended.status, out: ended.stdout, err: ended.stderr };
   }
 
-  build(): ReturnType<Installed['start']> {
-    return this.#node('build-cache.cjs', []);
+  build(wrap: readonly string[] = []): ReturnType<Installed['start']> {
+    return this.#node('build-cache.cjs', [], { wrap });
   }
 
   start(...args: readonly string[]): { readonly status: number | null; readonly out: string; readonly err: string } {
@@ -82,7 +83,7 @@ class Installed {
 
   /** With standard output in another place than a pipe. */
   startInto(stdout: number, ...args: readonly string[]): Omit<ReturnType<Installed['start']>, 'out'> {
-    const { status, err } = this.#node('start.cjs', args, stdout);
+    const { status, err } = this.#node('start.cjs', args, { stdout });
     closeSync(stdout);
     return { status, err };
   }
@@ -142,8 +143,9 @@ t.test(
     t.strictSame(installed.build(), { status: 0, out: '', err: '' });
     t.strictSame(inode(), before);
     installed.program('certlet-run.cjs', 'another');
-    installed.build();
-    t.equal(installed.cached.length, 2, 'that of the program before is gone');
+    mkdirSync(join(installed.cache, 'of-another.v8-cache'));
+    t.strictSame(installed.build(), { status: 0, out: '', err: '' });
+    t.equal(installed.cached.length, 2, 'that of the program before is gone, and a folder of such a name');
   },
 );
 
@@ -196,11 +198,19 @@ t.test(
   },
 );
 
+t.test('a disk that is full is told, and left as it was', async (t) => {
+  const installed = new Installed('full');
+  const { status, err } = installed.build(['/bin/sh', '-c', 'ulimit -f 1; exec "$@"', 'sh']);
+  t.equal(status, 1);
+  t.match(err, /EFBIG[\s\S]*Mend what is named/);
+  t.strictSame(installed.cached, []);
+});
+
 t.test('a folder that cannot be made is told, with what follows from it', async (t) => {
   const installed = new Installed('refused');
   writeFileSync(installed.cache, '');
   const { status, err } = installed.build();
   t.equal(status, 1);
-  t.match(err, /EEXIST[\s\S]*certlet starts without it/);
+  t.match(err, /EEXIST[\s\S]*certlet starts without it[\s\S]* \/usr\/lib\/certlet\/certlet-cache\n$/);
   t.strictSame(installed.start('run'), ran('run', 'certlet-run.cjs'));
 });
