@@ -3,7 +3,7 @@ import { constants } from 'node:fs';
 import { open, realpath, stat } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { CertletError } from '../errors.ts';
+import { CertletError, isCertletError } from '../errors.ts';
 import { errnoOf, fileError } from './file-errors.ts';
 import { readAtMost } from './file-system.ts';
 
@@ -38,7 +38,7 @@ export async function readSettingsFile(request: SettingsFileRequest): Promise<st
     // A fifo without a writer must not hold the start up.
     file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
   } catch (error) {
-    if (errnoOf(error) !== 'ENOENT') throw fileError(error, path);
+    if (errnoOf(error) !== 'ENOENT') throw openError(error, request);
     if (!request.mustExist) return undefined;
     throw new CertletError('ERR_CONFIG_INVALID', `settings: ${path}: there is no such file`, {
       remedy: '# Write it, or leave --config out.',
@@ -66,6 +66,29 @@ export async function readInventoryFile(request: Omit<SettingsFileRequest, 'must
   });
 }
 
+/** What opening a socket is answered with, a terminal where there is none, a device without a driver, links in a circle. */
+const NO_FILE = ['ENXIO', 'ENODEV', 'ELOOP'];
+/** No file can ever have such a path. */
+const NO_PATH = ['ENOTDIR', 'ENAMETOOLONG'];
+
+/** What no later try opens is a mistake in the settings: systemd starts the service again after every other one. */
+function openError(cause: unknown, request: SettingsFileRequest): unknown {
+  const errno = errnoOf(cause) ?? '';
+  if (NO_FILE.includes(errno)) return noRegularFile(request, cause);
+  const failed = fileError(cause, request.path);
+  if (!NO_PATH.includes(errno) || !isCertletError(failed)) return failed;
+  const { message, remedy = PUT_A_FILE } = failed;
+  return new CertletError('ERR_CONFIG_INVALID', `${request.what ?? 'settings'}: ${message}`, { remedy, cause });
+}
+
+const PUT_A_FILE: Remedy = '# Put a file in its place.';
+
+const noRegularFile = ({ path, what }: SettingsFileRequest, cause?: unknown): CertletError =>
+  new CertletError('ERR_CONFIG_INVALID', `${what ?? 'settings'}: ${path} is not a regular file`, {
+    remedy: PUT_A_FILE,
+    cause,
+  });
+
 const tooLarge = ({ path, what }: SettingsFileRequest): CertletError =>
   new CertletError('ERR_CONFIG_INVALID', `${what ?? 'settings'}: ${path} is larger than 1 MiB`, {
     remedy: `# Check that ${path} is the right file.`,
@@ -77,7 +100,7 @@ async function refuseUnsafe(file: FileHandle, request: SettingsFileRequest): Pro
   const refused = (why: string, remedy: Remedy): CertletError =>
     new CertletError('ERR_CONFIG_INVALID', `${what}: ${path} ${why}`, { remedy });
   const found = await file.stat();
-  if (!found.isFile()) throw refused('is not a regular file', '# Put a file in its place.');
+  if (!found.isFile()) throw noRegularFile(request);
   if (found.size > MAX_BYTES) throw tooLarge(request);
   if (found.uid !== 0 && found.uid !== userId) {
     throw refused(`belongs to user ${String(found.uid)}, who could change it`, `chown root ${shellWord(path)}`);

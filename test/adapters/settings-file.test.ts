@@ -1,9 +1,21 @@
 import { spawnSync } from 'node:child_process';
-import { chmodSync, chownSync, mkdirSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs';
+import { once } from 'node:events';
+import {
+  chmodSync,
+  chownSync,
+  mkdirSync,
+  mkdtempSync,
+  rmSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t from 'tap';
 import type { Test } from 'tap';
-import { readSettingsFile } from '../../src/adapters/settings-file.ts';
+import { readInventoryFile, readSettingsFile } from '../../src/adapters/settings-file.ts';
 
 const userId = process.geteuid?.() ?? 0;
 const isRoot = userId === 0;
@@ -109,7 +121,41 @@ t.test('settings without a size and without an end filled the memory', async (t)
   await t.rejects(readSettingsFile({ path, mustExist: true, userId }), { message: /larger than 1 MiB/ });
 });
 
-t.test('a path through a file is told as a file error', async (t) => {
-  const path = `${settingsFile(t, 0o644)}/x`;
-  await t.rejects(readSettingsFile({ path, mustExist: false, userId }), { code: 'ERR_STORE_IO', message: /ENOTDIR/ });
+t.test('what can never be opened as a file had the service restarted for ever', async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'certlet-'));
+  t.teardown(() => rmSync(folder, { recursive: true, force: true }));
+  chmodSync(folder, 0o755);
+  const at = (name: string): string => join(folder, name);
+  const server = createServer().listen(at('socket'));
+  await once(server, 'listening');
+  t.teardown(() => server.close());
+  for (const [link, target] of [
+    ['circle', 'circle'],
+    ['to-socket', 'socket'],
+  ] as const)
+    symlinkSync(target, at(link));
+  for (const name of ['socket', 'to-socket', 'circle']) {
+    const refused = {
+      code: 'ERR_CONFIG_INVALID',
+      message: `settings: ${at(name)} is not a regular file`,
+      remedy: '# Put a file in its place.',
+    };
+    for (const mustExist of [true, false])
+      await t.rejects(readSettingsFile({ path: at(name), mustExist, userId }), refused, name);
+  }
+  await t.rejects(readInventoryFile({ path: at('socket'), userId }), {
+    message: /^inventory: .* is not a regular file$/,
+  });
+});
+
+t.test('a path that no file can have, too', async (t) => {
+  const path = settingsFile(t, 0o644);
+  for (const [given, errno] of [
+    [`${path}/x`, 'ENOTDIR'],
+    [join(path, '..', 'x'.repeat(300)), 'ENAMETOOLONG'],
+  ] as const)
+    await t.rejects(readSettingsFile({ path: given, mustExist: false, userId }), {
+      code: 'ERR_CONFIG_INVALID',
+      message: new RegExp(`^settings: open .*\\(${errno}\\)$`),
+    });
 });
