@@ -322,6 +322,17 @@ for (const { output, read } of [
   });
 }
 
+t.test('a token that was named twice was deleted, and then told as one that is not there', async (t) => {
+  const { out, context, admin, stdout } = await run(t, { output: 'json' });
+  const [token] = (JSON.parse(out) as { tokens: { id: string }[] }).tokens;
+  const id = token?.id ?? '';
+  stdout.text = '';
+  const access = { kubeconfig: admin, context: undefined };
+  const ids = [id, id, `${id}.0123456789abcdef`];
+  t.equal(await runToken(context, { name: 'token', action: 'delete', output: 'text', ids, access }), 0);
+  t.equal(stdout.text, `deleted: ${id}\n`);
+});
+
 t.test('nothing is told where the first token fails', async (t) => {
   const { host, admin } = adminHost(t, await fakeCluster(t));
   const { context, stdout } = host.session();

@@ -110,13 +110,15 @@ function wantedPurposes(value: unknown, managed: readonly string[]): readonly st
   if (!Array.isArray(value) || value.length === 0) {
     throw new BadRequest(400, 'purposes', `expected a list of names of certificates: ${names}`);
   }
-  return value.map((word: unknown, index) => {
+  const wanted = value.map((word: unknown, index) => {
     const field = `purposes[${String(index)}]`;
     if (typeof word === 'string' && managed.includes(word)) return word;
     if (word === KUBELET_SERVING)
       throw new BadRequest(409, field, `the ${word} certificate is not managed (rotateServerCertificates: false)`);
     throw new BadRequest(400, field, `expected one of ${names}`);
   });
+  // No line of the journal is longer than what is managed.
+  return [...new Set(wanted)];
 }
 
 async function restartKubelet(handlers: ControlHandlers, request: IncomingMessage): Promise<ControlAnswer> {

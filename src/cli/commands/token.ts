@@ -29,7 +29,10 @@ export async function runToken(context: CommandContext, args: TokenArguments): P
       return withCluster(context, args, async ({ api }) => {
         const deleted: string[] = [];
         try {
-          for (const text of args.ids) deleted.push(await deleteToken(api, text, context.signal));
+          for (const text of args.ids) {
+            const [id = ''] = text.split('.', 1);
+            if (!deleted.includes(id)) deleted.push(await deleteToken(api, text, context.signal));
+          }
         } finally {
           // Those before one that failed are gone all the same.
           if (args.output === 'text') for (const id of deleted) context.print(`deleted: ${id}\n`);

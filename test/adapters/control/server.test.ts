@@ -94,6 +94,16 @@ const rows: readonly Row[] = [
     answer: { purposes: ['client'] },
   },
   {
+    name: 'one that is named a thousand times is renewed once',
+    call: {
+      method: 'POST',
+      path: '/renew',
+      body: { purposes: [...Array<string>(1500).fill('client'), 'serving', 'client'] },
+    },
+    status: 202,
+    answer: { purposes: ['client', 'serving'] },
+  },
+  {
     name: 'renew all',
     call: { method: 'POST', path: '/renew' },
     status: 202,
