@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
-import { acquireLock, type Lock } from './adapters/lock.ts';
+import { nodeFileSystem } from './adapters/file-system.ts';
+import type { Lock } from './adapters/lock.ts';
 import { releaseMemory } from './adapters/idle-memory.ts';
 import { openNotifier } from './adapters/systemd/notifier.ts';
 import { watchdogIntervalMs } from './adapters/systemd/notify-message.ts';
@@ -7,6 +8,7 @@ import { startWatchdog } from './adapters/systemd/watchdog.ts';
 import { watchFiles } from './adapters/watcher.ts';
 import type { LevelledLogger } from './adapters/log/logger.ts';
 import { type AgentParts, assembleAgent, openStore, systemClock } from './assembly.ts';
+import { CertDirLock } from './cert-dir-lock.ts';
 import type { Settings } from './config.ts';
 import { DetachedFolders } from './detached-folders.ts';
 import { asCertletError, type CertletError, errorFields } from './errors.ts';
@@ -14,12 +16,10 @@ import { READY_WITHIN_MS } from './name-wait.ts';
 import type { Clock, ServiceNotifier } from './ports.ts';
 import type { Agent } from './rotation/agent.ts';
 import { RecentWarnings } from './recent-warnings.ts';
-import { Backoff } from './rotation/rules/retry.ts';
 import type { AgentSnapshot } from './rotation/snapshot.ts';
-import { troubledSnapshot } from './status/disk.ts';
 import { isUsefulState, statusText } from './status/line.ts';
 import { LOOP_ALIVE_MS } from './status/verdict.ts';
-import { Troubles } from './trouble.ts';
+import { RuntimePlace } from './runtime-place.ts';
 import type { DaemonControl } from './control-orders.ts';
 import { openSurroundings, type Surroundings, type SurroundingsParts } from './surroundings.ts';
 
@@ -38,17 +38,7 @@ export interface DaemonEdge {
   readonly clock?: Clock;
 }
 
-/** The cert-dir cannot be used: why, since when, and how often it was tried. */
-interface Trouble {
-  readonly error: CertletError;
-  readonly since: Date;
-  readonly tries: number;
-}
-
 type GenerationParts = Pick<AgentParts, 'after' | 'observer' | 'confirmLock'>;
-
-/** Nobody knows here what is left of the certificates, and a look at the disk costs the cluster nothing. */
-const LONGEST_DISK_WAIT_MS = 3 * 60_000;
 
 /** Should the watch of the settings file have missed a change. */
 const SETTINGS_POLL_MS = 5 * 60_000;
@@ -65,18 +55,16 @@ export class Daemon {
   #settings: Settings;
   #notifier: ServiceNotifier | undefined;
   #ready = false;
-  #hadLock = false;
   #lastStatus = 'starting';
   #lastTick: Date;
   #settingsSeen: Date;
   #lastComplaint = '';
-  readonly #troubles = new Troubles();
   readonly #detached = new DetachedFolders();
   /** Why systemd is to start the service anew. */
   #restart: CertletError | undefined;
-  /** Why the cert-dir cannot be used. */
-  #trouble: Trouble | undefined;
   readonly #startedAt: Date;
+  readonly #certDir: CertDirLock;
+  #place: RuntimePlace | undefined;
   #agent: Agent | undefined;
   #quiet: { readonly status: string; readonly since: Date; rested: boolean } | undefined;
   #reload = new AbortController();
@@ -89,6 +77,16 @@ export class Daemon {
     this.#startedAt = this.#clock.now();
     this.#lastTick = this.#startedAt;
     this.#settingsSeen = this.#lastTick;
+    this.#certDir = new CertDirLock({
+      log: this.#log,
+      clock: this.#clock,
+      userId: edge.userId,
+      startedAt: this.#startedAt,
+      isService: edge.environment['NOTIFY_SOCKET'] !== undefined,
+      alive: (at) => {
+        this.#lastTick = at;
+      },
+    });
   }
 
   /** Resolves when the signal aborts. Throws `ERR_LOCK_HELD` at the start where no service manager started it, and `ERR_STORE_DETACHED` for systemd to start the service anew. */
@@ -107,6 +105,8 @@ export class Daemon {
       clearTimeout(firstWord);
       this.#notifier.stopping();
       undoReload();
+      await this.#place?.close();
+      await this.#certDir.release();
       watchdog();
     }
   }
@@ -117,14 +117,24 @@ export class Daemon {
     const ended = AbortSignal.any([this.#edge.signal, this.#reload.signal]);
     const settings = this.#settings;
     let lock: Lock | undefined;
-    const surroundings = await this.#openSurroundings(settings, async () => lock?.confirm());
+    let goesOn = false;
+    const surroundings = await this.#openSurroundings(settings, ended, async () => lock?.confirm());
     try {
-      lock = await this.#lock(settings, { ended, surroundings });
+      lock = await this.#certDir.take(settings, ended, (snapshot, error) => {
+        surroundings.publish(snapshot);
+        this.#tellReady(error.message);
+      });
       if (lock !== undefined) await this.#work(settings, { lock, surroundings, ended });
+      goesOn = this.#goesOn && this.#settings.runtimeDir === settings.runtimeDir;
     } finally {
-      await surroundings.close();
-      await lock?.release();
+      await surroundings.close({ goesOn });
+      if (!goesOn) this.#place = undefined;
     }
+  }
+
+  /** A reload has ended the generation, and nothing else has. */
+  get #goesOn(): boolean {
+    return !this.#edge.signal.aborted && this.#restart === undefined;
   }
 
   async #work(
@@ -156,9 +166,11 @@ export class Daemon {
     }
   }
 
-  #openSurroundings(settings: Settings, confirmLock: () => Promise<void>): Promise<Surroundings> {
+  #openSurroundings(settings: Settings, ended: AbortSignal, confirmLock: () => Promise<void>): Promise<Surroundings> {
     const { pid, version } = this.#edge;
     const log = this.#log;
+    const { runtimeDir } = settings;
+    this.#place ??= new RuntimePlace({ fs: nodeFileSystem, log, runtimeDir, label: 'certlet run' });
     return openSurroundings(settings, {
       command: 'run',
       log,
@@ -171,7 +183,9 @@ export class Daemon {
       agent: () => this.#agent,
       carried: this.#edge.carried,
       warnings: () => log.last,
-      trouble: () => this.#trouble?.error,
+      trouble: () => this.#certDir.trouble,
+      place: this.#place,
+      ended,
       control: this.#control(),
     });
   }
@@ -197,81 +211,6 @@ export class Daemon {
       onTick,
       // After a reload an administrator is watching.
       hurry: this.#ready,
-    });
-  }
-
-  /** The lock, tried again while the disk or another certlet refuses it; undefined when stopped or reloaded meanwhile. Throws `ERR_LOCK_HELD` at a start by hand. */
-  async #lock(
-    settings: Settings,
-    { ended, surroundings }: { readonly ended: AbortSignal; readonly surroundings: Surroundings },
-  ): Promise<Lock | undefined> {
-    const since = this.#clock.now();
-    const backoff = new Backoff();
-    while (!ended.aborted) {
-      try {
-        const lock = await acquireLock(settings.certDir, { label: 'certlet run' });
-        this.#hadLock = true;
-        this.#trouble = undefined;
-        const ended = this.#troubles.over('cert-dir', this.#clock.now());
-        if (ended !== undefined) this.#log.log('info', 'The cert-dir can be used again', { ...ended });
-        return lock;
-      } catch (thrown) {
-        const error = asCertletError(thrown);
-        if (error.code === 'ERR_INTERNAL' || (error.code === 'ERR_LOCK_HELD' && !this.#waitsForOthers)) throw error;
-        this.#trouble = { error, since, tries: backoff.failures + 1 };
-        await this.#waitForDisk(settings, this.#trouble, { ended, surroundings, backoff });
-      }
-    }
-    return undefined;
-  }
-
-  /**
-   * After a reload the lock may be with a `certlet once` that came in between. A service that ended over it would be started again every ten
-   * seconds, with half a dozen lines each time; at a terminal somebody waits for the answer.
-   */
-  get #waitsForOthers(): boolean {
-    return this.#hadLock || this.#edge.environment['NOTIFY_SOCKET'] !== undefined;
-  }
-
-  async #waitForDisk(
-    settings: Settings,
-    trouble: Trouble,
-    {
-      ended,
-      surroundings,
-      backoff,
-    }: { readonly ended: AbortSignal; readonly surroundings: Surroundings; readonly backoff: Backoff },
-  ): Promise<void> {
-    const now = this.#clock.now();
-    const { error } = trouble;
-    const { refusedBackoffMs } = settings.rotation;
-    const longestMs = LONGEST_DISK_WAIT_MS;
-    const retry = backoff.failed(now, { error, roll: 0.5, msToExpiry: undefined, refusedBackoffMs, longestMs });
-    surroundings.publish(await this.#troubled(settings, trouble, retry));
-    const level = this.#troubles.levelOf('cert-dir', error, { at: now, loud: 'error' });
-    this.#log.log(level, 'Cannot use the cert-dir', { ...errorFields(error), retry });
-    this.#tellReady(error.message);
-    // In slices that keep the watchdog fed; the pause is the one that was told, unless the clock is set back.
-    for (let at = now; !ended.aborted && backoff.until(at) !== undefined; at = this.#clock.now()) {
-      this.#lastTick = at;
-      await this.#clock.sleepUntil(new Date(Math.min(retry.getTime(), at.getTime() + LOOP_ALIVE_MS / 2)), ended);
-    }
-  }
-
-  /** What can be told without the cert-dir, and what can be read of it. */
-  async #troubled(settings: Settings, { error, since, tries }: Trouble, retry: Date): Promise<AgentSnapshot> {
-    const { certificatesOnDisk } = await import('./disk-pairs.ts');
-    const { code, message, remedy } = error;
-    const now = this.#clock.now();
-    const store = openStore(settings, this.#log);
-    const found = await certificatesOnDisk(settings, this.#edge.userId, (name) => store.currentPath(name));
-    return troubledSnapshot(found, {
-      nodeName: settings.nodeName,
-      startedAt: this.#startedAt,
-      now,
-      trouble: { code, message, remedy, at: now },
-      failing: { since, tries },
-      retry,
     });
   }
 

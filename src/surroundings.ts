@@ -1,13 +1,9 @@
-import type { OpenServer } from './adapters/control/http-server.ts';
 import type { ControlHandlers } from './adapters/control/routes.ts';
-import { openControlServer } from './adapters/control/server.ts';
 import { nodeFileSystem } from './adapters/file-system.ts';
 import type { FlagHaste } from './adapters/hooks/create-rotation-hooks.ts';
 import { UNIT_FOLDERS } from './adapters/host-files.ts';
 import type { RotationHooks } from './adapters/hooks/rotation-hooks.ts';
-import { acquireLock, type Lock } from './adapters/lock.ts';
-import { openMetricsEndpoint } from './adapters/metrics-endpoint.ts';
-import { PublishedFile, PUBLISHER_LOCK, statusFilePath } from './adapters/status-file.ts';
+import { PublishedFile, statusFilePath } from './adapters/status-file.ts';
 import { controlOrders, type DaemonControl } from './control-orders.ts';
 import type { Settings } from './config.ts';
 import { asCertletError, type CertletError, errorFields } from './errors.ts';
@@ -19,6 +15,7 @@ import type { AfterRotation, Clock, Logger, Observer } from './ports.ts';
 import type { Agent } from './rotation/agent.ts';
 import { type Carried, withCarried } from './remedy.ts';
 import type { AgentSnapshot } from './rotation/snapshot.ts';
+import { RuntimePlace } from './runtime-place.ts';
 import { EventCounters } from './status/counters.ts';
 import { encodeStatus } from './status/codec.ts';
 import {
@@ -48,7 +45,8 @@ export interface Surroundings {
   settled(): Promise<void>;
   /** The document of this moment; undefined before the first round. */
   status(): StatusDocument | undefined;
-  close(): Promise<void>;
+  /** The last word says that the process has stopped, and the runtime folder is left, unless it goes on with other settings. */
+  close(how?: { readonly goesOn: boolean }): Promise<void>;
 }
 
 export interface SurroundingsParts {
@@ -72,6 +70,10 @@ export interface SurroundingsParts {
   readonly agent: () => Agent | undefined;
   /** What the process has had to warn of lately. */
   readonly warnings?: () => readonly WarningStatus[];
+  /** Of the daemon, which keeps it over reloads. */
+  readonly place?: RuntimePlace | undefined;
+  /** Of the daemon: orders that come after it has aborted are for those who come next. */
+  readonly ended?: AbortSignal;
   /** What only the daemon does; commands that end by themselves open neither socket nor port. */
   readonly control?: DaemonControl;
 }
@@ -81,6 +83,9 @@ const STATUS_SPACING_MS = 1_000;
 /** Times to live in the textfile are at most so old; flash storage is spared a write a minute. */
 const TEXTFILE_AGE_MS = 300_000;
 const TEXTFILE_SPACING_MS = 10_000;
+
+/** A disk that takes longer is told as one that is being read. */
+const EARLY_MS = 5_000;
 
 /** A command that is ordered before the kubelet does not wait a minute for a path unit that may not be there. */
 const ONE_SHOT_HASTE: FlagHaste = { patienceMs: 10_000, unitFolders: UNIT_FOLDERS };
@@ -107,11 +112,12 @@ class OpenSurroundings implements Surroundings {
   readonly #events: NodeEvents | undefined;
   readonly #statusFile: PublishedFile;
   readonly #textfile: PublishedFile | undefined;
-  readonly #servers: OpenServer[] = [];
+  readonly #handlers: ControlHandlers | undefined;
+  readonly #place: RuntimePlace;
+  readonly #openedAt: Date;
+  /** Orders that are carried out. */
+  readonly #orders = new Set<Promise<void>>();
   #last: AgentSnapshot | undefined;
-  #place: Lock | undefined;
-  /** Why another certlet publishes here. */
-  #taken: CertletError | undefined;
   #opened = false;
 
   constructor(settings: Settings, parts: SurroundingsParts) {
@@ -153,6 +159,10 @@ class OpenSurroundings implements Surroundings {
       STATUS_SPACING_MS,
       'Cannot write the status file',
     );
+    const { runtimeDir } = settings;
+    this.#place = parts.place ?? new RuntimePlace({ fs: this.#fs, log, runtimeDir, label: `certlet ${parts.command}` });
+    this.#openedAt = parts.clock.now();
+    this.#handlers = parts.control && this.#handlersOf(parts.control);
     const { textfile } = settings.metrics;
     this.#textfile =
       textfile === undefined
@@ -161,30 +171,22 @@ class OpenSurroundings implements Surroundings {
   }
 
   async open(): Promise<void> {
-    const { runtimeDir, metrics } = this.#settings;
-    const { control } = this.#parts;
-    await this.#claim();
-    if (this.#taken !== undefined || this.#opened) return;
+    await this.#place.claim();
+    if (this.#place.taken !== undefined || this.#opened) return;
     this.#opened = true;
-    if (control !== undefined) {
-      const handlers = this.#handlers(control);
-      await this.#serve('No control socket', () => openControlServer(this.#fs, runtimeDir, handlers));
-      const { address } = metrics;
-      if (address !== undefined) {
-        await this.#serve('No metrics endpoint', () =>
-          openMetricsEndpoint({ ...address, setting: 'metrics.address' }, () => this.#metrics()),
-        );
-      }
-    }
+    const { address } = this.#settings.metrics;
+    if (this.#handlers !== undefined)
+      await this.#place.serve(this.#handlers, address && { ...address, setting: 'metrics.address' });
   }
 
   async begin(): Promise<void> {
     // Whoever published may have ended meanwhile.
     await this.open();
-    if (this.#taken !== undefined) {
+    const { taken } = this.#place;
+    if (taken !== undefined) {
       // Late: a host has one certlet as a rule.
       const { takenBy } = await import('./foreign-daemon.ts');
-      this.#warn('Another certlet publishes in the runtime folder', await takenBy(this.#taken, this.#settings));
+      this.#warn('Another certlet publishes in the runtime folder', await takenBy(taken, this.#settings));
     }
     await warnOfPaths(this.#settings, { fs: this.#fs, log: this.#parts.log });
     await this.#left.begin(this.#settings);
@@ -193,14 +195,23 @@ class OpenSurroundings implements Surroundings {
   }
 
   publish(snapshot: AgentSnapshot): void {
+    if (this.#isEarly(snapshot)) return;
     this.#last = snapshot;
-    if (this.#taken !== undefined) return;
+    if (this.#handlers !== undefined) this.#place.answerBy(this.#handlers, this.#parts.ended ?? this.#ended.signal);
+    if (this.#place.taken !== undefined) return;
     this.#left.refresh();
     this.#publishStatus(this.#document(snapshot));
     const period = Math.floor(snapshot.at.getTime() / TEXTFILE_AGE_MS);
     const mark = `${String(period)} ${JSON.stringify(snapshot.managers.map(({ phase, attempts, certificate }) => [phase, attempts, certificate?.serial]))}`;
     this.#textfile?.publish({ mark, text: () => this.#metrics() });
     this.#events?.flush();
+  }
+
+  /** After a reload nobody knows for a moment what is on the disk: what was known before it stands until then. */
+  #isEarly({ trouble, managers, at }: AgentSnapshot): boolean {
+    if (this.#last !== undefined || !this.#place.isKnown || trouble !== undefined) return false;
+    const starts = managers.some(({ phase }) => phase === 'starting');
+    return starts && Math.abs(at.getTime() - this.#openedAt.getTime()) < EARLY_MS;
   }
 
   /** Something is known anew between two rounds. */
@@ -220,32 +231,19 @@ class OpenSurroundings implements Surroundings {
     return snapshot && this.#document(snapshot);
   }
 
-  async close(): Promise<void> {
+  async close({ goesOn }: { readonly goesOn: boolean } = { goesOn: false }): Promise<void> {
     this.#ended.abort();
-    await Promise.all(this.#servers.map((server) => server.close()));
+    await Promise.allSettled(this.#orders);
     await this.#events?.close();
     await this.#hooks.stopped();
-    if (this.#last !== undefined && this.#taken === undefined) {
+    if (!goesOn && this.#last !== undefined && this.#place.taken === undefined) {
       const document = this.#document(this.#last);
       const stoppedAt = timestamp(this.#parts.clock.now());
       this.#publishStatus({ ...document, process: { ...document.process, stoppedAt } });
     }
     await this.#statusFile.close();
     await this.#textfile?.close();
-    await this.#place?.release();
-  }
-
-  /** A folder that takes no lock is told of by what cannot be written there. */
-  async #claim(): Promise<void> {
-    if (this.#place !== undefined) return;
-    this.#taken = undefined;
-    try {
-      const label = `certlet ${this.#parts.command}`;
-      this.#place = await acquireLock(this.#settings.runtimeDir, { label, file: PUBLISHER_LOCK });
-    } catch (thrown) {
-      const error = asCertletError(thrown);
-      if (error.code === 'ERR_LOCK_HELD') this.#taken = error;
-    }
+    if (!goesOn) await this.#place.close();
   }
 
   #publishStatus(document: StatusDocument): void {
@@ -286,10 +284,11 @@ class OpenSurroundings implements Surroundings {
 
   /** Only once there was a round: before that nobody has looked at the disk. */
   #snapshot(): AgentSnapshot | undefined {
-    return this.#last === undefined ? undefined : (this.#parts.agent()?.snapshot() ?? this.#last);
+    const agent = this.#ended.signal.aborted ? undefined : this.#parts.agent();
+    return this.#last === undefined ? undefined : (agent?.snapshot() ?? this.#last);
   }
 
-  #handlers(control: DaemonControl): ControlHandlers {
+  #handlersOf(control: DaemonControl): ControlHandlers {
     const { clock, agent, log } = this.#parts;
     return {
       status: () => {
@@ -309,19 +308,17 @@ class OpenSurroundings implements Surroundings {
         renew: async (purposes) => {
           const trouble = this.#parts.trouble?.();
           if (trouble !== undefined) throw trouble;
-          await agent()?.renew(purposes);
+          await this.#carriedOut(agent()?.renew(purposes));
         },
         restartNow: () => this.#host.restartNow(),
       }),
     };
   }
 
-  async #serve(event: string, open: () => Promise<OpenServer>): Promise<void> {
-    try {
-      this.#servers.push(await open());
-    } catch (thrown) {
-      this.#warn(event, thrown);
-    }
+  async #carriedOut(order: Promise<void> | undefined): Promise<void> {
+    if (order === undefined) return;
+    this.#orders.add(order);
+    await order.finally(() => this.#orders.delete(order));
   }
 
   #published(path: string, spacingMs: number, event: string): PublishedFile {

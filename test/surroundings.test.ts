@@ -72,35 +72,42 @@ t.test('a daemon with everything: socket, port, textfile, hooks', async (t) => {
   t.equal((await daemon.end('SIGTERM')).code, 0);
 });
 
-t.test('before the first round: starting, no metrics, and orders are taken', async (t) => {
-  const host = new CommandHost(t, { rotateServerCertificates: false });
-  const { context } = host.session();
-  const settings = await context.loadSettings();
-  const log = await context.openLog(settings.log);
-  const surroundings = await openSurroundings(settings, {
-    command: 'run',
-    log,
-    clock: systemClock(),
-    pid: 7,
-    confirmLock: async () => undefined,
-    version: '0',
-    store: openStore(settings, log),
-    agent: () => undefined,
-    control: { reload: async () => undefined, logLevel: () => 'info', setLogLevel: () => undefined },
-  });
-  const ask = (call: ControlCall): ReturnType<typeof answer> => answer(host.socket, call);
-  t.match(await ask({ method: 'GET', path: '/status' }), { status: 503, text: /STARTING/ });
-  t.match(await ask({ method: 'GET', path: '/health' }), { status: 503, text: /"reasons":\["starting"\]/ });
-  t.match(await ask({ method: 'GET', path: '/metrics' }), { status: 200, text: /^$/ });
-  t.equal(surroundings.status(), undefined);
-  t.match(await ask({ method: 'POST', path: '/renew' }), { status: 202, text: /\["client"\]/ });
-  t.match(await ask({ method: 'POST', path: '/renew', body: { purposes: ['serving'] } }), { status: 409 });
+t.test(
+  'before the first round: starting, no metrics, and orders wait for it; they were taken and forgotten',
+  async (t) => {
+    const host = new CommandHost(t, { rotateServerCertificates: false });
+    const { context } = host.session();
+    const settings = await context.loadSettings();
+    const log = await context.openLog(settings.log);
+    const surroundings = await openSurroundings(settings, {
+      command: 'run',
+      log,
+      clock: systemClock(),
+      pid: 7,
+      confirmLock: async () => undefined,
+      version: '0',
+      store: openStore(settings, log),
+      agent: () => undefined,
+      control: { reload: async () => undefined, logLevel: () => 'info', setLogLevel: () => undefined },
+    });
+    const ask = (call: ControlCall): ReturnType<typeof answer> => answer(host.socket, call);
+    t.match(await ask({ method: 'GET', path: '/status' }), { status: 503, text: /STARTING/ });
+    t.match(await ask({ method: 'GET', path: '/health' }), { status: 503, text: /"reasons":\["starting"\]/ });
+    t.match(await ask({ method: 'GET', path: '/metrics' }), { status: 200, text: /^$/ });
+    t.equal(surroundings.status(), undefined);
+    t.match(await ask({ method: 'POST', path: '/renew', body: { purposes: ['serving'] } }), { status: 409 });
 
-  surroundings.publish(sampleSnapshot());
-  t.match(await ask({ method: 'GET', path: '/status' }), { status: 200, text: /"pid": 7/ });
-  t.match(surroundings.status(), { process: { pid: 7 }, certificates: [{ purpose: 'client' }, {}] });
-  await surroundings.close();
-});
+    let taken = false;
+    const order = ask({ method: 'POST', path: '/renew' }).finally(() => (taken = true));
+    await ask({ method: 'GET', path: '/health' });
+    t.notOk(taken);
+    surroundings.publish(sampleSnapshot());
+    t.match(await order, { status: 202, text: /\["client"\]/ });
+    t.match(await ask({ method: 'GET', path: '/status' }), { status: 200, text: /"pid": 7/ });
+    t.match(surroundings.status(), { process: { pid: 7 }, certificates: [{ purpose: 'client' }, {}] });
+    await surroundings.close();
+  },
+);
 
 t.test('nobody could tell who had asked for certificates, for the settings or for another log level', async (t) => {
   const host = new CommandHost(t);
@@ -124,6 +131,7 @@ t.test('nobody could tell who had asked for certificates, for the settings or fo
     control: { reload: async () => undefined, logLevel: () => level, setLogLevel: (next) => void (level = next) },
   });
   const by = 'root, sudo of mia';
+  surroundings.publish(sampleSnapshot());
   await answer(host.socket, { method: 'POST', path: '/renew', by });
   await answer(host.socket, { method: 'POST', path: '/reload', by });
   await answer(host.socket, { method: 'PUT', path: '/log-level', body: { level: 'error' }, by });

@@ -2,7 +2,7 @@ import { shellWord } from '../remedy.ts';
 import { type BigIntStats, constants, lstatSync, type Stats } from 'node:fs';
 import * as disk from 'node:fs/promises';
 import type { DatabaseSync } from 'node:sqlite';
-import { dirname, join, resolve } from 'node:path';
+import { basename, dirname, join, resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { CertletError, defectIn, isDefect } from '../errors.ts';
 import { errnoOf, fileError } from './file-errors.ts';
@@ -27,6 +27,8 @@ export interface Lock {
    * another certlet out of what is there now. To be asked before each write; it costs one look at the file.
    */
   readonly confirm: () => Promise<void>;
+  /** Whether it is the lock of what stands at `folder` now. */
+  readonly isOf: (folder: string) => Promise<boolean>;
   release(): Promise<void>;
 }
 
@@ -75,11 +77,12 @@ export async function acquireLock(
   return {
     path,
     confirm: () => confirmLock(path, held.identity),
+    isOf: async (folder) =>
+      HELD.get(path) === held && (await identityOrNone(join(resolve(folder), basename(path)))) === held.identity,
     release: async () => {
       if (HELD.get(path) !== held) return;
       // The note goes first: after the unlock it might be that of the next holder. In a folder that was put in place of ours it is so already.
-      if ((await identityAt(path).catch(() => undefined)) === held.identity)
-        await fs.unlink(notePath(path)).catch(() => undefined);
+      if ((await identityOrNone(path)) === held.identity) await fs.unlink(notePath(path)).catch(() => undefined);
       drop(path);
     },
   };
@@ -141,6 +144,9 @@ async function identityAt(path: string): Promise<string | undefined> {
     throw fileError(error, path);
   }
 }
+
+/** A file that cannot be looked at is none of ours. */
+const identityOrNone = (path: string): Promise<string | undefined> => identityAt(path).catch(() => undefined);
 
 const identityOf = (facts: BigIntStats): string => `${String(facts.dev)}:${String(facts.ino)}`;
 

@@ -28,7 +28,11 @@ const ANSWER_LIMIT_MS = 10_000;
 export async function callControl(socketPath: string, call: ControlCall): Promise<ControlReply> {
   if (!isSocketPath(socketPath)) return { kind: 'absent' };
   try {
-    return await exchange(socketPath, call);
+    return await exchange(socketPath, call).catch((error: unknown) => {
+      if (call.method !== 'GET' || !isBrokenOff(error)) throw error;
+      // The daemon ended, or began, while it was asked: another look tells which.
+      return exchange(socketPath, call);
+    });
   } catch (error) {
     const reply = refusal(error);
     if (reply !== undefined) return reply;
@@ -90,6 +94,8 @@ async function readAnswer(answer: IncomingMessage): Promise<ControlReply> {
   }
   return { kind: 'answer', status: answer.statusCode ?? 0, text: Buffer.concat(chunks).toString('utf8') };
 }
+
+const isBrokenOff = (error: unknown): boolean => ['ECONNRESET', 'EPIPE'].includes(errnoOf(error) ?? '');
 
 function refusal(error: unknown): ControlReply | undefined {
   const errno = errnoOf(error) ?? '';

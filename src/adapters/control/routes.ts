@@ -15,7 +15,7 @@ export interface ControlHandlers {
   purposes(): readonly string[];
   renew(purposes: readonly string[], by: string): Promise<void>;
   /** Restarts of the kubelet wait no longer for their window; gives what they were for. */
-  restartNow(by: string): readonly string[];
+  restartNow(by: string): Promise<readonly string[]> | readonly string[];
   reload(by: string): Promise<void>;
   logLevel(): LogLevel;
   setLogLevel(level: LogLevel, by: string): void;
@@ -123,7 +123,7 @@ function wantedPurposes(value: unknown, managed: readonly string[]): readonly st
 
 async function restartKubelet(handlers: ControlHandlers, request: IncomingMessage): Promise<ControlAnswer> {
   refuseUnknown(await readObject(request), []);
-  return json(202, { restarts: handlers.restartNow(whoAsks(request)) });
+  return json(202, { restarts: await handlers.restartNow(whoAsks(request)) });
 }
 
 /** What the client calls itself (RFC 9110 10.1.5); whoever may open the socket may say anything. */

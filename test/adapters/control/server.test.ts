@@ -444,6 +444,29 @@ t.test('a client whose head never gets whole is cut off long before one that wai
   t.match(await callControl(path, { method: 'GET', path: '/slow' }), { kind: 'answer', text: 'ok' });
 });
 
+t.test('a question that a daemon broke off as it ended was an error; an order is not given twice', async (t) => {
+  const path = controlSocketPath(shortFolder(t));
+  let asked = 0;
+  const server = createServer((socket) => {
+    asked += 1;
+    socket.on('error', () => undefined);
+    socket.once('data', () => socket.destroy());
+    // Those that come after it find nobody.
+    server.close();
+  });
+  const begins = async (): Promise<void> => {
+    asked = 0;
+    server.listen(path);
+    await once(server, 'listening');
+  };
+  await begins();
+  t.strictSame(await callControl(path, { method: 'GET', path: '/status' }), { kind: 'absent' });
+  t.equal(asked, 1);
+  await begins();
+  await t.rejects(callControl(path, { method: 'POST', path: '/renew' }), { code: 'ERR_CONTROL' });
+  t.equal(asked, 1);
+});
+
 t.test('forty slow connections of any local user keep nobody from the metrics', async (t) => {
   const server = await openMetricsEndpoint({ host: '127.0.0.1', port: 0, setting: 'metrics.address' }, () => 'x 1\n');
   t.teardown(() => server.close());
