@@ -1,4 +1,5 @@
 import { filledIn, type Remedy, byHand, editing } from './remedy.ts';
+import { escaped } from './adapters/log/printable.ts';
 import { CertletError } from './errors.ts';
 import type { ErrorCode } from './errors.ts';
 import { isNoName } from './csr/node-name.ts';
@@ -168,7 +169,8 @@ function described(problems: readonly Problem[], places: Places): readonly Descr
       const file = line === undefined ? '' : `${places.filePath}:${String(line)}: `;
       return {
         line,
-        text: `${flag === undefined ? file + dotted(path) : `--${flag}`}: ${text}`,
+        // Keys and values are whoever's who wrote the file: no line of their own, no colour.
+        text: escaped(`${flag === undefined ? file + dotted(path) : `--${flag}`}: ${text}`),
         byFlag: flag !== undefined,
       };
     })

@@ -134,7 +134,9 @@ function patternOf(text: string, place: Place, at: YamlPath): RegExp {
     void new RegExp(text, 'u');
     return new RegExp(`^(?:${text})$`, 'u');
   } catch (error) {
-    throw wrong(place, at, `is no regular expression: ${error instanceof Error ? error.message : ''}`);
+    // `Invalid regular expression: /…/u: Unterminated group`; what they wrote is quoted by us.
+    const why = error instanceof Error ? error.message.replace(/^.*: /su, '') : '';
+    throw wrong(place, at, `is no regular expression (${why}): ${shown(text)}`);
   }
 }
 

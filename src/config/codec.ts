@@ -9,7 +9,7 @@ export function dotted(path: SettingPath): string {
   return path
     .map((part, index) => {
       if (typeof part === 'number') return `[${String(part)}]`;
-      return index === 0 ? part : `.${part}`;
+      return `${index === 0 ? '' : '.'}${cut(part)}`;
     })
     .join('');
 }
@@ -121,9 +121,11 @@ export function shown(value: unknown): string {
   if (value === undefined || value === null) return 'nothing';
   if (Array.isArray(value)) return 'a list';
   if (typeof value === 'object') return 'a map';
-  if (typeof value === 'string') return JSON.stringify(value.length > 80 ? `${value.slice(0, 80)}…` : value);
+  if (typeof value === 'string') return JSON.stringify(cut(value));
   return typeof value === 'number' || typeof value === 'boolean' ? String(value) : typeof value;
 }
+
+const cut = (text: string): string => (text.length > 80 ? `${text.slice(0, 80)}…` : text);
 
 function readField(
   field: Field<unknown> | undefined,

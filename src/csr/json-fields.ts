@@ -21,8 +21,13 @@ export class JsonFields {
 
   /** Throws unless every key is one of `keys`. */
   only(...keys: readonly string[]): void {
-    const unknown = Object.keys(this.#fields).filter((key) => !keys.includes(key));
-    if (unknown.length > 0) throw this.failure(unknown[0] ?? '', 'unknown field');
+    const unknown = Object.keys(this.#fields).find((key) => !keys.includes(key));
+    // Whatever it is called, on one line.
+    if (unknown !== undefined)
+      throw this.failure(
+        /^[\w-]{1,80}$/.test(unknown) ? unknown : JSON.stringify(unknown.slice(0, 80)),
+        'unknown field',
+      );
   }
 
   has(key: string): boolean {

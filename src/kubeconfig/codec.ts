@@ -51,13 +51,13 @@ function parse(text: string, path: string, chosen: string | undefined): Kubeconf
   const entry = named(root, 'contexts', 'context', context);
   if (entry === undefined && chosen !== undefined) {
     const remedy: Remedy = `kubectl --kubeconfig ${shellWord(path)} config get-contexts   # choose one of these`;
-    throw root.at('contexts').wrong(`has no context "${chosen}"`, remedy);
+    throw root.at('contexts').wrong(`has no context ${JSON.stringify(chosen)}`, remedy);
   }
   if (entry === undefined) {
     throw root
       .at('current-context')
       .wrong(
-        `names the context "${context}", which is not in contexts`,
+        `names the context ${JSON.stringify(context)}, which is not in contexts`,
         filledIn(`kubectl --kubeconfig ${shellWord(path)} config use-context NAME`, 'chooses one'),
       );
   }
@@ -94,7 +94,10 @@ function readClusterOf(root: Field, context: Field): Field {
   if (name === undefined) throw field.invalid('missing', 'Name one of the entries of clusters.');
   const found = named(root, 'clusters', 'cluster', name);
   if (found === undefined)
-    throw field.invalid(`names the cluster "${name}", which is not in clusters`, 'Add it, or name another.');
+    throw field.invalid(
+      `names the cluster ${JSON.stringify(name)}, which is not in clusters`,
+      'Add it, or name another.',
+    );
   return found;
 }
 
@@ -104,7 +107,7 @@ function readUserOf(root: Field, context: Field, cluster: Field): Kubeconfig['us
   if (name === undefined) return { kind: 'none', warnings: [] };
   const found = named(root, 'users', 'user', name);
   if (found === undefined)
-    throw field.invalid(`names the user "${name}", which is not in users`, 'Add it, or name another.');
+    throw field.invalid(`names the user ${JSON.stringify(name)}, which is not in users`, 'Add it, or name another.');
   return readUser(found, cluster);
 }
 
@@ -116,7 +119,7 @@ function named(root: Field, list: string, key: string, name: string): Field | un
     const field = item.at('name');
     const itemName = field.text() ?? '';
     if (seen.has(itemName))
-      throw field.invalid(`"${itemName}" stands twice in ${list}`, 'Rename or delete one of the two.');
+      throw field.invalid(`${JSON.stringify(itemName)} stands twice in ${list}`, 'Rename or delete one of the two.');
     seen.add(itemName);
     if (itemName === name) found = item.at(key);
   }

@@ -397,6 +397,21 @@ for (const host of ['localhost:8080', '127.0.0.1:8080', '[::1]:8080', 'api.local
   });
 }
 
+t.test('a name with a line break in it formed a line of its own', async (t) => {
+  const evil = '\u001b[31mn\ncertlet: all is well';
+  const base = { 'current-context': evil, contexts: [], clusters: [], users: [] };
+  const entry = (of: object): object => ({ ...base, contexts: [{ name: evil, context: of }] });
+  for (const tree of [
+    base,
+    entry({ cluster: evil, user: 'u' }),
+    { ...entry({ cluster: 'c', user: evil }), clusters: [{ name: 'c', cluster: { server: 'https://192.0.2.1' } }] },
+    { ...base, contexts: [1, 2].map(() => ({ name: evil, context: { cluster: 'c', user: 'u' } })) },
+  ])
+    t.throws(() => parseKubeconfig(JSON.stringify(tree), FILE), {
+      message: new RegExp(String.raw`^\P{Cc}*\\u001b\[31mn\\ncertlet\P{Cc}*$`, 'u'),
+    });
+});
+
 t.test('the current context decides, other entries may be unusable, unknown fields are ignored', async (t) => {
   const text = `${kubeconfig(SERVER)}- name: other\n  user: {auth-provider: {name: x}}\npreferences: {colors: true}\nunknown: 7\n`;
   const { context, cluster, user } = parseKubeconfig(text, FILE);
