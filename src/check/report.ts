@@ -1,3 +1,5 @@
+import { plainLines } from '../adapters/log/printable.ts';
+import { reworded } from '../remedy.ts';
 import { timestamp } from '../timestamp.ts';
 import { BOLD, type Paint, paintFor } from '../status/paint.ts';
 import { adviceLines } from '../status/rows.ts';
@@ -52,7 +54,7 @@ export function checkText(
   const columns = Math.max(60, facts.columns);
   const lines = blocksOf(reports).flatMap(({ title, findings }) => [
     paint(BOLD, title),
-    ...findings.flatMap((found) => findingLines(found, paint, columns)),
+    ...findings.flatMap((found) => findingLines(harmless(found), paint, columns)),
     '',
   ]);
   return `${[...lines, ...summaryLines(reports, paint)].join('\n')}\n`;
@@ -83,6 +85,18 @@ function blocksOf(reports: readonly StepReport[]): readonly StepReport[] {
 }
 
 const NOT_TAKEN = 'not taken';
+
+/** The words may be those of a server or a program: the only colours are ours. */
+function harmless(found: Finding): Finding {
+  const { what, remedy, causes } = found;
+  return { ...found, ...plain({ what, ...(remedy && { remedy }) }), ...(causes && { causes: causes.map(plain) }) };
+}
+
+const plain = <Told extends Pick<Finding, 'what' | 'remedy'>>(told: Told): Told => ({
+  ...told,
+  what: plainLines(told.what),
+  ...(told.remedy && { remedy: reworded(told.remedy, plainLines) }),
+});
 
 function findingLines(found: Finding, paint: Paint, columns: number): readonly string[] {
   const { verdict, what, sure, remedy, causes = [] } = found;

@@ -1,4 +1,4 @@
-import { forTerminal } from '../adapters/log/printable.ts';
+import { plainLines } from '../adapters/log/printable.ts';
 import { encodeYaml } from '../kubeconfig/yaml.ts';
 import type { OutputForm } from './command.ts';
 import type { CommandContext } from './command-context.ts';
@@ -15,5 +15,5 @@ export function encodeAnswer(answer: object, form: DocumentForm): string {
 
 /** Where words for a person go: to standard error when standard output is for a document alone. */
 export function wordsFor({ print, edge }: CommandContext, form: OutputForm): (text: string) => void {
-  return form === 'text' ? print : (text) => void edge.stderr.write(forTerminal(text));
+  return form === 'text' ? print : (text) => void edge.stderr.write(plainLines(text));
 }

@@ -50,8 +50,10 @@ export interface CommandContext {
   readonly openLog: (settings: LogSettings, how?: StartedHow) => Promise<LevelledLogger>;
   /** Calls `listener` at each SIGHUP; without one SIGHUP ends the program. Returns how to stop that. */
   readonly onReload: (listener: () => void) => () => void;
-  /** Writes to standard output; what could steer a terminal is escaped, but for our own colours. */
+  /** Writes to standard output; what could steer a terminal is escaped. */
   readonly print: (text: string) => void;
+  /** The same for a text with colours of ours: whoever painted it has escaped what others wrote in it. */
+  readonly printPainted: (text: string) => void;
 }
 
 /** Settings of this command line. A default settings file need not exist, a named one must. */

@@ -1,5 +1,5 @@
 import { asCertletError, isCertletError } from '../errors.ts';
-import { forTerminal } from '../adapters/log/printable.ts';
+import { plainLines } from '../adapters/log/printable.ts';
 import type { Command, ParsedLine } from './command.ts';
 import { loadChosenSettings, type ProcessEdge } from './command-context.ts';
 
@@ -21,7 +21,7 @@ export async function withDaemonsCertDir(line: CommandLine, edge: ProcessEdge): 
   if (!isLook(command)) return line;
   const certDir = await told(line, edge);
   if (certDir === undefined) return line;
-  if ('output' in command && command.output === 'text') edge.stderr.write(forTerminal(daemonsCertDirWords(certDir)));
+  if ('output' in command && command.output === 'text') edge.stderr.write(plainLines(daemonsCertDirWords(certDir)));
   return { ...line, settings: { ...settings, settingFlags: { ...settings.settingFlags, 'cert-dir': certDir } } };
 }
 

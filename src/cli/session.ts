@@ -84,9 +84,8 @@ class Session {
         this.#undo.push(undo);
         return undo;
       },
-      print: (text) => {
-        edge.stdout.write(forTerminal(text));
-      },
+      print: (text) => void edge.stdout.write(plainLines(text)),
+      printPainted: (text) => void edge.stdout.write(forTerminal(text)),
     };
   }
 

@@ -1,5 +1,6 @@
 import type { PastRequest } from '../csr/past-request.ts';
 import type { PendingRequest, RequestHistory } from '../csr/pending.ts';
+import { escaped } from '../adapters/log/printable.ts';
 import { timestamp } from '../timestamp.ts';
 import { paintFor, STATE_COLOURS } from './paint.ts';
 import { type Cell, type Column, tableLines } from './table.ts';
@@ -101,7 +102,8 @@ export function historyText(
     column('WHEN', ({ when }) => ({ text: when })),
     column('CERTIFICATE', ({ purpose }) => ({ text: purpose })),
     column('RESULT', ({ result, open }) => ({ text: result, colour: resultColour(result, open) })),
-    column('ABOUT', ({ about }) => ({ text: about })),
+    // An approver or a server wrote it.
+    column('ABOUT', ({ about }) => ({ text: escaped(about) })),
   ];
   return `${tableLines(table, { paint: paintFor(colour), columns }).join('\n')}\n`;
 }

@@ -64,6 +64,19 @@ t.test('colours on a terminal only', async (t) => {
   t.ok(text.includes('\u001b[1mFirst\u001b[0m'));
 });
 
+t.test('words of a server or a program cleared the screen and coloured it', async (t) => {
+  const evil = '\u001b[H\u001b[J\u001b[31mx';
+  const found = finding('problem', 'a', evil, { remedy: `echo ${evil}` });
+  const caused = finding('problem', 'a', evil, { causes: [{ what: evil, sure: 'likely', remedy: `echo ${evil}` }] });
+  const text = checkText([{ step: 'a', title: 'A', findings: [found, caused] }], {
+    ...about,
+    colour: true,
+    columns: 100,
+  });
+  t.equal(text.split('\\u001b[H\\u001b[J\\u001b[31mx').length, 6);
+  t.notOk(text.includes('\u001b[H'));
+});
+
 t.test('the last line where nothing is wrong, and where there are warnings only', async (t) => {
   const last = (verdict: 'ok' | 'warning'): string | undefined =>
     checkText([{ step: 'a', title: 'A', findings: [finding(verdict, 'a', 'x')] }], {

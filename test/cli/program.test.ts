@@ -340,6 +340,16 @@ t.test('a reader of standard output that goes away stops the command', async (t)
   t.equal(edge.stdout.text, 'line\n');
 });
 
+t.test('words of a token or a request could clear the screen and colour it', async (t) => {
+  const edge = new FakeProcess('status');
+  await withCommand(edge, async ({ print, printPainted }) => {
+    print('a \u001b[H\u001b[J\u001b[31mb\n');
+    printPainted('\u001b[31mours\u001b[0m \u001b[2J\n');
+    return 0;
+  });
+  t.equal(edge.stdout.text, 'a \\u001b[H\\u001b[J\\u001b[31mb\n\u001b[31mours\u001b[0m \\u001b[2J\n');
+});
+
 t.test('a reader of standard output that goes away is no failure', async (t) => {
   const edge = new FakeProcess('status');
   edge.stdout.refuses = Object.assign(new Error('write EPIPE'), { code: 'EPIPE', errno: -32 });

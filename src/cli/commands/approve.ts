@@ -1,4 +1,4 @@
-import { forTerminal } from '../../adapters/log/printable.ts';
+import { plainLines } from '../../adapters/log/printable.ts';
 import { Cluster } from '../../approve/cluster.ts';
 import { ApprovalCounts } from '../../approve/counts.ts';
 import type { JudgeParts } from '../../approve/judge.ts';
@@ -43,7 +43,7 @@ async function printRbac({ edge, print }: CommandContext, args: ApproveArguments
 async function runByHand(context: CommandContext, args: ApproveArguments): Promise<number> {
   const { edge, signal } = context;
   const complain = (text: string): void =>
-    void edge.stderr.write(forTerminal(`certlet: ${withCarried(text, context.carried)}\n`));
+    void edge.stderr.write(plainLines(`certlet: ${withCarried(text, context.carried)}\n`));
   const { approve } = await readApproverSettings(args.settingsPath, edge);
   const inventory = await readInventory(approve.inventory, edge);
   const config = await clientConfigFor(args.access, edge);

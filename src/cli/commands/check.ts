@@ -47,7 +47,7 @@ export async function runCheck(context: CommandContext, args: CheckArguments): P
   if (args.output !== 'text') context.print(encodeAnswer(checkDocument(reports, about), args.output));
   else {
     const colour = showsColour(edge.stdout, edge.environment);
-    context.print(checkText(reports, { ...about, colour, columns: columnsOf(edge.stdout) ?? 120 }));
+    context.printPainted(checkText(reports, { ...about, colour, columns: columnsOf(edge.stdout) ?? 120 }));
   }
   if (tally(reports).problem > 0) return EXIT.failed;
   const denied = reports.some(({ findings }) => findings.some((found) => found.denied === true));

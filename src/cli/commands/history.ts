@@ -13,7 +13,7 @@ import { managedPurposes } from '../managed-purposes.ts';
  * `ERR_STORE_IO` where a record cannot be read.
  */
 export async function runHistory(context: CommandContext, args: HistoryArguments): Promise<number> {
-  const { edge, print } = context;
+  const { edge, print, printPainted } = context;
   const settings = await context.loadSettings();
   const purposes = managedPurposes(settings, args.certificate, edge.argv);
   const view = storeOnDisk(settings, edge.userId);
@@ -23,7 +23,7 @@ export async function runHistory(context: CommandContext, args: HistoryArguments
     return EXIT.ok;
   }
   const { stdout, environment } = edge;
-  print(historyText(certificates, { colour: showsColour(stdout, environment), columns: columnsOf(stdout) }));
+  printPainted(historyText(certificates, { colour: showsColour(stdout, environment), columns: columnsOf(stdout) }));
   return EXIT.ok;
 }
 

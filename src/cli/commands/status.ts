@@ -1,4 +1,4 @@
-import { forTerminal } from '../../adapters/log/printable.ts';
+import { plainLines } from '../../adapters/log/printable.ts';
 import { SystemClock } from '../../adapters/system-clock.ts';
 import { isCertletError } from '../../errors.ts';
 import type { HowItRuns } from '../../remedy.ts';
@@ -53,8 +53,8 @@ function onlyOf(found: FoundStatus, certificate: string | undefined): FoundStatu
 
 async function show(context: CommandContext, args: StatusArguments, look: () => Promise<Told>): Promise<number> {
   const seen = await lookOnce(context, args, look);
-  if (seen.kind === 'shown') context.print(seen.text);
-  else context.edge.stderr.write(forTerminal(seen.text));
+  if (seen.kind === 'shown') context.printPainted(seen.text);
+  else context.edge.stderr.write(plainLines(seen.text));
   return STATE_EXIT[seen.state];
 }
 
@@ -69,7 +69,8 @@ async function watch(context: CommandContext, args: StatusArguments, look: () =>
     state = seen.state;
     // On a terminal distances in time go on; a pipe gets what is news.
     const mark = terminal ? seen.text : seen.mark;
-    if (mark !== last) context.print(terminal ? `${HOME_AND_CLEAR}${seen.text}` : separated(seen.text, args, last));
+    if (mark !== last)
+      context.printPainted(terminal ? `${HOME_AND_CLEAR}${seen.text}` : separated(seen.text, args, last));
     last = mark;
     await clock.sleepUntil(new Date(clock.now().getTime() + LOOK_MS), context.signal);
   }

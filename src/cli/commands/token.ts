@@ -1,7 +1,7 @@
 import { shellWord } from '../../remedy.ts';
 import { randomBytes } from 'node:crypto';
 import { basename } from 'node:path';
-import { forTerminal } from '../../adapters/log/printable.ts';
+import { plainLines } from '../../adapters/log/printable.ts';
 import { NodeFileSystem } from '../../adapters/file-system.ts';
 import type { ClusterApi } from '../../approve/ports.ts';
 import { EXIT } from '../../errors.ts';
@@ -111,7 +111,7 @@ async function withCluster(
   work: (opened: Opened) => Promise<void>,
 ): Promise<number> {
   const { edge } = context;
-  const complain = (text: string): void => void edge.stderr.write(forTerminal(`certlet: ${text}\n`));
+  const complain = (text: string): void => void edge.stderr.write(plainLines(`certlet: ${text}\n`));
   const config = await clientConfigFor(access, edge);
   for (const warning of config.warnings) complain(warning);
   const api = openCluster(config, edge, complain);
