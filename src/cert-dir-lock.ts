@@ -3,6 +3,7 @@ import { openStore } from './assembly.ts';
 import type { Settings } from './config.ts';
 import { asCertletError, type CertletError, errorFields } from './errors.ts';
 import type { Clock, Logger } from './ports.ts';
+import { DAEMON } from './runtime-place.ts';
 import { Backoff } from './rotation/rules/retry.ts';
 import type { AgentSnapshot } from './rotation/snapshot.ts';
 import { troubledSnapshot } from './status/disk.ts';
@@ -62,7 +63,7 @@ export class CertDirLock {
     const backoff = new Backoff();
     while (!ended.aborted) {
       try {
-        this.#lock = await acquireLock(settings.certDir, { label: 'certlet run' });
+        this.#lock = await acquireLock(settings.certDir, { label: DAEMON });
         this.#hadLock = true;
         this.#trouble = undefined;
         const over = this.#troubles.over('cert-dir', clock.now());
@@ -102,10 +103,9 @@ export class CertDirLock {
     const { refusedBackoffMs } = settings.rotation;
     const longestMs = LONGEST_DISK_WAIT_MS;
     const retry = backoff.failed(now, { error, roll: 0.5, msToExpiry: undefined, refusedBackoffMs, longestMs });
-    const snapshot = await this.#troubled(settings, trouble, retry);
+    tell(await this.#troubled(settings, trouble, retry), error);
     const level = this.#troubles.levelOf('cert-dir', error, { at: now, loud: 'error' });
     log.log(level, 'Cannot use the cert-dir', { ...errorFields(error), retry });
-    tell(snapshot, error);
     // In slices that keep the watchdog fed; the pause is the one that was told, unless the clock is set back.
     for (let at = now; !ended.aborted && backoff.until(at) !== undefined; at = clock.now()) {
       alive(at);

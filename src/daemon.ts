@@ -19,7 +19,7 @@ import { RecentWarnings } from './recent-warnings.ts';
 import type { AgentSnapshot } from './rotation/snapshot.ts';
 import { isUsefulState, statusText } from './status/line.ts';
 import { LOOP_ALIVE_MS } from './status/verdict.ts';
-import { RuntimePlace } from './runtime-place.ts';
+import { DAEMON, RuntimePlace } from './runtime-place.ts';
 import type { DaemonControl } from './control-orders.ts';
 import { openSurroundings, type Surroundings, type SurroundingsParts } from './surroundings.ts';
 
@@ -170,7 +170,7 @@ export class Daemon {
     const { pid, version } = this.#edge;
     const log = this.#log;
     const { runtimeDir } = settings;
-    this.#place ??= new RuntimePlace({ fs: nodeFileSystem, log, runtimeDir, label: 'certlet run' });
+    this.#place ??= new RuntimePlace({ fs: nodeFileSystem, log, runtimeDir, label: DAEMON });
     return openSurroundings(settings, {
       command: 'run',
       log,

@@ -2,7 +2,7 @@ import type { OpenServer } from './adapters/control/http-server.ts';
 import type { ControlHandlers } from './adapters/control/routes.ts';
 import { controlSocketPath, openControlServer } from './adapters/control/server.ts';
 import type { FileSystem } from './adapters/file-system.ts';
-import { acquireLock, type Lock } from './adapters/lock.ts';
+import { acquireLock, type Lock, lockHolder } from './adapters/lock.ts';
 import { type MetricsPlace, openMetricsEndpoint } from './adapters/metrics-endpoint.ts';
 import { PUBLISHER_LOCK } from './adapters/status-file.ts';
 import { asCertletError, CertletError, errorFields, unlessDefect } from './errors.ts';
@@ -15,6 +15,9 @@ export interface RuntimePlaceParts {
   /** The command, such as `certlet run`. */
   readonly label: string;
 }
+
+/** What the daemon calls itself where it holds a lock. */
+export const DAEMON = 'certlet run';
 
 /** In `#servers`; the ports go by their addresses. */
 const CONTROL = 'control';
@@ -29,6 +32,8 @@ export class RuntimePlace {
   readonly #waiting = new Set<() => void>();
   #lock: Lock | undefined;
   #taken: CertletError | undefined;
+  /** Whoever publishes ends by itself and has no socket. */
+  #besideCommand = false;
   /** Who tells what is known, and until when they take orders. */
   #answering: ControlHandlers | undefined;
   #until: AbortSignal | undefined;
@@ -43,6 +48,11 @@ export class RuntimePlace {
     return this.#taken;
   }
 
+  /** Whether the daemon may listen: also while a `certlet once` or `renew` publishes, or nobody would tell that the daemon waits for it. */
+  get mayServe(): boolean {
+    return this.#taken === undefined || this.#besideCommand;
+  }
+
   /** Somebody has told already what there is to know. */
   get isKnown(): boolean {
     return this.#until !== undefined;
@@ -51,14 +61,18 @@ export class RuntimePlace {
   /** Takes the folder, also where another had it or it was made anew. One that takes no lock is told of by what cannot be written there. */
   async claim(): Promise<void> {
     const { runtimeDir, label } = this.#parts;
-    if (this.#lock !== undefined && (await this.#lock.isOf(runtimeDir))) return;
-    await this.#letGo();
+    if (this.#lock !== undefined) {
+      if (await this.#lock.isOf(runtimeDir)) return;
+      await this.#letGo();
+    }
     this.#taken = undefined;
     try {
       this.#lock = await acquireLock(runtimeDir, { label, file: PUBLISHER_LOCK });
     } catch (thrown) {
       const error = asCertletError(thrown);
-      if (error.code === 'ERR_LOCK_HELD') this.#taken = error;
+      if (error.code !== 'ERR_LOCK_HELD') return;
+      this.#taken = error;
+      this.#besideCommand = await isCommand(runtimeDir);
     }
   }
 
@@ -144,4 +158,10 @@ export class RuntimePlace {
     for (const wake of this.#waiting) wake();
     this.#waiting.clear();
   }
+}
+
+/** In doubt it is a daemon. */
+async function isCommand(runtimeDir: string): Promise<boolean> {
+  const holder = await lockHolder(runtimeDir, PUBLISHER_LOCK).catch(unlessDefect(undefined));
+  return holder !== undefined && holder.label !== DAEMON;
 }

@@ -118,7 +118,6 @@ class OpenSurroundings implements Surroundings {
   /** Orders that are carried out. */
   readonly #orders = new Set<Promise<void>>();
   #last: AgentSnapshot | undefined;
-  #opened = false;
 
   constructor(settings: Settings, parts: SurroundingsParts) {
     this.#settings = settings;
@@ -172,16 +171,14 @@ class OpenSurroundings implements Surroundings {
 
   async open(): Promise<void> {
     await this.#place.claim();
-    if (this.#place.taken !== undefined || this.#opened) return;
-    this.#opened = true;
     const { address } = this.#settings.metrics;
-    if (this.#handlers !== undefined)
+    if (this.#handlers !== undefined && this.#place.mayServe)
       await this.#place.serve(this.#handlers, address && { ...address, setting: 'metrics.address' });
   }
 
   async begin(): Promise<void> {
     // Whoever published may have ended meanwhile.
-    await this.open();
+    if (this.#place.taken !== undefined) await this.open();
     const { taken } = this.#place;
     if (taken !== undefined) {
       // Late: a host has one certlet as a rule.

@@ -1,95 +1,16 @@
-/** `certlet run` in the test's own process: a cert-dir that cannot be used, settings that change and go bad, a lock that is taken meanwhile. */
-import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+/** `certlet run` in the test's own process: a cert-dir that cannot be used, a lock that another has. */
+import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { eventually } from './fixtures/eventually.ts';
-import t, { type Test } from 'tap';
+import t from 'tap';
 import { callControl } from '../src/adapters/control/client.ts';
 import { PUBLISHER_LOCK } from '../src/adapters/status-file.ts';
-import { openStore } from '../src/assembly.ts';
 import { acquireLock } from '../src/adapters/lock.ts';
 import type { LevelledLogger } from '../src/adapters/log/logger.ts';
-import type { Clock } from '../src/ports.ts';
 import { runStatus } from '../src/cli/commands/status.ts';
-import { Daemon, type DaemonEdge } from '../src/daemon.ts';
-import type { StatusDocument } from '../src/status/document.ts';
-import { timestamp } from '../src/timestamp.ts';
-import { CommandHost, type Session } from './fixtures/command-host.ts';
+import { CommandHost } from './fixtures/command-host.ts';
+import { change, running, WAITS } from './fixtures/running-daemon.ts';
 import { FakeClock } from './fixtures/fakes/clock.ts';
-
-interface Running extends Session {
-  readonly host: CommandHost;
-  readonly ended: Promise<void>;
-  readonly log: LevelledLogger;
-  /** As SIGHUP does. */
-  readonly reload: () => void;
-  /** Settles when the settings have been read once more. */
-  readonly loaded: () => Promise<void>;
-}
-
-/** A service on a host without a kubeconfig: it waits for a person, in every state that is tested here. */
-async function running(
-  t: Test,
-  settings: Readonly<Record<string, unknown>> = {},
-  host = new CommandHost(t, settings),
-  own: { readonly clock?: Clock; readonly log?: LevelledLogger; readonly environment?: DaemonEdge['environment'] } = {},
-) {
-  const session = host.session();
-  const { context, stop, stderr } = session;
-  const listeners = new Set<() => void>();
-  const first = await context.loadSettings();
-  const log = own.log ?? (await context.openLog({ ...first.log, format: 'text' }));
-  const lookers = new Set<() => void>();
-  const service = new Daemon(
-    {
-      environment: own.environment ?? {},
-      userId: process.geteuid?.() ?? 0,
-      pid: process.pid,
-      version: '0',
-      settingsPath: host.settingsPath,
-      loadSettings: async () => {
-        try {
-          return await context.loadSettings();
-        } finally {
-          // After whoever asked has had the answer.
-          setImmediate(() => {
-            for (const looker of lookers) looker();
-          });
-        }
-      },
-      onReload: (listener) => {
-        listeners.add(listener);
-        return () => listeners.delete(listener);
-      },
-      signal: stop.signal,
-      ...(own.clock === undefined ? {} : { clock: own.clock }),
-    },
-    first,
-    log,
-  );
-  const ended = service.run();
-  t.teardown(async () => {
-    stop.abort();
-    await ended.catch(() => undefined);
-    stderr.destroy();
-  });
-  const reload = (): void => {
-    for (const listener of listeners) listener();
-  };
-  const loaded = (): Promise<void> => new Promise((done) => lookers.add(done));
-  return { ...session, host, ended, log, reload, loaded } satisfies Running;
-}
-
-const WAITS = /no bootstrap kubeconfig at/;
-/** Whole at once: half a file would be other settings. */
-function replace(host: CommandHost, text: string): void {
-  const next = `${host.settingsPath}.next`;
-  writeFileSync(next, text, { mode: 0o644 });
-  renameSync(next, host.settingsPath);
-}
-function change(host: CommandHost, more: object): void {
-  const now = JSON.parse(readFileSync(host.settingsPath, 'utf8')) as object;
-  replace(host, JSON.stringify({ ...now, ...more }));
-}
 
 t.test('a cert-dir whose parent is a file is waited out, and a stop ends the wait', async (t) => {
   const { stderr, stop, ended } = await running(t, { certDir: '/proc/version/pki' });
@@ -229,117 +150,26 @@ t.test('a cert-dir that cannot be used is left at once when the settings name an
   t.match(stderr.text, /Settings reloaded/);
 });
 
-t.test('after a reload status gave a process of 12 minutes for one that had just started', async (t) => {
-  const clock = new FakeClock();
-  const begun = clock.now();
-  const { host, stderr, reload } = await running(t, {}, undefined, { clock });
-  await stderr.shows(WAITS);
-  await clock.advance(12 * 60_000);
-  reload();
-  await stderr.shows(/no bootstrap kubeconfig at[^]*Settings reloaded[^]*no bootstrap kubeconfig at/);
-  const shown = await callControl(host.socket, { method: 'GET', path: '/status' });
-  const { process } = JSON.parse(shown.kind === 'answer' ? shown.text : '{}') as StatusDocument;
-  t.match(process, { startedAt: timestamp(clock.now()), processStartedAt: timestamp(begun) });
-});
-
-t.test('within a reload the daemon was gone, its lock free, and what was asked of it lost', async (t) => {
-  const { host, context, stderr, reload, loaded } = await running(t);
-  await stderr.shows(WAITS);
-  const settings = await context.loadSettings();
-  const store = openStore(settings, { log: () => undefined });
-  const path = join(host.runtimeDir, 'status.json');
-  const found: string[] = [];
-  const look = async (): Promise<void> => {
-    const reply = await callControl(host.socket, { method: 'GET', path: '/status' }).catch(String);
-    if (typeof reply === 'string' || reply.kind !== 'answer')
-      return void found.push(`status: ${JSON.stringify(reply)}`);
-    if (reply.status !== 200 || /"phase": "starting"/.test(reply.text)) found.push(`status: ${reply.text}`);
-    if (/stoppedAt/.test(readFileSync(path, 'utf8'))) found.push('the status file says that it has stopped');
-    for (const folder of [host.certDir, host.runtimeDir]) {
-      const file = folder === host.certDir ? {} : { file: PUBLISHER_LOCK };
-      const lock = await acquireLock(folder, { label: 'certlet renew', ...file }).catch(() => undefined);
-      if (lock !== undefined) found.push(`${folder} is free`);
-      await lock?.release();
-    }
-  };
-  await eventually('the status file', () => existsSync(path) || undefined);
-  for (let reloads = 0; reloads < 20; reloads += 1) {
-    const read = loaded();
-    reload();
-    for (let looks = 0; looks < 3; looks += 1) await look();
-    await read;
-    const before = new Date();
-    const reply = await callControl(host.socket, { method: 'POST', path: '/renew' }).catch(String);
-    t.match(reply, { kind: 'answer', status: 202 });
-    const { renewWantedAt } = await store.readHistory('client');
-    if (renewWantedAt === undefined || renewWantedAt < before) found.push('a wish is lost');
-  }
-  t.strictSame([...new Set(found)], []);
-  t.equal(stderr.text.match(/Settings reloaded/g)?.length, 20);
-  t.notMatch(stderr.text, /No control socket|Cannot use|Another certlet/);
-});
-
-t.test('a reload makes a socket and a lock anew that somebody has removed', async (t) => {
-  const { host, stderr, reload } = await running(t);
-  await stderr.shows(WAITS);
-  rmSync(host.socket);
-  reload();
-  await eventually('the socket', () => existsSync(host.socket) || undefined);
-  renameSync(host.runtimeDir, `${host.runtimeDir}.old`);
-  reload();
-  await eventually('the socket', () => existsSync(host.socket) || undefined);
-  await t.rejects(acquireLock(host.runtimeDir, { label: 'certlet renew', file: PUBLISHER_LOCK }), {
-    code: 'ERR_LOCK_HELD',
-  });
-  t.match(await callControl(host.socket, { method: 'GET', path: '/log-level' }), { status: 200 });
-});
-
-t.test('after a reload with another runtime folder the old one says that nobody is there', async (t) => {
-  const { host, stderr, reload } = await running(t);
-  await stderr.shows(WAITS);
-  const next = join(host.folder, 'run2');
-  change(host, { runtimeDir: next });
-  reload();
-  await eventually('the new socket', () => existsSync(join(next, 'control.sock')) || undefined);
-  t.notOk(existsSync(host.socket));
-  t.match(readFileSync(join(host.runtimeDir, 'status.json'), 'utf8'), /stoppedAt/);
-  const lock = await acquireLock(host.runtimeDir, { label: 'certlet renew', file: PUBLISHER_LOCK });
-  await lock.release();
-});
-
-t.test('an edited settings file is taken by itself; one that was only touched is not', async (t) => {
-  const { host, stderr, loaded } = await running(t);
-  await stderr.shows(WAITS);
-  const looked = loaded();
-  change(host, {});
-  await looked;
-  t.notMatch(stderr.text, /Settings reloaded/);
-  change(host, { log: { level: 'debug' } });
-  await stderr.shows(/Settings reloaded/);
-  t.equal(stderr.text.match(/Settings reloaded/g)?.length, 1);
-});
-
-t.test('the same complaint about an edited settings file is told once, an order is answered each time', async (t) => {
-  const { host, stderr, reload } = await running(t);
-  await stderr.shows(WAITS);
-  const complaints = (): number => stderr.text.match(/The new settings cannot be used/g)?.length ?? 0;
-  replace(host, 'certDri: /x\n');
-  await stderr.shows(/The new settings cannot be used.*certDri/);
-  replace(host, 'certDri: /x\n# still wrong\n');
-  // Another complaint shows that the one before has been judged.
-  replace(host, 'nodeIp: x\n');
-  await stderr.shows(/The new settings cannot be used.*nodeIp/);
-  t.equal(complaints(), 2);
-  replace(host, 'nodeIp: x\ncertDri: /x\n');
-  await stderr.shows(/settings: 2 problems: \S+:1: nodeIp: is not .*; \S+:2: certDri: is not .*/);
-  t.notMatch(stderr.text, '\\n');
-  replace(host, 'certDir: "/x\n');
-  await stderr.shows(/The new settings cannot be used.*\S+:\d+:\d+: .* fix: \$\{EDITOR:-vi\} \+\d+ /);
-  t.notMatch(stderr.text, '\\n');
-  reload();
-  await stderr.shows(/(?:The new settings cannot be used[^]*){3}/);
-  const reply = await callControl(host.socket, { method: 'POST', path: '/reload' });
-  t.match(reply, { kind: 'answer', status: 422 });
+t.test('status had no word of a daemon that waits for a once', async (t) => {
+  const host = new CommandHost(t);
+  const held = await acquireLock(host.certDir, { label: 'certlet once' });
+  const publishes = await acquireLock(host.runtimeDir, { label: 'certlet once', file: PUBLISHER_LOCK });
+  const service = await running(t, {}, host, { environment: { NOTIFY_SOCKET: 'nobody' } });
+  await service.stderr.shows(/Cannot use the cert-dir.*code=ERR_LOCK_HELD/);
+  const asked = host.session({ userId: 0 });
+  const args = { name: 'status', output: 'text', certificate: undefined, watch: false, verbose: false } as const;
+  t.equal(await runStatus(asked.context, args), 6);
+  t.match(
+    asked.stdout.text,
+    /certlet +runs and can renew nothing: .* is managed by process \d+ \(certlet once, since /,
+  );
+  await publishes.release();
+  await held.release();
+  await service.stderr.shows(WAITS);
+  const status = await eventually('the status file', () => readFileSync(join(host.runtimeDir, 'status.json'), 'utf8'));
+  t.match(JSON.parse(status), { process: { command: 'run' } });
+  t.match(await callControl(host.socket, { method: 'GET', path: '/health' }), { kind: 'answer' });
+  t.notMatch(service.stderr.text, /No control socket|Another certlet/);
 });
 
 t.test(
@@ -376,14 +206,4 @@ t.test('a cert-dir that was moved under the running daemon is not written anew w
   writeFileSync(join(host.folder, 'bootstrap-kubelet.conf'), '{}', { mode: 0o600 });
   await t.rejects(ended, { code: 'ERR_STORE_DETACHED', message: /is not there any more: the folder was moved/ });
   t.notOk(existsSync(host.certDir), 'nothing was made in its place');
-});
-
-t.test('a settings file that goes away leaves the old settings in force', async (t) => {
-  const { host, stderr, reload, stop, ended } = await running(t);
-  await stderr.shows(WAITS);
-  rmSync(host.settingsPath);
-  reload();
-  await stderr.shows(/The new settings cannot be used; keeping the old ones/);
-  stop.abort();
-  await ended;
 });

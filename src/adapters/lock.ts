@@ -150,6 +150,11 @@ const identityOrNone = (path: string): Promise<string | undefined> => identityAt
 
 const identityOf = (facts: BigIntStats): string => `${String(facts.dev)}:${String(facts.ino)}`;
 
+/** Who has told that it holds the lock `file` of this folder; undefined where nobody has. A note of a killed one may lie there. */
+export async function lockHolder(folder: string, file: string): Promise<LockHolder | undefined> {
+  return await readNote(nodeFileSystem, join(folder, file));
+}
+
 /** Private from the start: who can open the file can take the lock. A link in its place is not followed. Resolves to the file's identity. */
 async function prepareLockFile(path: string): Promise<string> {
   const { O_CREAT, O_NOFOLLOW, O_NONBLOCK, O_RDWR } = constants;

@@ -66,7 +66,8 @@ export async function findStatus(
   }
   if (edge.userId === ROOT) {
     const how = await startedHow(edge.hostRoot, reply.kind === 'answer');
-    return { ...(await fromDisk(settings, edge.now(), trouble)), ...how, trouble };
+    const starting = reply.kind === 'answer' && trouble === undefined;
+    return { ...(await fromDisk(settings, edge.now(), { starting, trouble })), ...how, trouble };
   }
   if (trouble !== undefined) throw new CertletError('ERR_CONTROL', trouble.message, trouble);
   throw new CertletError('ERR_CONTROL', `nothing to read: no daemon listens at ${socket}, and there is no ${path}`, {
@@ -104,7 +105,7 @@ async function nextRunOf(timer: string, root: string): Promise<Date | undefined>
 async function fromDisk(
   settings: Settings,
   now: Date,
-  trouble: Trouble | undefined,
+  { starting, trouble }: { readonly starting: boolean; readonly trouble: Trouble | undefined },
 ): Promise<Omit<FoundStatus, 'missing' | 'byTimer' | 'nextRun'>> {
   // Late: with a daemon or a file to read, no store is needed.
   const { certificateOnDisk, storeOnDisk } = await import('../disk-pairs.ts');
@@ -112,5 +113,5 @@ async function fromDisk(
   const view = storeOnDisk(settings, ROOT);
   const certificates = await Promise.all(specs.map((spec) => certificateOnDisk(view, spec)));
   const document = diskStatus(certificates, { nodeName, version: VERSION, now, trouble });
-  return { document, source: { kind: 'disk', certDir } };
+  return { document, source: { kind: 'disk', certDir, ...(starting && { starting }) } };
 }

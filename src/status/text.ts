@@ -27,7 +27,8 @@ export type Source =
   | { readonly kind: 'socket' }
   /** `running` where the process could be seen to live although its socket could not be opened. */
   | { readonly kind: 'file'; readonly path: string; readonly running: boolean }
-  | { readonly kind: 'disk'; readonly certDir: string };
+  /** `starting` where a daemon has answered that it knows nothing yet. */
+  | { readonly kind: 'disk'; readonly certDir: string; readonly starting?: boolean };
 
 /** Why a daemon that runs renews nothing. */
 export interface Trouble {
@@ -138,6 +139,7 @@ function processRows(
 ): readonly Row[] {
   const { command, pid, version, startedAt, processStartedAt = startedAt, stoppedAt } = document.process;
   if (source.kind === 'disk') {
+    if (source.starting === true) return [['certlet', 'has just started; this was read from the disk']];
     const start = verdict.state === 'healthy' ? undefined : remedyFor(START, host);
     return [['certlet', 'not running; this was read from the disk'], ...adviceRows(start)];
   }

@@ -79,6 +79,12 @@ const rows: readonly {
     found: { source: { kind: 'file', running: true }, missing: false, trouble: undefined },
   },
   {
+    name: 'a daemon that starts, without a file: it was called not running, with a command to start it',
+    answer: { status: 503, body: refusal({ code: 'STARTING', message: 'not yet' }) },
+    userId: 0,
+    found: { source: { kind: 'disk', starting: true }, missing: false, trouble: undefined },
+  },
+  {
     name: 'a daemon in trouble, beside a file; its words cannot move the cursor of a terminal',
     answer: { status: 500, body: refusal({ code: 'ERR_LOCK_HELD', message: 'held\u001b[2J', remedy: 'wait\r\n' }) },
     file: text(NOBODY),

@@ -284,6 +284,9 @@ t.test('what the disk alone tells', async (t) => {
     text,
     /^ {2}certlet {9}not running; this was read from the disk\n {2}fix: {12}systemctl start certlet\n {2}read from {7}\/pki\n/m,
   );
+  const source = { kind: 'disk', certDir: '/pki', starting: true } as const;
+  const beside = statusReport(document, { source, verdict, now: NOW, colour: false });
+  t.match(beside, /^ {2}certlet {9}has just started; this was read from the disk\n {2}read from/m);
   t.match(text, /^client {7}valid {7}2027-01-03T04:11:00Z  43 days {2}now {3}-$/m);
   t.match(text, /^serving {6}not issued  - .* a daemon$/m);
   t.equal(verdictOf(diskStatus([client], about), NOW, 'down').state, 'healthy');
