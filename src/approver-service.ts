@@ -61,6 +61,7 @@ export class ApproverService {
   #reload = new AbortController();
   #complaint = '';
   #notifier: ServiceNotifier | undefined;
+  #served: { readonly address: object; readonly server: OpenServer } | undefined;
 
   constructor(edge: ApproverEdge, files: ApproverFiles, log: LevelledLogger) {
     this.#edge = edge;
@@ -81,6 +82,7 @@ export class ApproverService {
     } finally {
       notifier.stopping();
       undoReload();
+      await this.#served?.server.close();
       stopWatchdog();
     }
   }
@@ -89,7 +91,7 @@ export class ApproverService {
     this.#reload = new AbortController();
     const ended = AbortSignal.any([this.#edge.signal, this.#reload.signal]);
     const { approve } = this.#files.settings;
-    const server = await this.#serveMetrics();
+    await this.#serveMetrics();
     notifier.ready('waiting for the Lease');
     void this.#poll(ended);
     const { leaseNamespace } = approve;
@@ -100,23 +102,19 @@ export class ApproverService {
       leaseNamespace === undefined
         ? undefined
         : new Election({ lease: new LeaseObject(api, leaseNamespace), identity, times, log });
-    try {
-      await serveTerms(
-        {
-          election,
-          times,
-          chance: new SystemChance(),
-          log,
-          troubles: this.#troubles,
-          serve: (mayAct, signal, began) => this.#serve(mayAct, signal, began),
-          becameLeader: (isLeader) => this.#becameLeader(isLeader, election === undefined ? 'API server' : 'Lease'),
-          failed: (code) => this.#figures.failed(code),
-        },
-        ended,
-      );
-    } finally {
-      await server?.close();
-    }
+    await serveTerms(
+      {
+        election,
+        times,
+        chance: new SystemChance(),
+        log,
+        troubles: this.#troubles,
+        serve: (mayAct, signal, began) => this.#serve(mayAct, signal, began),
+        becameLeader: (isLeader) => this.#becameLeader(isLeader, election === undefined ? 'API server' : 'Lease'),
+        failed: (code) => this.#figures.failed(code),
+      },
+      ended,
+    );
   }
 
   #becameLeader(isLeader: boolean, awaited: 'Lease' | 'API server'): void {
@@ -155,15 +153,19 @@ export class ApproverService {
     await approver.run(signal);
   }
 
-  async #serveMetrics(): Promise<OpenServer | undefined> {
+  /** A server stays over reloads that leave its address: whoever asks for `/healthz` within one found nobody. */
+  async #serveMetrics(): Promise<void> {
     const address = this.#files.settings.approve.metricsAddress;
-    if (address === undefined) return undefined;
+    if (isDeepStrictEqual(address, this.#served?.address)) return;
+    await this.#served?.server.close();
+    this.#served = undefined;
+    if (address === undefined) return;
     const text = (): string => approverMetrics(this.#figures, this.#edge.version);
     const server = await openMetricsEndpoint({ ...address, setting: 'approve.metricsAddress' }, text, () =>
       this.#isAlive(),
     );
+    this.#served = { address, server };
     this.#log.log('info', 'Metrics are served', { port: server.port });
-    return server;
   }
 
   /** One that waits for the Lease has nothing to come round for. */

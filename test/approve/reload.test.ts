@@ -180,9 +180,14 @@ t.test('metrics and health are served, count what was done, and go with a reload
   t.match(text, /^certlet_approver_decisions_total\{.*outcome="approved"\} 1$/m);
   t.match(await get(port, '/'), { status: 404 });
   t.match(await get(port, '/metrics', 'POST'), { status: 405 });
-  watching.write({});
   watching.reload();
   await watching.log.shows(/Settings of the approver reloaded/);
+  ask(cluster, 'csr-3', { node: 'n2' });
+  await cluster.until(() => isApproved(cluster, 'csr-3'));
+  t.match(await get(port, '/healthz'), { status: 200 }, 'a reload that leaves the address leaves the server');
+  watching.write({});
+  watching.reload();
+  await watching.log.shows(/(?:Settings of the approver reloaded[^]*){2}/);
   ask(cluster, 'csr-2', { node: 'n2' });
   await cluster.until(() => isApproved(cluster, 'csr-2'));
   await t.rejects(get(port, '/metrics'), { code: 'ECONNREFUSED' });
