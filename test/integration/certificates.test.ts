@@ -139,7 +139,7 @@ t.test('a key for a group goes into no folder that has not been given to one', a
   cluster.approve(cluster.csrs.find(({ signerName }) => signerName === 'example.com/monitoring')?.name ?? '');
   await program.until(() => program.lines.some(({ code }) => code === 'ERR_STORE_UNSAFE'));
   const line = program.lines.find(({ code }) => code === 'ERR_STORE_UNSAFE');
-  t.match(line, { remedy: /chmod 2750/, purpose: 'node-exporter' });
+  t.match(line, { do: /chmod 2750/, purpose: 'node-exporter' });
   t.notOk(existsSync(node.file('certs/node-exporter/tls.key')));
   // Mended by root, and tried again by itself.
   chmodSync(node.file('certs/node-exporter'), 0o2750);
