@@ -5,7 +5,7 @@ import { STATUS_VERSION, type StatusDocument } from './document.ts';
 /** As text for file and socket, ending in a newline. */
 export const encodeStatus = (document: StatusDocument): string => `${JSON.stringify(document, undefined, 2)}\n`;
 
-/** Reads what `encodeStatus` wrote. `source` names it in messages. Throws `ERR_CONTROL` for anything else and for formats of another version. */
+/** Reads what `encodeStatus` wrote, to be shown: what could steer a terminal is escaped in every text, also in a path. `source` names it in messages. Throws `ERR_CONTROL` for anything else and for formats of another version. */
 export function decodeStatus(text: string, source: string): StatusDocument {
   const value = parsed(text, source);
   const version = field(value, 'version');

@@ -1,12 +1,12 @@
-import { escaped, inOneLine } from '../adapters/log/printable.ts';
+import { escaped, inOneLine, shortened } from '../adapters/log/printable.ts';
 import { redact } from '../adapters/log/redact.ts';
 import { timestamp } from '../timestamp.ts';
 
 /** RFC 3339 in UTC, to the second. */
 export type Timestamp = string;
 
-/** Text that others may have written (an approver, a server, a hook): without secrets, on one line, nothing in it that steers a terminal. */
-export const foreign = (text: string): string => escaped(inOneLine(redact(text)));
+/** Text that others may have written (an approver, a server, a hook): without secrets, on one line of some length, nothing in it that steers a terminal. */
+export const foreign = (text: string): string => escaped(inOneLine(shortened(redact(text))));
 
 /** Of a date that may be missing. */
 export const optionalTimestamp = (date: Date | undefined): Timestamp | undefined =>

@@ -1,7 +1,7 @@
 import type { LogFields, LogLevel } from '../../ports.ts';
 import { FIX, type CommandText, adviceOf } from '../../remedy.ts';
 import { timestamp } from '../../timestamp.ts';
-import { escaped, inOneLine } from './printable.ts';
+import { escaped, inOneLine, shortened } from './printable.ts';
 import { redact } from './redact.ts';
 
 /** One line to be written. */
@@ -16,9 +16,6 @@ export interface LogRecord {
 const PRIORITY: Readonly<Record<LogLevel, number>> = { error: 3, warn: 4, info: 6, debug: 7 };
 
 const COLOUR: Readonly<Record<LogLevel, string>> = { error: '31', warn: '33', info: '32', debug: '90' };
-
-/** journald splits a line at 48 KiB; a single value never gets near it. */
-const LONGEST_TEXT = 4096;
 
 /** As one journal line, with the priority in front; journald adds time, host and unit. */
 export function journalLine(record: LogRecord): string {
@@ -51,8 +48,8 @@ function eventAndFields({ event, fields }: LogRecord): string {
     .filter(([, value]) => value !== undefined)
     .map(([key, value]) => `${key}=${quoted(plainText(value))}`);
   // What a person runs stands last and as it is, so that it can be copied to the end of the line.
-  const fixes = remedy === undefined ? [] : [`${FIX} ${printable(inOneLine(plainText(remedy)))}`];
-  return [printable(inOneLine(event)), ...pairs, ...fixes].join(' ');
+  const fixes = remedy === undefined ? [] : [`${FIX} ${printable(plainText(remedy))}`];
+  return [printable(event), ...pairs, ...fixes].join(' ');
 }
 
 /** A remedy taken apart: what is to be known of it joins what else explains the line. */
@@ -70,25 +67,18 @@ function adviceApart(fields: LogFields): LogFields {
 
 /** Text as it is where it cannot be misread, else as a JSON string. */
 function quoted(text: string): string {
-  const line = printable(inOneLine(text));
-  return line !== '' && line === text && !/[\s"=\\]/.test(line) ? line : `"${escapeQuotes(inOneLine(text))}"`;
+  const line = flat(text);
+  if (line !== '' && line === text && escaped(line) === line && !/[\s"=\\]/.test(line)) return line;
+  return `"${escaped(line.replace(/[\\"]/g, (character) => `\\${character}`))}"`;
 }
 
-function escapeQuotes(text: string): string {
-  return printable(text.replace(/[\\"]/g, (character) => `\\${character}`));
-}
+const printable = (text: string): string => escaped(flat(text));
 
-function printable(text: string): string {
-  return escaped(clean(text));
-}
+/** Redacted before its lines are joined: a secret may begin on the next one. */
+const flat = (text: string): string => inOneLine(clean(text));
 
 function clean(text: string): string {
   return shortened(redact(text));
-}
-
-function shortened(text: string): string {
-  if (text.length <= LONGEST_TEXT) return text;
-  return `${text.slice(0, LONGEST_TEXT)}… (${String(text.length - LONGEST_TEXT)} more characters)`;
 }
 
 /** The type allows scalars, dates and lists of text alone; anything else that slipped through shows as its own text or not at all. */

@@ -14,10 +14,23 @@ export function escaped(text: string): string {
   });
 }
 
+/** journald splits a line at 48 KiB; a single value never gets near it. */
+const LONGEST_TEXT = 4096;
+
+/** The beginning of a long text, and how much of it is left out. */
+export function shortened(text: string): string {
+  if (text.length <= LONGEST_TEXT) return text;
+  return `${text.slice(0, LONGEST_TEXT)}… (${String(text.length - LONGEST_TEXT)} more characters)`;
+}
+
 /** Text of several lines as one, for where a line break would be shown as `\n`: `3 problems: a; b; c`. Text of one line stays as it is. */
 export function inOneLine(text: string): string {
   if (!text.includes('\n')) return text;
-  const lines = text.split(/\s*\n\s*/).filter((line) => line !== '');
+  // No pattern with blanks on both sides of the break: that takes the square of what somebody else sends.
+  const lines = text
+    .split('\n')
+    .map((line) => line.trim())
+    .filter((line) => line !== '');
   // What heads a list ends with a colon.
   return lines.map((line, index) => (index === lines.length - 1 || /[:;,]$/.test(line) ? line : `${line};`)).join(' ');
 }

@@ -1,4 +1,4 @@
-import { inOneLine } from '../log/printable.ts';
+import { inOneLine, shortened } from '../log/printable.ts';
 
 /** Longest status text sent, in characters: `systemctl status` shows one line of it. */
 const STATUS_LIMIT = 1000;
@@ -9,7 +9,7 @@ export type NotifyLines = readonly string[];
 /** `STATUS=` on one line (a bare line break would start another assignment), without control characters. */
 export function statusLine(text: string): string {
   // oxlint-disable-next-line no-control-regex
-  const flat = inOneLine(text).replaceAll(/[\u0000-\u001f\u007f]/g, ' ');
+  const flat = inOneLine(shortened(text)).replaceAll(/[\u0000-\u001f\u007f]/g, ' ');
   return `STATUS=${flat.slice(0, STATUS_LIMIT)}`;
 }
 

@@ -27,6 +27,12 @@ const ROWS: readonly {
   { name: 'text with blanks quoted', event: 'e', fields: { s: 'a b' }, line: '<6>e s="a b"' },
   { name: 'quotes and backslashes escaped', event: 'e', fields: { s: 'a"\\b' }, line: String.raw`<6>e s="a\"\\b"` },
   { name: 'an equals sign quoted', event: 'e', fields: { s: 'CN=n1' }, line: '<6>e s="CN=n1"' },
+  {
+    name: 'a secret that begins on the next line was printed',
+    event: 'e',
+    fields: { s: 'header: Bearer\nabcdefghijklmnop' },
+    line: '<6>e s="header: Bearer [secret]"',
+  },
   { name: 'lines become one, in words', event: 'a\nb', fields: { s: 'c\r\n\td' }, line: '<6>a; b s="c; d"' },
   {
     name: 'a list of problems on one line, and no \\n in it',
