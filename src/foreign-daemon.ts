@@ -1,13 +1,14 @@
-import { dirname } from 'node:path';
+import { dirname, isAbsolute, resolve } from 'node:path';
 import { callControl } from './adapters/control/client.ts';
 import { controlSocketPath } from './adapters/control/server.ts';
 import { NodeFileSystem } from './adapters/file-system.ts';
 import { readIfPresent } from './adapters/files.ts';
+import { isProcessAlive } from './adapters/process-alive.ts';
 import { STATUS_LIMIT_BYTES, statusFilePath } from './adapters/status-file.ts';
 import type { Settings } from './config.ts';
 import { KUBELET_CLIENT } from './csr/spec.ts';
 import { CertletError, isCertletError, unlessDefect } from './errors.ts';
-import { explained, inSettings, type Remedy } from './remedy.ts';
+import { byHand, explained, type Instruction, inSettings, type Remedy, shellWord } from './remedy.ts';
 import { decodeStatus } from './status/codec.ts';
 import { type StatusDocument } from './status/document.ts';
 
@@ -22,27 +23,76 @@ const OWN_RUNTIME_DIR: Remedy = inSettings(
 
 /**
  * Nothing where the document is that of the cert-dir that the settings are about; the name may differ, which the daemon may have from its command
- * line or from before the host was renamed; and nothing where the settings name no cert-dir. Throws `ERR_CONTROL` where it is of another cert-dir: two settings files with one `runtimeDir` lead to
- * one daemon, which would show, and renew, what nobody asked for. `source` says whose words the document is.
+ * line or from before the host was renamed. Throws `ERR_CONTROL` where it is of another cert-dir: two settings files with one `runtimeDir` lead to
+ * one daemon, which would show what nobody asked for. `source` says whose words the document is.
  */
 export async function refuseForeign(document: StatusDocument, mine: Mine, source: string): Promise<void> {
-  if (isByDefault(document, mine) || !(await isElsewhere(document, mine.certDir))) return;
+  const theirs = await foreignCertDir(document, mine);
+  if (theirs === undefined) return;
   throw new CertletError(
     'ERR_CONTROL',
-    `${source} is of node ${document.node.name} with the cert-dir ${String(certDirOf(document))}; these settings are of node ${mine.nodeName} with the cert-dir ${mine.certDir}`,
-    { remedy: explained(OWN_RUNTIME_DIR, 'or give this command the --cert-dir that the daemon was given') },
+    `${source} is of node ${document.node.name} with the cert-dir ${theirs}; these settings are of node ${mine.nodeName} with the cert-dir ${mine.certDir}`,
+    {
+      remedy: isByDefault(document, mine)
+        ? giveCertDir(theirs)
+        : explained(OWN_RUNTIME_DIR, 'or give this command the --cert-dir that the daemon was given'),
+    },
   );
+}
+
+/** The cert-dir of a document, where it is another than that of the settings. */
+export async function foreignCertDir(
+  document: StatusDocument,
+  mine: Pick<Mine, 'certDir'>,
+): Promise<string | undefined> {
+  const theirs = certDirOf(document);
+  return theirs !== undefined && (await isElsewhere(theirs, mine.certDir)) ? theirs : undefined;
+}
+
+/** `refuseForeign` before an order, which the daemon carries out in its own cert-dir by its own rights: settings that name none mean whichever daemon answers. */
+export async function refuseForeignOrder(document: StatusDocument, mine: Mine, source: string): Promise<void> {
+  if (!isByDefault(document, mine)) await refuseForeign(document, mine, source);
+}
+
+/** No command to paste: whoever wrote the document would choose the folder that root works on. */
+export const giveCertDir = (certDir: string): Instruction =>
+  byHand(
+    `Give --cert-dir ${shellWord(certDir)} if that is the cert-dir of this node.   # it stands in no unit of certlet, and who wrote the document may have made it up`,
+  );
+
+/** Who looks, and where the units of the host lie. */
+export interface Looker {
+  readonly userId: number;
+  readonly hostRoot: string;
+}
+
+/** A cert-dir that a document tells of, and whose word that is. */
+export interface ToldCertDir {
+  readonly certDir: string;
+  /** `unit`: root's, who wrote the same on the command line of a unit. `daemon`: of one that lives and is root's or the looker's own. `other`: of anybody else, who must not choose where root looks and what root is told to paste. */
+  readonly by: 'unit' | 'daemon' | 'other';
+  /** Where it is told. */
+  readonly path: string;
 }
 
 /**
  * The cert-dir of the certlet that publishes in the runtime folder, where settings that name none lead to another: it has it from its own command
- * line, and those who look at it mean that one. Undefined elsewhere, and where nobody tells.
+ * line, and those who look at it mean that one. Undefined elsewhere, where nobody tells, and where no more is left than the file of one that has ended.
  */
-export async function daemonsCertDir(mine: Mine): Promise<string | undefined> {
+export async function daemonsCertDir(mine: Mine, { userId, hostRoot }: Looker): Promise<ToldCertDir | undefined> {
   if (mine.certDirByDefault !== true) return undefined;
-  const document = (await published(mine)) ?? (await answered(mine));
-  if (document === undefined || !isByDefault(document, mine)) return undefined;
-  return (await isElsewhere(document, mine.certDir)) ? certDirOf(document) : undefined;
+  const word = (await answered(mine)) ?? (await left(mine));
+  const certDir = word && (await foreignCertDir(word.document, mine));
+  if (word === undefined || certDir === undefined) return undefined;
+  const { document, path, alive } = word;
+  if (!isByDefault(document, mine)) return undefined;
+  const { readUnitCertDirs } = await import('./adapters/own-units.ts');
+  for (const given of await readUnitCertDirs(hostRoot)) {
+    if (!(await isElsewhere(given, certDir))) return { certDir: given, by: 'unit', path };
+  }
+  if (!alive) return undefined;
+  const { isOnlyOurs } = await import('./adapters/kubeconfig-safety.ts');
+  return { certDir, by: (await isOnlyOurs(new NodeFileSystem(), path, userId)) ? 'daemon' : 'other', path };
 }
 
 /** Nobody has said of which cert-dir the settings are, nor that they are of another node. */
@@ -52,9 +102,10 @@ const isByDefault = ({ node }: StatusDocument, { certDirByDefault, namedByHost, 
 /** The error of a runtime folder that another certlet has, with the way out where that one has another cert-dir, as far as its status file tells. */
 export async function takenBy(error: CertletError, mine: Mine): Promise<CertletError> {
   const document = await published(mine);
-  if (document === undefined || !(await isElsewhere(document, mine.certDir))) return error;
+  const theirs = document && (await foreignCertDir(document, mine));
+  if (document === undefined || theirs === undefined) return error;
   const { name } = document.node;
-  const whose = `that one is of node ${name} with the cert-dir ${String(certDirOf(document))}, this one of node ${mine.nodeName} with ${mine.certDir}`;
+  const whose = `that one is of node ${name} with the cert-dir ${theirs}, this one of node ${mine.nodeName} with ${mine.certDir}`;
   return new CertletError(error.code, `${error.message}; ${whose}`, { remedy: OWN_RUNTIME_DIR, cause: error });
 }
 
@@ -70,27 +121,50 @@ async function published({ runtimeDir }: Mine): Promise<StatusDocument | undefin
   }
 }
 
-async function answered({ runtimeDir }: Mine): Promise<StatusDocument | undefined> {
-  const socket = controlSocketPath(runtimeDir);
+/** A document, where it was found, and whether a daemon is there that it is of. */
+interface Word {
+  readonly document: StatusDocument;
+  readonly path: string;
+  readonly alive: boolean;
+}
+
+async function answered({ runtimeDir }: Mine): Promise<Word | undefined> {
+  const path = controlSocketPath(runtimeDir);
   try {
-    const reply = await callControl(socket, { method: 'GET', path: '/status' });
-    return reply.kind === 'answer' && reply.status === 200 ? decodeStatus(reply.text, socket) : undefined;
+    const reply = await callControl(path, { method: 'GET', path: '/status' });
+    if (reply.kind !== 'answer' || reply.status !== 200) return undefined;
+    return { document: decodeStatus(reply.text, path), path, alive: true };
   } catch (thrown) {
     if (isCertletError(thrown)) return undefined;
     throw thrown;
   }
 }
 
-async function isElsewhere(document: StatusDocument, certDir: string): Promise<boolean> {
-  const theirs = certDirOf(document);
-  return theirs !== undefined && (await placeOf(theirs)) !== (await placeOf(certDir));
+/** What lies there where no daemon answers; a `certlet once` by hand may have left it, with a cert-dir of its own. */
+async function left(mine: Mine): Promise<Word | undefined> {
+  const document = await published(mine);
+  if (document === undefined) return undefined;
+  const { command, pid } = document.process;
+  return {
+    document,
+    path: statusFilePath(mine.runtimeDir),
+    alive: command === 'run' && isProcessAlive(pid),
+  };
 }
 
-/** The node's own pair lies in the cert-dir itself; others may have folders of their own. A daemon that knows of no certificate yet tells none. */
+/** One folder may have several names. */
+const isElsewhere = async (one: string, other: string): Promise<boolean> =>
+  (await placeOf(one)) !== (await placeOf(other));
+
+/**
+ * The node's own pair lies in the cert-dir itself; others may have folders of their own. A daemon that knows of no certificate yet tells none, and a
+ * document whose path begins anywhere, or is none, is not ours.
+ */
 function certDirOf({ certificates }: StatusDocument): string | undefined {
-  const own = certificates.find(({ purpose }) => purpose === KUBELET_CLIENT);
-  return own && dirname(own.path);
+  const path: string | undefined = certificates.find(({ purpose }) => purpose === KUBELET_CLIENT)?.path;
+  return path !== undefined && isAbsolute(path) ? dirname(path) : undefined;
 }
 
-/** One folder may have several names. What may not be looked at goes by its own. */
-const placeOf = (path: string): Promise<string> => new NodeFileSystem().realpath(path).catch(unlessDefect(path));
+/** What may not be looked at goes by its own name. */
+const placeOf = (path: string): Promise<string> =>
+  new NodeFileSystem().realpath(path).catch(unlessDefect(resolve(path)));

@@ -1,6 +1,6 @@
 import { shellWord } from '../remedy.ts';
 import { delimiter, dirname, isAbsolute, join, resolve } from 'node:path';
-import { CertletError } from '../errors.ts';
+import { CertletError, unlessDefect } from '../errors.ts';
 import type { FileSystem } from './file-system.ts';
 
 /** Who may own what certlet runs code from: root, and the user of the service. */
@@ -38,6 +38,16 @@ export async function judgedCommand(fs: FileSystem, command: string, trusted: Tr
   const program = await findCommand(fs, command, trusted.searchPath);
   if (program !== undefined) await checkProgramSafety(fs, program, trusted);
   return program;
+}
+
+/** Whether nobody but root and this user can have put there what lies at a path, file or socket; false where that cannot be seen. */
+export async function isOnlyOurs(fs: FileSystem, path: string, uid: number): Promise<boolean> {
+  try {
+    await checkFile(fs, path, { uid, searchPath: '' }, REDIRECT);
+    return true;
+  } catch (error) {
+    return unlessDefect(false)(error);
+  }
 }
 
 /** Whether the file itself could be changed by others, whatever its folders; false where there is none. */

@@ -1,4 +1,11 @@
-import { mergeSandbox, mergeService, mergeTimer, type ServiceSandbox, type TimerUnit } from '../kubelet/unit-file.ts';
+import {
+  flagOf,
+  mergeSandbox,
+  mergeService,
+  mergeTimer,
+  type ServiceSandbox,
+  type TimerUnit,
+} from '../kubelet/unit-file.ts';
 import { readUser } from './host-users.ts';
 import { HostFiles } from './host-files.ts';
 import { readWantedUnits } from './host-reloads.ts';
@@ -35,4 +42,14 @@ export async function readOwnUnits(root: string): Promise<OwnUnits> {
     sandbox,
     uid: sandbox?.user === undefined ? undefined : (await readUser(files, sandbox.user))?.uid,
   };
+}
+
+/** The cert-dirs on the command lines of certlet's units and their drop-ins: root's own words, whoever the service runs as. */
+export async function readUnitCertDirs(root: string): Promise<readonly string[]> {
+  const files = new HostFiles(root);
+  const units = ['certlet.service', 'certlet-once.service'];
+  const given = await Promise.all(
+    units.map(async (unit) => flagOf(mergeService(await files.readUnit(unit, [])), '--cert-dir')),
+  );
+  return given.filter((certDir) => certDir !== undefined);
 }

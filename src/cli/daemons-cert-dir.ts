@@ -1,5 +1,7 @@
 import { asCertletError, isCertletError } from '../errors.ts';
 import { plainLines } from '../adapters/log/printable.ts';
+import type { ToldCertDir } from '../foreign-daemon.ts';
+import { adviceLines } from '../status/rows.ts';
 import type { Command, ParsedLine } from './command.ts';
 import { loadChosenSettings, type ProcessEdge } from './command-context.ts';
 
@@ -14,25 +16,38 @@ const isLook = (command: Command): boolean =>
 
 /**
  * The line as if the daemon's `--cert-dir` stood on it, where neither it nor the settings name a cert-dir and the daemon has another: its unit names that.
- * What this run prints to be pasted has it then, too. Says so on standard error, except beside a document for programs.
+ * What this run prints to be pasted has it then, too; so it has to be the word of root or of who looks, and is left alone where it is not. Says
+ * either on standard error, beside a document for programs, too.
  */
 export async function withDaemonsCertDir(line: CommandLine, edge: ProcessEdge): Promise<CommandLine> {
   const { command, settings } = line;
   if (!isLook(command)) return line;
-  const certDir = await told(line, edge);
-  if (certDir === undefined) return line;
-  if ('output' in command && command.output === 'text') edge.stderr.write(plainLines(daemonsCertDirWords(certDir)));
-  return { ...line, settings: { ...settings, settingFlags: { ...settings.settingFlags, 'cert-dir': certDir } } };
+  const told = await toldCertDir(line, edge);
+  if (told === undefined) return line;
+  if (told.by !== 'other') {
+    edge.stderr.write(plainLines(daemonsCertDirWords(told)));
+    const { certDir } = told;
+    return { ...line, settings: { ...settings, settingFlags: { ...settings.settingFlags, 'cert-dir': certDir } } };
+  }
+  // `status` meets the same document and refuses it, with the same to do.
+  if (command.name !== 'status') edge.stderr.write(plainLines(await leftWords(told)));
+  return line;
 }
 
 /** One line for a person. */
-export const daemonsCertDirWords = (certDir: string): string =>
-  `certlet: the daemon has the cert-dir ${certDir}, and the settings name none: it is about that one\n`;
+export const daemonsCertDirWords = ({ certDir, by }: ToldCertDir): string =>
+  `certlet: ${by === 'unit' ? "certlet's unit" : 'the daemon'} has the cert-dir ${certDir}, and the settings name none: it is about that one\n`;
 
-async function told({ settings }: CommandLine, edge: ProcessEdge): Promise<string | undefined> {
+async function leftWords({ certDir, path }: ToldCertDir): Promise<string> {
+  const { giveCertDir } = await import('../foreign-daemon.ts');
+  const lines = [`certlet: ${path} tells of the cert-dir ${certDir}; it is about that of the settings`];
+  return `${[...lines, ...adviceLines(giveCertDir(certDir)).map((line) => `  ${line}`)].join('\n')}\n`;
+}
+
+async function toldCertDir({ settings }: CommandLine, edge: ProcessEdge): Promise<ToldCertDir | undefined> {
   const { daemonsCertDir } = await import('../foreign-daemon.ts');
   try {
-    return await daemonsCertDir(await loadChosenSettings(settings, edge));
+    return await daemonsCertDir(await loadChosenSettings(settings, edge), edge);
   } catch (error) {
     // The command tells it in its own way.
     if (isCertletError(asCertletError(error), 'ERR_INTERNAL')) throw error;

@@ -14,7 +14,7 @@ import { diskStatus } from '../status/disk.ts';
 import type { Source, Trouble } from '../status/text.ts';
 import { typedLine } from './carried.ts';
 import type { ProcessEdge } from './command-context.ts';
-import { refuseForeign } from '../foreign-daemon.ts';
+import { foreignCertDir, refuseForeign } from '../foreign-daemon.ts';
 import { VERSION } from './version.ts';
 
 /** A document and where it was found. */
@@ -35,8 +35,8 @@ export interface FoundStatus {
 const ROOT = 0;
 
 /**
- * The status from the daemon where its socket may be opened, else from the status file, else, for root, from the cert-dir itself. Changes nothing
- * and takes no lock. Throws `ERR_CONTROL` when a daemon is there and does not answer, or is another node's, and when there is nothing to read, and what the cert-dir refuses.
+ * The status from the daemon where its socket may be opened, else from the status file, else, for root, from the cert-dir itself, which root also gets
+ * where the file is left of another cert-dir. Changes nothing and takes no lock. Throws `ERR_CONTROL` when a daemon is there and does not answer, or is another node's, and when there is nothing to read, and what the cert-dir refuses.
  */
 export async function findStatus(
   settings: Settings,
@@ -49,30 +49,44 @@ export async function findStatus(
     await refuseForeign(document, settings, `what answers at ${socket}`);
     return { document, source: { kind: 'socket' }, missing: false, byTimer: false, trouble: document.trouble };
   }
+  const left = await fromFile(settings, edge, reply);
+  if (left !== undefined) return left;
   const trouble = troubleOf(reply);
-  const path = statusFilePath(settings.runtimeDir);
-  const text = await readIfPresent(new NodeFileSystem(), path, STATUS_LIMIT_BYTES);
-  if (text !== undefined) {
-    const document = decodeStatus(text, path);
-    await refuseForeign(document, settings, path);
-    // An answer of any kind comes from a daemon that lives.
-    const running = reply.kind === 'answer' || (reply.kind === 'forbidden' && isProcessAlive(document.process.pid));
-    return {
-      document,
-      source: { kind: 'file', path, running },
-      ...(await startedHow(edge.hostRoot, running)),
-      trouble: trouble ?? (running ? document.trouble : undefined),
-    };
-  }
   if (edge.userId === ROOT) {
     const how = await startedHow(edge.hostRoot, reply.kind === 'answer');
     const starting = reply.kind === 'answer' && trouble === undefined;
     return { ...(await fromDisk(settings, edge.now(), { starting, trouble })), ...how, trouble };
   }
   if (trouble !== undefined) throw new CertletError('ERR_CONTROL', trouble.message, trouble);
-  throw new CertletError('ERR_CONTROL', `nothing to read: no daemon listens at ${socket}, and there is no ${path}`, {
-    remedy: `sudo ${typedLine(edge.argv)}   # root reads the cert-dir itself; why nothing runs: systemctl status certlet`,
-  });
+  throw new CertletError(
+    'ERR_CONTROL',
+    `nothing to read: no daemon listens at ${socket}, and there is no ${statusFilePath(settings.runtimeDir)}`,
+    {
+      remedy: `sudo ${typedLine(edge.argv)}   # root reads the cert-dir itself; why nothing runs: systemctl status certlet`,
+    },
+  );
+}
+
+/** Undefined where there is no file; for root also where one that has ended, such as a `certlet once` by hand, has left that of another cert-dir. */
+async function fromFile(
+  settings: Settings,
+  { userId, hostRoot }: Pick<ProcessEdge, 'userId' | 'hostRoot'>,
+  reply: ControlReply,
+): Promise<FoundStatus | undefined> {
+  const path = statusFilePath(settings.runtimeDir);
+  const text = await readIfPresent(new NodeFileSystem(), path, STATUS_LIMIT_BYTES);
+  if (text === undefined) return undefined;
+  const document = decodeStatus(text, path);
+  // An answer of any kind comes from a daemon that lives.
+  const running = reply.kind === 'answer' || (reply.kind === 'forbidden' && isProcessAlive(document.process.pid));
+  if (!running && userId === ROOT && (await foreignCertDir(document, settings)) !== undefined) return undefined;
+  await refuseForeign(document, settings, path);
+  return {
+    document,
+    source: { kind: 'file', path, running },
+    ...(await startedHow(hostRoot, running)),
+    trouble: troubleOf(reply) ?? (running ? document.trouble : undefined),
+  };
 }
 
 /** Undefined for a daemon that has just started. */

@@ -1,4 +1,4 @@
-import { splitWords } from './unit-words.ts';
+import { expandWords, splitWords } from './unit-words.ts';
 
 /** One unit file or drop-in, in the order in which systemd reads them. */
 export interface UnitText {
@@ -160,6 +160,23 @@ const TIMER_KEYS = new Set([
 export function commandOf(execStart: string): { readonly command: string; readonly expands: boolean } {
   const prefix = /^[-@:+!|]*/u.exec(execStart)?.[0] ?? '';
   return { command: execStart.slice(prefix.length).trim(), expands: !prefix.includes(':') };
+}
+
+/**
+ * What a flag with a value is given on the command line of a service, the last time that it stands there; undefined where it does not. Variables of
+ * environment files are not known and count as empty.
+ */
+export function flagOf(
+  { execStart = '', environment }: Pick<ServiceUnit, 'execStart' | 'environment'>,
+  flag: string,
+): string | undefined {
+  const { command, expands } = commandOf(execStart);
+  const words = expands ? expandWords(splitWords(command), environment) : splitWords(command);
+  const values = words.flatMap((word, at) => {
+    if (word === flag) return words[at + 1] ?? [];
+    return word.startsWith(`${flag}=`) ? word.slice(flag.length + 1) : [];
+  });
+  return values.at(-1);
 }
 
 function environmentWords(value: string): readonly (readonly [string, string])[] {

@@ -17,9 +17,9 @@ export function decodeStatus(text: string, source: string): StatusDocument {
   const certificates = field(value, 'certificates');
   const whole =
     isMoment(field(field(value, 'process'), 'startedAt')) &&
-    typeof field(value, 'node') === 'object' &&
+    typeof field(field(value, 'node'), 'name') === 'string' &&
     Array.isArray(certificates) &&
-    certificates.every((one) => isMoment(field(one, 'since'))) &&
+    certificates.every((one) => isMoment(field(one, 'since')) && isTextOrAbsent(field(one, 'path'))) &&
     Array.isArray(field(value, 'hooks'));
   if (!whole) throw new CertletError('ERR_CONTROL', `${source} is no status document`);
   return value as StatusDocument;
@@ -38,6 +38,8 @@ function parsed(text: string, source: string): unknown {
 }
 
 const isMoment = (value: unknown): boolean => typeof value === 'string' && !Number.isNaN(Date.parse(value));
+
+const isTextOrAbsent = (value: unknown): boolean => value === undefined || typeof value === 'string';
 
 const field = (value: unknown, name: string): unknown =>
   typeof value === 'object' && value !== null ? (value as Readonly<Record<string, unknown>>)[name] : undefined;

@@ -1,7 +1,7 @@
 import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import t, { type Test } from 'tap';
-import { readOwnUnits } from '../../src/adapters/own-units.ts';
+import { readOwnUnits, readUnitCertDirs } from '../../src/adapters/own-units.ts';
 
 function host(t: Test, files: Readonly<Record<string, string>>, enabled: readonly string[]): string {
   const root = t.testdir({});
@@ -80,5 +80,23 @@ for (const [enabled, path] of [
       sandbox?.writable.map((each) => each.path),
       [path, '/run/certlet'],
     );
+  });
+}
+
+for (const { name, line, found } of [
+  { name: 'none', line: '/usr/bin/certlet run', found: [] },
+  { name: 'the last of two', line: '/usr/bin/certlet run --cert-dir /a --cert-dir="/b c" -v', found: ['/b c'] },
+  { name: 'by a variable', line: '-/usr/bin/certlet run $MORE --cert-dir ${DIR}', found: ['/srv/pki'] },
+  { name: 'by a variable that nobody reads here', line: '/usr/bin/certlet run $ELSEWHERE', found: [] },
+  { name: 'without a value', line: '/usr/bin/certlet run --cert-dir', found: [] },
+  { name: 'a variable as it stands', line: ':/usr/bin/certlet run --cert-dir ${DIR}', found: ['${DIR}'] },
+]) {
+  t.test(`the cert-dir on the command line of a unit: ${name}`, async (t) => {
+    const files = {
+      '/usr/lib/systemd/system/certlet.service': '[Service]\nExecStart=/usr/bin/certlet run --cert-dir /old\n',
+      '/etc/systemd/system/certlet.service.d/a.conf': `[Service]\nEnvironment=DIR=/srv/pki\nExecStart=\nExecStart=${line}\n`,
+      '/usr/lib/systemd/system/certlet-once.service': '[Service]\nExecStart=/usr/bin/certlet once\n',
+    };
+    t.strictSame(await readUnitCertDirs(host(t, files, [])), found);
   });
 }

@@ -12,7 +12,7 @@ import { checkText } from '../../src/check/report.ts';
 import { encodeStatus } from '../../src/status/codec.ts';
 import { statusDocument } from '../../src/status/document.ts';
 import { CheckHost, folder, NO_KUBELET } from '../fixtures/check/host.ts';
-import { NOW, sampleManager, sampleSnapshot } from '../fixtures/snapshots.ts';
+import { NOW, SAMPLE_CERT_DIR, sampleManager, sampleSnapshot } from '../fixtures/snapshots.ts';
 import type { CheckResult } from '../fixtures/check/host.ts';
 import type { FakeCluster, FakeClusterOptions } from '../fixtures/cluster/fake-cluster.ts';
 import { startFakeCluster } from '../fixtures/cluster/fake-cluster.ts';
@@ -319,7 +319,7 @@ t.test('what the last run of the timer could not do was nothing wrong', async (t
   settle(cluster, host);
   const run = folder(join(host.root, 'run'));
   const lastError = { code: 'ERR_API_UNREACHABLE', message: 'no route', remedy: 'nc -vz x 1', at: NOW } as const;
-  const left = (command: 'once' | 'run'): void =>
+  const left = (command: 'once' | 'run', certDir = host.certDir): void =>
     host.write(
       join(run, 'status.json'),
       encodeStatus(
@@ -330,7 +330,7 @@ t.test('what the last run of the timer could not do was nothing wrong', async (t
           now: NOW,
           hooks: [],
         }),
-      ),
+      ).replaceAll(SAMPLE_CERT_DIR, certDir),
     );
   left('once');
   const byTimer = { ownUnits: () => Promise.resolve(BY_TIMER), daemon: () => Promise.resolve('down' as const) };
@@ -338,6 +338,8 @@ t.test('what the last run of the timer could not do was nothing wrong', async (t
   t.match(result.find('timer.client-failing'), { verdict: 'problem', remedy: 'nc -vz x 1' }, result.text);
   left('run');
   t.notOk((await host.check(byTimer)).find('timer.client-failing'), 'what a daemon left is of no run');
+  left('once', '/nonexistent/by-hand');
+  t.notOk((await host.check(byTimer)).find('timer.client-failing'), 'a run by hand elsewhere is none of the timer');
 });
 
 for (const { name, settings = {}, kubelet = NO_KUBELET, hook = false, unit } of [

@@ -1,14 +1,17 @@
 /** A daemon whose cert-dir stands on its unit's command line alone, and commands of somebody who names none. */
 import { join } from 'node:path';
-import { writeFileSync } from 'node:fs';
+import { chmodSync, chownSync, writeFileSync } from 'node:fs';
 import t, { type Test } from 'tap';
 import { runProgram } from '../../src/cli/program.ts';
 import type { Dispatch } from '../../src/cli/session.ts';
 import { encodeStatus } from '../../src/status/codec.ts';
-import { statusDocument } from '../../src/status/document.ts';
+import { type StatusDocument, statusDocument } from '../../src/status/document.ts';
 import { CommandHost } from '../fixtures/command-host.ts';
 import { NOW, sampleManager, sampleSnapshot } from '../fixtures/snapshots.ts';
 
+/** No process has it: Linux gives no number so high. */
+const NOBODY = 2 ** 22 + 1;
+const SUPERUSER = process.geteuid?.() === 0;
 const DEFAULT = '/var/lib/kubelet/pki';
 const KNOWN = encodeStatus(
   statusDocument(sampleSnapshot({ managers: [sampleManager()] }), {
@@ -24,21 +27,22 @@ const KNOWN = encodeStatus(
 const hostOf = (t: Test, settings: Readonly<Record<string, unknown>> = {}): CommandHost =>
   new CommandHost(t, { certDir: undefined, ...settings });
 
-async function typed(host: CommandHost, words: readonly string[], dispatch?: Dispatch) {
-  const { context, stdout, stderr } = host.session({ argv: [...words, '--config', host.settingsPath] });
+async function typed(host: CommandHost, words: readonly string[], dispatch?: Dispatch, hostRoot = '/nonexistent') {
+  const { context, stdout, stderr } = host.session({ argv: [...words, '--config', host.settingsPath], hostRoot });
   const status = await runProgram(context.edge, dispatch);
   return { status, stdout: stdout.text, stderr: stderr.text };
 }
 
 /** What the command that was typed works with. */
-async function seenBy(host: CommandHost, words: readonly string[]) {
+async function seenBy(host: CommandHost, words: readonly string[], hostRoot?: string) {
   const seen = { certDir: '', stateDir: '', carried: '' };
-  await typed(host, words, async (_command, { loadSettings, carried }) => {
+  const dispatch: Dispatch = async (_command, { loadSettings, carried }) => {
     const { certDir, stateDir } = await loadSettings();
     Object.assign(seen, { certDir, stateDir, carried: carried.map(({ options }) => options).join() });
     return 0;
-  });
-  return seen;
+  };
+  const { stderr } = await typed(host, words, dispatch, hostRoot);
+  return { ...seen, stderr };
 }
 
 for (const words of [['status'], ['history'], ['check'], ['renew', '--dry-run']]) {
@@ -58,6 +62,119 @@ t.test('the status file tells it to whom the socket is closed', async (t) => {
   t.equal((await seenBy(host, ['status'])).certDir, host.certDir);
 });
 
+/** Folders of a host with one unit of certlet's, and what its drop-in puts in place of its command. */
+const unitsOf = (t: Test, unit: string, execStart: string): string =>
+  t.testdir({
+    etc: {
+      systemd: {
+        system: {
+          [unit]: '[Service]\nExecStart=/usr/bin/certlet run\nUser=certlet\n',
+          [`${unit}.d`]: { 'a.conf': `[Service]\nEnvironment=MORE=-v\nExecStart=\nExecStart=${execStart}\n` },
+        },
+      },
+    },
+  });
+
+/** What anybody may have put there who may write in the runtime folder. */
+const lay = (host: CommandHost, text: string): void => writeFileSync(join(host.runtimeDir, 'status.json'), text);
+const changed = (more: (document: StatusDocument) => object): string => {
+  const document = JSON.parse(KNOWN) as StatusDocument;
+  return JSON.stringify({ ...document, ...more(document) });
+};
+const ofProcess = (process: object): string =>
+  changed((document) => ({ process: { ...document.process, ...process } }));
+
+for (const { name, text } of [
+  { name: 'a once by hand', text: ofProcess({ command: 'once' }) },
+  { name: 'a daemon that has ended', text: ofProcess({ pid: NOBODY }) },
+]) {
+  t.test(`the file that ${name} has left led every later look elsewhere`, async (t) => {
+    const host = hostOf(t);
+    lay(host, host.own(text));
+    t.match(await seenBy(host, ['history']), { certDir: DEFAULT, carried: /^(?!.*--cert-dir)/, stderr: '' });
+    t.notMatch((await typed(host, ['status'])).stdout, host.certDir);
+  });
+}
+
+t.test('the file that somebody has left elsewhere counted beside the daemon that answers', async (t) => {
+  const host = hostOf(t);
+  lay(host, KNOWN);
+  await host.daemon({ status: () => KNOWN });
+  t.equal((await seenBy(host, ['history'])).certDir, host.certDir);
+});
+
+for (const { unit, execStart, process } of [
+  { unit: 'certlet.service', execStart: '/usr/bin/certlet run $MORE --cert-dir=DIR', process: {} },
+  { unit: 'certlet-once.service', execStart: '-/usr/bin/certlet once --cert-dir "DIR"', process: { command: 'once' } },
+]) {
+  t.test(`root's own words in a drop-in of ${unit} count, whoever wrote the document`, async (t) => {
+    const host = hostOf(t);
+    lay(host, host.own(ofProcess({ pid: NOBODY, ...process })));
+    // Others may write there.
+    chmodSync(host.runtimeDir, 0o777);
+    const root = unitsOf(t, unit, execStart.replace('DIR', host.certDir));
+    t.match(await seenBy(host, ['history'], root), {
+      certDir: host.certDir,
+      stderr: `certlet: certlet's unit has the cert-dir ${host.certDir}, and the settings name none`,
+    });
+  });
+}
+
+for (const by of ['socket', 'file'] as const) {
+  t.test(`whoever may write in the runtime folder chose what root was told to hand over: ${by}`, async (t) => {
+    const host = hostOf(t);
+    if (by === 'file') lay(host, host.own(KNOWN));
+    else await host.daemon({ status: () => KNOWN });
+    chmodSync(host.runtimeDir, 0o777);
+    // The unit names another.
+    const root = unitsOf(t, 'certlet.service', '/usr/bin/certlet run --cert-dir /nonexistent/b/pki');
+    for (const words of [['check'], ['history'], ['renew', '--dry-run']]) {
+      t.match(await seenBy(host, words, root), {
+        certDir: DEFAULT,
+        carried: /^(?!.*--cert-dir)/,
+        stderr: / tells of the cert-dir .*\n {2}do: Give --cert-dir .* if that is the cert-dir of this node\.\n/,
+      });
+    }
+    if (by === 'file') return;
+    const { status, stderr } = await typed(host, ['status', '-o', 'json'], undefined, root);
+    t.equal(status, 6);
+    t.match(stderr, /is of node n1 with the cert-dir .*\n {2}do: Give --cert-dir /);
+    t.notMatch(stderr, 'fix:');
+  });
+}
+
+t.test(
+  'the same for root, by the user who has the runtime folder',
+  { skip: !SUPERUSER && 'files of another user' },
+  async (t) => {
+    const host = hostOf(t);
+    await host.daemon({ status: () => KNOWN });
+    chownSync(host.runtimeDir, 997, 997);
+    t.match(await seenBy(host, ['check']), { certDir: DEFAULT, stderr: 'do: Give --cert-dir' });
+    chownSync(host.runtimeDir, 0, 0);
+    chownSync(host.socket, 997, 997);
+    t.match(await seenBy(host, ['check']), { certDir: DEFAULT, stderr: 'do: Give --cert-dir' });
+    chownSync(host.socket, 0, 0);
+    t.match(await seenBy(host, ['check']), { certDir: host.certDir });
+  },
+);
+
+for (const path of [5, 'kubelet-client-current.pem', './a/../kubelet-client-current.pem']) {
+  t.test(
+    `a document with the path ${String(path)} ended commands with a stack, or by a flag that nobody typed`,
+    async (t) => {
+      const host = hostOf(t);
+      lay(
+        host,
+        changed(({ certificates }) => ({ certificates: certificates.map((one) => ({ ...one, path })) })),
+      );
+      for (const words of [['history'], ['check'], ['renew', '--dry-run']])
+        t.match(await seenBy(host, words), { certDir: DEFAULT, stderr: '' });
+      t.notMatch((await typed(host, ['status'])).stderr, /internal|--cert-dir|\n +at /);
+    },
+  );
+}
+
 for (const words of [['once'], ['reset'], ['renew'], ['join', '--discovery-file', '/f']]) {
   t.test(`${words.join(' ')} writes nowhere by the word of a daemon`, async (t) => {
     const host = hostOf(t);
@@ -75,7 +192,7 @@ t.test('status was refused, and shows the daemon with one line that says so', as
     stderr,
     `certlet: the daemon has the cert-dir ${host.certDir}, and the settings name none: it is about that one\n`,
   );
-  t.equal((await typed(host, ['status', '-o', 'json'])).stderr, '', 'beside a document nothing');
+  t.equal((await typed(host, ['status', '-o', 'json'])).stderr, stderr, 'beside a document, too');
 });
 
 t.test('renew was refused, and asks the daemon', async (t) => {

@@ -193,6 +193,14 @@ for (const { name, settings, file, thrown } of [
   });
 }
 
+t.test('root was refused, or shown another folder, by the file that a once by hand had left', async (t) => {
+  const host = new CommandHost(t, { certDir: ELSEWHERE });
+  writeFileSync(join(host.runtimeDir, 'status.json'), host.own(text(NOBODY)));
+  t.match(await lookAt(host, 0), { source: { kind: 'disk', certDir: ELSEWHERE } });
+  await answering(t, host, { status: 503, body: refusal({ code: 'STARTING' }) });
+  await t.rejects(lookAt(host, 0), { code: 'ERR_CONTROL' }, 'a daemon is there');
+});
+
 t.test(
   'a daemon that has its name from its own command line, or from before the host was renamed, is this one',
   async (t) => {

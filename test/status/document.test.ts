@@ -180,6 +180,16 @@ for (const { name, text, message } of [
     text: '{"version":1,"process":{"startedAt":"2030-01-01T00:00:00Z"},"node":{},"certificates":[null],"hooks":[]}',
     message: '/s is no status document',
   },
+  ...[
+    { name: 'a node that is null', of: { node: null } },
+    { name: 'a node without a name', of: { node: {} } },
+    { name: 'a node whose name is no text', of: { node: { name: 5 } } },
+    { name: 'a certificate whose path is no text', of: { certificates: [{ since: NOW, path: 5 }] } },
+  ].map(({ name, of }) => ({
+    name: `${name}, which ended commands with a stack`,
+    text: JSON.stringify({ ...full, ...of }),
+    message: '/s is no status document',
+  })),
 ]) {
   t.test(`decodeStatus refuses ${name}`, async (t) => {
     t.throws(() => decodeStatus(text, '/s'), { code: 'ERR_CONTROL', message });

@@ -116,12 +116,15 @@ async function askDaemon({ runtimeDir }: Settings): Promise<DaemonState> {
   }
 }
 
-async function lastRun(fs: FileSystem, { runtimeDir }: Settings): Promise<StatusDocument | undefined> {
-  const path = statusFilePath(runtimeDir);
+async function lastRun(fs: FileSystem, settings: Settings): Promise<StatusDocument | undefined> {
+  const path = statusFilePath(settings.runtimeDir);
   try {
     const text = await readIfPresent(fs, path, STATUS_LIMIT_BYTES);
     const document = text === undefined ? undefined : decodeStatus(text, path);
-    return document?.process.command === 'once' ? document : undefined;
+    if (document?.process.command !== 'once') return undefined;
+    // One by hand in another cert-dir says nothing of what the timer does here.
+    await refuseForeign(document, settings, path);
+    return document;
   } catch (error) {
     if (isCertletError(error, 'ERR_CONTROL')) return undefined;
     throw error;

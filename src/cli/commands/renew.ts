@@ -12,7 +12,7 @@ import { ANSWER_VERSION, encodeAnswer, wordsFor } from '../answer.ts';
 import type { RenewArguments } from '../command.ts';
 import type { CommandContext } from '../command-context.ts';
 import { daemonsCertDirWords } from '../daemons-cert-dir.ts';
-import { daemonsCertDir, type Mine, refuseForeign } from '../../foreign-daemon.ts';
+import { daemonsCertDir, type Mine, refuseForeignOrder } from '../../foreign-daemon.ts';
 import { typedLine } from '../carried.ts';
 import { managedPurposes } from '../managed-purposes.ts';
 import { VERSION } from '../version.ts';
@@ -45,15 +45,15 @@ export async function runRenew(context: CommandContext, args: RenewArguments): P
   }
   refuseForbidden(reply, place);
   if (reply.status !== 202) throw refused(reply.text);
-  say(await askedWords(settings, purposes));
+  say(await askedWords(context, settings, purposes));
   const watch = new RenewalWatch(purposes, before === 'absent' ? [] : before);
   if (args.wait) await follow(context, place, watch, args);
   return conclude(context, args, { purposes, through: 'daemon', watch: args.wait ? watch : undefined });
 }
 
 /** What was asked of the daemon, and of which where the settings do not say. */
-async function askedWords(settings: Settings, purposes: readonly string[]): Promise<string> {
-  const elsewhere = await daemonsCertDir(settings);
+async function askedWords({ edge }: CommandContext, settings: Settings, purposes: readonly string[]): Promise<string> {
+  const elsewhere = await daemonsCertDir(settings, edge);
   const [what, noun] = purposes.length === 1 ? ['a new', 'certificate'] : ['new', 'certificates'];
   const asked = `asked the daemon for ${what} ${purposes.join(' and ')} ${noun}\n`;
   return elsewhere === undefined ? asked : daemonsCertDirWords(elsewhere) + asked;
@@ -146,7 +146,7 @@ async function askStatus(place: Place): Promise<Answer | 'absent'> {
 /** Throws `ERR_CONTROL` where it is another node's daemon: nothing may be asked of that one. */
 async function certificatesOf({ socket, mine }: Place, { text }: Answer): Promise<readonly CertificateStatus[]> {
   const document = decodeStatus(text, socket);
-  await refuseForeign(document, mine, `what answers at ${socket}`);
+  await refuseForeignOrder(document, mine, `what answers at ${socket}`);
   return document.certificates;
 }
 
