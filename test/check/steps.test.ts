@@ -1,5 +1,5 @@
 /** The less usual turns of the way: other credentials, hardened clusters, records of certlet, users who may not look. */
-import { chmodSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { chmodSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import type { Test } from 'tap';
@@ -8,6 +8,7 @@ import { NodeFileSystem } from '../../src/adapters/file-system.ts';
 import { encodeHistory } from '../../src/csr/pending.ts';
 import type { HostKubelet } from '../../src/adapters/host-kubelet.ts';
 import type { OwnUnits } from '../../src/adapters/own-units.ts';
+import { parseChain } from '../../src/pki/certificate.ts';
 import { checkText } from '../../src/check/report.ts';
 import { encodeStatus } from '../../src/status/codec.ts';
 import { statusDocument } from '../../src/status/document.ts';
@@ -421,6 +422,32 @@ t.test('a restart service whose last run had failed was nothing to check', async
   host.settings({ kubelet: { restart: 'never' } });
   t.strictSame(await found(), [], 'what the settings do not ask for any more is nobody’s trouble');
 });
+
+for (const { name, purpose, version, found } of [
+  { name: 'of a kubelet that reads it again', purpose: 'client', version: 'v1.30.1', found: true },
+  { name: 'of a kubelet that nobody knows', purpose: 'client', version: undefined, found: true },
+  { name: 'of a kubelet that has to be restarted for it', purpose: 'client', version: 'v1.17.0', found: false },
+  { name: 'that the kubelet serves', purpose: 'serving', version: 'v1.30.1', found: false },
+] as const) {
+  const what = found ? 'was forgotten with' : 'is over with';
+  t.test(`a restart of the kubelet that failed ${what} a new ${purpose} certificate: ${name}`, async (t) => {
+    const { cluster, host } = await scene(t);
+    settle(cluster, host);
+    if (purpose === 'serving') host.pair(cluster.clientCa, purpose);
+    host.settings({ kubelet: { version } });
+    const link = join(host.certDir, `kubelet-${purpose === 'client' ? 'client' : 'server'}-current.pem`);
+    const { serial: lastSerial } = parseChain(readFileSync(link, 'utf8')).leaf;
+    const history = encodeHistory({ lastSerial, lastIssuedAt: new Date('2026-11-30T01:00:05Z') });
+    host.write(join(folder(join(host.certDir, '.certlet')), `${purpose}-history.json`), history);
+    const results = folder(join(folder(join(host.root, 'run')), 'results'));
+    const failed =
+      'Phase=ended\nRun=a\nService=exit-code\nAt=2026-11-30T01:00:00Z\nUnit=kubelet.service\nLoadState=loaded\n';
+    host.write(join(results, 'restart-kubelet'), failed, 0o644);
+    const unitStates = () => Promise.resolve({ kind: 'untold', reason: 'x' } as const);
+    const result = await host.check({ unitStates });
+    t.equal(result.find('kubelet.restart-failed') !== undefined, found, result.text);
+  });
+}
 
 t.test('settings that cannot be used were seventeen lines of "skipped"', async (t) => {
   const host = new CheckHost(t);

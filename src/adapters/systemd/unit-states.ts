@@ -21,6 +21,8 @@ export interface UnitState {
   readonly needsReload: boolean;
   /** When it became active the last time; undefined where it was not since the boot. */
   readonly activeSince: Date | undefined;
+  /** How often systemd has started it again by itself since somebody did; undefined where systemd is older than 235. */
+  readonly restarts: number | undefined;
   /** Of a timer, the next moment by the calendar; undefined where there is none. */
   readonly nextRun: Date | undefined;
 }
@@ -31,7 +33,7 @@ export type UnitStates =
   | { readonly kind: 'untold'; readonly reason: string };
 
 const PROPERTIES =
-  'Id,LoadState,ActiveState,SubState,UnitFileState,Result,ExecMainStatus,ExecMainCode,InvocationID,NeedDaemonReload,ActiveEnterTimestamp,NextElapseUSecRealtime';
+  'Id,LoadState,ActiveState,SubState,UnitFileState,Result,ExecMainStatus,ExecMainCode,InvocationID,NeedDaemonReload,ActiveEnterTimestamp,NRestarts,NextElapseUSecRealtime';
 /** Moments are written in the zone of who asks, words in its language. */
 const ENVIRONMENT = { PATH: '/usr/bin:/bin:/usr/sbin:/sbin', LC_ALL: 'C', TZ: 'UTC', SYSTEMD_COLORS: '0' };
 const TIMEOUT_MS = 5_000;
@@ -109,6 +111,7 @@ export function parseUnitStates(text: string): ReadonlyMap<string, UnitState> {
       invocation: value('InvocationID') === '' ? undefined : value('InvocationID'),
       needsReload: value('NeedDaemonReload') === 'yes',
       activeSince: momentOf(value('ActiveEnterTimestamp')),
+      restarts: value('NRestarts') === '' ? undefined : Number(value('NRestarts')),
       nextRun: momentOf(value('NextElapseUSecRealtime')),
     });
   }

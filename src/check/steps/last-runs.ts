@@ -2,9 +2,11 @@ import { RESTART_HOOK } from '../../adapters/hooks/hook-record.ts';
 import { lastResult } from '../../adapters/systemd/flag-results.ts';
 import type { Settings } from '../../config.ts';
 import { type FlagTaker, judgeFlagResult } from '../../kubelet/flag-result.ts';
+import { kubeletPlan, type RestartSetting } from '../../kubelet/restart.ts';
 import { receivedAt } from '../../rotation/rules/schedule.ts';
 import type { CheckContext, ViewedPair } from '../facts.ts';
 import type { Finding } from '../finding.ts';
+import { kubeletVersionOf } from '../kubelet-version.ts';
 import { type LastRun, lastRunFindings } from '../rules/last-runs.ts';
 
 /** A service that the settings may ask for after a rotation. */
@@ -19,13 +21,14 @@ interface Asked {
 
 /** What came of the last restart, reload and privileged hooks, by what their services have written. */
 export async function lastRuns(
-  { ports, facts: { pairs = [] }, signal }: CheckContext,
+  { ports, facts, signal }: CheckContext,
   settings: Settings,
   told: ReadonlySet<string>,
 ): Promise<readonly Finding[]> {
   const host = { fs: ports.fs, runtimeDir: settings.runtimeDir };
+  const { pairs = [] } = facts;
   const runs: LastRun[] = [];
-  for (const { taker, file, hook, purposes } of askedBy(settings)) {
+  for (const { taker, file, hook, purposes } of askedBy(settings, kubeletVersionOf(settings, facts))) {
     const result = await lastResult(host, file);
     if (result === undefined || judgeFlagResult(result, taker).kind !== 'failed') continue;
     runs.push({ taker, hook, result, newestAt: newestOf(pairs.filter(({ spec }) => purposes.includes(spec.name))) });
@@ -33,16 +36,18 @@ export async function lastRuns(
   if (runs.length === 0) return [];
   const units = new Set(runs.map(({ result }) => result.unit).filter((unit) => unit !== ''));
   const states = await ports.unitStates([...units], signal);
-  return lastRunFindings(runs, { told, states });
+  return lastRunFindings(runs, { told, states, now: ports.now() });
 }
 
-function askedBy({ kubelet, specs, privilegedHooks }: Settings): readonly Asked[] {
+function askedBy({ kubelet, specs, privilegedHooks }: Settings, kubeletVersion: string | undefined): readonly Asked[] {
   const all = specs.map(({ name }) => name);
   const reloads = new Set(specs.flatMap(({ after }) => (after.reload === undefined ? [] : [after.reload])));
   const service = 'certlet-kubelet-restart';
   const restart = { taker: { kind: 'restart', service }, file: 'restart-kubelet', hook: RESTART_HOOK } as const;
   return [
-    ...(kubelet.restart === 'never' ? [] : [{ ...restart, purposes: all }]),
+    ...(kubelet.restart === 'never'
+      ? []
+      : [{ ...restart, purposes: restartedFor(specs, kubelet.restart, kubeletVersion) }]),
     ...[...reloads].map(
       (name): Asked => ({
         taker: { kind: 'reload', service: `certlet-reload@${name}` },
@@ -61,6 +66,19 @@ function askedBy({ kubelet, specs, privilegedHooks }: Settings): readonly Asked[
     ),
   ];
 }
+
+/** Of the other certificates a new one leaves the kubelet as it is. One that is looked at after the swap is restarted for, or in use without that. */
+const restartedFor = (
+  specs: Settings['specs'],
+  setting: RestartSetting,
+  kubeletVersion: string | undefined,
+): readonly string[] =>
+  specs
+    .filter(({ name: purpose, after }) => {
+      const plan = kubeletPlan({ purpose, after, kubeletVersion }, setting);
+      return plan.kind === 'restart' || (plan.kind === 'prove' && plan.restartIfStale);
+    })
+    .map(({ name }) => name);
 
 function newestOf(pairs: readonly ViewedPair[]): Date | undefined {
   const moments = pairs.flatMap(({ view: { reading }, history }) => {

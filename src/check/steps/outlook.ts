@@ -6,8 +6,8 @@ import { readTrustedCas } from '../../kubeconfig/trusted-ca.ts';
 import { splitCertificates } from '../../pki/certificate.ts';
 import type { KubeconfigReading } from '../../ports.ts';
 import type { Outlook } from '../../outlooks.ts';
-import type { Settings } from '../../config.ts';
 import type { CheckContext, CheckPorts, Facts, Step, StepOutcome } from '../facts.ts';
+import { kubeletVersionOf } from '../kubelet-version.ts';
 import { finding } from '../finding.ts';
 import { caRotationFindings, type TrustedBy } from '../rules/for-ca-rotation.ts';
 import { kubeletCaFindings } from '../rules/for-kubelet-ca.ts';
@@ -74,7 +74,7 @@ async function shortLived({ ports, facts }: CheckContext): Promise<StepOutcome |
   const { settings, automatic, skewMs, bootstrap } = facts;
   if (settings === undefined) return NO_SETTINGS;
   const units = await ports.ownUnits();
-  const kubeletVersion = versionOf(settings, facts);
+  const kubeletVersion = kubeletVersionOf(settings, facts);
   const bootstraps = bootstrap?.kind === 'usable' && bootstrap.config.credential.kind !== 'none';
   return { findings: shortLivedFindings({ settings, automatic, units, kubeletVersion, skewMs, bootstraps }) };
 }
@@ -87,7 +87,7 @@ async function caRotation({ ports, facts }: CheckContext): Promise<StepOutcome |
     now: ports.now(),
     node: trustedOf(node),
     bootstrap: trustedOf(bootstrap),
-    kubeletVersion: versionOf(settings, facts),
+    kubeletVersion: kubeletVersionOf(settings, facts),
     kubeletUnit: settings.kubelet.unit,
     kubeletRestart: settings.kubelet.restart,
     clientCa: typeof clientCa === 'string' ? undefined : clientCa,
@@ -105,10 +105,6 @@ function trustedOf(reading: Facts['node']): TrustedBy | undefined {
   const { caPem, caPath } = reading.config.cluster;
   return { path: reading.path, cas: readTrustedCas(caPem), caPath };
 }
-
-/** The settings win over what the kubelet of this host says, which wins over the Node. */
-const versionOf = ({ kubelet: set }: Settings, { kubelet, nodeObject }: Facts): string | undefined =>
-  set.version ?? kubelet?.version ?? nodeObject?.kubeletVersion;
 
 /** CAs that are to verify a chain, and where they are from. */
 interface Verifier {

@@ -27,7 +27,7 @@ t.test('each unit of an answer by its name, and what systemd leaves out', async 
       ExecMainStatus: '78',
       InvocationID: '0a1b',
     }),
-    block({ Id: 'kubelet.service', ActiveEnterTimestamp: 'Mon 2026-11-30 01:30:21 UTC' }),
+    block({ Id: 'kubelet.service', ActiveEnterTimestamp: 'Mon 2026-11-30 01:30:21 UTC', NRestarts: '3' }),
     block({ Id: 'certlet-once.timer', NextElapseUSecRealtime: 'Mon 2026-11-30 01:30:21 UTC' }),
     block({ Id: 'none.service', LoadState: 'not-found', UnitFileState: '', NextElapseUSecRealtime: '' }),
     '',
@@ -43,8 +43,12 @@ t.test('each unit of an answer by its name, and what systemd leaves out', async 
     needsReload: false,
     nextRun: undefined,
   });
-  t.has(states.get('kubelet.service'), { activeSince: new Date('2026-11-30T01:30:21Z') });
-  t.has(states.get('certlet-once.timer'), { exitStatus: undefined, nextRun: new Date('2026-11-30T01:30:21Z') });
+  t.has(states.get('kubelet.service'), { activeSince: new Date('2026-11-30T01:30:21Z'), restarts: 3 });
+  t.has(states.get('certlet-once.timer'), {
+    exitStatus: undefined,
+    restarts: undefined,
+    nextRun: new Date('2026-11-30T01:30:21Z'),
+  });
   t.match(states.get('none.service'), { load: 'not-found', enabled: '', invocation: undefined, nextRun: undefined });
 });
 

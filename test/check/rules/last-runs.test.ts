@@ -21,12 +21,14 @@ const FAILED: LastRun = {
 };
 const LOOK = 'journalctl -u certlet-kubelet-restart.service -e';
 
-const states = (active: string, activeSince: Date | undefined) => ({
+const NOW = new Date('2026-11-30T01:00:10Z');
+
+const states = (active: string, activeSince: Date, restarts: number | undefined) => ({
   kind: 'told' as const,
-  units: new Map([['kubelet.service', { active, activeSince } as UnitState]]),
+  units: new Map([['kubelet.service', { active, activeSince, restarts } as UnitState]]),
 });
 
-for (const { name, run = {}, result = {}, told = [], seen = states('active', new Date(0)), found } of [
+for (const { name, run = {}, result = {}, told = [], seen = states('active', new Date(0), 0), now = NOW, found } of [
   {
     name: 'a restart that failed',
     found: [
@@ -57,16 +59,37 @@ for (const { name, run = {}, result = {}, told = [], seen = states('active', new
     ],
   },
   { name: 'systemd cannot be asked', seen: { kind: 'untold', reason: 'x' } as const, found: [/^warning kubelet/] },
-  { name: 'a unit that is tried again and again', seen: states('activating', LATER), found: [/^warning kubelet/] },
+  { name: 'a unit that is tried again and again', seen: states('activating', LATER, 3), found: [/^warning kubelet/] },
   { name: 'a restart that succeeded', result: { service: 'success', active: 'active', sub: 'running' }, found: [] },
   { name: 'one that runs', result: { phase: 'running', service: '' } as const, found: [] },
   { name: 'another certificate has come since', run: { newestAt: LATER }, found: [] },
-  { name: 'somebody has started the unit since', seen: states('active', LATER), found: [] },
+  { name: 'somebody has started the unit since', seen: states('active', LATER, 0), found: [] },
+  {
+    name: 'a certificate that came in the second of the run, which was taken for a later one',
+    run: { newestAt: new Date('2026-11-30T01:00:00.400Z') },
+    found: [/^warning kubelet/],
+  },
+  {
+    name: 'a unit in the active moment of a crash loop, which was taken for started by somebody',
+    seen: states('active', LATER, 3),
+    found: [/^warning kubelet/],
+  },
+  {
+    name: 'the same by a systemd that counts nothing',
+    seen: states('active', LATER, undefined),
+    found: [/^warning kubelet/],
+  },
+  {
+    name: 'a unit that stays up after a crash loop',
+    seen: states('active', LATER, 3),
+    now: new Date('2026-11-30T01:01:01Z'),
+    found: [],
+  },
   { name: 'the daemon tells of it', told: ['restart-kubelet'], found: [] },
 ] as const) {
   t.test(`last run: ${name}`, async (t) => {
     const one: LastRun = { ...FAILED, ...run, result: { ...FAILED.result, ...result } };
-    const lines = lastRunFindings([one], { told: new Set(told), states: seen }).map(
+    const lines = lastRunFindings([one], { told: new Set(told), states: seen, now }).map(
       ({ verdict, id, what, remedy = '' }) => `${verdict} ${id}: ${what} | ${remedy}`,
     );
     t.match(lines, found);

@@ -12,6 +12,7 @@ const running: UnitState = {
   invocation: 'good start',
   needsReload: false,
   activeSince: undefined,
+  restarts: 0,
   nextRun: undefined,
 };
 const failed: UnitState = {
