@@ -17,6 +17,7 @@ import { NOW, SAMPLE_CERT_DIR, sampleManager, sampleSnapshot } from '../fixtures
 import type { CheckResult } from '../fixtures/check/host.ts';
 import type { FakeCluster, FakeClusterOptions } from '../fixtures/cluster/fake-cluster.ts';
 import { startFakeCluster } from '../fixtures/cluster/fake-cluster.ts';
+import { MountedFileSystem } from '../fixtures/mounted-file-system.ts';
 import { startProxy } from '../fixtures/http/connect-proxy.ts';
 
 async function scene(t: Test, options: FakeClusterOptions = {}): Promise<{ cluster: FakeCluster; host: CheckHost }> {
@@ -79,6 +80,25 @@ t.test('one mount was told once for each folder on it', async (t) => {
     [],
     paths.join(),
   );
+});
+
+t.test('a read-only mount below another was not told, and stayed when the upper one was mended', async (t) => {
+  const { cluster, host } = await scene(t);
+  settle(cluster, host);
+  const certificatesDir = folder(join(folder(join(host.root, 'later')), 'certs'));
+  const [one = '', two = ''] = ['one', 'two'].map((name) => folder(join(certificatesDir, name)));
+  const common = { signerName: 'example.com/x', commonName: 'x', usages: ['server auth'], names: ['a.example'] };
+  host.settings({ certificatesDir, certificates: ['one', 'two'].map((name) => ({ ...common, name })) });
+  const closed = async (mounts: readonly string[]): Promise<readonly string[]> => {
+    const { findings } = await host.check({
+      fs: new MountedFileSystem([], mounts),
+      isReadOnlyMount: (path) => Promise.resolve(path.startsWith(host.root)),
+    });
+    return findings.filter(({ id }) => id === 'files.read-only').map(({ evidence }) => String(evidence?.['path']));
+  };
+  t.strictSame(await closed(['/']), [host.root]);
+  t.strictSame(await closed(['/', one]), [host.root, one]);
+  t.strictSame(await closed(['/', certificatesDir]), [host.root, one, two], 'neither lies below the other');
 });
 
 t.test('two certificates that wrote one file through a link were no problem to check', async (t) => {

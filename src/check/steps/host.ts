@@ -1,4 +1,5 @@
 import { dirname } from 'node:path';
+import { onErrno } from '../../adapters/file-errors.ts';
 import type { FileFacts } from '../../adapters/file-system.ts';
 import { readKubeconfig } from '../../adapters/kubeconfig-files.ts';
 import { meetingFiles } from '../../adapters/probe/meeting-files.ts';
@@ -27,6 +28,7 @@ import {
 } from '../rules/files.ts';
 import { isDenied, kubeconfigFindings, type Looker, unreadable } from '../rules/kubeconfigs.ts';
 import { leftFindings } from '../rules/left.ts';
+import { oncePerMount, type Placed } from '../rules/mounts.ts';
 import { pairFindings } from '../rules/pairs.ts';
 import { userOfService } from '../service-user.ts';
 import { targetsOf } from '../targets.ts';
@@ -241,20 +243,18 @@ async function writtenFindings(
     if (await ports.isReadOnlyMount(path)) return [readOnlyFinding(path)];
     return (await ports.isFull(path, uid)) ? [fullFinding(path)] : [];
   });
-  return oncePerTree((await Promise.all(judged)).flat());
+  const found = (await Promise.all(judged)).flat();
+  return found.length < 2 ? found : oncePerMount(await placed(ports, found), await ports.fs.mountPoints());
 }
 
-/** Folders below one that is told of have the same trouble, and so have several that are to be made in one folder. */
-const oncePerTree = (found: readonly Finding[]): readonly Finding[] =>
-  found.filter(
-    (each, index) =>
-      !found.some((other, at) => {
-        const [path, above] = [pathOf(each), pathOf(other)];
-        return at !== index && other.id === each.id && (path === above ? at < index : path.startsWith(`${above}/`));
-      }),
+async function placed({ fs }: CheckPorts, found: readonly Finding[]): Promise<readonly Placed[]> {
+  return Promise.all(
+    found.map(async (each) => {
+      const path = String(each.evidence?.['path']);
+      return { found: each, path: await fs.realpath(path).catch(onErrno(path)) };
+    }),
   );
-
-const pathOf = ({ evidence }: Finding): string => String(evidence?.['path']);
+}
 
 /** The folder, or what is there of the way to it: certlet makes the rest. */
 async function nearest(ports: CheckPorts, folder: string): Promise<{ readonly path: string; readonly kind: string }> {
