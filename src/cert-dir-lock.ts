@@ -117,7 +117,7 @@ export class CertDirLock {
   async #troubled(settings: Settings, { error, since, tries }: Trouble, retry: Date): Promise<AgentSnapshot> {
     const { certificatesOnDisk } = await import('./disk-pairs.ts');
     const { log, clock, userId, startedAt } = this.#parts;
-    const { code, message, remedy } = error;
+    const { code, message, remedy, path, errno } = error;
     const now = clock.now();
     const store = openStore(settings, log);
     const found = await certificatesOnDisk(settings, userId, (name) => store.currentPath(name));
@@ -125,7 +125,7 @@ export class CertDirLock {
       nodeName: settings.nodeName,
       startedAt,
       now,
-      trouble: { code, message, remedy, at: now },
+      trouble: { code, message, remedy, path, errno, at: now },
       failing: { since, tries },
       retry,
     });

@@ -19,6 +19,8 @@ export interface ErrorDetails {
   readonly status?: number;
   /** The file or folder that an operation failed on. */
   readonly path?: string;
+  /** The system's name for why (`EACCES`), where the system refused. */
+  readonly errno?: string;
   readonly reason?: ErrorReason | undefined;
   readonly cause?: unknown;
 }
@@ -34,6 +36,7 @@ export class CertletError extends Error {
   readonly retryAfterMs: number | undefined;
   readonly status: number | undefined;
   readonly path: string | undefined;
+  readonly errno: string | undefined;
   readonly reason: ErrorReason | undefined;
 
   constructor(code: ErrorCode, message: string, details: ErrorDetails = {}) {
@@ -43,6 +46,7 @@ export class CertletError extends Error {
     this.retryAfterMs = details.retryAfterMs;
     this.status = details.status;
     this.path = details.path;
+    this.errno = details.errno;
     this.reason = details.reason;
   }
 }

@@ -32,7 +32,7 @@ export function fileError(error: unknown, path: string): unknown {
   if (error instanceof CertletError || errno === undefined) return error;
   const { failed, operation, what } = whatFailed(error, path);
   const message = `${what}: ${reasonOf(error)} (${errno})`;
-  const about = { cause: error, path: failed };
+  const about = { cause: error, path: failed, errno };
   if (errno === 'ENOSPC' || errno === 'EDQUOT')
     return new CertletError('ERR_STORE_FULL', message, { ...about, remedy: fullRemedy(errno, failed) });
   if (errno === 'EROFS')

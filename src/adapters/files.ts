@@ -123,6 +123,7 @@ async function refusePlantedLinks(fs: FileSystem, folder: string): Promise<void>
 /** `ERR_STORE_IO` for what stands where a folder must be, with the command that moves it away. */
 export const noFolder = (path: string): CertletError =>
   new CertletError('ERR_STORE_IO', `${path} is no folder`, {
+    path,
     remedy: `mv ${shellWord(path)} ${shellWord(`${path}.old`)}   # moves it away`,
   });
 

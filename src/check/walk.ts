@@ -41,7 +41,8 @@ async function take(step: Step, context: CheckContext): Promise<StepOutcome> {
 
 /** A finding that says what an error says. */
 export function fromError(id: string, error: CertletError, verdict: Finding['verdict'] = 'problem'): Finding {
-  return finding(verdict, id, error.message, { remedy: error.remedy, evidence: { code: error.code } });
+  const { code, message, remedy, path, errno } = error;
+  return finding(verdict, id, message, { remedy, evidence: { code, path, errno } });
 }
 
 /** Remedies are told as they work on this host. */

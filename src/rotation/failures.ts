@@ -29,8 +29,8 @@ export class Failures {
     return this.#attempts;
   }
 
-  record({ code, message, remedy, path }: CertletError, at: Date): void {
-    this.#last = { code, message, remedy, path, at };
+  record({ code, message, remedy, path, errno }: CertletError, at: Date): void {
+    this.#last = { code, message, remedy, path, errno, at };
     this.#failing = { since: this.#failing?.since ?? at, tries: (this.#failing?.tries ?? 0) + 1 };
     this.#past = { since: this.#past?.since ?? at, tries: (this.#past?.tries ?? 0) + 1, code };
     this.count(code);

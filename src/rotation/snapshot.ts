@@ -41,6 +41,8 @@ export interface FailureSnapshot {
   readonly remedy: Remedy | undefined;
   /** The file or folder that it is about, where it is about one. */
   readonly path?: string | undefined;
+  /** The system's name for why, where the system refused. */
+  readonly errno?: string | undefined;
   readonly at: Date;
 }
 

@@ -148,6 +148,10 @@ export interface ErrorStatus {
   readonly code: string;
   readonly message: string;
   readonly remedy?: Remedy;
+  /** The file or folder that it is about. */
+  readonly path?: string;
+  /** The system's name for why (`EACCES`), where the system refused. */
+  readonly errno?: string;
   readonly at: Timestamp;
 }
 
@@ -257,11 +261,13 @@ function certificateStatus(
   });
 }
 
-function errorStatus({ code, message, remedy, at }: FailureSnapshot): ErrorStatus {
+function errorStatus({ code, message, remedy, path, errno, at }: FailureSnapshot): ErrorStatus {
   return present({
     code,
     message: foreign(message),
     remedy: remedy === undefined ? undefined : reworded(remedy, foreign),
+    path: path === undefined ? undefined : foreign(path),
+    errno,
     at: timestamp(at),
   });
 }

@@ -10,6 +10,8 @@ const lastError: FailureSnapshot = {
   code: 'ERR_CSR_DENIED',
   message: 'denied',
   remedy: 'certlet renew',
+  path: '/var/lib/kubelet/pki',
+  errno: 'EACCES',
   at: new Date('2026-11-21T03:00:00.900Z'),
 };
 const hook = {

@@ -87,6 +87,7 @@ export async function refuseClosed(context: Pick<StoreContext, 'fs' | 'uid'>, fo
   if (facts === undefined || (owned && (facts.mode & OWNER_USES) === OWNER_USES)) return;
   const who = owned ? 'its owner' : `user ${String(context.uid)}`;
   throw new CertletError('ERR_STORE_IO', `${folder} is closed to ${who} (mode ${facts.mode.toString(8)})`, {
+    path: folder,
     remedy: owned ? `chmod u+rwx ${shellWord(folder)}` : `chown ${String(context.uid)} ${shellWord(folder)}`,
   });
 }
@@ -107,6 +108,7 @@ async function refuseOpenParents(context: Pick<StoreContext, 'fs'>, folder: stri
   }
 }
 
+/** `path` is the folder for its own owner or mode alone: check takes it for what it tells of them itself. */
 function unsafe(folder: string, reason: string, remedy: Remedy): CertletError {
-  return new CertletError('ERR_STORE_UNSAFE', `${folder} is not safe for keys: ${reason}`, { remedy });
+  return new CertletError('ERR_STORE_UNSAFE', `${folder} is not safe for keys: ${reason}`, { path: folder, remedy });
 }

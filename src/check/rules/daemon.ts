@@ -75,9 +75,9 @@ function troubleFindings(
 ): readonly Finding[] {
   const { id, who } = teller;
   if (trouble !== undefined) {
-    const { code, message, remedy } = trouble;
+    const { code, message, remedy, path, errno } = trouble;
     const what = `${who} renew nothing: ${message}`;
-    return [finding('problem', `${id}.trouble`, what, { remedy, evidence: { code } })];
+    return [finding('problem', `${id}.trouble`, what, { remedy, evidence: { code, path, errno } })];
   }
   return [
     ...certificates.flatMap((status) => failingFinding(status, now, teller)),
@@ -96,13 +96,16 @@ function failingFinding(
   { id, fails }: Teller,
 ): readonly Finding[] {
   if (lastError === undefined) return [];
-  const { code, message, at, remedy } = lastError;
+  const { code, message, at, remedy, path, errno } = lastError;
   const since = failing?.since ?? at;
   const tries = failing === undefined ? '' : `, ${String(failing.tries)} ${failing.tries === 1 ? 'try' : 'tries'}`;
   const span = spanText(now.getTime() - Date.parse(since));
   const what = `${fails} to renew the ${purpose} certificate (for ${span}${tries}): ${message}`;
   return [
-    finding('problem', `${id}.${purpose}-failing`, what, { remedy: command ?? remedy, evidence: { code, since } }),
+    finding('problem', `${id}.${purpose}-failing`, what, {
+      remedy: command ?? remedy,
+      evidence: { code, since, path, errno },
+    }),
   ];
 }
 
