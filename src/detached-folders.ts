@@ -30,7 +30,7 @@ export class DetachedFolders {
       return undefined;
     }
     if (!this.#worked) return undefined;
-    const message = `the folder was removed under the running service: ${failed.lastError?.message ?? ''}`;
+    const message = `the folder was removed or mounted over under the running service, which starts again by itself: ${failed.lastError?.message ?? ''}`;
     return new CertletError('ERR_STORE_DETACHED', message);
   }
 }

@@ -24,7 +24,10 @@ t.test('a cert-dir removed under the running service (kubeadm reset) asks for a 
     'a full disk is no such thing',
   );
   const reason = watch.reasonToRestart(round('waiting to retry', 'ERR_STORE_READ_ONLY'));
-  t.match(reason, { code: 'ERR_STORE_DETACHED', message: /removed under the running service: open \/pki\/x: EROFS/ });
+  t.match(reason, {
+    code: 'ERR_STORE_DETACHED',
+    message: /removed or mounted over under the running service, which starts again by itself: open \/pki\/x: EROFS/,
+  });
 });
 
 t.test('a lock that does not hold any more asks for a new process, from the first round on', async (t) => {
@@ -62,7 +65,7 @@ t.test('an error that names no path says nothing of the cert-dir', async (t) => 
   t.equal(watch.reasonToRestart(pathless({ code: 'ERR_STORE_READ_ONLY', message: 'EROFS' })), undefined);
   t.match(watch.reasonToRestart(pathless({ code: 'ERR_STORE_READ_ONLY', message: 'EROFS', path: '/pki' })), {
     code: 'ERR_STORE_DETACHED',
-    message: 'the folder was removed under the running service: EROFS',
+    message: 'the folder was removed or mounted over under the running service, which starts again by itself: EROFS',
   });
 });
 

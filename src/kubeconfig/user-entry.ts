@@ -93,7 +93,13 @@ function readToken(user: Field): UserEntry | undefined {
   return token === undefined ? undefined : { kind: 'token', token, warnings: [] };
 }
 
+/** Of shells, templates and manuals. Sent as it is, it is answered as a token that has expired. */
+const PLACE_FOR_A_TOKEN = /^(?:\$\{?\w+\}?|<[^<>]*>|\{\{.*\}\}|\[\[.*\]\]|__\w+__)$/;
+
 function checkToken(field: Field, text: string): void {
+  if (PLACE_FOR_A_TOKEN.test(text)) {
+    throw field.invalid('is a place for a token that was not filled in', 'Write the token itself there.');
+  }
   if (/^[\x21-\x7e]+$/.test(text)) return;
   throw field.invalid(
     'has a blank, a line break or a character beyond ASCII',

@@ -356,6 +356,14 @@ const rows: readonly Row[] = [
     mend: /hostnameOverride/,
   },
   {
+    name: "the serving certificate is another node's; hostnameOverride was to be changed for it",
+    host: 'fresh',
+    arrange: (cluster, host) => void host.pair(cluster.clientCa, 'serving', { commonName: 'system:node:n2' }),
+    id: 'certificate.serving-name',
+    what: /for system:node:n2, not for system:node:n1/,
+    mend: /^certlet renew serving --wait/,
+  },
+  {
     name: 'the token can be read by every user',
     host: 'fresh',
     arrange: (cluster, host) => host.bootstrap(cluster.bootstrapKubeconfig(), 0o644),

@@ -263,6 +263,17 @@ const BAD: readonly BadRow[] = [
     field: 'users[0].user.token',
     words: /a line break/,
   }),
+  ...['${BOOTSTRAP_TOKEN}', '$TOKEN', '<token>', '__TOKEN__', '[[ token ]]', '{{ .BootstrapToken }}'].map((place) =>
+    user(
+      `a place for a token, ${place}, was sent to the server, which answers as to an expired one`,
+      [`token: '${place}'`],
+      {
+        column: 12,
+        field: 'users[0].user.token',
+        words: /not filled in/,
+      },
+    ),
+  ),
   user('user name and password', ['username: a', 'password: hidden'], {
     column: 15,
     field: 'users[0].user.username',

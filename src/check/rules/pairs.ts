@@ -126,7 +126,11 @@ function leafFindings(question: PairQuestion, leaf: CertificateFacts): readonly 
     return problem('expired', `expired ${age} ago (${timestamp(leaf.notAfter)})`, lostRemedy(spec));
   }
   if (leaf.commonName !== commonName)
-    return problem('name', `is for ${leaf.commonName}, not for ${commonName}`, NAME_REMEDY);
+    return problem(
+      'name',
+      `is for ${leaf.commonName}, not for ${commonName}`,
+      spec.isIdentity ? NAME_REMEDY : lostRemedy(spec),
+    );
   const reasons = unfitReasons(leaf, { commonName, usages: spec.usages, now });
   if (reasons.length > 0) return problem('unfit', `does not do: ${reasons.join(', ')}`, 'systemctl restart certlet');
   if (now < leaf.notBefore) {
@@ -136,6 +140,7 @@ function leafFindings(question: PairQuestion, leaf: CertificateFacts): readonly 
   return [lifeFinding(question, leaf, evidence), ...reserveFindings({ ...question, leaf })];
 }
 
+/** Which node this is stands in its client certificate; any other is asked for again under that name. */
 const NAME_REMEDY =
   'kubectl get nodes   # then set hostnameOverride to the name of the Node object; if this host has become another node: certlet renew client';
 const lostRemedy = ({ name, isIdentity }: CertificateSpec): Remedy =>
