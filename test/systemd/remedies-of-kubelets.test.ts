@@ -251,7 +251,7 @@ t.test('refused requests, broken records, and commands that find no daemon', { s
 
   stop('certlet');
   put('/run/certlet/status.json', '{"version":9}\n');
-  pastes.paste('status/document.ts', fixBelow(attempt('certlet', 'status').stderr));
+  pastes.paste('status/codec.ts', fixBelow(attempt('certlet', 'status').stderr));
   await until('a status', () => attempt('certlet', 'status').status === 0);
 });
 
