@@ -71,8 +71,9 @@ export interface ToldCertDir {
   readonly certDir: string;
   /** `unit`: root's, who wrote the same on the command line of a unit. `daemon`: of one that lives and is root's or the looker's own. `other`: of anybody else, who must not choose where root looks and what root is told to paste. */
   readonly by: 'unit' | 'daemon' | 'other';
-  /** Where it is told. */
+  /** Where it is told: the socket that answers, or the status file. */
   readonly path: string;
+  readonly answers: boolean;
 }
 
 /**
@@ -84,15 +85,15 @@ export async function daemonsCertDir(mine: Mine, { userId, hostRoot }: Looker): 
   const word = (await answered(mine)) ?? (await left(mine));
   const certDir = word && (await foreignCertDir(word.document, mine));
   if (word === undefined || certDir === undefined) return undefined;
-  const { document, path, alive } = word;
+  const { document, path, answers, alive } = word;
   if (!isByDefault(document, mine)) return undefined;
   const { readUnitCertDirs } = await import('./adapters/own-units.ts');
   for (const given of await readUnitCertDirs(hostRoot)) {
-    if (!(await isElsewhere(given, certDir))) return { certDir: given, by: 'unit', path };
+    if (!(await isElsewhere(given, certDir))) return { certDir: given, by: 'unit', path, answers };
   }
   if (!alive) return undefined;
   const { isOnlyOurs } = await import('./adapters/kubeconfig-safety.ts');
-  return { certDir, by: (await isOnlyOurs(new NodeFileSystem(), path, userId)) ? 'daemon' : 'other', path };
+  return { certDir, by: (await isOnlyOurs(new NodeFileSystem(), path, userId)) ? 'daemon' : 'other', path, answers };
 }
 
 /** Nobody has said of which cert-dir the settings are, nor that they are of another node. */
@@ -125,6 +126,7 @@ async function published({ runtimeDir }: Mine): Promise<StatusDocument | undefin
 interface Word {
   readonly document: StatusDocument;
   readonly path: string;
+  readonly answers: boolean;
   readonly alive: boolean;
 }
 
@@ -133,7 +135,7 @@ async function answered({ runtimeDir }: Mine): Promise<Word | undefined> {
   try {
     const reply = await callControl(path, { method: 'GET', path: '/status' });
     if (reply.kind !== 'answer' || reply.status !== 200) return undefined;
-    return { document: decodeStatus(reply.text, path), path, alive: true };
+    return { document: decodeStatus(reply.text, path), path, answers: true, alive: true };
   } catch (thrown) {
     if (isCertletError(thrown)) return undefined;
     throw thrown;
@@ -148,6 +150,7 @@ async function left(mine: Mine): Promise<Word | undefined> {
   return {
     document,
     path: statusFilePath(mine.runtimeDir),
+    answers: false,
     alive: command === 'run' && isProcessAlive(pid),
   };
 }

@@ -1,3 +1,4 @@
+import { isAbsolute } from 'node:path';
 import {
   flagOf,
   mergeSandbox,
@@ -51,5 +52,5 @@ export async function readUnitCertDirs(root: string): Promise<readonly string[]>
   const given = await Promise.all(
     units.map(async (unit) => flagOf(mergeService(await files.readUnit(unit, [])), '--cert-dir')),
   );
-  return given.filter((certDir) => certDir !== undefined);
+  return given.filter((certDir) => certDir !== undefined).filter((certDir) => isAbsolute(certDir));
 }

@@ -5,6 +5,8 @@ import { adviceLines } from '../status/rows.ts';
 import type { Command, ParsedLine } from './command.ts';
 import { loadChosenSettings, type ProcessEdge } from './command-context.ts';
 
+const ROOT = 0;
+
 type CommandLine = Extract<ParsedLine, { readonly kind: 'command' }>;
 
 /** Those that look and change nothing. What writes goes by settings and command line alone: a status file is the word of the service's user, who may not be root. */
@@ -29,8 +31,9 @@ export async function withDaemonsCertDir(line: CommandLine, edge: ProcessEdge): 
     const { certDir } = told;
     return { ...line, settings: { ...settings, settingFlags: { ...settings.settingFlags, 'cert-dir': certDir } } };
   }
-  // `status` meets the same document and refuses it, with the same to do.
-  if (command.name !== 'status') edge.stderr.write(plainLines(await leftWords(told)));
+  // `status` meets the same document and refuses it, with the same to do; root's looks at the cert-dir where nobody answers.
+  const refuses = command.name === 'status' && (told.answers || edge.userId !== ROOT);
+  if (!refuses) edge.stderr.write(plainLines(await leftWords(told)));
   return line;
 }
 
@@ -40,7 +43,7 @@ export const daemonsCertDirWords = ({ certDir, by }: ToldCertDir): string =>
 
 async function leftWords({ certDir, path }: ToldCertDir): Promise<string> {
   const { giveCertDir } = await import('../foreign-daemon.ts');
-  const lines = [`certlet: ${path} tells of the cert-dir ${certDir}; it is about that of the settings`];
+  const lines = [`certlet: ${path} tells of the cert-dir ${certDir}; what follows is about that of the settings`];
   return `${[...lines, ...adviceLines(giveCertDir(certDir)).map((line) => `  ${line}`)].join('\n')}\n`;
 }
 
