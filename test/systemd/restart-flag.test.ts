@@ -216,6 +216,28 @@ t.test('check tells of a restart that failed, until somebody starts the kubelet'
   t.strictSame(findingsOf('kubelet.restart-failed'), []);
 });
 
+t.test('a kubelet between two ends of a crash loop was taken for started by somebody', { skip: noLab }, async (t) => {
+  await reset();
+  const unit =
+    '[Service]\nRestart=always\nRestartSec=1\nExecStart=sh -c "test -e /run/broken && exec sleep 4; exec sleep infinity"\n';
+  put('/run/systemd/system/kubelet.service', `[Unit]\nStartLimitIntervalSec=0\n${unit}`);
+  shell('systemctl daemon-reload; touch /run/broken; systemctl start kubelet');
+  const at = `${new Date().toISOString().slice(0, 19)}Z`;
+  const state = 'LoadState=loaded\nActiveState=activating\nSubState=auto-restart\n';
+  put(
+    '/run/certlet/results/restart-kubelet',
+    `Run=a\nPhase=ended\nService=success\nUnit=kubelet.service\nAt=${at}\n${state}`,
+  );
+  await until(
+    'a start by systemd',
+    () => show('kubelet', 'NRestarts') !== '0' && show('kubelet', 'SubState') === 'running',
+  );
+  t.match(findingsOf('kubelet.restart-failed'), [{ verdict: 'warning', what: /auto-restart/ }]);
+  shell('rm /run/broken; systemctl restart kubelet');
+  t.equal(show('kubelet', 'NRestarts'), '0');
+  t.strictSame(findingsOf('kubelet.restart-failed'), []);
+});
+
 t.test('the unit of the kubelet is a setting of the host', { skip: noLab }, async (t) => {
   await reset();
   installKubelet();
