@@ -61,7 +61,10 @@ export interface CertificateStore {
   inspect(certificate: string): Promise<readonly StoredPair[]>;
   /** The pair behind the link now, undefined when there is none or it is not whole. Changes nothing. */
   current(certificate: string): Promise<CertificatePair | undefined>;
-  /** Whether the link names what this process saw or put there last: what changed it was its own doing, or has been seen. Changes nothing. */
+  /**
+   * Whether the link names what this process saw or put there last: what changed it was its own doing, or has been seen. False where something else
+   * than a link stands at its name. Changes nothing.
+   */
   isLinkAsLeft(certificate: string): Promise<boolean>;
   /** Writes the timestamped file, swaps the link, touches older files and writes the plain files where its spec wants that. Returns the file's path. Idempotent for the pair that is current already. */
   install(certificate: string, pair: CertificatePair, now: Date): Promise<string>;

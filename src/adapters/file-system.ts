@@ -37,6 +37,8 @@ export interface FileFacts {
   readonly mtimeMs: number;
   readonly device: number;
   readonly inode: number;
+  /** When it was made, which tells it from an earlier one: inodes are given again at once. 0 where the file system does not keep it. */
+  readonly bornMs: number;
 }
 
 /** A file open for writing. */
@@ -259,8 +261,8 @@ export function mountPointsOf(mountinfo: string): ReadonlySet<string> {
 
 function factsOf(stats: Stats): FileFacts {
   const kind = stats.isFile() ? 'file' : stats.isDirectory() ? 'folder' : stats.isSymbolicLink() ? 'link' : 'other';
-  const { size, uid, gid, mtimeMs, dev: device, ino: inode } = stats;
-  return { kind, size, mode: stats.mode & 0o7777, uid, gid, mtimeMs, device, inode };
+  const { size, uid, gid, mtimeMs, dev: device, ino: inode, birthtimeMs: bornMs } = stats;
+  return { kind, size, mode: stats.mode & 0o7777, uid, gid, mtimeMs, device, inode, bornMs };
 }
 
 function refusal(code: string, text: string, path: string): Error {

@@ -2,8 +2,8 @@ import { shellWord } from '../remedy.ts';
 import { randomBytes } from 'node:crypto';
 import { basename, dirname, join } from 'node:path';
 import { CertletError } from '../errors.ts';
-import { errnoOf, fileError, TEMPORARY } from './file-errors.ts';
-import type { FileSystem, OpenFile } from './file-system.ts';
+import { errnoOf, fileError, onErrno, TEMPORARY } from './file-errors.ts';
+import type { FileFacts, FileSystem, OpenFile } from './file-system.ts';
 
 /** For a file that a group may read: the group that the new file must have before its first byte, and its permission bits. */
 export interface GroupMode {
@@ -127,20 +127,26 @@ export const noFolder = (path: string): CertletError =>
     remedy: `mv ${shellWord(path)} ${shellWord(`${path}.old`)}   # moves it away`,
   });
 
-/** Folders that this process has made, whose names are durable, by the disk that has them. */
-const MADE = new WeakMap<FileSystem, Set<string>>();
+/** Folders that this process has made, whose names are durable, by the disk that has them; each with what tells it from another at its path. */
+const MADE = new WeakMap<FileSystem, Map<string, string>>();
 
-function madeOn(fs: FileSystem): Set<string> {
-  const made = MADE.get(fs) ?? new Set();
+function madeOn(fs: FileSystem): Map<string, string> {
+  const made = MADE.get(fs) ?? new Map<string, string>();
   MADE.set(fs, made);
   return made;
 }
 
 /**
  * Whether this process made a folder by `ensureFolder`: then its name is durable, and nothing in it is of a process before, which may have been
- * killed between making a name and syncing it.
+ * killed between making a name and syncing it. One that somebody made since in its place is not ours, nor is what cannot be looked at.
  */
-export const madeHere = (fs: FileSystem, path: string): boolean => MADE.get(fs)?.has(path) === true;
+export async function madeHere(fs: FileSystem, path: string): Promise<boolean> {
+  const made = MADE.get(fs)?.get(path);
+  return made !== undefined && made === (await fs.lstat(path).then(identityOf, onErrno(undefined)));
+}
+
+const identityOf = (facts: FileFacts | undefined): string | undefined =>
+  facts && [facts.device, facts.inode, facts.bornMs].join(':');
 
 async function makeFolder(fs: FileSystem, path: string, mode: number): Promise<boolean> {
   try {
@@ -150,8 +156,9 @@ async function makeFolder(fs: FileSystem, path: string, mode: number): Promise<b
     if (dirname(path) !== path) await makeFolder(fs, dirname(path), 0o755);
     await fs.mkdir(path, mode & 0o700);
     await fs.chmod(path, mode);
+    const made = identityOf(await fs.lstat(path));
     await fs.syncFolder(dirname(path));
-    madeOn(fs).add(path);
+    if (made !== undefined) madeOn(fs).set(path, made);
     return true;
   } catch (error) {
     if (errnoOf(error) === 'EEXIST') return false;

@@ -1,6 +1,6 @@
-import { existsSync } from 'node:fs';
+import { realpathSync } from 'node:fs';
 import { watch, type FSWatcher } from 'chokidar';
-import { dirname, isAbsolute } from 'node:path';
+import { basename, dirname, isAbsolute } from 'node:path';
 import type { Logger } from '../ports.ts';
 
 /** Several events of one change (write, rename, chmod) count as one. */
@@ -16,8 +16,8 @@ export interface FileWatcher {
 /**
  * Watches the folders of files, since a watch on a link or on a file that is replaced by renaming sees nothing (Kubernetes' `..data` links).
  * Calls `onChange` with the paths that changed, and `onReady` once, when the folders of the first update are watched: what changed while
- * they were being set up went unseen. A folder that is not there is looked for at each update. A watcher that fails is told once and done
- * without: a slow poll stands behind it.
+ * they were being set up went unseen. A folder that is not there is looked for at each update, and so is where a link on the way to one leads: it
+ * is watched behind the link, and told by the name that was given. A watcher that fails is told once and done without: a slow poll stands behind it.
  */
 export function watchFiles(
   log: Logger,
@@ -32,9 +32,9 @@ class FolderWatcher implements FileWatcher {
   readonly #onChange: (paths: readonly string[]) => void;
   readonly #onReady: () => void;
   #files: ReadonlySet<string> = new Set();
-  readonly #folders = new Set<string>();
-  /** Wanted, and not there when they were looked for last: chokidar would watch the folder above, and never this one. */
-  readonly #missing = new Set<string>();
+  /** Where the folders of the files were when they were looked for last, links followed; undefined: nowhere. */
+  readonly #places = new Map<string, string | undefined>();
+  readonly #watched = new Set<string>();
   #changed = new Set<string>();
   #timer: NodeJS.Timeout | undefined;
   #watcher: FSWatcher | undefined;
@@ -47,18 +47,28 @@ class FolderWatcher implements FileWatcher {
 
   update(paths: readonly string[]): void {
     this.#files = new Set(paths.filter(isAbsolute));
-    const wanted = new Set([...this.#files].map((path) => dirname(path)));
-    // Those of no more interest are never unwatched: chokidar would then be silent about every folder below as well.
-    const fresh = [...wanted].filter((folder) => !this.#folders.has(folder));
-    const present = fresh.filter((folder) => existsSync(folder));
-    for (const folder of fresh) if (!present.includes(folder)) this.#missing.add(folder);
-    if (present.length === 0) return;
-    this.#watcher ??= this.#open();
-    this.#watcher.add(present);
-    for (const folder of present) this.#folders.add(folder);
-    // What came into them before came unseen.
-    const late = present.filter((folder) => this.#missing.delete(folder));
+    const late: string[] = [];
+    for (const folder of new Set([...this.#files].map((path) => dirname(path)))) {
+      const place = placeOf(folder);
+      // What came into it before came unseen.
+      if (this.#places.has(folder) && this.#places.get(folder) !== place) late.push(folder);
+      this.#places.set(folder, place);
+    }
+    this.#watch();
     this.#tell([...this.#files].filter((file) => late.includes(dirname(file))));
+  }
+
+  /**
+   * Those of no more interest are never unwatched: chokidar would then be silent about every folder below as well. One that is not there is left out:
+   * chokidar would watch the folder above, and never this one.
+   */
+  #watch(): void {
+    const places = new Set([...this.#places.values()].filter((place) => place !== undefined));
+    const fresh = [...places].filter((place) => !this.#watched.has(place));
+    if (fresh.length === 0) return;
+    this.#watcher ??= this.#open();
+    this.#watcher.add(fresh);
+    for (const place of fresh) this.#watched.add(place);
   }
 
   async close(): Promise<void> {
@@ -79,16 +89,23 @@ class FolderWatcher implements FileWatcher {
   }
 
   #notice(event: string, path: string): void {
-    if (event === 'unlinkDir' && this.#folders.delete(path)) this.#lost(path);
+    if (event === 'unlinkDir' && this.#watched.delete(path)) this.#lose(path);
+    const name = basename(path);
     // A swap of `..data` changes every file behind it.
-    const hit = path.endsWith('..data') ? [...this.#files].filter((file) => dirname(file) === dirname(path)) : [path];
-    this.#tell(hit.filter((file) => this.#files.has(file)));
+    const isHit = (file: string): boolean =>
+      this.#places.get(dirname(file)) === dirname(path) && (name === '..data' || basename(file) === name);
+    this.#tell([...this.#files].filter(isHit));
   }
 
-  /** Made anew it is another folder: chokidar takes that for the one it watches already, unless it is told. */
-  #lost(folder: string): void {
-    this.#missing.add(folder);
-    this.#watcher?.unwatch(folder);
+  /**
+   * Made anew it is another folder: chokidar takes that for the one it watches already, unless it is told. Of one that is gone already it does not take
+   * the folders below for unwatched.
+   */
+  #lose(place: string): void {
+    const gone = [...this.#files].filter((file) => this.#places.get(dirname(file)) === place);
+    for (const [folder, known] of this.#places) if (known === place) this.#places.set(folder, undefined);
+    this.#watcher?.unwatch(place);
+    this.#tell(gone);
   }
 
   #tell(paths: readonly string[]): void {
@@ -101,5 +118,14 @@ class FolderWatcher implements FileWatcher {
       this.#changed = new Set();
       this.#onChange(told);
     }, SETTLE_MS);
+  }
+}
+
+/** Where a folder is, links followed; undefined where there is none. The dot: a file in its place is none. */
+function placeOf(folder: string): string | undefined {
+  try {
+    return realpathSync.native(`${folder}/.`);
+  } catch {
+    return undefined;
   }
 }

@@ -6,7 +6,14 @@ import t from 'tap';
 import { createClusterCaFiles } from '../../src/adapters/cluster-ca-files.ts';
 import { errnoOf, fileError } from '../../src/adapters/file-errors.ts';
 import { NodeFileSystem } from '../../src/adapters/file-system.ts';
-import { ensureFolder, readIfPresent, replaceFile, replaceLink, sweepTemporaries } from '../../src/adapters/files.ts';
+import {
+  ensureFolder,
+  madeHere,
+  readIfPresent,
+  replaceFile,
+  replaceLink,
+  sweepTemporaries,
+} from '../../src/adapters/files.ts';
 import { HookRecord } from '../../src/adapters/hooks/hook-record.ts';
 import { createServersFile } from '../../src/adapters/store/servers-record.ts';
 import { CertletError } from '../../src/errors.ts';
@@ -274,4 +281,22 @@ t.test('a folder is not made through a link of another user', async (t) => {
     ['of our own', process.geteuid?.() ?? 0],
   ] as const)
     t.equal(await ensureFolder(new OwnedLinks(uid), join(path, name), 0o700), true, name);
+});
+
+t.test('a folder that somebody made in the place of one of ours counted as ours, and was never synced', async (t) => {
+  const path = join(t.testdir({ before: {} }), 'pki');
+  t.equal(await madeHere(fs, path), false, 'nothing is there');
+  await ensureFolder(fs, path, 0o700);
+  t.equal(await madeHere(fs, path), true);
+  real.writeFileSync(join(path, 'file'), '');
+  t.equal(await madeHere(fs, path), true, 'used since');
+  const { ino, birthtimeMs } = real.statSync(path);
+  real.rmSync(path, { recursive: true });
+  t.equal(await madeHere(fs, path), false, 'gone');
+  // The inode is given again at once, and the clock of the file system has ticks.
+  const isSame = (one: real.Stats): boolean => one.ino === ino && one.birthtimeMs === birthtimeMs;
+  for (real.mkdirSync(path); isSame(real.statSync(path)); real.mkdirSync(path)) real.rmdirSync(path);
+  t.equal(await madeHere(fs, path), false, 'made by another');
+  t.equal(await ensureFolder(fs, path, 0o700), false);
+  t.equal(await madeHere(fs, path), false, 'which one that finds it does not change');
 });

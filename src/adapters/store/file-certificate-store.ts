@@ -120,8 +120,11 @@ export class FileCertificateStore implements CertificateStore {
 
   isLinkAsLeft(name: string): Promise<boolean> {
     return this.#inTurn(name, async (context) => {
-      const target = await linkTarget(context, currentPath(context));
-      return this.#linksLeft.has(name) && this.#linksLeft.get(name) === target;
+      const link = currentPath(context);
+      const facts = await context.fs.lstat(link);
+      // A pair that somebody put there as a plain file is to be adopted.
+      if (facts !== undefined && facts.kind !== 'link') return false;
+      return this.#linksLeft.has(name) && this.#linksLeft.get(name) === (await linkTarget(context, link));
     });
   }
 
@@ -285,7 +288,7 @@ async function madeDurable(context: StoreContext, path: string): Promise<string>
  * what has more than one name in it was there before. Left out is what holds nothing but names that this process has made durable.
  */
 async function perhapsMade(fs: FileSystem, folder: string): Promise<readonly string[]> {
-  const own = madeHere(fs, folder) ? [] : [folder];
+  const own = (await madeHere(fs, folder)) ? [] : [folder];
   return [...own, ...(await aboveWhatMayBeMade(fs, folder))];
 }
 
@@ -293,6 +296,6 @@ async function aboveWhatMayBeMade(fs: FileSystem, folder: string): Promise<reado
   const above = dirname(folder);
   if (above === folder) return [];
   const names = await fs.readdir(above).catch(onErrno<readonly string[]>([]));
-  const own = madeHere(fs, folder) ? [] : [above];
+  const own = (await madeHere(fs, folder)) ? [] : [above];
   return names.length === 1 ? [...own, ...(await aboveWhatMayBeMade(fs, above))] : own;
 }

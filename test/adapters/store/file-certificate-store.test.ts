@@ -171,6 +171,9 @@ t.test(
     t.equal(await store.isLinkAsLeft('client'), false, 'nobody has looked yet');
     const [stamped] = await store.inspect('client');
     t.equal(await store.isLinkAsLeft('client'), true, 'there is none');
+    bench.put('kubelet-client-current.pem', pemOf(p3));
+    t.equal(await store.isLinkAsLeft('client'), false, 'a pair was put as a plain file where there was no link');
+    real.rmSync(bench.path('kubelet-client-current.pem'));
     await store.install('client', p2, later(1));
     t.equal(await store.isLinkAsLeft('client'), true, 'installed');
     const mine = bench.target('client') ?? '';
@@ -182,6 +185,33 @@ t.test(
     t.equal(await store.isLinkAsLeft('client'), true, 'looked at');
     real.rmSync(bench.path('kubelet-client-current.pem'));
     t.equal(await store.isLinkAsLeft('client'), false, 'removed');
+  },
+);
+
+t.test(
+  'folders that somebody made in the place of those of this process were not synced at the first look',
+  async (t) => {
+    const bench = new Bench(t.testdir());
+    const fs = new StoppingFileSystem();
+    const syncsOfLook = async (): Promise<readonly string[]> => {
+      const before = fs.operations.length;
+      await bench.store({ fs }).inspect('client');
+      return fs.operations.slice(before).filter((operation) => /^syncFolder .*(pki|certlet)$/.test(operation));
+    };
+    await bench.store({ fs }).install('client', p1, NOON);
+    t.strictSame(await syncsOfLook(), [], 'made and synced by this process');
+    const identities = (): readonly string[] =>
+      [bench.certDir, bench.stateDir].map(
+        (path) => `${path} ${String(real.statSync(path).ino)} ${String(real.statSync(path).birthtimeMs)}`,
+      );
+    const ours = identities();
+    // The inode is given again at once, and the clock of the file system has ticks.
+    do {
+      real.rmSync(bench.certDir, { recursive: true });
+      bench.put('kubelet-client-2029-01-01-00-00-00.pem', pemOf(p1));
+      real.mkdirSync(bench.stateDir, { mode: 0o700 });
+    } while (identities().some((identity) => ours.includes(identity)));
+    t.strictSame([...(await syncsOfLook())].sort(), [`syncFolder ${bench.certDir}`, `syncFolder ${bench.stateDir}`]);
   },
 );
 

@@ -45,7 +45,17 @@ const told = (findings: readonly Finding[]): readonly string[] => findings.map((
 
 // Files
 
-const FILE: FileFacts = { kind: 'file', size: 1, mode: 0o600, uid: 0, gid: 0, mtimeMs: 0, device: 1, inode: 1 };
+const FILE: FileFacts = {
+  kind: 'file',
+  size: 1,
+  mode: 0o600,
+  uid: 0,
+  gid: 0,
+  mtimeMs: 0,
+  device: 1,
+  inode: 1,
+  bornMs: 0,
+};
 for (const row of [
   { name: 'a private secret of root', kind: 'secret', facts: {}, ids: [] },
   { name: 'a secret of the service user', kind: 'secret', facts: { uid: 990 }, ids: [] },

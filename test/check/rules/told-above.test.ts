@@ -36,6 +36,7 @@ const facts = (mode: number): FileFacts => ({
   mtimeMs: 0,
   device: 1,
   inode: 1,
+  bornMs: 0,
 });
 const writable = (path: string): readonly Finding[] =>
   modeFindings({ path, kind: 'folder', facts: facts(0o777) }, [], 0);
