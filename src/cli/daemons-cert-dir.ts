@@ -1,6 +1,6 @@
 import { asCertletError, isCertletError } from '../errors.ts';
 import { plainLines } from '../adapters/log/printable.ts';
-import type { ToldCertDir } from '../foreign-daemon.ts';
+import type { ToldCertDir } from './told-cert-dir.ts';
 import { adviceLines } from '../status/rows.ts';
 import type { Command, ParsedLine } from './command.ts';
 import { loadChosenSettings, type ProcessEdge } from './command-context.ts';
@@ -48,7 +48,7 @@ async function leftWords({ certDir, path }: ToldCertDir): Promise<string> {
 }
 
 async function toldCertDir({ settings }: CommandLine, edge: ProcessEdge): Promise<ToldCertDir | undefined> {
-  const { daemonsCertDir } = await import('../foreign-daemon.ts');
+  const { daemonsCertDir } = await import('./told-cert-dir.ts');
   try {
     return await daemonsCertDir(await loadChosenSettings(settings, edge), edge);
   } catch (error) {

@@ -18,7 +18,6 @@ import { CONFIG_FLAG } from './flags.ts';
 import { carriedBy } from './carried.ts';
 import { lostOutput } from './lost-output.ts';
 import { VERSION } from './version.ts';
-import { withDaemonsCertDir } from './daemons-cert-dir.ts';
 import { wrongLineError } from './wrong-line.ts';
 
 /** Runs a command and resolves to the exit code. */
@@ -33,7 +32,7 @@ export async function runLine(
   const session = new Session(edge);
   const carryOut = async (): Promise<number> => {
     const line = await read();
-    if (line.kind === 'command') return dispatch(line.command, session.context(await withDaemonsCertDir(line, edge)));
+    if (line.kind === 'command') return dispatch(line.command, session.context(line));
     if (line.kind === 'wrong') throw await wrongLineError(line, () => loadChosenSettings(line.settings, edge));
     edge.stdout.write(line.kind === 'help' ? line.text : `certlet ${VERSION}\n`);
     return EXIT.ok;
