@@ -1,4 +1,5 @@
 import { shellWord } from '../remedy.ts';
+import { timestamp } from '../timestamp.ts';
 import { type BigIntStats, constants, lstatSync, type Stats } from 'node:fs';
 import * as disk from 'node:fs/promises';
 import type { DatabaseSync } from 'node:sqlite';
@@ -60,7 +61,7 @@ export async function acquireLock(
   const fs = nodeFileSystem;
   await ensureFolder(fs, resolve(certDir), 0o755);
   const path = join(await disk.realpath(certDir), options.file ?? '.certlet.lock');
-  const note: LockHolder = { pid: process.pid, label: options.label, since: new Date().toISOString() };
+  const note: LockHolder = { pid: process.pid, label: options.label, since: timestamp(new Date()) };
   const own = HELD.get(path);
   if (own !== undefined) throw heldBy(certDir, path, own.note);
   const held: Held = { note, database: undefined, identity: '' };
