@@ -25,8 +25,9 @@ export async function nodePackage(architecture: string): Promise<string> {
   mkdirSync(caches, { recursive: true });
   const work = mkdtempSync(join(caches, 'fetch-'));
   try {
+    // With all that the caller has set for npm: registry, proxy, CAs. What comes is held against its hash below.
     await runProgram('npm', ['pack', `${name}@${locked.version}`, '--pack-destination', work], {
-      env: { HOME: homedir() },
+      env: callersEnvironment(),
     });
     const archive = join(work, `${name}-${locked.version}.tgz`);
     const found = `sha512-${createHash('sha512').update(readFileSync(archive)).digest('base64')}`;
@@ -39,5 +40,8 @@ export async function nodePackage(architecture: string): Promise<string> {
   }
   return kept;
 }
+
+const callersEnvironment = (): Readonly<Record<string, string>> =>
+  Object.fromEntries(Object.entries(process.env).filter((entry): entry is [string, string] => entry[1] !== undefined));
 
 const digestName = (integrity: string): string => createHash('sha256').update(integrity).digest('hex').slice(0, 12);
