@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import t from 'tap';
 import { callControl, type ControlCall } from '../src/adapters/control/client.ts';
 import { CertletError } from '../src/errors.ts';
-import { hookEvent } from './adapters/hooks/hook-fakes.ts';
+import { hookEvent, ManualClock } from './adapters/hooks/hook-fakes.ts';
 import { openStore, systemClock } from '../src/assembly.ts';
 import type { LogFields, LogLevel } from '../src/ports.ts';
 import { openSurroundings } from '../src/surroundings.ts';
@@ -175,6 +175,37 @@ t.test('the hooks of a daemon that lost its lock wrote their record', async (t) 
     await surroundings.close();
   }
 });
+
+t.test(
+  'once waited ten seconds more, outside of its timeout, for the version of a kubelet that had not begun',
+  async (t) => {
+    const { context } = new CommandHost(t).session();
+    const settings = await context.loadSettings();
+    const said: LogFields[] = [];
+    const log = { log: (_level: LogLevel, _event: string, fields: LogFields) => void said.push(fields) };
+    // Nobody moves it: whatever waits for the time never ends.
+    const clock = new ManualClock();
+    const store = openStore(settings, log);
+    const surroundings = await openSurroundings(settings, {
+      command: 'once',
+      log,
+      clock,
+      pid: 7,
+      confirmLock: async () => undefined,
+      version: '0',
+      store,
+      agent: () => undefined,
+    });
+    await surroundings.after.rotated({ ...hookEvent(), kubeletVersion: undefined }, context.signal);
+    await clock.sleeping(1);
+    await surroundings.settled();
+    t.ok(
+      said.some(({ do: todo, remedy }) => String(todo ?? remedy).includes('kubelet.version')),
+      JSON.stringify(said),
+    );
+    await surroundings.close();
+  },
+);
 
 t.test(
   'events by option: a rotation is told to the cluster, and a node that may not write events goes on',

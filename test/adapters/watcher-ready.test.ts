@@ -57,39 +57,6 @@ t.test('a folder that is of no interest any more does not silence the folders be
   t.strictSame(await told.promise, [path]);
 });
 
-t.test('a file in a folder that was made later, or made anew, was never told', async (t) => {
-  const folder = t.testdir({ etc: {} });
-  const path = join(folder, 'certs', 'proxy-current.pem');
-  let next = Promise.withResolvers<readonly string[]>();
-  const ready = Promise.withResolvers<void>();
-  const watcher = watchFiles(
-    { log: (_level, event) => t.fail(event) },
-    (paths) => next.resolve(paths),
-    () => ready.resolve(),
-  );
-  t.teardown(() => watcher.close());
-  const told = async (change: () => void): Promise<readonly string[]> => {
-    next = Promise.withResolvers();
-    change();
-    return await next.promise;
-  };
-  let swaps = 0;
-  const swap = (): void => {
-    symlinkSync(`${String(++swaps)}.pem`, `${path}.new`);
-    renameSync(`${path}.new`, path);
-  };
-  const files = [join(folder, 'etc', 'config.yaml'), path];
-  watcher.update(files);
-  await ready.promise;
-  for (const what of ['later', 'anew']) {
-    mkdirSync(join(folder, 'certs'));
-    swap();
-    t.strictSame(await told(() => watcher.update(files)), [path], `${what}: what came in before it was watched`);
-    t.strictSame(await told(swap), [path], `${what}: and since`);
-    await told(() => rmSync(join(folder, 'certs'), { recursive: true }));
-  }
-});
-
 /** A watcher of these files that is ready; `told` makes a change and waits for the paths that are told next. */
 async function watching(t: Test, files: readonly string[]) {
   let next = Promise.withResolvers<readonly string[]>();
@@ -109,6 +76,25 @@ async function watching(t: Test, files: readonly string[]) {
   };
   return { watcher, told };
 }
+
+t.test('a file in a folder that was made later, or made anew, was never told', async (t) => {
+  const folder = t.testdir({ etc: {} });
+  const path = join(folder, 'certs', 'proxy-current.pem');
+  let swaps = 0;
+  const swap = (): void => {
+    symlinkSync(`${String(++swaps)}.pem`, `${path}.new`);
+    renameSync(`${path}.new`, path);
+  };
+  const files = [join(folder, 'etc', 'config.yaml'), path];
+  const { watcher, told } = await watching(t, files);
+  for (const what of ['later', 'anew']) {
+    mkdirSync(join(folder, 'certs'));
+    swap();
+    t.strictSame(await told(() => watcher.update(files)), [path], `${what}: what came in before it was watched`);
+    t.strictSame(await told(swap), [path], `${what}: and since`);
+    await told(() => rmSync(join(folder, 'certs'), { recursive: true }));
+  }
+});
 
 t.test('a link of a certificate in a folder that is a link itself was looked at by the minute alone', async (t) => {
   const folder = t.testdir({ one: {}, two: {}, pki: t.fixture('symlink', 'one') });

@@ -4,25 +4,13 @@ import { chmodSync, chownSync, writeFileSync } from 'node:fs';
 import t, { type Test } from 'tap';
 import { runProgram } from '../../src/cli/program.ts';
 import type { Dispatch } from '../../src/cli/session.ts';
-import { encodeStatus } from '../../src/status/codec.ts';
-import { type StatusDocument, statusDocument } from '../../src/status/document.ts';
-import { CommandHost } from '../fixtures/command-host.ts';
-import { NOW, sampleManager, sampleSnapshot } from '../fixtures/snapshots.ts';
+import { type StatusDocument } from '../../src/status/document.ts';
+import { CommandHost, KNOWN } from '../fixtures/command-host.ts';
 
 /** No process has it: Linux gives no number so high. */
 const NOBODY = 2 ** 22 + 1;
 const SUPERUSER = process.geteuid?.() === 0;
 const DEFAULT = '/var/lib/kubelet/pki';
-const KNOWN = encodeStatus(
-  statusDocument(sampleSnapshot({ managers: [sampleManager()] }), {
-    command: 'run',
-    pid: process.pid,
-    version: '0',
-    now: NOW,
-    hooks: [],
-  }),
-);
-
 /** A host whose settings name no cert-dir, unless `settings` do. */
 const hostOf = (t: Test, settings: Readonly<Record<string, unknown>> = {}): CommandHost =>
   new CommandHost(t, { certDir: undefined, ...settings });

@@ -172,19 +172,6 @@ t.test('once: 0 when all is up to date, and again with next to no request', asyn
   t.ok(cluster.requests.length <= 3, asked(cluster).join(', '));
 });
 
-t.test(
-  'once waited ten seconds more, outside of its timeout, for the version of a kubelet that had not begun',
-  async (t) => {
-    const { node } = await prepare(t);
-    node.writeSettings('kubelet: {restart: auto, port: 1, reloadWithin: 1s}');
-    const program = node.run('once');
-    await program.said('Certificate is current', 2);
-    const began = performance.now();
-    t.equal(await program.exited, 0);
-    t.ok(performance.now() - began < 8_000);
-  },
-);
-
 t.test('once: 75 when it waits for approval, and the next run resumes', async (t) => {
   const { cluster, node } = await prepare(t, { approval: 'manual' });
   const waiting = await untilTimeLimit(

@@ -1,5 +1,6 @@
 /** The rules of check that turn facts into findings, as tables. */
 import t from 'tap';
+import { rootsFacts } from '../../fixtures/roots-facts.ts';
 import { clientSpec, kubeletSpecs, servingSpec } from '../../fixtures/specs.ts';
 import type { FileFacts } from '../../../src/adapters/file-system.ts';
 import type { PairView } from '../../../src/adapters/probe/store-view.ts';
@@ -45,17 +46,7 @@ const told = (findings: readonly Finding[]): readonly string[] => findings.map((
 
 // Files
 
-const FILE: FileFacts = {
-  kind: 'file',
-  size: 1,
-  mode: 0o600,
-  uid: 0,
-  gid: 0,
-  mtimeMs: 0,
-  device: 1,
-  inode: 1,
-  bornMs: 0,
-};
+const FILE = rootsFacts();
 for (const row of [
   { name: 'a private secret of root', kind: 'secret', facts: {}, ids: [] },
   { name: 'a secret of the service user', kind: 'secret', facts: { uid: 990 }, ids: [] },

@@ -8,6 +8,7 @@ import {
   readOnlyFinding,
   shutOutFindings,
 } from '../../../src/check/rules/files.ts';
+import { rootsFacts } from '../../fixtures/roots-facts.ts';
 import { referring } from '../../../src/check/rules/told-above.ts';
 
 const FILES = 'File modes and owners';
@@ -27,17 +28,7 @@ const UNSAFE = daemon('ERR_STORE_UNSAFE', `${PKI} is not safe for keys: other us
   path: PKI,
 });
 
-const facts = (mode: number): FileFacts => ({
-  kind: 'folder',
-  size: 0,
-  mode,
-  uid: 0,
-  gid: 0,
-  mtimeMs: 0,
-  device: 1,
-  inode: 1,
-  bornMs: 0,
-});
+const facts = (mode: number): FileFacts => rootsFacts({ kind: 'folder', size: 0, mode });
 const writable = (path: string): readonly Finding[] =>
   modeFindings({ path, kind: 'folder', facts: facts(0o777) }, [], 0);
 const shutOut = (path: string): readonly Finding[] => shutOutFindings(path, facts(0o500), 'write', 0);
@@ -123,28 +114,24 @@ const rows: readonly {
     found: daemon('ERR_STORE_READ_ONLY', `open ${PKI}/x: read-only file system (EROFS)`),
     refers: false,
   },
-  {
-    name: 'a kubeconfig in the middle of another’s path',
+  ...[
+    {
+      name: 'a kubeconfig in the middle of another’s path',
+      told: '/etc/kubelet.conf',
+      failed: '/mnt/etc/kubelet.conf',
+    },
+    { name: 'a kubeconfig, in the same words', told: '/etc/kubelet.conf', failed: '/etc/kubelet.conf' },
+  ].map(({ name, told, failed }) => ({
+    name,
     before: [
-      finding('problem', 'kubeconfig.node-unusable', '/etc/kubelet.conf: no YAML', {
-        remedy: '${EDITOR:-vi} /etc/kubelet.conf',
+      finding('problem', 'kubeconfig.node-unusable', `${told}: no YAML`, {
+        remedy: `\${EDITOR:-vi} ${told}`,
         evidence: { code: 'ERR_KUBECONFIG_INVALID' },
       }),
     ],
-    found: daemon('ERR_KUBECONFIG_INVALID', '/mnt/etc/kubelet.conf: no YAML'),
-    refers: false,
-  },
-  {
-    name: 'a kubeconfig, in the same words',
-    before: [
-      finding('problem', 'kubeconfig.node-unusable', '/etc/kubernetes/kubelet.conf: no YAML', {
-        remedy: '${EDITOR:-vi} /etc/kubernetes/kubelet.conf',
-        evidence: { code: 'ERR_KUBECONFIG_INVALID' },
-      }),
-    ],
-    found: daemon('ERR_KUBECONFIG_INVALID', '/etc/kubernetes/kubelet.conf: no YAML'),
-    refers: true,
-  },
+    found: daemon('ERR_KUBECONFIG_INVALID', `${failed}: no YAML`),
+    refers: told === failed,
+  })),
 ];
 
 for (const { name, before, found, refers } of rows) {
