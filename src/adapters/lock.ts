@@ -247,7 +247,7 @@ function heldBy(certDir: string, path: string, holder: LockHolder | undefined): 
     remedy:
       holder === undefined
         ? `fuser -v ${shellWord(path)}   # shows it`
-        : `certlet status   # use that one, as certlet renew does, or stop it: systemctl stop certlet, or kill ${String(holder.pid)}`,
+        : `certlet status   # use that one, by the settings that it has, or stop it: systemctl stop certlet, or kill ${String(holder.pid)}`,
   });
 }
 

@@ -36,7 +36,8 @@ export function buildCommand(spec: CommandSpec, parts: LineParts): ParsedLine {
     settingsPath: spec.settings ? absolute(textOf(values['config'])) : undefined,
     settingFlags: Object.fromEntries(Object.entries(values).filter(([name]) => names.has(name))),
   };
-  if (problems.length > 0) return { kind: 'wrong', command: spec.name, problems, settings };
+  if (problems.length > 0)
+    return { kind: 'wrong', command: spec.name, readsSettings: spec.settings, problems, settings };
   return { kind: 'command', command, settings };
 }
 

@@ -211,6 +211,8 @@ export type ParsedLine =
 export interface WrongLine {
   readonly kind: 'wrong';
   readonly command: Command['name'];
+  /** Whether the command goes by settings, of which the rest may be wrong, too. */
+  readonly readsSettings: boolean;
   /** `--flag: problem`, each a line. */
   readonly problems: readonly string[];
   readonly settings: SettingsChoice;

@@ -62,7 +62,7 @@ export function checkedValues(raw: RawValues, command: CommandSpec, problems: st
 const LONGEST_LINE = 1000;
 
 /** An error of one or more lines that points to the help of the command. */
-export function usageError(words: string, command: CommandSpec | undefined): CertletError {
+export function usageError(words: string, command: Pick<CommandSpec, 'name'> | undefined): CertletError {
   const message = words
     .split('\n')
     .map((line) => (line.length <= LONGEST_LINE ? line : `${line.slice(0, LONGEST_LINE)}…`))

@@ -1,7 +1,6 @@
 import { explained } from '../remedy.ts';
 import { asCertletError, CertletError } from '../errors.ts';
 import type { WrongLine } from './command.ts';
-import { findCommand } from './commands.ts';
 import { usageError } from './line-values.ts';
 
 /**
@@ -9,12 +8,11 @@ import { usageError } from './line-values.ts';
  * next only then. `ERR_USAGE` where flags alone are wrong, else the code of the settings' own error.
  */
 export async function wrongLineError(line: WrongLine, loadSettings: () => Promise<unknown>): Promise<CertletError> {
-  const spec = findCommand(line.command);
-  const settings = spec?.settings === true ? await failureOf(loadSettings) : undefined;
+  const settings = line.readsSettings ? await failureOf(loadSettings) : undefined;
   const problems = [...line.problems, ...(settings === undefined ? [] : linesOf(settings))];
   const [only = ''] = problems;
   const words = problems.length === 1 ? only : [`${String(problems.length)} problems:`, ...problems].join('\n');
-  const usage = usageError(words, spec);
+  const usage = usageError(words, { name: line.command });
   if (settings === undefined || settings.code === 'ERR_USAGE') return usage;
   const mend = settings.remedy ?? '# Mend what is listed.';
   const remedy = usage.remedy === undefined ? mend : explained(mend, `the command line: ${usage.remedy}`);

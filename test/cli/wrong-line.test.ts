@@ -1,6 +1,7 @@
 /** A wrong command line with what is wrong with its settings below it. */
 import type { Remedy } from '../../src/remedy.ts';
 import t from 'tap';
+import { findCommand } from '../../src/cli/commands.ts';
 import { wrongLineError } from '../../src/cli/wrong-line.ts';
 import { CertletError } from '../../src/errors.ts';
 import type { Command } from '../../src/cli/command.ts';
@@ -75,7 +76,13 @@ const rows: readonly {
 for (const { name, command, problems, settings, expected } of rows) {
   t.test(`a wrong line: ${name}`, async (t) => {
     const choice = { settingsPath: undefined, settingFlags: {} };
-    const line = { kind: 'wrong', command, problems, settings: choice } as const;
+    const line = {
+      kind: 'wrong',
+      command,
+      readsSettings: findCommand(command)?.settings === true,
+      problems,
+      settings: choice,
+    } as const;
     const error = await wrongLineError(line, async () => {
       if (settings !== undefined) throw settings;
     });
@@ -85,7 +92,13 @@ for (const { name, command, problems, settings, expected } of rows) {
 
 t.test('a defect in reading the settings is not told as a wrong line', async (t) => {
   const choice = { settingsPath: undefined, settingFlags: {} };
-  const line = { kind: 'wrong', command: 'renew', problems: ['--timeout: x'], settings: choice } as const;
+  const line = {
+    kind: 'wrong',
+    command: 'renew',
+    readsSettings: true,
+    problems: ['--timeout: x'],
+    settings: choice,
+  } as const;
   const defect = new TypeError('a defect');
   await t.rejects(
     wrongLineError(line, async () => {

@@ -26,11 +26,12 @@ rotation: {minimumSpacing: 1s, startSpread: 0s, nodeRefresh: 2m}
 log: {format: journal}
 `;
 
-/** Folders as they are on a host: the run uses a temporary one. */
+/** Folders as they are on a host: the run uses a temporary one. Where the settings lie at their usual place, printed commands do not name it. */
 const shown = (line: string): string =>
   line
     .replaceAll(`${folder}/etc`, '/etc/kubernetes')
     .replaceAll(`${folder}/pki`, '/var/lib/kubelet/pki')
+    .replaceAll(` --config ${folder}/config.yaml`, '')
     .replaceAll(`${folder}/config.yaml`, '/etc/certlet/config.yaml')
     .replaceAll(folder, '/run/certlet')
     .replaceAll(/https:\/\/127\.0\.0\.1:\d+/g, 'https://10.0.0.1:6443')

@@ -32,7 +32,7 @@ async function factsOf(program: Program, path: string): Promise<Facts> {
 const SYNCS = 34;
 const REQUESTS = 7;
 /** Of each kilobyte three come to be read at a start: the text, what it compiles to, and what both are checked by. */
-const BUNDLE_BYTES = 930_000;
+const BUNDLE_BYTES = 925_000;
 /** Two watched folders and the timer of the loop. */
 const RESOURCES = ['FSEventWrap', 'FSEventWrap', 'Timeout'];
 const MODULES =
@@ -91,6 +91,7 @@ t.test('the program of the daemon has grown', async (t) => {
     'src/check/',
     'src/cli/adopt',
     'src/cli/commands/join',
+    'src/cli/commands.ts',
   ])
     t.notOk(
       names.some((name) => name.startsWith(absent)),

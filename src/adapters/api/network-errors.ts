@@ -244,6 +244,14 @@ const CONNECTED = [
   'TimeoutError',
 ];
 
+/** A refusal comes from a host that was reached, or from a firewall that says so. */
+function whereToLook(code: string): string {
+  if (code === 'ECONNREFUSED') return 'whether the server runs there; then route, firewall and proxy';
+  if (CONNECTED.includes(code))
+    return 'route, firewall and proxy; if it connects: the server itself, or a load balancer before it';
+  return 'route, firewall and proxy';
+}
+
 function unreachable(code: string, message: string, facts: ConnectionFacts, cause: unknown): CertletError {
   const url = new URL(facts.server);
   // Through a proxy nothing of ours goes to the server itself.
@@ -252,7 +260,7 @@ function unreachable(code: string, message: string, facts: ConnectionFacts, caus
   const shown = code === '' || REASONS[code] === undefined ? reason : `${reason} (${code})`;
   const remedy: Remedy = RESOLVE.includes(code)
     ? `getent hosts ${shellWord(host)}   # name resolution`
-    : `nc -vz ${shellWord(bareHost(host))} ${port}   # route, firewall and proxy${CONNECTED.includes(code) ? '; if it connects: the server itself, or a load balancer before it' : ''}`;
+    : `nc -vz ${shellWord(bareHost(host))} ${port}   # ${whereToLook(code)}`;
   return failure('ERR_API_UNREACHABLE', shown, { facts, remedy, cause });
 }
 

@@ -135,7 +135,7 @@ export function meetingFinding({ file, other, remedy }: Meeting): Finding {
 export function readOnlyFinding(path: string): Finding {
   const word = shellWord(path);
   return finding('problem', 'files.read-only', `${path} is on a file system that is mounted read-only`, {
-    remedy: `mount -o remount,rw "$(findmnt -n -o TARGET -T ${word})"   # or name a folder that can be written in the settings`,
+    remedy: `mount -o remount,rw "$(findmnt -n -f -o TARGET -T ${word})"   # or name a folder that can be written in the settings`,
     evidence: { path },
   });
 }
