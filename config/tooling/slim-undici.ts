@@ -67,6 +67,13 @@ module.exports = () => {
 };
 `;
 
+/** undici's assertions are of one form; Node's module brings comparisons and messages for all others. */
+const PLAIN_ASSERT = `'use strict';
+module.exports = (holds, message = 'an assertion of undici does not hold') => {
+  if (!holds) throw message instanceof Error ? message : new Error(message);
+};
+`;
+
 /** A body is bytes or text: nothing asks for the modules of fetch that would encode a form. */
 const NO_FORMS = `throw new Error('fetch and its forms are not in this program');`;
 
@@ -84,6 +91,10 @@ export const slimUndici: Plugin = {
       const names = importedNames(readFileSync(importer, 'utf8'));
       return { path: `undici ${names.join(' ')}`, namespace: 'slim', pluginData: names };
     });
+    builder.onResolve({ filter: /^node:assert$/ }, ({ importer }) =>
+      importer.includes('/undici/lib/') ? { path: 'assert', namespace: 'slim' } : undefined,
+    );
+    builder.onLoad({ filter: /^assert$/, namespace: 'slim' }, () => ({ contents: PLAIN_ASSERT }));
     builder.onLoad({ filter: /\/undici\/lib\/util\/timers\.js$/ }, () => ({ contents: PLAIN_TIMERS }));
     builder.onLoad({ filter: /\/undici\/lib\/dispatcher\/client-h2\.js$/ }, () => ({ contents: NO_HTTP2 }));
     builder.onLoad({ filter: /\/undici\/lib\/llhttp\/llhttp_simd-wasm\.js$/ }, ({ path }) => ({

@@ -76,5 +76,5 @@ function peerNames(name: string): Pick<PeerTls, 'name' | 'servername'> {
 function hostRoots({ insecureSkipTlsVerify }: TlsTrust): string[] {
   if (insecureSkipTlsVerify) return [];
   const system = getCACertificates('system');
-  return [...new Set(system.length > 0 ? system : getCACertificates('default'))];
+  return [...new Set(system.length > 0 ? system : getCACertificates('bundled'))];
 }

@@ -1,29 +1,45 @@
+/** Whom a connection trusts, with the flags of the launcher: one of them changes where Node itself looks for roots. */
 import { execFile } from 'node:child_process';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import t from 'tap';
+import t, { type Test } from 'tap';
+import { NODE_FLAGS } from '../../../config/tooling/bundle.ts';
 import { createAuthority } from '../../fixtures/cluster/authority.ts';
 import { loopbackLeaf } from '../../fixtures/http/api.ts';
 import type { Discovery } from '../../fixtures/http/discover-by-host-roots.ts';
 import { sendJson, startServer } from '../../fixtures/http/scripted-server.ts';
 
 const PROGRAM = join(import.meta.dirname, '../../fixtures/http/discover-by-host-roots.ts');
+const corporate = createAuthority({ name: 'corporate' });
+const other = createAuthority({ name: 'other' });
 
-t.test("without a CA in the kubeconfig the host's own roots count", async (t) => {
-  const corporate = createAuthority({ name: 'corporate' });
+/** What a server below the corporate CA comes to, and one below another, on a host whose only root is the corporate one. */
+async function asked(t: Test, env: { readonly CLUSTER_CA?: string }): Promise<readonly Discovery[]> {
   const answer = { kind: 'APIResourceList', resources: [{ name: 'certificatesigningrequests' }] };
-  const trusted = await startServer({ leaf: loopbackLeaf(corporate) }, (_, response) =>
-    sendJson(response, 200, answer),
+  const servers = await Promise.all(
+    [corporate, other].map((authority) =>
+      startServer({ leaf: loopbackLeaf(authority) }, (_, response) => sendJson(response, 200, answer)),
+    ),
   );
-  const foreign = await startServer({ leaf: loopbackLeaf(createAuthority({ name: 'other' })) }, () => undefined);
-  t.teardown(() => Promise.all([trusted.close(), foreign.close()]));
+  t.teardown(() => Promise.all(servers.map((server) => server.close())));
+  const roots = join(t.testdir({ 'roots.pem': corporate.pem }), 'roots.pem');
   const { stdout } = await promisify(execFile)(
     process.execPath,
-    ['--disable-warning=ExperimentalWarning', PROGRAM, trusted.url, foreign.url],
-    { env: { SSL_CERT_FILE: join(t.testdir({ 'roots.pem': corporate.pem }), 'roots.pem') } },
+    [...NODE_FLAGS, PROGRAM, ...servers.map(({ url }) => url)],
+    { env: { SSL_CERT_FILE: roots, ...env } },
   );
-  const [known, unknown] = JSON.parse(stdout) as readonly Discovery[];
+  return JSON.parse(stdout) as readonly Discovery[];
+}
+
+t.test("without a CA in the kubeconfig the host's own roots count", async (t) => {
+  const [known, unknown] = await asked(t, {});
   t.strictSame(known, { version: 'v1' });
   t.equal(unknown?.code, 'ERR_API_TLS');
   t.notMatch(unknown?.message, /Node\.js/);
+});
+
+t.test("beside a CA in the kubeconfig none of the host's roots counts", async (t) => {
+  const [ofHost, ofCluster] = await asked(t, { CLUSTER_CA: other.pem });
+  t.equal(ofHost?.code, 'ERR_API_TLS');
+  t.strictSame(ofCluster, { version: 'v1' });
 });
