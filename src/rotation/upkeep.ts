@@ -21,6 +21,9 @@ interface FilesProblem {
   readonly error: CertletError;
 }
 
+/** What has been looked at so lately is as it was, unless a watched file has changed: `once` reads the Node right after its first look at the disk. */
+const FRESH_MS = 1_000;
+
 /** The rounds over the disk and the Node: once at the start, then at the slow pace of the settings and whenever a watched file changes. */
 export class Upkeep {
   readonly #context: RotationContext;
@@ -33,6 +36,8 @@ export class Upkeep {
   /** Certificates whose link was seen to change: by certlet itself, perhaps. */
   #suspects: ReadonlySet<string> = new Set();
   #quiet: Pause | undefined;
+  /** When the disk was found in order. */
+  #inOrderAt: Date | undefined;
 
   constructor(context: RotationContext, kept: Kept) {
     this.#context = context;
@@ -88,13 +93,14 @@ export class Upkeep {
     const now = this.#context.clock.now();
     if (this.#roundDue(now) > now && (await this.#areAsLeft(suspects))) return;
     const first = !this.#started;
+    const fresh = suspects.size === 0 && this.#isFresh(now);
     this.#expired = false;
     try {
-      const problems = await this.#disk(first, signal);
+      const problems = fresh ? [] : await this.#disk(first, signal);
       const bootstrapChanges = this.#kept.node.kubeconfigs.takeBootstrapChanges();
       if (!first) await this.#afterFirst(bootstrapChanges, signal);
       else if (this.#kept.managers.some((manager) => manager.loaded)) this.#begin();
-      if (problems.length === 0) this.#succeeded();
+      if (problems.length === 0) this.#succeeded(fresh);
       else if (!signal.aborted) this.#failed(problems);
     } catch (thrown) {
       if (signal.aborted) return;
@@ -172,6 +178,12 @@ export class Upkeep {
     if (await kubeconfigs.repair(spec)) await this.#context.after.reconfigured?.(spec.name, signal);
   }
 
+  #isFresh(now: Date): boolean {
+    if (this.#expired) return false;
+    const sinceMs = this.#inOrderAt === undefined ? Number.NaN : now.getTime() - this.#inOrderAt.getTime();
+    return sinceMs >= 0 && sinceMs < FRESH_MS;
+  }
+
   async #accept({ purpose }: CertificateManager): Promise<void> {
     if (!this.#unaccepted.has(purpose)) return;
     await this.#context.store.acceptAll(purpose);
@@ -225,7 +237,8 @@ export class Upkeep {
     return running.length === 0 ? undefined : Math.min(...running);
   }
 
-  #succeeded(): void {
+  #succeeded(fresh: boolean): void {
+    if (!fresh) this.#inOrderAt = this.#context.clock.now();
     this.#backoff.reset();
     const { clock, log, troubles } = this.#context;
     const ended = troubles.over('files', clock.now());
@@ -237,6 +250,7 @@ export class Upkeep {
     const [first] = problems;
     if (first === undefined) return;
     const { clock, chance, log, options, troubles } = this.#context;
+    this.#inOrderAt = undefined;
     const { refusedBackoffMs } = options;
     const { error } = first;
     const msToExpiry = this.#leastLeftMs();

@@ -212,6 +212,8 @@ export class NodeKubeconfigs {
    */
   write(asked: ClusterAccess, spec: CertificateSpec, signal: AbortSignal): Promise<void> {
     return this.#writes.run(async () => {
+      // A kubeconfig that names the link could not be used as long as nothing was behind that.
+      if (spec.isIdentity) await this.reload();
       const cluster = this.#replaced.some((entry) => sameCluster(entry, asked)) ? this.activeCluster() : asked;
       const { after, options } = this.#context;
       if (spec.isIdentity && !options.manageKubeconfig) this.#proven = cluster;
@@ -295,7 +297,7 @@ export class NodeKubeconfigs {
 
   async #writeNode(cluster: ClusterAccess, pairPath: string, file: string): Promise<void> {
     const { kubeconfigs, log, options } = this.#context;
-    const reading = await kubeconfigs.readNode();
+    const reading = this.#node;
     const needs = [...kubeconfigNeeds(reading, cluster, pairPath), ...this.#formNeeds(reading)];
     if (!options.manageKubeconfig) this.#leaveToRoot(needs);
     else if (needs.length > 0) {
@@ -303,9 +305,8 @@ export class NodeKubeconfigs {
         log.log('warn', 'The kubeconfig is not believed and is written anew', { why: reading.error.message });
       const changed = await kubeconfigs.writeNode(cluster, pairPath);
       if (changed) log.log('info', 'Wrote the kubeconfig', { file, server: cluster.server });
+      await this.reload();
     }
-    // Nothing to be written, too: one that names the link could not be used as long as nothing was behind that.
-    await this.reload();
   }
 
   /** Where the settings keep the CA in a file of its own, the kubeconfig names that. */

@@ -40,6 +40,16 @@ t.test('a refusal in such a run is proved anew at once', async (t) => {
   t.equal(host.store.shelves.client.history?.proved, undefined);
 });
 
+t.test('a run with nothing due read the kubeconfig eight times: it looks at the disk once', async (t) => {
+  const host = new FakeHost({ proofGoodForMs: DAY, startSpreadMs: 0, everyMs: HOUR });
+  t.teardown(() => host.stop());
+  await host.bootstrap();
+  await quietRun(host, HOUR);
+  const before = host.kubeconfigs.reads;
+  await quietRun(host, HOUR);
+  t.equal(host.kubeconfigs.reads - before, 2, 'at the look at the disk, and before it is decided whether to write it');
+});
+
 t.test('a daemon keeps no note of it', async (t) => {
   const host = new FakeHost({ startSpreadMs: 0 });
   t.teardown(() => host.stop());
