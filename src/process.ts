@@ -14,7 +14,8 @@ export function startProcess(): ProcessEdge {
 
 /** Ends this process with that code. */
 export function endProcess(code: number): void {
-  // Not process.exit at once: standard error may still hold what was told.
   process.exitCode = code;
+  // At once where all that was told has gone out: to let go of the heap page by page takes longer than many a command.
+  if (process.stdout.writableLength === 0 && process.stderr.writableLength === 0) process.exit();
   setTimeout(() => process.exit(), GRACE_MS).unref();
 }

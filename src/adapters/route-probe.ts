@@ -1,6 +1,5 @@
 import { createSocket } from 'node:dgram';
 import type { Socket } from 'node:dgram';
-import { lookup } from 'node:dns/promises';
 import { isIP } from 'node:net';
 import { unlessDefect } from '../errors.ts';
 import { bareHost } from '../pki/ip-address.ts';
@@ -38,6 +37,8 @@ function hostOf(server: string): string | undefined {
 }
 
 async function systemAddresses(host: string): Promise<readonly string[]> {
+  // Not before a name is to be looked up: it reads the settings of a resolver of its own.
+  const { lookup } = await import('node:dns/promises');
   const found = await lookup(host, { all: true, order: 'verbatim' });
   return found.map(({ address }) => address);
 }

@@ -36,7 +36,7 @@ const BUNDLE_BYTES = 925_000;
 /** Two watched folders and the timer of the loop. */
 const RESOURCES = ['FSEventWrap', 'FSEventWrap', 'Timeout'];
 const MODULES =
-  'assert async_hooks buffer child_process cluster crypto dgram diagnostics_channel dns/promises events fs fs/promises http net os path perf_hooks process querystring sqlite stream stream/promises string_decoder timers timers/promises tls url util util/types v8 vm';
+  'async_hooks buffer child_process cluster crypto dgram diagnostics_channel events fs fs/promises http net os path perf_hooks process querystring sqlite stream stream/promises string_decoder timers timers/promises tls url util util/types v8 vm';
 
 /** What Node loads for its own purposes: of these one more is no gain of ours. */
 const OF_HTTP = /^_http_/;
