@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { nodeFileSystem } from './adapters/file-system.ts';
 import type { Lock } from './adapters/lock.ts';
-import { releaseMemory } from './adapters/idle-memory.ts';
+import { IdleMemory } from './adapters/idle-memory.ts';
 import { openNotifier } from './adapters/systemd/notifier.ts';
 import { watchdogIntervalMs } from './adapters/systemd/notify-message.ts';
 import { startWatchdog } from './adapters/systemd/watchdog.ts';
@@ -66,6 +66,7 @@ export class Daemon {
   readonly #certDir: CertDirLock;
   #place: RuntimePlace | undefined;
   #agent: Agent | undefined;
+  readonly #memory = new IdleMemory();
   #quiet: { readonly status: string; readonly since: Date; rested: boolean } | undefined;
   #reload = new AbortController();
 
@@ -229,13 +230,13 @@ export class Daemon {
       void this.#reloadSettings('if changed');
   }
 
-  /** Once in each time of quiet: it may last for months. */
+  /** At the beginning of a time of quiet, which may last for months, and whenever there is as much again to give back. */
   #rest(at: Date, status: string): void {
     if (status !== this.#quiet?.status) this.#quiet = { status, since: at, rested: false };
     else if (!this.#quiet.rested && Math.abs(at.getTime() - this.#quiet.since.getTime()) >= QUIET_MS) {
       this.#quiet.rested = true;
-      void releaseMemory();
-    }
+      void this.#memory.release();
+    } else if (this.#quiet.rested && this.#memory.hasGrown) void this.#memory.release();
   }
 
   #tellReady(status: string): void {

@@ -6,18 +6,14 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { readCache, removeOtherCaches, writeCache } from './code-cache.ts';
 import { compileWhole, readProgram } from './compile.ts';
-import { prepareEngine } from './engine.ts';
-import { cacheFolder, LAUNCHES } from './places.ts';
+import { cacheFolder, PROGRAMS } from './places.ts';
 
 const folder = cacheFolder(import.meta.dirname);
 
 function buildCaches(): void {
   process.umask(0o022);
   mkdirSync(folder, { recursive: true, mode: 0o755 });
-  const programs = LAUNCHES.map((launch) => ({
-    ...readProgram(join(import.meta.dirname, launch.program), launch.flags),
-    launch,
-  }));
+  const programs = PROGRAMS.map((name) => readProgram(join(import.meta.dirname, name)));
   const owner = process.geteuid?.() ?? 0;
   // First: it may be what fills the disk.
   removeOtherCaches(
@@ -25,10 +21,7 @@ function buildCaches(): void {
     programs.map(({ cacheName }) => cacheName),
   );
   const missing = programs.filter(({ cacheName }) => !('data' in readCache(folder, cacheName, owner)));
-  for (const program of missing) {
-    prepareEngine(program.launch);
-    writeCache(folder, program.cacheName, compileWhole(program));
-  }
+  for (const program of missing) writeCache(folder, program.cacheName, compileWhole(program));
   const left = programs.map(({ cacheName }) => readCache(folder, cacheName, 0)).find((reading) => 'verdict' in reading);
   if (left !== undefined)
     throw new Error(`no start will use what was written: ${'verdict' in left ? left.verdict : ''}`);

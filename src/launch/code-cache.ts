@@ -20,7 +20,7 @@ import { dirname, join } from 'node:path';
 export interface CompiledBy {
   /** Version, architecture and the like of this Node, and the file that it is. */
   readonly node: readonly string[];
-  /** Flags before the program's name, and those that the program has besides. */
+  /** Flags before the program's name. */
   readonly flags: readonly string[];
 }
 
@@ -35,11 +35,11 @@ const LIMIT_BYTES = 32 * 1024 * 1024;
 const DIGEST_BYTES = 32;
 const SUFFIX = '.v8-cache';
 
-/** The Node of this process and its flags, and these. */
-export function thisNode(flags: readonly string[]): CompiledBy {
+/** The Node of this process and its flags. */
+export function thisNode(): CompiledBy {
   const { version, versions, arch, execPath, execArgv } = process;
   const { size, mtimeMs } = statSync(execPath);
-  return { node: [version, versions.v8, arch, String(size), String(mtimeMs)], flags: [...execArgv, ...flags] };
+  return { node: [version, versions.v8, arch, String(size), String(mtimeMs)], flags: execArgv };
 }
 
 /** SHA-256 over program, Node and flags: V8 itself compares no more of a program than its length. */

@@ -13,10 +13,10 @@ export interface Program {
   readonly cacheName: string;
 }
 
-/** A program as V8 compiles it with these flags on top of the command line's. Throws errno errors. */
-export function readProgram(path: string, flags: readonly string[]): Program {
+/** Throws errno errors. */
+export function readProgram(path: string): Program {
   const bytes = readFileSync(path);
-  return { path, bytes, cacheName: cacheName(bytes, thisNode(flags)) };
+  return { path, bytes, cacheName: cacheName(bytes, thisNode()) };
 }
 
 /** Node's wrapper of a CommonJS module: exports, require, module, file, folder. */

@@ -13,7 +13,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t from 'tap';
 import { cacheName, readCache, removeOtherCaches, writeCache } from '../../src/launch/code-cache.ts';
-import { cacheFolder, launchFor } from '../../src/launch/places.ts';
+import { cacheFolder, programFor } from '../../src/launch/places.ts';
 
 const SELF = process.geteuid?.() ?? 0;
 const DATA = Buffer.from('what V8 made of it');
@@ -183,7 +183,7 @@ t.test('a folder that has the name of a cache gives way to it', async (t) => {
 
 t.test('a cache lies in /var/cache/certlet, and the daemon has a program of its own', async (t) => {
   t.equal(cacheFolder('/usr/lib/certlet'), '/var/cache/certlet');
-  t.equal(launchFor(['run', '--config', 'x']).program, 'certlet-run.cjs');
-  t.equal(launchFor(['once']).program, 'certlet-run.cjs');
-  for (const argv of [[], ['status'], ['--help'], ['--config', 'run']]) t.equal(launchFor(argv).program, 'certlet.cjs');
+  t.equal(programFor(['run', '--config', 'x']), 'certlet-run.cjs');
+  t.equal(programFor(['once']), 'certlet-run.cjs');
+  for (const argv of [[], ['status'], ['--help'], ['--config', 'run']]) t.equal(programFor(argv), 'certlet.cjs');
 });

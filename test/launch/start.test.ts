@@ -8,6 +8,7 @@ import {
   mkdtempSync,
   readdirSync,
   readFileSync,
+  renameSync,
   rmSync,
   statSync,
   writeFileSync,
@@ -17,7 +18,6 @@ import { join, resolve } from 'node:path';
 import t from 'tap';
 import { bundle, NODE_FLAGS } from '../../config/tooling/bundle.ts';
 import { fullOutput, leftPipe } from '../fixtures/lost-outputs.ts';
-import { NODE_MODULES } from '../fixtures/node-modules.ts';
 
 const node = resolve(import.meta.dirname, '../../node_modules/.bin/node');
 const isRoot = process.geteuid?.() === 0;
@@ -61,18 +61,10 @@ class Installed {
   #node(
     file: string,
     args: readonly string[],
-    {
-      stdout = 'pipe',
-      wrap = [],
-      flags = [],
-    }: {
-      readonly stdout?: number | 'pipe';
-      readonly wrap?: readonly string[];
-      readonly flags?: readonly string[];
-    } = {},
+    { stdout = 'pipe', wrap = [] }: { readonly stdout?: number | 'pipe'; readonly wrap?: readonly string[] } = {},
   ): { readonly status: number | null; readonly out: string; readonly err: string } {
     const program = this.path(`usr/lib/certlet/${file}`);
-    const [started = '', ...words] = [...wrap, node, ...NODE_FLAGS, ...flags, program, ...args];
+    const [started = '', ...words] = [...wrap, node, ...NODE_FLAGS, program, ...args];
     const ended = spawnSync(started, words, {
       encoding: 'utf8',
       cwd: '/',
@@ -89,11 +81,6 @@ class Installed {
     return this.#node('start.cjs', args);
   }
 
-  /** With further flags of Node. */
-  startWith(flags: readonly string[], ...args: readonly string[]): ReturnType<Installed['start']> {
-    return this.#node('start.cjs', args, { flags });
-  }
-
   /** With standard output in another place than a pipe. */
   startInto(stdout: number, ...args: readonly string[]): Omit<ReturnType<Installed['start']>, 'out'> {
     const { status, err } = this.#node('start.cjs', args, { stdout });
@@ -101,20 +88,16 @@ class Installed {
     return { status, err };
   }
 
-  /** Programs as they are cached now, in the places of what the next text gives: which belongs to which V8 alone can tell, by its flags. */
-  keepFor(file: string, text: string, isKept: () => boolean): void {
+  /** The one cached program, in the place of what the next text gives. */
+  keepFor(file: string, text: string): void {
     const before = this.cached;
     rmSync(this.path('keep'), { recursive: true, force: true });
     cpSync(this.cache, this.path('keep'), { recursive: true });
     this.program(file, text);
     this.build();
-    const names = this.cached.filter((each) => !before.includes(each));
-    const olds = before.filter((each) => !this.cached.includes(each));
-    for (const order of [olds, [...olds].reverse()]) {
-      for (const [index, name] of names.entries())
-        cpSync(this.path(`keep/${order[index] ?? ''}`), join(this.cache, name));
-      if (isKept()) return;
-    }
+    const [name = ''] = this.cached.filter((each) => !before.includes(each));
+    const [old = ''] = before.filter((each) => !this.cached.includes(each));
+    renameSync(this.path(`keep/${old}`), join(this.cache, name));
   }
 }
 
@@ -152,7 +135,7 @@ t.test(
     const installed = new Installed('built bundles');
     t.strictSame(installed.build(), { status: 0, out: '', err: '' });
     const names = installed.cached;
-    t.equal(names.length, 3, 'that of the daemon twice: once without what optimizes for hours of work');
+    t.equal(names.length, 2);
     for (const name of names) t.equal(statSync(join(installed.cache, name)).mode & 0o777, 0o644);
     t.strictSame(installed.start('run'), ran('run', 'certlet-run.cjs'));
     const inode = (): readonly number[] => names.map((name) => statSync(join(installed.cache, name)).ino);
@@ -162,20 +145,19 @@ t.test(
     installed.program('certlet-run.cjs', 'another');
     mkdirSync(join(installed.cache, 'of-another.v8-cache'));
     t.strictSame(installed.build(), { status: 0, out: '', err: '' });
-    t.equal(installed.cached.length, 3, 'that of the program before is gone, and a folder of such a name');
+    t.equal(installed.cached.length, 2, 'that of the program before is gone, and a folder of such a name');
   },
 );
 
 t.test('the compiled form is what runs', { skip: isRoot ? false : 'needs root' }, async (t) => {
   const installed = new Installed('used');
   installed.build();
-  installed.keepFor('certlet-run.cjs', 'won', () => installed.start('run').out.startsWith('run'));
-  for (const command of ['run', 'once'])
-    t.strictSame(
-      installed.start(command),
-      ran('run', 'certlet-run.cjs'),
-      'the text says won: V8 compares no more than its length',
-    );
+  installed.keepFor('certlet-run.cjs', 'won');
+  t.strictSame(
+    installed.start('run'),
+    ran('run', 'certlet-run.cjs'),
+    'the text says won: V8 compares no more than its length',
+  );
   t.test('but not where everybody could have written it', async (t) => {
     chmodSync(installed.cache, 0o777);
     t.strictSame(installed.start('run'), ran('won', 'certlet-run.cjs'));
@@ -232,29 +214,3 @@ t.test('a folder that cannot be made is told, with what follows from it', async 
   t.match(err, /EEXIST[\s\S]*certlet starts without it[\s\S]* \/usr\/lib\/certlet\/certlet-cache\n$/);
   t.strictSame(installed.start('run'), ran('run', 'certlet-run.cjs'));
 });
-
-t.test('the daemon is run without what optimizes for hours of work, the other commands with it', async (t) => {
-  const installed = new Installed('engine');
-  const busy = 'let sum = 0; const add = (one) => { sum += one; }; for (let one = 0; one < 3e6; one += 1) add(one);\n';
-  for (const file of ['certlet-run.cjs', 'certlet.cjs']) writeFileSync(installed.path(`usr/lib/certlet/${file}`), busy);
-  const optimized = (command: string): boolean =>
-    installed.startWith(['--trace-opt'], command).out.includes('completed optimizing');
-  t.equal(optimized('run'), false);
-  t.equal(optimized('once'), true);
-  t.equal(optimized('approve'), true);
-});
-
-t.test(
-  'every module of Node that the daemon uses is there before V8 has flags that Node was not compiled with',
-  async (t) => {
-    const installed = new Installed('modules');
-    const list =
-      "console.log(JSON.stringify(process.moduleLoadList.map((name) => name.replace('NativeModule ', ''))));\n";
-    writeFileSync(installed.path('usr/lib/certlet/certlet-run.cjs'), list);
-    const loaded = new Set(JSON.parse(installed.start('run').out) as readonly string[]);
-    t.strictSame(
-      NODE_MODULES.filter((name) => !loaded.has(name)),
-      [],
-    );
-  },
-);

@@ -1,3 +1,4 @@
+import { stopOptimizing } from '../../adapters/engine.ts';
 import { settingsOnceNamed } from '../../name-wait.ts';
 import type { Settings } from '../../config/settings.ts';
 import { EXIT } from '../../errors.ts';
@@ -19,6 +20,7 @@ export async function runRun(context: CommandContext, _args: RunArguments): Prom
   const { environment, userId } = edge;
   // Late: most of the program is in there, and whoever waits for the first line need not wait for it.
   const { Daemon } = await import('../../daemon.ts');
+  stopOptimizing();
   const daemon = new Daemon(
     { environment, userId, pid: process.pid, version: VERSION, settingsPath, carried, loadSettings, onReload, signal },
     settings,
