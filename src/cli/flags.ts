@@ -51,6 +51,10 @@ export const CONFIG_FLAG = {
 
 /** One flag for each setting that a flag can express. */
 export function settingFlags(): readonly FlagSpec[] {
+  return SETTING_FLAGS;
+}
+
+function flagsOfSettings(): readonly FlagSpec[] {
   return settingLeaves().flatMap((leaf): readonly FlagSpec[] => {
     if (leaf.flag === undefined || leaf.kind === 'none') return [];
     const setting = leaf.path.join('.');
@@ -96,3 +100,5 @@ export const TIMEOUT: FlagSpec = {
   summary: 'Give up after this time.',
   fallback: '5m',
 };
+
+const SETTING_FLAGS = flagsOfSettings();

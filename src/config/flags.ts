@@ -19,7 +19,7 @@ const FILE_ALONE: readonly string[] = ['plainFiles', 'approve'];
 
 /** Every setting in the order of the table, groups opened. */
 export function settingLeaves(): readonly SettingLeaf[] {
-  return leavesOf(SETTINGS_CODEC, []);
+  return LEAVES;
 }
 
 /** `nodeIP` is `node-ip`, `rotation.minimumSpacing` is `rotation-minimum-spacing`: the kubelet's names where it has one. */
@@ -43,3 +43,6 @@ function leavesOf(codec: Codec<unknown>, path: SettingPath): readonly SettingLea
     return [{ path: here, flag, kind: field.codec.flag, codec: field.codec, fallback: field.fallback }];
   });
 }
+
+/** Three readers of a command line want them. */
+const LEAVES = leavesOf(SETTINGS_CODEC, []);

@@ -7,7 +7,7 @@ import { unreadableCurve } from './curves.ts';
 import { commonNameOf, NAME_TYPE } from './distinguished-name.ts';
 import { encodePrivateKey, parsePrivateKey, type PrivateKey } from './keys.ts';
 import { describePem, encodePem, type PemBlock, pemBlocks } from './pem.ts';
-import { readCertificate } from './x509-reader.ts';
+import { fieldsOfCertificate } from './x509-reader.ts';
 
 /** What certlet needs to know of one X.509 certificate. IP addresses are in canonical text (RFC 5952). */
 export interface CertificateFacts {
@@ -174,7 +174,7 @@ function refuseOddCurve(certificate: X509Certificate, index: number): void {
 
 /** Never by `toLegacyObject()`, which ends the process for a key on a curve without a NIST name (Node 26.10). */
 function readFacts(certificate: X509Certificate): CertificateFacts {
-  const fields = readCertificate(certificate.raw);
+  const fields = fieldsOfCertificate(certificate);
   const subject = fields.subjectNames;
   const names = parseAlternativeNames(certificate.subjectAltName ?? '');
   const [notBefore, notAfter] = [certificate.validFromDate, certificate.validToDate];

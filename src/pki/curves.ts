@@ -1,6 +1,6 @@
 import type { X509Certificate } from 'node:crypto';
 import { readElement, unlessMalformed } from './der-reader.ts';
-import { readCertificate } from './x509-reader.ts';
+import { fieldsOfCertificate } from './x509-reader.ts';
 
 /** What the AlgorithmIdentifier of an elliptic curve key begins with: id-ecPublicKey (RFC 5480 2.1.1). */
 const EC_KEY = '06072a8648ce3d0201';
@@ -18,7 +18,7 @@ export function unreadableCurve(certificate: X509Certificate): string | undefine
 }
 
 function keyAlgorithm(certificate: X509Certificate): string {
-  const algorithm = unlessMalformed(() => readElement(readCertificate(certificate.raw).keyAlgorithm).content);
+  const algorithm = unlessMalformed(() => readElement(fieldsOfCertificate(certificate).keyAlgorithm).content);
   return Buffer.from(algorithm ?? []).toString('hex');
 }
 

@@ -1,3 +1,4 @@
+import type { X509Certificate } from 'node:crypto';
 import { CertletError, isCertletError } from '../errors.ts';
 import { type DerElement, readElement, readElements } from './der-reader.ts';
 import { type NameAttribute, readName } from './distinguished-name.ts';
@@ -63,6 +64,17 @@ export function readCertificate(der: Uint8Array): CertificateFields {
       cause: error,
     });
   }
+}
+
+const known = new WeakMap<X509Certificate, CertificateFields>();
+
+/** The same of a certificate that OpenSSL has read, once for each. */
+export function fieldsOfCertificate(certificate: X509Certificate): CertificateFields {
+  const before = known.get(certificate);
+  if (before !== undefined) return before;
+  const fields = readCertificate(certificate.raw);
+  known.set(certificate, fields);
+  return fields;
 }
 
 function fieldsOf(der: Uint8Array): CertificateFields {
