@@ -236,7 +236,7 @@ export class Daemon {
     else if (!this.#quiet.rested && Math.abs(at.getTime() - this.#quiet.since.getTime()) >= QUIET_MS) {
       this.#quiet.rested = true;
       void this.#memory.release();
-    } else if (this.#quiet.rested && this.#memory.hasGrown) void this.#memory.release();
+    } else if (this.#quiet.rested) void this.#memory.trim();
   }
 
   #tellReady(status: string): void {

@@ -5,8 +5,8 @@ type Collect = (options: { readonly type: 'major'; readonly flavor: 'last-resort
 
 /** V8 gives up a function's compiled form only when a collection has found it unused since the one before: of 14 MB the second takes 2.4, a third nothing. */
 const COLLECTIONS = 2;
-/** So much more than was left is given back again. Each read of the Node leaves a megabyte, and V8 by itself fills four before it looks. */
-const GROWN_BYTES = 1.5 * 1024 * 1024;
+/** So much more than was left is given back again. Each read of the Node leaves as much, and V8 by itself fills four before it looks. */
+const GROWN_BYTES = 1024 * 1024;
 
 /** The memory of a process that waits most of its life. */
 export class IdleMemory {
@@ -18,9 +18,18 @@ export class IdleMemory {
    * of milliseconds, in which nothing else runs. Throws nothing.
    */
   async release(): Promise<void> {
+    await this.#give(COLLECTIONS);
+  }
+
+  /** The same of what has come since, where that is enough to be worth the time; what is run again and again stays compiled. Nothing before the first release. */
+  async trim(): Promise<void> {
+    if (this.#leftBytes !== undefined && heapBytes() - this.#leftBytes > GROWN_BYTES) await this.#give(1);
+  }
+
+  async #give(collections: number): Promise<void> {
     setFlagsFromString('--expose-gc');
     this.#collect ??= runInNewContext('gc') as Collect;
-    for (let count = 0; count < COLLECTIONS; count += 1) this.#collect({ type: 'major', flavor: 'last-resort' });
+    for (let count = 0; count < collections; count += 1) this.#collect({ type: 'major', flavor: 'last-resort' });
     this.#leftBytes = heapBytes();
     try {
       const { dlopen } = await import('node:ffi');
@@ -29,11 +38,6 @@ export class IdleMemory {
     } catch {
       // Node without node:ffi, or another C library: the garbage is gone all the same.
     }
-  }
-
-  /** Whether the heap has grown since the last release so that another is worth its time. */
-  get hasGrown(): boolean {
-    return this.#leftBytes !== undefined && heapBytes() - this.#leftBytes > GROWN_BYTES;
   }
 }
 
