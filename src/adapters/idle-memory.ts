@@ -5,8 +5,8 @@ type Collect = (options: { readonly type: 'major'; readonly flavor: 'last-resort
 
 /** V8 gives up a function's compiled form only when a collection has found it unused since the one before: of 14 MB the second takes 2.4, a third nothing. */
 const COLLECTIONS = 2;
-/** So much more than was left is given back again. Each read of the Node leaves as much, and V8 by itself fills four before it looks. */
-const GROWN_BYTES = 1024 * 1024;
+/** So much more than was left is given back again: every second read of the Node leaves as much, and V8 by itself fills four megabytes before it looks. */
+const GROWN_BYTES = 1.5 * 1024 * 1024;
 
 /** The memory of a process that waits most of its life. */
 export class IdleMemory {
