@@ -5,7 +5,7 @@ import type { CertificatePair } from '../pki/certificate.ts';
 import { encodePrivateKey } from '../pki/keys.ts';
 import { encodePem } from '../pki/pem.ts';
 import type { ServingProof } from '../ports.ts';
-import { handshake } from './api/handshake.ts';
+import { handshake, leaveOwnRoots } from './api/handshake.ts';
 
 /** How strong keys and digests must be is for the signer to say, and for whoever connects. */
 const ANY_STRENGTH = { ciphers: 'DEFAULT@SECLEVEL=0' } as const;
@@ -49,6 +49,7 @@ async function connectOnce(pair: CertificatePair, signal: AbortSignal): Promise<
 
 /** Throws OpenSSL's error where certificate, chain or key are none that it could show. */
 function contextOf({ chain, key }: CertificatePair): SecureContext {
+  leaveOwnRoots();
   return createSecureContext({ ...ANY_STRENGTH, cert: chain.pem, key: encodePrivateKey(key).reveal() });
 }
 

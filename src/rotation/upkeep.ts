@@ -36,8 +36,8 @@ export class Upkeep {
   /** Certificates whose link was seen to change: by certlet itself, perhaps. */
   #suspects: ReadonlySet<string> = new Set();
   #quiet: Pause | undefined;
-  /** When the disk was found in order. */
-  #inOrderAt: Date | undefined;
+  /** When the last look at the disk began; undefined where it found trouble. */
+  #lookedAt: Date | undefined;
 
   constructor(context: RotationContext, kept: Kept) {
     this.#context = context;
@@ -93,14 +93,12 @@ export class Upkeep {
     const now = this.#context.clock.now();
     if (this.#roundDue(now) > now && (await this.#areAsLeft(suspects))) return;
     const first = !this.#started;
-    const fresh = suspects.size === 0 && this.#isFresh(now);
-    this.#expired = false;
     try {
-      const problems = fresh ? [] : await this.#disk(first, signal);
+      const problems = await this.#look(suspects, signal);
       const bootstrapChanges = this.#kept.node.kubeconfigs.takeBootstrapChanges();
       if (!first) await this.#afterFirst(bootstrapChanges, signal);
       else if (this.#kept.managers.some((manager) => manager.loaded)) this.#begin();
-      if (problems.length === 0) this.#succeeded(fresh);
+      if (problems.length === 0) this.#succeeded();
       else if (!signal.aborted) this.#failed(problems);
     } catch (thrown) {
       if (signal.aborted) return;
@@ -120,6 +118,15 @@ export class Upkeep {
       if (problem !== undefined || !asLeft) return false;
     }
     return true;
+  }
+
+  async #look(suspects: ReadonlySet<string>, signal: AbortSignal): Promise<readonly FilesProblem[]> {
+    const now = this.#context.clock.now();
+    const fresh = suspects.size === 0 && this.#isFresh(now);
+    this.#expired = false;
+    if (fresh) return [];
+    this.#lookedAt = now;
+    return this.#disk(!this.#started, signal);
   }
 
   /** Link, pairs and kubeconfig as they should be; also what somebody deleted in the meantime. What fails for one does not keep the others. */
@@ -180,7 +187,7 @@ export class Upkeep {
 
   #isFresh(now: Date): boolean {
     if (this.#expired) return false;
-    const sinceMs = this.#inOrderAt === undefined ? Number.NaN : now.getTime() - this.#inOrderAt.getTime();
+    const sinceMs = this.#lookedAt === undefined ? Number.NaN : now.getTime() - this.#lookedAt.getTime();
     return sinceMs >= 0 && sinceMs < FRESH_MS;
   }
 
@@ -237,8 +244,7 @@ export class Upkeep {
     return running.length === 0 ? undefined : Math.min(...running);
   }
 
-  #succeeded(fresh: boolean): void {
-    if (!fresh) this.#inOrderAt = this.#context.clock.now();
+  #succeeded(): void {
     this.#backoff.reset();
     const { clock, log, troubles } = this.#context;
     const ended = troubles.over('files', clock.now());
@@ -250,7 +256,7 @@ export class Upkeep {
     const [first] = problems;
     if (first === undefined) return;
     const { clock, chance, log, options, troubles } = this.#context;
-    this.#inOrderAt = undefined;
+    this.#lookedAt = undefined;
     const { refusedBackoffMs } = options;
     const { error } = first;
     const msToExpiry = this.#leastLeftMs();

@@ -44,17 +44,20 @@ export function handshake(raw: Duplex, options: HandshakeOptions, signal: AbortS
 let rootsAreLeft = false;
 
 /**
- * Under `--use-openssl-ca` the first context of a process has OpenSSL read its own file of roots (145 on a Fedora: 8 ms, 0.8 MB), for a store that
+ * To be called before any context is made. Under `--use-openssl-ca` the first context of a process has OpenSSL read its own file of roots (145 on a Fedora: 8 ms, 0.8 MB), for a store that
  * no connection of ours goes by. It is shown an empty one.
  */
-function leaveOwnRoots(): void {
+export function leaveOwnRoots(): void {
   if (rootsAreLeft || !process.execArgv.includes('--use-openssl-ca')) return;
   rootsAreLeft = true;
   const before = process.env['SSL_CERT_FILE'];
   process.env['SSL_CERT_FILE'] = '/dev/null';
-  createSecureContext();
-  if (before === undefined) delete process.env['SSL_CERT_FILE'];
-  else process.env['SSL_CERT_FILE'] = before;
+  try {
+    createSecureContext();
+  } finally {
+    if (before === undefined) delete process.env['SSL_CERT_FILE'];
+    else process.env['SSL_CERT_FILE'] = before;
+  }
 }
 
 /** Throws where our own certificate or key cannot be used. */

@@ -1,5 +1,5 @@
 import { joinRemedy, onControlPlane } from '../../remedy.ts';
-import { CertletError, errorFields, isCertletError, problemOf } from '../../errors.ts';
+import { CertletError, errorFields, problemOf } from '../../errors.ts';
 import type { CertificateSpec } from '../../csr/spec.ts';
 import type { ClientConfig, ClusterAccess } from '../../kubeconfig/client-config.ts';
 import { bundleId, readTrustedCas, type TrustedCa } from '../../kubeconfig/trusted-ca.ts';
@@ -13,6 +13,7 @@ import {
   chooseCluster,
   clusterDifferences,
   type ClusterChoice,
+  isUnsafe,
   type KubeconfigNeed,
   kubeconfigNeeds,
   readingChanges,
@@ -21,11 +22,6 @@ import { entryChange, writingEntry } from './entry-change.ts';
 
 /** A cluster's CA and the server of a kubeconfig change a few times in a process' life, and what was asked for with an older one has ended long since. */
 const MAX_REPLACED = 8;
-
-type UnsafeReading = KubeconfigReading & { readonly kind: 'unusable'; readonly error: CertletError };
-
-const isUnsafe = (reading: KubeconfigReading): reading is UnsafeReading =>
-  reading.kind === 'unusable' && isCertletError(reading.error, 'ERR_KUBECONFIG_UNSAFE');
 
 /**
  * The node's kubeconfig and the bootstrap kubeconfig as they are now, and the cluster that they name.
@@ -212,12 +208,13 @@ export class NodeKubeconfigs {
    */
   write(asked: ClusterAccess, spec: CertificateSpec, signal: AbortSignal): Promise<void> {
     return this.#writes.run(async () => {
-      // A kubeconfig that names the link could not be used as long as nothing was behind that.
+      // One that names the link could not be used, by a kubelet either, as long as nothing was behind that.
+      const before = this.#node;
       if (spec.isIdentity) await this.reload();
       const cluster = this.#replaced.some((entry) => sameCluster(entry, asked)) ? this.activeCluster() : asked;
       const { after, options } = this.#context;
       if (spec.isIdentity && !options.manageKubeconfig) this.#proven = cluster;
-      const change = spec.isIdentity ? entryChange(this.#node, cluster, options) : undefined;
+      const change = spec.isIdentity ? entryChange(before, cluster, options) : undefined;
       await writingEntry(after, change, () => this.#write(cluster, spec), signal);
     });
   }

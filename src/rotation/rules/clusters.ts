@@ -1,3 +1,4 @@
+import { type CertletError, isCertletError } from '../../errors.ts';
 import type { Remedy } from '../../remedy.ts';
 import type { ClusterAccess, ClientConfig } from '../../kubeconfig/client-config.ts';
 import type { KubeconfigReading, ServerMove } from '../../ports.ts';
@@ -48,6 +49,12 @@ export function chooseCluster(
   const differs = source !== undefined && clusterDifferences(active, source).length > 0;
   return { active, offered: differs ? source : undefined };
 }
+
+/** A kubeconfig that others than root and its owner could have written. */
+export const isUnsafe = (
+  reading: KubeconfigReading,
+): reading is KubeconfigReading & { readonly kind: 'unusable'; readonly error: CertletError } =>
+  reading.kind === 'unusable' && isCertletError(reading.error, 'ERR_KUBECONFIG_UNSAFE');
 
 /** A kubeconfig of the node that has to be written anew, which is left to root. */
 export interface KubeconfigNeed {

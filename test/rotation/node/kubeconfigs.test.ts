@@ -268,3 +268,26 @@ t.test(
     t.equal(host.kubeconfigs.writes, 0);
   },
 );
+
+t.test(
+  'a first pair beside a kubeconfig that somebody left restarts no kubelet for its entry: none can have used it',
+  async (t) => {
+    const host = newHost(t);
+    const left = { ...CLUSTER, server: 'https://before.test:6443' };
+    const error = new CertletError('ERR_KUBECONFIG_INVALID', 'the pair that kubelet.conf names cannot be read');
+    const { kubeconfigs, store } = host;
+    const read = kubeconfigs.readNode.bind(kubeconfigs);
+    // It names the link, behind which nothing is before the first pair.
+    kubeconfigs.readNode = async () => {
+      if (kubeconfigs.writes > 0) return read();
+      const pair = await store.current('client');
+      if (pair === undefined) return { kind: 'unusable', path: NODE_PATH, error };
+      return usable(NODE_PATH, left, { kind: 'certificate', chainPem: '', keyPem: new Secret('') }, [
+        store.currentPath('client'),
+      ]);
+    };
+    await host.bootstrap();
+    t.match(host.kubeconfigs.node, { kind: 'usable', config: { cluster: CLUSTER } });
+    t.strictSame([host.announced, host.rotations.map(({ purpose }) => purpose)], [[], ['client', 'serving']]);
+  },
+);
