@@ -1,7 +1,7 @@
 import { realProcess, type ProcessEdge } from './cli/command-context.ts';
 
-/** What is still open a second after the end was decided does not hold the process. */
-const GRACE_MS = 1000;
+/** A reader that takes nothing for so long will not take what is left. */
+const PATIENCE_MS = 60_000;
 
 /** Takes this process over for one command line, and gives its edge. */
 export function startProcess(): ProcessEdge {
@@ -12,10 +12,14 @@ export function startProcess(): ProcessEdge {
   return realProcess();
 }
 
-/** Ends this process with that code. */
+/** Ends this process with that code: at once, whatever is still open, where all that was told has gone out, and else as soon as it has. */
 export function endProcess(code: number): void {
   process.exitCode = code;
-  // At once where all that was told has gone out: to let go of the heap page by page takes longer than many a command.
-  if (process.stdout.writableLength === 0 && process.stderr.writableLength === 0) process.exit();
-  setTimeout(() => process.exit(), GRACE_MS).unref();
+  const pending = [process.stdout, process.stderr].filter(({ writableLength }) => writableLength > 0);
+  // To let go of the heap page by page, as Node does at the end of its loop, takes longer than many a command.
+  if (pending.length === 0) process.exit();
+  setTimeout(() => process.exit(), PATIENCE_MS).unref();
+  void Promise.all(pending.map((stream) => new Promise<void>((gone) => stream.write('', () => gone())))).then(() =>
+    process.exit(),
+  );
 }
