@@ -1,5 +1,5 @@
 import { EventEmitter, once } from 'node:events';
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { createRequire } from 'node:module';
 import { connect } from 'node:net';
@@ -153,3 +153,19 @@ t.test(
     t.throws(() => slimModule([], "const Dispatcher = require('./lib/d')\n"), { message: /no line: Object\.assign/ });
   },
 );
+
+t.test('undici asserts by a plain call alone, which is all that its assert in the bundle knows', async (t) => {
+  const lib = join(root, 'node_modules/undici/lib');
+  const files = readdirSync(lib, { recursive: true, encoding: 'utf8' }).filter((path) => path.endsWith('.js'));
+  const texts = files
+    .map((path) => readFileSync(join(lib, path), 'utf8'))
+    .filter((text) => text.includes('node:assert'));
+  t.ok(texts.length > 20, String(texts.length));
+  const others = texts.flatMap((text) => [
+    ...(text.match(/.*require\('node:assert.*/g) ?? []).filter(
+      (line) => line !== "const assert = require('node:assert')",
+    ),
+    ...(text.match(/\bassert\.\w+/g) ?? []),
+  ]);
+  t.strictSame(others, []);
+});

@@ -44,8 +44,8 @@ export function handshake(raw: Duplex, options: HandshakeOptions, signal: AbortS
 let rootsAreLeft = false;
 
 /**
- * To be called before any context is made. Under `--use-openssl-ca` the first context of a process has OpenSSL read its own file of roots (145 on a Fedora: 8 ms, 0.8 MB), for a store that
- * no connection of ours goes by. It is shown an empty one.
+ * To be called before any context is made. Under `--use-openssl-ca` the first one of a process has OpenSSL read its own file of roots (145 on a
+ * Fedora: 8 ms, 0.8 MB), for a store that no connection of ours goes by. It is shown an empty one.
  */
 export function leaveOwnRoots(): void {
   if (rootsAreLeft || !process.execArgv.includes('--use-openssl-ca')) return;
