@@ -244,12 +244,13 @@ const CONNECTED = [
   'TimeoutError',
 ];
 
-/** A refusal comes from a host that was reached, or from a firewall that says so. */
-function whereToLook(code: string): string {
-  if (code === 'ECONNREFUSED') return 'whether the server runs there; then route, firewall and proxy';
-  if (CONNECTED.includes(code))
-    return 'route, firewall and proxy; if it connects: the server itself, or a load balancer before it';
-  return 'route, firewall and proxy';
+/** A refusal comes from a host that was reached, or from a firewall that says so. Of a connection that goes to a proxy, that is who is looked for. */
+function whereToLook(code: string, proxy: string | undefined): string {
+  const [who, way] = proxy === undefined ? ['server', 'route, firewall and proxy'] : ['proxy', 'route and firewall'];
+  if (code === 'ECONNREFUSED') return `whether the ${who} runs there; then ${way}`;
+  if (!CONNECTED.includes(code)) return way;
+  const beyond = proxy === undefined ? 'or a load balancer before it' : 'or what is behind it';
+  return `${way}; if it connects: the ${who} itself, ${beyond}`;
 }
 
 function unreachable(code: string, message: string, facts: ConnectionFacts, cause: unknown): CertletError {
@@ -260,7 +261,7 @@ function unreachable(code: string, message: string, facts: ConnectionFacts, caus
   const shown = code === '' || REASONS[code] === undefined ? reason : `${reason} (${code})`;
   const remedy: Remedy = RESOLVE.includes(code)
     ? `getent hosts ${shellWord(host)}   # name resolution`
-    : `nc -vz ${shellWord(bareHost(host))} ${port}   # ${whereToLook(code)}`;
+    : `nc -vz ${shellWord(bareHost(host))} ${port}   # ${whereToLook(code, facts.proxy)}`;
   return failure('ERR_API_UNREACHABLE', shown, { facts, remedy, cause });
 }
 

@@ -193,3 +193,21 @@ t.test('an environment that names a proxy certlet cannot speak to', async (t) =>
   });
   t.match(await failureOf(api.discover(never)), { code: 'ERR_API_UNREACHABLE', remedy: /NO_PROXY/ });
 });
+
+t.test(
+  'a proxy where nothing listens: the remedy asks whether the server runs there, and it is the proxy',
+  async (t) => {
+    const { server, proxy } = await serve(t);
+    await proxy.close();
+    const cluster = accessTo(server, authority, { proxyUrl: proxyOf(`http://${proxy.host}`) });
+    const { code, remedy } = await failureOf(connect(t, cluster).discover(never));
+    const [host = '', port = ''] = proxy.host.split(':');
+    t.strictSame(
+      { code, remedy },
+      {
+        code: 'ERR_API_UNREACHABLE',
+        remedy: `nc -vz ${host} ${port}   # whether the proxy runs there; then route and firewall`,
+      },
+    );
+  },
+);
